@@ -1,0 +1,40 @@
+"""CloudWatch alarms: what their state is now, and where their tags lead. A message's own words are never enough."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any
+
+from lastgood.clients import call
+from lastgood.errors import RefusedError
+from lastgood.model import AlarmFacts, AlarmState
+
+
+class Alarms:
+    """CloudWatch, read only."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def read(self, name: str) -> AlarmFacts | None:
+        """An alarm as it is now; None if there is none of that name. Metric and composite alarms alike."""
+        answer = call(self._client, "describe_alarms", AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+        found = [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
+        if not found:
+            return None
+        alarm = found[0]
+        changed = alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp")
+        return AlarmFacts(
+            name=alarm["AlarmName"],
+            state=AlarmState(alarm["StateValue"]),
+            changed_at=changed.astimezone(UTC) if changed else None,
+            suppressed_by=alarm.get("ActionsSuppressedBy", ""),
+        )
+
+    def tags(self, alarm_arn: str) -> dict[str, str]:
+        """The alarm's tags, for routing; none if it is gone or its tags may not be read."""
+        try:
+            answer = call(self._client, "list_tags_for_resource", ResourceARN=alarm_arn)
+        except RefusedError:
+            return {}
+        return {tag["Key"]: tag["Value"] for tag in answer.get("Tags", [])}

@@ -1,0 +1,259 @@
+"""From an event to rollbacks: which signal does what. One `Application` lives as long as the environment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, assert_never
+
+from aws_lambda_powertools import Logger, Metrics
+
+from lastgood.alarms import Alarms
+from lastgood.clients import Clients
+from lastgood.deployers.codedeploy import CodeDeploy
+from lastgood.errors import LastgoodError, RetryableError
+from lastgood.ledger import Ledger
+from lastgood.model import (
+    AlarmState,
+    ComputePlatform,
+    DeploymentGroup,
+    Reason,
+    Rollback,
+)
+from lastgood.notices import Notices
+from lastgood.observe import Deployer
+from lastgood.operators import Operators
+from lastgood.results import ignored, refusal, result_of
+from lastgood.rollback import Parts, Rollbacks, rollback_id
+from lastgood.routing import Routing, is_allowed, needs_tags, route
+from lastgood.settings import Settings, unknown_variables
+from lastgood.signals import (
+    AlarmSignal,
+    DeploymentSignal,
+    HealthRequest,
+    Home,
+    OperatorRequest,
+    Refusal,
+    ServiceDeploymentSignal,
+    Signal,
+    SweepSignal,
+    parse,
+)
+from lastgood.telemetry import Telemetry
+
+POOL_SIZE = 8
+SWEEP_RESERVE = timedelta(seconds=15)
+
+
+def utc_now() -> datetime:
+    """The real clock."""
+    return datetime.now(UTC)
+
+
+class Application:
+    """The function without Lambda around it: everything is passed in, so that tests run the same code."""
+
+    def __init__(self, parts: Parts, environ: Mapping[str, str]) -> None:
+        self._parts = parts
+        self._environ = environ
+        region = environ.get("AWS_REGION", "") if parts.settings.account_id else ""
+        self._home = Home(parts.settings.account_id, region, parts.settings.alarm_topic_arns)
+
+    @classmethod
+    def make(
+        cls,
+        environ: Mapping[str, str],
+        logger: Logger,
+        metrics: Metrics,
+        *,
+        clients: Clients | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> Application:
+        """Read the settings and make the clients. Raises SettingsError with everything that is wrong."""
+        settings = Settings.from_env(environ)
+        clients = clients or Clients.make()
+        pool = ThreadPoolExecutor(POOL_SIZE)
+        parts = Parts(
+            settings=settings,
+            ledger=Ledger(clients.dynamodb, settings.table, settings.retention),
+            alarms=Alarms(clients.cloudwatch),
+            notices=Notices(clients, settings.notification_topic_arn, settings.event_bus),
+            deployer_for=_deployers(clients, settings, pool),
+            pool=pool,
+            telemetry=Telemetry(logger, metrics),
+            clock=clock,
+            wait=wait,
+        )
+        return cls(parts, environ)
+
+    def handle(self, event: object, request_id: str, remaining: timedelta) -> dict[str, Any]:
+        """Handle one Lambda event. Raises RetryableError when AWS should deliver it again; nothing is lost then."""
+        now = self._parts.clock()
+        visit = _Invocation(self._parts, self._environ, request_id, now + remaining)
+        results: list[dict[str, Any]] = []
+        failures: list[Exception] = []
+        for signal in parse(event, self._home, now):
+            try:
+                results += visit.handle(signal)
+            except LastgoodError as error:
+                # One record must not keep the others from being handled.
+                self._parts.telemetry.failed(type(signal).__name__, error, request_id=request_id)
+                failures.append(error)
+        if failures:
+            raise failures[0]
+        return {"results": results}
+
+
+class _Invocation:
+    """One Lambda invocation: what each kind of signal leads to."""
+
+    def __init__(self, parts: Parts, environ: Mapping[str, str], request_id: str, deadline: datetime) -> None:
+        self._parts = parts
+        self._environ = environ
+        self._deadline = deadline
+        self._rollbacks = Rollbacks(parts, request_id, deadline)
+        self._operators = Operators(parts, self._rollbacks, request_id)
+
+    def handle(self, signal: Signal | Refusal) -> list[dict[str, Any]]:
+        """One signal, to its results."""
+        match signal:
+            case AlarmSignal(state=AlarmState.ALARM):
+                return self._alarm(signal)
+            case AlarmSignal():
+                return self._alarm_left(signal)
+            case DeploymentSignal():
+                return self._deployment(signal)
+            case ServiceDeploymentSignal():
+                return [ignored("ECS rolling deployments are not watched.")]
+            case OperatorRequest():
+                return [self._operators.handle(signal)]
+            case SweepSignal():
+                return [self._sweep()]
+            case HealthRequest():
+                return [self._health()]
+            case Refusal():
+                self._parts.telemetry.refused(signal.code, signal.message, rejected=signal.rejected)
+                return [refusal(signal.code, signal.message, signal.hint)]
+            case _:
+                assert_never(signal)
+
+    # --- alarms -------------------------------------------------------------------------------------------------------
+
+    def _alarm(self, signal: AlarmSignal) -> list[dict[str, Any]]:
+        routing = self._route(signal)
+        if routing.problem or not routing.groups:
+            unrouted = self._rollback(signal, DeploymentGroup("", ""))
+            return [result_of(self._rollbacks.record(unrouted, Reason.UNROUTED_ALARM, routing.problem))]
+        return [self._open(signal, group) for group in routing.groups]
+
+    def _open(self, signal: AlarmSignal, group: DeploymentGroup) -> dict[str, Any]:
+        rollback = self._rollback(signal, group)
+        if not is_allowed(group, self._parts.settings):
+            why = f"{group.key} is not in LASTGOOD_ALLOWED_GROUPS, so nothing is done to it."
+            return result_of(self._rollbacks.record(rollback, Reason.NOT_ALLOWED, why))
+        found = self._rollbacks.open(rollback, signal.key)
+        return result_of(found, joined=found.rollback_id != rollback.rollback_id)
+
+    def _route(self, signal: AlarmSignal) -> Routing:
+        tags = signal.tags
+        if needs_tags(signal, self._parts.settings):
+            tags = self._parts.alarms.tags(signal.alarm_arn)
+        return route(signal, tags, self._parts.settings)
+
+    def _rollback(self, signal: AlarmSignal, group: DeploymentGroup) -> Rollback:
+        return Rollback(
+            rollback_id=rollback_id(signal.key, group, signal.changed_at),
+            application=group.application,
+            deployment_group=group.deployment_group,
+            trigger_kind=signal.trigger_kind,
+            opened_at=self._parts.clock(),
+            signal_at=signal.changed_at,
+            alarm_name=signal.alarm_name,
+            alarm_arn=signal.alarm_arn,
+            alarm_changed_at=signal.changed_at,
+            evaluation_seconds=signal.evaluation_seconds,
+        )
+
+    def _alarm_left(self, signal: AlarmSignal) -> list[dict[str, Any]]:
+        """OK closes the loop on a rollback of the same alarm; neither it nor INSUFFICIENT_DATA ever starts one."""
+        if signal.state is not AlarmState.OK:
+            return [ignored(f"{signal.alarm_name} is {signal.state}: that starts no rollback and ends none.")]
+        results = [self._recovered(signal, group) for group in self._route(signal).groups]
+        return results or [ignored(f"{signal.alarm_name} is OK; it leads to no deployment group.")]
+
+    def _recovered(self, signal: AlarmSignal, group: DeploymentGroup) -> dict[str, Any]:
+        lock = self._parts.ledger.lock(group)
+        found = self._parts.ledger.load(lock.open_rollback_id or lock.last_rollback_id)
+        ours = found is not None and found.alarm_name == signal.alarm_name and found.opened_at <= signal.changed_at
+        if found is None or not ours:
+            return ignored(f"{signal.alarm_name} is OK; no rollback of {group.key} waits for that.")
+        return result_of(self._rollbacks.alarm_recovered(found.rollback_id, signal.changed_at) or found)
+
+    # --- CodeDeploy ---------------------------------------------------------------------------------------------------
+
+    def _deployment(self, signal: DeploymentSignal) -> list[dict[str, Any]]:
+        """A deployment moved: take up the group's open rollback. The event itself is not believed, only looked after."""
+        group = DeploymentGroup(signal.application, signal.deployment_group)
+        open_id = self._parts.ledger.lock(group).open_rollback_id
+        found = self._rollbacks.resume(open_id) if open_id else None
+        return [result_of(found)] if found else [ignored(f"No rollback of {group.key} is open.")]
+
+    # --- the sweep ----------------------------------------------------------------------------------------------------
+
+    def _sweep(self) -> dict[str, Any]:
+        """Finish what events did not: advance what is open, send what was not told, watch alarms recover."""
+        visited = failed = 0
+        for each in self._parts.ledger.due(self._parts.clock()):
+            if self._deadline - self._parts.clock() < SWEEP_RESERVE:
+                break
+            failed += not self._attempt(partial(self._rollbacks.resume, each), each)
+            visited += 1
+        for key, each, until in self._parts.ledger.watched(self._parts.clock()):
+            failed += not self._attempt(partial(self._watch, key, each, until), each)
+        self._parts.telemetry.swept(visited, failed)
+        return {"swept": visited, "failed": failed}
+
+    def _attempt(self, work: Callable[[], object], rollback_id: str) -> bool:
+        try:
+            work()
+        except LastgoodError as error:
+            self._parts.telemetry.failed("sweep", error, rollback_id=rollback_id)
+            return False
+        return True
+
+    def _watch(self, key: str, rollback_id: str, until: datetime) -> None:
+        """Did the rollback heal what the alarm measures? OK within the window is the proof; otherwise people hear."""
+        now, ledger = self._parts.clock(), self._parts.ledger
+        rollback = ledger.load(rollback_id)
+        if rollback is None or rollback.alarm_recovered_at is not None:
+            ledger.settle(key, now)
+            return
+        alarm = self._parts.alarms.read(rollback.alarm_name)
+        if alarm is not None and alarm.state is AlarmState.OK:
+            self._rollbacks.alarm_recovered(rollback_id, alarm.changed_at or now)
+            ledger.settle(key, now)
+        elif now >= until:
+            problems = self._parts.notices.send(rollback, "not_recovered")
+            if problems:
+                raise RetryableError("; ".join(problems))
+            ledger.settle(key, now)
+
+    # --- health -------------------------------------------------------------------------------------------------------
+
+    def _health(self) -> dict[str, Any]:
+        return {"healthy": True, "settings_problems": [], "unknown_settings": unknown_variables(self._environ)}
+
+
+def _deployers(
+    clients: Clients, settings: Settings, pool: ThreadPoolExecutor
+) -> Callable[[DeploymentGroup, ComputePlatform | None], Deployer]:
+    contents: dict[tuple[str, str], str] = {}
+
+    def deployer(group: DeploymentGroup, compute_platform: ComputePlatform | None) -> Deployer:
+        return CodeDeploy(group, clients, settings, pool, contents, compute_platform)
+
+    return deployer

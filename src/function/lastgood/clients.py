@@ -1,0 +1,107 @@
+"""AWS clients, made once, and the one place where botocore's errors become ours.
+
+Lambda gives initialisation a full CPU and throttles the handler, so every client on the way to the stop is made while
+the module is imported; the two that are rarely needed are made on first use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
+
+from lastgood.errors import (
+    AlreadyCompletedError,
+    AmbiguousError,
+    GroupBusyError,
+    GroupNotFoundError,
+    RefusedError,
+    RetryableError,
+)
+
+READS = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=2, read_timeout=5)
+# CreateDeployment has no idempotency token: a silent second attempt could create a second deployment.
+WRITES = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=2, read_timeout=10)
+
+_THROTTLED = {
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "ProvisionedThroughputExceededException",
+    "TransactionInProgressException",
+    "SlowDown",
+}
+_SPECIFIC: dict[str, type[RefusedError]] = {
+    "ApplicationDoesNotExistException": GroupNotFoundError,
+    "DeploymentGroupDoesNotExistException": GroupNotFoundError,
+    "DeploymentLimitExceededException": GroupBusyError,
+    "DeploymentAlreadyCompletedException": AlreadyCompletedError,
+}
+
+
+@dataclass
+class Clients:
+    """One boto3 client per service. `codedeploy_writer` makes one attempt per call; the others retry."""
+
+    session: Any
+    codedeploy: Any
+    codedeploy_writer: Any
+    dynamodb: Any
+    cloudwatch: Any
+    sns: Any
+    lambda_: Any
+    ecs: Any
+
+    @classmethod
+    def make(cls) -> Clients:
+        """All clients that the way to the stop needs, from one session, one after the other (faster than threads)."""
+        session = boto3.Session()
+        reader = {name: session.client(name, config=READS) for name in ("codedeploy", "dynamodb", "cloudwatch", "sns")}
+        return cls(
+            session=session,
+            codedeploy_writer=session.client("codedeploy", config=WRITES),
+            lambda_=session.client("lambda", config=READS),
+            ecs=session.client("ecs", config=READS),
+            **reader,
+        )
+
+    @cached_property
+    def s3(self) -> Any:
+        """Only to look whether a bundle is still there."""
+        return self.session.client("s3", config=READS)
+
+    @cached_property
+    def events(self) -> Any:
+        """Only after a rollback has moved."""
+        return self.session.client("events", config=READS)
+
+
+def call(client: Any, operation: str, *, writes: bool = False, **parameters: Any) -> dict[str, Any]:
+    """Make one AWS call. Raises RetryableError, AmbiguousError (only if `writes`) or a RefusedError."""
+    try:
+        answer: dict[str, Any] = getattr(client, operation)(**parameters)
+    except ClientError as error:
+        raise _translated(operation, error, writes) from error
+    except (ConnectionError, HTTPClientError) as error:
+        unanswered = AmbiguousError if writes else RetryableError
+        raise unanswered(f"{operation}: no usable answer: {type(error).__name__}") from error
+    except BotoCoreError as error:
+        raise RefusedError(operation, type(error).__name__, str(error)) from error
+    return answer
+
+
+def _translated(operation: str, error: ClientError, writes: bool) -> Exception:
+    code = error.response.get("Error", {}).get("Code", "")
+    message = error.response.get("Error", {}).get("Message", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _THROTTLED or status == 429:
+        return RetryableError(f"{operation} was throttled ({code})")
+    if status >= 500:
+        return (AmbiguousError if writes else RetryableError)(f"{operation} failed with {status} {code}")
+    return _SPECIFIC.get(code, RefusedError)(operation, code, message, dict(error.response))

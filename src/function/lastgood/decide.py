@@ -1,0 +1,762 @@
+"""What to do next with a rollback, and why: pure. No call, no clock, no logger.
+
+`decide` looks at the record and at one observation and returns one step. Doing nothing is a step with a reason.
+`plan`, `explain`, dry runs and the tests call the same function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cached_property
+from typing import assert_never
+
+from lastgood.model import (
+    CLOUDFORMATION_CREATORS,
+    NATIVE_ROLLBACK_CREATOR,
+    AlarmState,
+    Candidate,
+    ComputePlatform,
+    Deployment,
+    Mode,
+    Observation,
+    Outcome,
+    Phase,
+    Policy,
+    Reason,
+    Rejection,
+    Rollback,
+    TriggerKind,
+)
+from lastgood.phrases import ago, clock, duration
+from lastgood.selection import Attribution, Selection, attribute, put_back_already, select
+
+# A stop that nobody confirmed is asked for again after this long: the first request may never have been sent.
+STOP_AGAIN_AFTER = timedelta(seconds=30)
+# CodeDeploy reports Succeeded a moment before the alias or the service shows it.
+LIVE_GRACE = timedelta(minutes=5)
+
+
+class Action(StrEnum):
+    """The one thing to do now."""
+
+    STOP = "STOP"
+    AWAIT_STOP = "AWAIT_STOP"
+    ADOPT = "ADOPT"
+    CLEAR_ALIAS = "CLEAR_ALIAS"
+    REGISTER_TASK_DEFINITION = "REGISTER_TASK_DEFINITION"
+    CREATE = "CREATE"
+    ASK_APPROVAL = "ASK_APPROVAL"
+    WAIT = "WAIT"
+    CLOSE = "CLOSE"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One step and its reason. `outcome` is set when the step closes the rollback, or will once a stop is done."""
+
+    action: Action
+    reason: Reason
+    explanation: str
+    outcome: Outcome | None = None
+    deployment: Deployment | None = None
+    native: bool = False
+    suspects: tuple[Deployment, ...] = ()
+    good: Deployment | None = None
+    candidates: tuple[Candidate, ...] = ()
+    needs_human: bool = False
+
+
+def decide(rollback: Rollback, seen: Observation, policy: Policy, now: datetime) -> Decision:
+    """The next step of `rollback`, from what was `seen` and the `policy` of its deployment group."""
+    match rollback.phase:
+        case Phase.CLAIMED:
+            return _judge(Case(rollback, seen, policy, now))
+        case Phase.AWAITING_APPROVAL:
+            return _await_approval(Case(rollback, seen, policy, now))
+        case Phase.STOPPING:
+            return _after_stop(rollback, seen, policy, now)
+        case Phase.REDEPLOYING:
+            return _redeploy(rollback, seen, policy, now)
+        case Phase.VERIFYING:
+            return _verify(rollback, seen, policy, now)
+        case Phase.CLOSED:
+            return Decision(Action.WAIT, rollback.reason_code or Reason.VERIFIED, "It is closed already.")
+        case _:
+            assert_never(rollback.phase)
+
+
+# --- opening: the guards, in the order in which they are tried -------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything that the guards look at; who is blamed and what goes back are worked out once."""
+
+    rollback: Rollback
+    seen: Observation
+    policy: Policy
+    now: datetime
+    approved: bool = field(default=False)
+
+    @property
+    def by_alarm(self) -> bool:
+        """False when an operator asked: then nobody has to be blamed by a clock."""
+        return self.rollback.trigger_kind is not TriggerKind.MANUAL
+
+    @property
+    def forced(self) -> bool:
+        """An operator asked for it with `force` and a reason."""
+        return self.rollback.force and not self.by_alarm
+
+    @cached_property
+    def attribution(self) -> Attribution:
+        """Whom the alarm blames."""
+        seconds = self.rollback.evaluation_seconds
+        evaluation = timedelta(seconds=seconds) if seconds else self.policy.evaluation_window
+        return attribute(
+            self.seen.history,
+            alarm_at=self.rollback.alarm_changed_at if self.by_alarm else None,
+            attribution_window=self.policy.attribution_window,
+            evaluation_window=evaluation,
+            now=self.now,
+            force=self.forced,
+        )
+
+    @cached_property
+    def selection(self) -> Selection:
+        """What goes back."""
+        return select(
+            self.seen.history,
+            self.attribution.suspects,
+            controls=self.seen.controls,
+            unusable=self.seen.unusable,
+            to_deployment_id=self.rollback.to_deployment_id,
+            force=self.forced,
+        )
+
+    def refuse(
+        self, reason: Reason, explanation: str, outcome: Outcome = Outcome.SKIPPED, *, needs_human: bool = False
+    ) -> Decision:
+        """Close without touching anything, with all that is known so far."""
+        return Decision(
+            Action.CLOSE,
+            reason,
+            explanation,
+            outcome,
+            suspects=self.attribution.suspects,
+            candidates=self.selection.candidates if self.attribution.suspects else (),
+            needs_human=needs_human,
+        )
+
+    def block(self, reason: Reason, explanation: str) -> Decision:
+        """Refuse, and call people: the release may be bad, and lastgood must not act."""
+        return self.refuse(reason, explanation, Outcome.BLOCKED, needs_human=True)
+
+
+Guard = Callable[[Case], Decision | None]
+
+
+def _kill_switch(case: Case) -> Decision | None:
+    controls = case.seen.controls
+    if case.policy.kill_switch:
+        return case.refuse(Reason.KILL_SWITCH, "LASTGOOD_KILL_SWITCH is on: every rollback is switched off.")
+    for pause, what in ((controls.pause_all, "everything"), (controls.pause_group, "this deployment group")):
+        if pause and pause.holds(case.now) and not case.forced:
+            until = f"until {pause.until:%Y-%m-%d %H:%MZ}" if pause.until else "until it is resumed"
+            return case.refuse(
+                Reason.PAUSED, f"{pause.requested_by} paused {what} {until}: {pause.reason}", needs_human=True
+            )
+    return None
+
+
+def _mode_off(case: Case) -> Decision | None:
+    if case.policy.mode is Mode.OFF and not case.forced:
+        return case.refuse(Reason.MODE_OFF, "Rollbacks are switched off for this deployment group (mode off).")
+    return None
+
+
+def _fresh(case: Case) -> Decision | None:
+    changed = case.rollback.alarm_changed_at
+    if not case.by_alarm or changed is None or case.approved:
+        return None
+    # The age that counts is the age at which the signal came: a rollback that was opened in time and then waited
+    # for a retry is not stale.
+    if case.rollback.opened_at - changed <= case.policy.max_signal_age:
+        return None
+    return case.refuse(
+        Reason.STALE_SIGNAL,
+        f"The alarm changed at {changed:%Y-%m-%d} {clock(changed)}, {ago(case.rollback.opened_at, changed)} before its "
+        f"message came; at most {duration(case.policy.max_signal_age)} is allowed. What is live now may be healthy.",
+        needs_human=True,
+    )
+
+
+def _confirmed(case: Case) -> Decision | None:
+    if not case.by_alarm or not case.seen.alarm_read:
+        return None
+    alarm, said = case.seen.alarm, case.rollback.alarm_changed_at
+    if alarm is None:
+        return case.refuse(
+            Reason.ALARM_NOT_CONFIRMED, f"CloudWatch knows no alarm named {case.rollback.alarm_name!r} here."
+        )
+    if alarm.suppressed_by:
+        return case.refuse(Reason.ALARM_SUPPRESSED, f"The alarm's actions are suppressed by {alarm.suppressed_by}.")
+    if alarm.state is AlarmState.ALARM or (alarm.state is not AlarmState.OK and not case.policy.require_still_in_alarm):
+        return None
+    never = alarm.changed_at is not None and said is not None and alarm.changed_at < said - timedelta(seconds=1)
+    if never and alarm.changed_at is not None:
+        return case.refuse(
+            Reason.ALARM_NOT_CONFIRMED,
+            f"CloudWatch says that the alarm is {alarm.state} since {clock(alarm.changed_at)}, before this message: "
+            "it was not in ALARM then.",
+        )
+    if not case.policy.require_still_in_alarm:
+        return None
+    return case.refuse(Reason.ALARM_RECOVERED, f"The alarm is {alarm.state} again; nothing has to be rolled back.")
+
+
+def _group_exists(case: Case) -> Decision | None:
+    if case.seen.group is not None:
+        return None
+    return case.refuse(
+        Reason.GROUP_NOT_FOUND,
+        f"CodeDeploy has no deployment group {case.rollback.group.key}. Mend the alarm's tags or LASTGOOD_ROUTES.",
+        Outcome.FAILED,
+        needs_human=True,
+    )
+
+
+def _attributable(case: Case) -> Decision | None:
+    blame = case.attribution
+    if blame.reason is None:
+        return None
+    if case.forced and case.rollback.to_deployment_id and blame.reason is not Reason.SUSPECT_IS_ROLLBACK:
+        return None
+    people = blame.reason in {Reason.SUSPECT_IS_ROLLBACK, Reason.NEWER_DEPLOYMENT}
+    return case.refuse(blame.reason, blame.explanation, needs_human=people)
+
+
+def _not_cloudformation(case: Case) -> Decision | None:
+    managed = next((d for d in case.attribution.suspects if d.creator in CLOUDFORMATION_CREATORS), None)
+    if managed is None:
+        return None
+    stack = managed.external_id or "the stack that made it"
+    return case.block(
+        Reason.MANAGED_BY_CLOUDFORMATION,
+        f"CloudFormation made {managed.deployment_id} ({stack}). A redeployment behind its back would leave the stack "
+        "believing in another version: roll the stack back instead.",
+    )
+
+
+def _put_back_by_somebody(case: Case) -> Decision | None:
+    back = put_back_already(case.seen.history, case.attribution.suspects)
+    if back is None or case.attribution.adopt or not case.by_alarm:
+        return None
+    return case.refuse(
+        Reason.ALREADY_LIVE,
+        f"{back.deployment_id} already put {back.revision.label or back.revision.identity} back, which was live before.",
+    )
+
+
+def _cooled_down(case: Case) -> Decision | None:
+    past = case.seen.controls.past
+    if not case.by_alarm or not past or case.attribution.adopt:
+        return None
+    last = max(past, key=lambda p: p.closed_at)
+    if case.now - last.closed_at < case.policy.cooldown:
+        return case.refuse(
+            Reason.COOLDOWN,
+            f"{last.rollback_id} ended {ago(case.now, last.closed_at)} ago; for {duration(case.policy.cooldown)} after a "
+            "rollback people decide what comes next.",
+            needs_human=True,
+        )
+    recent = [p for p in past if case.now - p.closed_at < case.policy.rollback_window]
+    if case.policy.max_rollbacks and len(recent) >= case.policy.max_rollbacks:
+        return case.block(
+            Reason.TOO_MANY_ROLLBACKS,
+            f"{len(recent)} rollbacks in {duration(case.policy.rollback_window)} are the limit for a deployment group: "
+            "something else is wrong here.",
+        )
+    return None
+
+
+def _no_storm(case: Case) -> Decision | None:
+    limit, groups = case.policy.storm_groups, case.seen.controls.groups_in_alarm
+    if not case.by_alarm or not limit or len(groups | {case.rollback.group.key}) <= limit or case.attribution.adopt:
+        return None
+    return case.block(
+        Reason.STORM,
+        f"{len(groups | {case.rollback.group.key})} deployment groups went into alarm within "
+        f"{duration(case.policy.storm_window)}; more than {limit} at once means a shared fault, not so many bad releases.",
+    )
+
+
+def _good_revision(case: Case) -> Decision | None:
+    if case.selection.good or case.attribution.adopt:
+        return None
+    reason, explanation = _why_none(case)
+    suspect = case.attribution.suspect
+    if suspect and suspect.active and _stops_without_target(case, reason) and not case.rollback.dry_run:
+        return Decision(
+            Action.STOP,
+            reason,
+            f"{explanation} {suspect.deployment_id} is still running and is stopped, so that it goes no further.",
+            Outcome.BLOCKED,
+            deployment=suspect,
+            suspects=case.attribution.suspects,
+            candidates=case.selection.candidates,
+            needs_human=True,
+        )
+    return case.block(reason, explanation)
+
+
+def _why_none(case: Case) -> tuple[Reason, str]:
+    below = case.selection.rejected_for(Rejection.BELOW_FLOOR)
+    if below:
+        return (
+            Reason.BELOW_FLOOR,
+            f"Only revisions below the floor are left ({below.deployment_id}: {below.explanation}) Fix forward, or "
+            "revert the commit and release it.",
+        )
+    bad = case.selection.rejected_for(Rejection.KNOWN_BAD)
+    if bad:
+        return Reason.KNOWN_BAD, f"Every earlier revision is known bad ({bad.deployment_id}: {bad.explanation})"
+    unusable = case.selection.rejected_for(Rejection.NOT_DEPLOYABLE)
+    if unusable:
+        return Reason.NO_GOOD_REVISION, f"No earlier revision can be deployed any more: {unusable.explanation}"
+    return Reason.NO_GOOD_REVISION, "No earlier good revision was ever deployed here: there is nothing to go back to."
+
+
+def _stops_without_target(case: Case, reason: Reason) -> bool:
+    if case.policy.mode not in {Mode.AUTO, Mode.APPROVE}:
+        return False
+    if case.policy.stop_without_target == "always":
+        return True
+    return case.policy.stop_without_target == "first-deployment" and reason is Reason.NO_GOOD_REVISION
+
+
+def _live_as_expected(case: Case) -> Decision | None:
+    """History says one thing; what is live may say another, because people change aliases by hand."""
+    suspect, good, live = case.attribution.suspect, case.selection.good, case.seen.live
+    if suspect is None or suspect.active or good is None or not live.identity or live.split or case.attribution.adopt:
+        return None
+    if live.identity == good.revision.identity:
+        return case.refuse(Reason.ALREADY_LIVE, f"{_name(good)} is already live; there is nothing to redeploy.")
+    if suspect.status == "Succeeded" and all(live.identity != s.revision.identity for s in case.attribution.suspects):
+        return case.block(
+            Reason.LIVE_DIFFERS,
+            f"Live is {live.identity}, which is neither the suspect nor the last good revision: somebody changed it "
+            "outside CodeDeploy.",
+        )
+    return None
+
+
+def _adoptable(case: Case) -> bool:
+    """CodeDeploy's rollback goes to a revision that we would accept ourselves."""
+    adopt = case.attribution.adopt
+    if adopt is None:
+        return False
+    identity = adopt.revision.identity
+    good = case.selection.good
+    return identity not in case.seen.controls.known_bad and (good is None or good.revision.identity == identity)
+
+
+def _observe_only(case: Case) -> Decision | None:
+    if not case.rollback.dry_run and (case.policy.mode is not Mode.OBSERVE or case.forced):
+        return None
+    would = _act(case)
+    reason = would.reason if case.rollback.dry_run else Reason.OBSERVE_MODE
+    why = "Dry run" if case.rollback.dry_run else "Observe mode"
+    return replace(
+        would,
+        action=Action.CLOSE,
+        reason=reason,
+        outcome=Outcome.DRY_RUN,
+        deployment=None,
+        explanation=f"{why}: nothing was done. It would have been this: {would.explanation}",
+    )
+
+
+def _needs_approval(case: Case) -> Decision | None:
+    if case.approved or case.attribution.adopt or case.forced:
+        return None
+    marked = _marked_for_approval(case)
+    if case.policy.mode is not Mode.APPROVE and marked is None:
+        return None
+    would = _act(case)
+    why = f"{marked.deployment_id} asks for approval" if marked else "This deployment group is in approve mode"
+    return replace(
+        would,
+        action=Action.ASK_APPROVAL,
+        reason=Reason.NEEDS_APPROVAL,
+        deployment=None,
+        outcome=None,
+        needs_human=True,
+        explanation=f"{why}. The plan: {would.explanation}",
+    )
+
+
+def _marked_for_approval(case: Case) -> Deployment | None:
+    good = case.selection.good
+    return next(
+        (d for d in case.seen.history if d.needs_approval and (good is None or d.created_at > good.created_at)), None
+    )
+
+
+GUARDS: tuple[Guard, ...] = (
+    _kill_switch,
+    _mode_off,
+    _fresh,
+    _confirmed,
+    _group_exists,
+    _attributable,
+    _not_cloudformation,
+    _put_back_by_somebody,
+    _cooled_down,
+    _no_storm,
+    _good_revision,
+    _live_as_expected,
+    _observe_only,
+    _needs_approval,
+)
+
+
+def _judge(case: Case) -> Decision:
+    for guard in GUARDS:
+        decision = guard(case)
+        if decision is not None:
+            return decision
+    return _act(case)
+
+
+def _act(case: Case) -> Decision:
+    """The first step of a rollback that no guard refused."""
+    adopt = case.attribution.adopt
+    if adopt is not None:
+        return _take_over(case, adopt)
+    suspect, good = case.attribution.suspect, case.selection.good
+    pinned = Decision(
+        Action.STOP,
+        Reason.SUSPECT_ACTIVE,
+        "",
+        suspects=case.attribution.suspects,
+        good=good,
+        candidates=case.selection.candidates,
+    )
+    if suspect and suspect.active:
+        native = _native_flip(case)
+        how = "CodeDeploy flips the traffic back by itself" if native else f"then {_name(good)} is deployed again"
+        return replace(
+            pinned,
+            deployment=suspect,
+            native=native,
+            explanation=f"{suspect.deployment_id} ({_label(suspect)}) is {suspect.status}: it is stopped, {how}.",
+        )
+    if suspect and suspect.rollback_deployment_id:
+        return replace(
+            pinned,
+            action=Action.AWAIT_STOP,
+            reason=Reason.SUSPECT_STOPPED,
+            explanation=f"CodeDeploy stopped {suspect.deployment_id} and started {suspect.rollback_deployment_id}.",
+        )
+    succeeded = suspect is None or suspect.status == "Succeeded"
+    return replace(
+        pinned,
+        action=Action.AWAIT_STOP,
+        reason=Reason.SUSPECT_SUCCEEDED if succeeded else Reason.SUSPECT_STOPPED,
+        explanation=f"{_subject(suspect)}: {_name(good)}, the last good revision, is deployed again.",
+    )
+
+
+def _take_over(case: Case, adopt: Deployment) -> Decision:
+    found = Decision(
+        Action.ADOPT,
+        Reason.NATIVE_ROLLBACK,
+        f"CodeDeploy is already rolling back to {_label(adopt)} ({adopt.deployment_id}): that is adopted and watched.",
+        deployment=adopt,
+        suspects=case.attribution.suspects,
+        good=case.selection.good or adopt,
+        candidates=case.selection.candidates,
+    )
+    if _adoptable(case):
+        return found
+    return replace(
+        found,
+        action=Action.AWAIT_STOP,
+        deployment=None,
+        explanation=f"CodeDeploy is rolling back to {_label(adopt)}, which is not acceptable; once "
+        f"{adopt.deployment_id} has ended, {_name(case.selection.good)} is deployed.",
+    )
+
+
+def _native_flip(case: Case) -> bool:
+    """CodeDeploy's own rollback is the quick way where it only moves traffic, if it goes where we would go."""
+    group, good = case.seen.group, case.selection.good
+    if group is None or good is None or not case.policy.native_rollback or case.rollback.to_deployment_id:
+        return False
+    moves_traffic = group.blue_green or group.compute_platform is not ComputePlatform.SERVER
+    last = next((d for d in case.seen.history if d.deployment_id == group.last_successful_id), None)
+    return moves_traffic and last is not None and last.revision.identity == good.revision.identity
+
+
+def _await_approval(case: Case) -> Decision:
+    rollback = case.rollback
+    if rollback.rejected_by:
+        return case.refuse(Reason.APPROVAL_REJECTED, f"{rollback.rejected_by} rejected it.")
+    if rollback.approved_by:
+        return _judge(replace(case, approved=True))
+    if case.now - rollback.opened_at > case.policy.approval_expiry:
+        return case.refuse(
+            Reason.APPROVAL_EXPIRED,
+            f"Nobody approved it within {duration(case.policy.approval_expiry)}.",
+            needs_human=True,
+        )
+    return Decision(Action.WAIT, Reason.NEEDS_APPROVAL, "It waits for somebody to approve or reject it.")
+
+
+# --- after the stop ---------------------------------------------------------------------------------------------------
+
+
+def _wait(explanation: str) -> Decision:
+    return Decision(Action.WAIT, Reason.IN_PROGRESS, explanation)
+
+
+def _fail(reason: Reason, explanation: str) -> Decision:
+    return Decision(Action.CLOSE, reason, explanation, Outcome.FAILED, needs_human=True)
+
+
+def _after_stop(rollback: Rollback, seen: Observation, policy: Policy, now: datetime) -> Decision:
+    suspect = seen.suspect
+    if suspect is not None and suspect.active:
+        return _still_active(rollback, suspect, policy, now)
+    if not rollback.good_deployment_id:
+        return Decision(
+            Action.CLOSE,
+            rollback.reason_code or Reason.NO_GOOD_REVISION,
+            rollback.explanation,
+            Outcome.BLOCKED,
+            needs_human=True,
+        )
+    native = seen.rollback
+    if native is not None and native.revision.identity == rollback.good_revision:
+        return _adopt(native)
+    if native is not None and native.active:
+        return _wait(f"CodeDeploy's rollback {native.deployment_id} goes elsewhere; it has to end first.")
+    if _native_may_come(rollback, suspect, native, policy, now):
+        return _wait("The deployment is stopped; CodeDeploy's own rollback has not shown up yet.")
+    return _clear_way(rollback, seen, policy, now)
+
+
+def _still_active(rollback: Rollback, suspect: Deployment, policy: Policy, now: datetime) -> Decision:
+    if now - rollback.opened_at > policy.deadline:
+        return _fail(
+            Reason.DEADLINE_PASSED,
+            f"{suspect.deployment_id} is still {suspect.status} {duration(policy.deadline)} after the stop was asked for.",
+        )
+    asked = rollback.stop_requested_at
+    if asked is None or now - asked < STOP_AGAIN_AFTER:
+        return _wait(f"{suspect.deployment_id} is stopping.")
+    return Decision(
+        Action.STOP,
+        Reason.SUSPECT_ACTIVE,
+        f"{suspect.deployment_id} is still {suspect.status}: the stop is asked for again.",
+        deployment=suspect,
+        native=rollback.native_rollback_asked,
+    )
+
+
+def _native_may_come(
+    rollback: Rollback, suspect: Deployment | None, native: Deployment | None, policy: Policy, now: datetime
+) -> bool:
+    if not rollback.native_rollback_asked or native is not None:
+        return False
+    if suspect is None or suspect.status != "Stopped" or rollback.stop_requested_at is None:
+        return False
+    return now - rollback.stop_requested_at < policy.native_rollback_grace
+
+
+def _adopt(deployment: Deployment) -> Decision:
+    return Decision(
+        Action.ADOPT,
+        Reason.NATIVE_ROLLBACK,
+        f"CodeDeploy's own rollback {deployment.deployment_id} goes to {_label(deployment)}: it is adopted and watched.",
+        deployment=deployment,
+    )
+
+
+def _redeploy(rollback: Rollback, seen: Observation, policy: Policy, now: datetime) -> Decision:
+    if seen.rollback is not None:
+        return Decision(
+            Action.ADOPT,
+            Reason.IN_PROGRESS,
+            f"{seen.rollback.deployment_id} carries this rollback's marker: it was created, though no answer came.",
+            deployment=seen.rollback,
+        )
+    attempted = rollback.create_attempted_at
+    if attempted is not None and now - attempted < policy.create_settle:
+        return _wait(
+            "Whether the redeployment was created is not known yet; it is looked for before anything is tried."
+        )
+    return _clear_way(rollback, seen, policy, now)
+
+
+def _clear_way(rollback: Rollback, seen: Observation, policy: Policy, now: datetime) -> Decision:
+    """Nothing else may occupy the group before the last good revision goes back."""
+    if now - rollback.opened_at > policy.deadline:
+        return _fail(Reason.DEADLINE_PASSED, f"The redeployment could not start within {duration(policy.deadline)}.")
+    active = seen.active
+    if active is None:
+        return _put_back(rollback, seen)
+    if active.deployment_id == rollback.suspect_deployment_id:
+        return _still_active(rollback, active, policy, now)
+    if active.creator == NATIVE_ROLLBACK_CREATOR:
+        if active.revision.identity == rollback.good_revision:
+            return _adopt(active)
+        return _wait(f"CodeDeploy's rollback {active.deployment_id} occupies the group; it has to end first.")
+    return Decision(
+        Action.CLOSE,
+        Reason.OTHER_DEPLOYMENT,
+        f"{active.deployment_id} ({_label(active)}) was started meanwhile and occupies the deployment group. It may be "
+        "the fix, so it is left alone.",
+        Outcome.BLOCKED,
+        needs_human=True,
+    )
+
+
+def _put_back(rollback: Rollback, seen: Observation) -> Decision:
+    todo = seen.preparation
+    if todo.problem:
+        return _fail(Reason.REDEPLOY_REFUSED, f"{rollback.good_revision} cannot be deployed any more: {todo.problem}")
+    if todo.alias_split:
+        return Decision(
+            Action.CLEAR_ALIAS,
+            Reason.IN_PROGRESS,
+            "The alias still sends traffic to two versions; it is cleared, or every later deployment would fail.",
+        )
+    if _there_already(rollback, seen):
+        return Decision(
+            Action.CLOSE,
+            Reason.VERIFIED,
+            f"{rollback.good_revision} is live again; nothing had to be redeployed.",
+            Outcome.ROLLED_BACK,
+        )
+    if todo.register_task_definition:
+        return Decision(
+            Action.REGISTER_TASK_DEFINITION,
+            Reason.IN_PROGRESS,
+            f"{todo.register_task_definition} is INACTIVE; it is registered again unchanged.",
+        )
+    return Decision(
+        Action.CREATE,
+        Reason.IN_PROGRESS,
+        f"{rollback.good_revision}, deployed by {rollback.good_deployment_id}, is deployed again.",
+    )
+
+
+def _there_already(rollback: Rollback, seen: Observation) -> bool:
+    """Only for platforms whose live state can be read; servers may be half way."""
+    return (
+        seen.group is not None
+        and seen.group.compute_platform is not ComputePlatform.SERVER
+        and not seen.live.split
+        and seen.live.identity == rollback.good_revision
+    )
+
+
+# --- proof ------------------------------------------------------------------------------------------------------------
+
+
+def _verify(rollback: Rollback, seen: Observation, policy: Policy, now: datetime) -> Decision:
+    running = seen.rollback
+    if running is None:
+        return _fail(
+            Reason.ROLLBACK_DEPLOYMENT_FAILED, f"CodeDeploy no longer knows {rollback.rollback_deployment_id}."
+        )
+    if running.active:
+        return _still_running(rollback, running, seen, policy, now)
+    if running.status != "Succeeded":
+        return _fail(Reason.ROLLBACK_DEPLOYMENT_FAILED, _why_it_failed(running))
+    return _prove_live(rollback, running, seen, now)
+
+
+def _still_running(
+    rollback: Rollback, running: Deployment, seen: Observation, policy: Policy, now: datetime
+) -> Decision:
+    if now - rollback.opened_at <= policy.deadline:
+        return _wait(f"{running.deployment_id} is {running.status}.")
+    if _is_live(rollback, seen):
+        # ECS blue/green stays InProgress until the old task set is terminated, which may take two days.
+        return Decision(
+            Action.CLOSE,
+            Reason.VERIFIED,
+            f"{rollback.redeployed_revision} is live; {running.deployment_id} is only waiting to end.",
+            Outcome.ROLLED_BACK,
+        )
+    return _fail(
+        Reason.DEADLINE_PASSED, f"{running.deployment_id} is still {running.status} after {duration(policy.deadline)}."
+    )
+
+
+def _is_live(rollback: Rollback, seen: Observation) -> bool:
+    return not seen.live.split and seen.live.identity == (rollback.redeployed_revision or rollback.good_revision)
+
+
+def _prove_live(rollback: Rollback, running: Deployment, seen: Observation, now: datetime) -> Decision:
+    wanted = rollback.redeployed_revision or rollback.good_revision
+    if _is_live(rollback, seen):
+        gaps = running.instances_failed + running.instances_skipped
+        note = f" {gaps} instances were failed or skipped: look at them." if gaps else ""
+        return Decision(
+            Action.CLOSE,
+            Reason.VERIFIED,
+            f"{running.deployment_id} succeeded and {wanted} is live.{note}",
+            Outcome.ROLLED_BACK,
+            needs_human=bool(gaps),
+        )
+    ended = running.completed_at or now
+    found = "two versions" if seen.live.split else seen.live.identity or "something that cannot be read"
+    if now - ended < LIVE_GRACE:
+        return _wait(f"{running.deployment_id} succeeded; live is still {found}.")
+    return _fail(Reason.LIVE_DIFFERS, f"{running.deployment_id} succeeded, yet live is {found} and not {wanted}.")
+
+
+_ADVICE = {
+    "ALARM_ACTIVE": "an alarm of the deployment group stopped it; lastgood may not override alarms here",
+    "INVALID_LAMBDA_CONFIGURATION": "the alias does not stand where the AppSpec says",
+    "INVALID_LAMBDA_FUNCTION": "the Lambda version or its alias is gone",
+    "ECS_UPDATE_ERROR": "ECS refused the task set; see whether the task definition is still active",
+    "INVALID_ECS_SERVICE": "the ECS service is gone or has another deployment controller",
+    "REVISION_MISSING": "the revision's bundle is gone from S3",
+    "MISSING_GITHUB_TOKEN": "CodeDeploy lost its connection to GitHub",
+    "HOOK_EXECUTION_FAILURE": "a validation function of the AppSpec failed",
+    "HEALTH_CONSTRAINTS": "too few instances stayed healthy",
+    "NO_INSTANCES": "the deployment group has no instances",
+    "MANUAL_STOP": "somebody stopped it",
+    "IAM_ROLE_PERMISSIONS": "the deployment group's service role lacks a permission",
+}
+
+
+def _why_it_failed(deployment: Deployment) -> str:
+    advice = _ADVICE.get(deployment.error_code, deployment.error_message or "CodeDeploy gives no reason")
+    code = f" ({deployment.error_code})" if deployment.error_code else ""
+    return (
+        f"The rollback deployment {deployment.deployment_id} is {deployment.status}{code}: {advice}. lastgood does not "
+        "try a second time by itself."
+    )
+
+
+def _label(deployment: Deployment) -> str:
+    return deployment.revision.label or deployment.revision.identity or "an unreadable revision"
+
+
+def _name(deployment: Deployment | None) -> str:
+    return f"{_label(deployment)} (from {deployment.deployment_id})" if deployment else "the last good revision"
+
+
+def _subject(suspect: Deployment | None) -> str:
+    if suspect is None:
+        return "No deployment is running"
+    return f"{suspect.deployment_id} ({_label(suspect)}) is {suspect.status}"

@@ -1,0 +1,1 @@
+"""What deploys: one adapter per deployment controller, with its raw dictionaries inside."""

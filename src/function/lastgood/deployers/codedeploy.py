@@ -1,0 +1,307 @@
+"""CodeDeploy, seen through one deployment group: history, stop, redeploy, live. Raw dictionaries stop here.
+
+Facts that shape this module (CodeDeploy API reference and user guide): `GetDeployment` never returns an AppSpec's
+content, `GetApplicationRevision` does; `CreateDeployment` has no idempotency token; a group has at most one active
+deployment, which is always the one attempted last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from typing import Any
+
+from lastgood.clients import Clients, call
+from lastgood.deployers.appspec import AppSpecError
+from lastgood.deployers.history import History
+from lastgood.deployers.platforms import EcsPlatform, LambdaPlatform, Platform, ServerPlatform, s3_text
+from lastgood.errors import AlreadyCompletedError, GroupNotFoundError, RefusedError
+from lastgood.model import (
+    APPROVAL_MARKER,
+    FLOOR_MARKER,
+    MARKER_PREFIX,
+    TERMINAL_STATUSES,
+    ComputePlatform,
+    Deployment,
+    DeploymentGroup,
+    GroupFacts,
+    Live,
+    Preparation,
+    Revision,
+    Rollback,
+)
+from lastgood.settings import Settings
+
+APPSPECS_AT_A_TIME = 4
+
+
+class CodeDeploy:
+    """One deployment group. Its compute platform is read with `facts`, or given where it is known already."""
+
+    def __init__(
+        self,
+        group: DeploymentGroup,
+        clients: Clients,
+        settings: Settings,
+        pool: ThreadPoolExecutor,
+        contents: dict[tuple[str, str], str],
+        compute_platform: ComputePlatform | None = None,
+    ) -> None:
+        """`contents` caches AppSpecs by application and hash: what a hash stands for never changes."""
+        self._group = group
+        self._clients = clients
+        self._settings = settings
+        self._pool = pool
+        self._contents = contents
+        self._compute_platform = compute_platform
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def facts(self) -> GroupFacts | None:
+        """The group as it is; None if the application or the group does not exist."""
+        try:
+            answer = call(self._clients.codedeploy, "get_deployment_group", **_names(self._group))
+        except GroupNotFoundError:
+            return None
+        facts = _facts(answer["deploymentGroupInfo"])
+        self._compute_platform = facts.compute_platform
+        return facts
+
+    def survey(self, since: datetime, now: datetime) -> tuple[GroupFacts | None, Iterator[tuple[Deployment, ...]]]:
+        """The group and its deployments, newest first, in parts; what lies further back is read only when asked for.
+
+        The group and both lists of its history are read side by side.
+        """
+        reading = self._pool.submit(self.facts)
+        batches = self._history().newest_first(since, now)
+        try:
+            first = next(batches, [])
+        except GroupNotFoundError:
+            return None, iter(())
+        return reading.result(), self._resolved(chain([first], batches))
+
+    def _resolved(self, batches: Iterable[list[dict[str, Any]]]) -> Iterator[tuple[Deployment, ...]]:
+        for batch in batches:
+            # Each AppSpec costs a call, and the last good revision is mostly among the newest few.
+            step = len(batch) if self._compute_platform is ComputePlatform.SERVER else APPSPECS_AT_A_TIME
+            for at in range(0, len(batch), step or 1):
+                yield tuple(self._pool.map(self._deployment, batch[at : at + step]))
+
+    def deployment(self, deployment_id: str) -> Deployment | None:
+        """One deployment as it stands now; None if CodeDeploy does not know it, or it is another group's."""
+        try:
+            answer = call(self._clients.codedeploy, "get_deployment", deploymentId=deployment_id)
+        except RefusedError as error:
+            if error.code == "DeploymentDoesNotExistException":
+                return None
+            raise
+        info = answer["deploymentInfo"]
+        here = (info.get("applicationName"), info.get("deploymentGroupName"))
+        if here != (self._group.application, self._group.deployment_group):
+            return None
+        return self._deployment(info)
+
+    def active(self, facts: GroupFacts) -> Deployment | None:
+        """The deployment that occupies the group, if one does."""
+        if not facts.last_attempted_id or facts.last_attempted_status in TERMINAL_STATUSES:
+            return None
+        found = self.deployment(facts.last_attempted_id)
+        return found if found and found.active else None
+
+    def marked(self, rollback_id: str, since: datetime, now: datetime) -> Deployment | None:
+        """The deployment that a rollback created, found by its marker; None if there is none (yet)."""
+        for info in self._history().created_since(since - timedelta(minutes=5), now):
+            deployment = self._deployment(info)
+            if deployment.rollback_id == rollback_id:
+                return deployment
+        return None
+
+    def live(self, facts: GroupFacts, revision: Revision) -> Live:
+        """What is live where `revision` is deployed. For servers the group's last success stands for it."""
+        if facts.compute_platform is ComputePlatform.SERVER:
+            last = self.deployment(facts.last_successful_id) if facts.last_successful_id else None
+            return Live(last.revision.identity if last else "")
+        return self._platform.live(facts, revision) if revision.identity else Live()
+
+    def unusable(self, revision: Revision) -> str:
+        """Why a revision cannot be deployed again; empty if it can."""
+        return self._platform.unusable(revision)
+
+    def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> Preparation:
+        """What has to be done before the last good revision is deployed again."""
+        return self._platform.prepare(facts, good, live)
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def stop(self, deployment_id: str, *, native: bool) -> str:
+        """Stop a deployment. Returns `Succeeded`, `Pending`, or `AlreadyCompleted`.
+
+        The flag is always given: left out, the group's own setting decides and races us.
+        """
+        try:
+            answer = call(
+                self._clients.codedeploy,
+                "stop_deployment",
+                writes=True,
+                deploymentId=deployment_id,
+                autoRollbackEnabled=native,
+            )
+        except AlreadyCompletedError:
+            return "AlreadyCompleted"
+        return str(answer.get("status", "Pending"))
+
+    def clear_alias(self, revision: Revision) -> None:
+        """Take the second version off a Lambda alias."""
+        if isinstance(self._platform, LambdaPlatform):
+            self._platform.clear_alias(revision)
+
+    def register(self, revision: Revision) -> str:
+        """Register an INACTIVE task definition again, unchanged. Returns its new ARN."""
+        if not isinstance(self._platform, EcsPlatform):
+            raise RefusedError("register_task_definition", "NotEcs", f"{self._group.key} does not run on ECS")
+        return self._platform.register(revision)
+
+    def create(self, rollback: Rollback, facts: GroupFacts, good: Revision, live: Live) -> str:
+        """Create the deployment that puts the last good revision back. Returns its id.
+
+        Raises AmbiguousError when nobody knows whether it was created, GroupBusyError when the group is occupied.
+        """
+        platform = self._platform
+        try:
+            revision = platform.redeployable(good, live, rollback.redeployed_revision)
+        except AppSpecError as error:
+            raise RefusedError("create_deployment", "UnreadableAppSpec", str(error)) from error
+        answer = call(
+            self._clients.codedeploy_writer,
+            "create_deployment",
+            writes=True,
+            **_names(self._group),
+            revision=revision,
+            description=description(rollback),
+            # A failing rollback must not roll back to the last success: that is the suspect.
+            autoRollbackConfiguration={"enabled": False},
+            **({"deploymentConfigName": platform.deployment_config} if platform.deployment_config else {}),
+            **self._options(facts),
+        )
+        return str(answer["deploymentId"])
+
+    def _options(self, facts: GroupFacts) -> dict[str, Any]:
+        options: dict[str, Any] = {}
+        if self._settings.override_alarms:
+            # The empty list must be there: CodeDeploy refuses a null one.
+            options["overrideAlarmConfiguration"] = {"enabled": False, "ignorePollAlarmFailure": True, "alarms": []}
+        if facts.compute_platform is ComputePlatform.SERVER:
+            options["fileExistsBehavior"] = self._settings.file_exists_behavior
+            options["ignoreApplicationStopFailures"] = self._settings.ignore_application_stop_failures
+        return options
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _history(self) -> History:
+        return History(self._clients.codedeploy, self._group, self._pool)
+
+    @property
+    def _platform(self) -> Platform:
+        if self._compute_platform is None and self.facts() is None:
+            raise GroupNotFoundError(
+                "get_deployment_group", "DeploymentGroupDoesNotExistException", f"there is no {self._group.key}"
+            )
+        match self._compute_platform:
+            case ComputePlatform.LAMBDA:
+                return LambdaPlatform(self._clients, self._settings, self._content)
+            case ComputePlatform.ECS:
+                return EcsPlatform(self._clients, self._settings, self._content)
+            case _:
+                return ServerPlatform(self._clients, self._settings)
+
+    def _deployment(self, info: Mapping[str, Any]) -> Deployment:
+        undone, overview = info.get("rollbackInfo") or {}, info.get("deploymentOverview") or {}
+        error, text = info.get("errorInformation") or {}, info.get("description") or ""
+        ours = text.startswith(MARKER_PREFIX)
+        return Deployment(
+            deployment_id=info["deploymentId"],
+            status=info.get("status", "Created"),
+            created_at=_utc(info["createTime"]),
+            completed_at=_utc(info["completeTime"]) if info.get("completeTime") else None,
+            revision=self._platform.revision(info.get("revision") or {}),
+            creator=info.get("creator", "user"),
+            description=text,
+            external_id=info.get("externalId", ""),
+            rollback_deployment_id=undone.get("rollbackDeploymentId", ""),
+            rolls_back_deployment_id=undone.get("rollbackTriggeringDeploymentId", ""),
+            error_code=error.get("code", ""),
+            error_message=error.get("message", ""),
+            restart=info.get("deploymentMode") == "RESTART",
+            outdated_instances_only=bool(info.get("updateOutdatedInstancesOnly")),
+            instances_failed=overview.get("Failed", 0),
+            instances_skipped=overview.get("Skipped", 0),
+            floor=FLOOR_MARKER in text and not ours,
+            needs_approval=APPROVAL_MARKER in text and not ours,
+        )
+
+    def _content(self, location: Mapping[str, Any]) -> str:
+        """The text of an AppSpec. Raises AppSpecError if it cannot be had."""
+        if location.get("revisionType") == "S3":
+            return s3_text(self._clients, location)
+        inline = location.get("appSpecContent") or location.get("string") or {}
+        if inline.get("content"):
+            return str(inline["content"])
+        key = (self._group.application, inline.get("sha256", ""))
+        if key not in self._contents:
+            self._contents[key] = self._registered_content(location)
+        return self._contents[key]
+
+    def _registered_content(self, location: Mapping[str, Any]) -> str:
+        kind = location.get("revisionType", "")
+        part = {"AppSpecContent": "appSpecContent", "String": "string"}.get(kind)
+        if part is None or not (location.get(part) or {}).get("sha256"):
+            raise AppSpecError(f"a revision of type {kind or 'unknown'} holds no AppSpec that can be read")
+        try:
+            answer = call(
+                self._clients.codedeploy,
+                "get_application_revision",
+                applicationName=self._group.application,
+                revision={"revisionType": kind, part: {"sha256": location[part]["sha256"]}},
+            )
+        except RefusedError as error:
+            if error.permission_denied:
+                raise
+            raise AppSpecError(f"CodeDeploy no longer has the AppSpec: {error.code}") from error
+        content = (answer["revision"].get(part) or {}).get("content")
+        if not content:
+            raise AppSpecError("CodeDeploy returned the AppSpec without its content")
+        return str(content)
+
+
+def description(rollback: Rollback) -> str:
+    """What the redeployment says of itself; it starts with the marker by which it is found again."""
+    text = f"{MARKER_PREFIX}{rollback.rollback_id} puts back {rollback.good_deployment_id}"
+    if rollback.suspect_deployment_id:
+        text += f" instead of {rollback.suspect_deployment_id}"
+    return text[:100]
+
+
+def _names(group: DeploymentGroup) -> dict[str, Any]:
+    return {"applicationName": group.application, "deploymentGroupName": group.deployment_group}
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+def _facts(info: Mapping[str, Any]) -> GroupFacts:
+    attempted, succeeded = info.get("lastAttemptedDeployment") or {}, info.get("lastSuccessfulDeployment") or {}
+    service = (info.get("ecsServices") or [{}])[0]
+    alarms = (info.get("alarmConfiguration") or {}).get("alarms") or []
+    return GroupFacts(
+        compute_platform=ComputePlatform(info.get("computePlatform", "Server")),
+        last_attempted_id=attempted.get("deploymentId", ""),
+        last_attempted_status=attempted.get("status", ""),
+        last_successful_id=succeeded.get("deploymentId", ""),
+        blue_green=(info.get("deploymentStyle") or {}).get("deploymentType") == "BLUE_GREEN",
+        alarm_names=tuple(a.get("name", "") for a in alarms),
+        ecs_cluster=service.get("clusterName", ""),
+        ecs_service=service.get("serviceName", ""),
+    )

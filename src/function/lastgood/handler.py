@@ -1,0 +1,44 @@
+"""The Lambda entry point: wiring only. Event in, summary out."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+
+from lastgood.app import Application
+from lastgood.errors import SettingsError
+from lastgood.results import refusal
+
+logger = Logger(service="lastgood")
+metrics = Metrics(namespace="lastgood", service="lastgood")
+
+
+def _application() -> Application | SettingsError:
+    try:
+        return Application.make(os.environ, logger, metrics)
+    except SettingsError as error:
+        logger.critical("settings_are_wrong", problems=error.problems)
+        return error
+
+
+application = _application()
+
+
+@metrics.log_metrics
+def lambda_handler(event: object, context: Any) -> dict[str, Any]:
+    """Handle any event that the contract names. Raises when AWS should deliver it again."""
+    if isinstance(application, SettingsError):
+        return _misconfigured(application, event)
+    remaining = timedelta(milliseconds=context.get_remaining_time_in_millis())
+    return application.handle(event, context.aws_request_id, remaining)
+
+
+def _misconfigured(error: SettingsError, event: object) -> dict[str, Any]:
+    """`health` gets the list; anything else is kept for redelivery, because an alarm may be in it."""
+    metrics.add_metric(name="SettingsWrong", unit="Count", value=1)
+    if isinstance(event, dict) and event.get("action") == "health":
+        return {"results": [{"healthy": False, "settings_problems": error.problems, **refusal("settings", str(error))}]}
+    raise error

@@ -1,0 +1,423 @@
+"""The nouns of a rollback: frozen values and enums, standard library only.
+
+Stored values use AWS's own spelling (`"InProgress"`, `"ALARM"`). All times are aware and in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class ComputePlatform(StrEnum):
+    """CodeDeploy's `computePlatform`."""
+
+    SERVER = "Server"
+    LAMBDA = "Lambda"
+    ECS = "ECS"
+
+
+class AlarmState(StrEnum):
+    """CloudWatch's alarm states."""
+
+    OK = "OK"
+    ALARM = "ALARM"
+    INSUFFICIENT_DATA = "INSUFFICIENT_DATA"
+
+
+class Mode(StrEnum):
+    """How far lastgood goes by itself for a deployment group."""
+
+    AUTO = "auto"
+    APPROVE = "approve"
+    OBSERVE = "observe"
+    OFF = "off"
+
+
+class TriggerKind(StrEnum):
+    """How a signal reached the function."""
+
+    SNS = "sns"
+    SQS = "sqs"
+    ALARM_ACTION = "alarm_action"
+    EVENTBRIDGE = "eventbridge"
+    MANUAL = "manual"
+    SWEEP = "sweep"
+
+
+class Phase(StrEnum):
+    """Where a rollback is. It only moves forward."""
+
+    CLAIMED = "CLAIMED"
+    AWAITING_APPROVAL = "AWAITING_APPROVAL"
+    STOPPING = "STOPPING"
+    REDEPLOYING = "REDEPLOYING"
+    VERIFYING = "VERIFYING"
+    CLOSED = "CLOSED"
+
+
+class Outcome(StrEnum):
+    """How a rollback ended."""
+
+    ROLLED_BACK = "ROLLED_BACK"
+    SKIPPED = "SKIPPED"
+    BLOCKED = "BLOCKED"
+    FAILED = "FAILED"
+    DRY_RUN = "DRY_RUN"
+
+
+class Reason(StrEnum):
+    """Why: one code for machines. The explanation beside it is for people."""
+
+    # why something is being done
+    SUSPECT_ACTIVE = "SUSPECT_ACTIVE"
+    SUSPECT_SUCCEEDED = "SUSPECT_SUCCEEDED"
+    SUSPECT_STOPPED = "SUSPECT_STOPPED"
+    NATIVE_ROLLBACK = "NATIVE_ROLLBACK"
+    VERIFIED = "VERIFIED"
+    REQUESTED = "REQUESTED"
+    IN_PROGRESS = "IN_PROGRESS"
+    # why a signal opens or changes nothing
+    ALREADY_OPEN = "ALREADY_OPEN"
+    UNROUTED_ALARM = "UNROUTED_ALARM"
+    NOT_ALLOWED = "NOT_ALLOWED"
+    # why nothing was done
+    KILL_SWITCH = "KILL_SWITCH"
+    PAUSED = "PAUSED"
+    MODE_OFF = "MODE_OFF"
+    OBSERVE_MODE = "OBSERVE_MODE"
+    STALE_SIGNAL = "STALE_SIGNAL"
+    ALARM_NOT_CONFIRMED = "ALARM_NOT_CONFIRMED"
+    ALARM_RECOVERED = "ALARM_RECOVERED"
+    ALARM_SUPPRESSED = "ALARM_SUPPRESSED"
+    NOT_ATTRIBUTABLE = "NOT_ATTRIBUTABLE"
+    NEWER_DEPLOYMENT = "NEWER_DEPLOYMENT"
+    SUSPECT_IS_ROLLBACK = "SUSPECT_IS_ROLLBACK"
+    MANAGED_BY_CLOUDFORMATION = "MANAGED_BY_CLOUDFORMATION"
+    COOLDOWN = "COOLDOWN"
+    TOO_MANY_ROLLBACKS = "TOO_MANY_ROLLBACKS"
+    STORM = "STORM"
+    NO_GOOD_REVISION = "NO_GOOD_REVISION"
+    BELOW_FLOOR = "BELOW_FLOOR"
+    KNOWN_BAD = "KNOWN_BAD"
+    NEEDS_APPROVAL = "NEEDS_APPROVAL"
+    APPROVAL_REJECTED = "APPROVAL_REJECTED"
+    APPROVAL_EXPIRED = "APPROVAL_EXPIRED"
+    ALREADY_LIVE = "ALREADY_LIVE"
+    LIVE_DIFFERS = "LIVE_DIFFERS"
+    OTHER_DEPLOYMENT = "OTHER_DEPLOYMENT"
+    # why it failed
+    GROUP_NOT_FOUND = "GROUP_NOT_FOUND"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+    STOP_REFUSED = "STOP_REFUSED"
+    REDEPLOY_REFUSED = "REDEPLOY_REFUSED"
+    ROLLBACK_DEPLOYMENT_FAILED = "ROLLBACK_DEPLOYMENT_FAILED"
+    DEADLINE_PASSED = "DEADLINE_PASSED"
+
+
+class Rejection(StrEnum):
+    """Why a deployment of the history was not chosen as the last good one."""
+
+    SUSPECT = "SUSPECT"
+    NOT_BEFORE_SUSPECT = "NOT_BEFORE_SUSPECT"
+    NOT_SUCCEEDED = "NOT_SUCCEEDED"
+    SAME_REVISION = "SAME_REVISION"
+    KNOWN_BAD = "KNOWN_BAD"
+    ROLLED_BACK_BY_CODEDEPLOY = "ROLLED_BACK_BY_CODEDEPLOY"
+    SCALE_OUT = "SCALE_OUT"
+    OUTDATED_INSTANCES_ONLY = "OUTDATED_INSTANCES_ONLY"
+    RESTART = "RESTART"
+    BELOW_FLOOR = "BELOW_FLOOR"
+    UNREADABLE_REVISION = "UNREADABLE_REVISION"
+    NOT_DEPLOYABLE = "NOT_DEPLOYABLE"
+    NOT_REQUESTED = "NOT_REQUESTED"
+
+
+TERMINAL_STATUSES = frozenset({"Succeeded", "Failed", "Stopped"})
+# CodeDeploy starts these by itself; they bring the revision that is live to more instances and release nothing.
+SCALE_OUT_CREATORS = frozenset({"autoscaling", "autoscalingTermination", "CodeDeployAutoUpdate"})
+CLOUDFORMATION_CREATORS = frozenset({"CloudFormation", "CloudFormationRollback"})
+NATIVE_ROLLBACK_CREATOR = "codeDeployRollback"
+FLOOR_MARKER = "lastgood:floor"
+APPROVAL_MARKER = "lastgood:needs-approval"
+MARKER_PREFIX = "lastgood "
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DeploymentGroup:
+    """The name of a CodeDeploy deployment group: where a revision is deployed."""
+
+    application: str
+    deployment_group: str
+
+    @property
+    def key(self) -> str:
+        """`<application>/<deployment_group>`, as the audit table's index has it."""
+        return f"{self.application}/{self.deployment_group}"
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What a deployment deploys.
+
+    `identity` says what ends up live, so that two deployments of the same code compare equal: an S3 object's
+    version, a commit, a Lambda version, a task definition ARN. It is never an AppSpec's hash, which changes with
+    hooks and with `CurrentVersion`. Empty while the AppSpec has not been read.
+    """
+
+    kind: str
+    identity: str
+    label: str = ""
+    commit: str = ""
+    location: Mapping[str, object] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One run of CodeDeploy, as `GetDeployment` tells it."""
+
+    deployment_id: str
+    status: str
+    created_at: datetime
+    revision: Revision
+    completed_at: datetime | None = None
+    creator: str = "user"
+    description: str = ""
+    external_id: str = ""
+    rollback_deployment_id: str = ""
+    rolls_back_deployment_id: str = ""
+    error_code: str = ""
+    error_message: str = ""
+    restart: bool = False
+    outdated_instances_only: bool = False
+    instances_failed: int = 0
+    instances_skipped: int = 0
+    floor: bool = False
+    needs_approval: bool = False
+
+    @property
+    def active(self) -> bool:
+        """Occupies the group. A status that we do not know counts as active, never as a success."""
+        return self.status not in TERMINAL_STATUSES
+
+    @property
+    def rollback_id(self) -> str:
+        """The id of the rollback that created this deployment, from the marker; empty for anyone else's."""
+        if not self.description.startswith(MARKER_PREFIX):
+            return ""
+        return self.description[len(MARKER_PREFIX) :].split(" ", 1)[0].rstrip(":;,")
+
+    @property
+    def is_rollback(self) -> bool:
+        """CodeDeploy's own rollback, or one of ours."""
+        return self.creator == NATIVE_ROLLBACK_CREATOR or bool(self.rollback_id)
+
+    @property
+    def is_release(self) -> bool:
+        """Somebody meant to change what is live."""
+        return not (
+            self.is_rollback or self.creator in SCALE_OUT_CREATORS or self.restart or self.outdated_instances_only
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFacts:
+    """A deployment group as `GetDeploymentGroup` tells it."""
+
+    compute_platform: ComputePlatform
+    last_attempted_id: str = ""
+    last_attempted_status: str = ""
+    last_successful_id: str = ""
+    blue_green: bool = False
+    alarm_names: tuple[str, ...] = ()
+    ecs_cluster: str = ""
+    ecs_service: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What is live now. `identity` is empty where it cannot be read; `split` is traffic on two Lambda versions."""
+
+    identity: str = ""
+    split: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmFacts:
+    """An alarm as `DescribeAlarms` tells it."""
+
+    name: str
+    state: AlarmState
+    changed_at: datetime | None = None
+    suppressed_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """An operator's stop sign for one deployment group, or for everything."""
+
+    reason: str
+    requested_by: str
+    until: datetime | None = None
+
+    def holds(self, now: datetime) -> bool:
+        """A pause without an end holds until somebody resumes."""
+        return self.until is None or now < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The oldest deployment that may be redeployed, because a database change cannot go back further."""
+
+    deployment_id: str
+    created_at: datetime
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PastRollback:
+    """An earlier rollback of the same deployment group that acted."""
+
+    rollback_id: str
+    closed_at: datetime
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """What operators and earlier rollbacks left in the audit table for one deployment group."""
+
+    pause_all: Pause | None = None
+    pause_group: Pause | None = None
+    mode: Mode | None = None
+    floor: Floor | None = None
+    cleared_floors: frozenset[str] = frozenset()
+    known_bad: Mapping[str, str] = field(default_factory=dict)
+    marked_good: frozenset[str] = frozenset()
+    past: tuple[PastRollback, ...] = ()
+    groups_in_alarm: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A deployment that selection looked at. `rejection` is None for the one that was chosen."""
+
+    deployment_id: str
+    revision: str
+    created_at: datetime
+    rejection: Rejection | None
+    explanation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What must be done before the last good revision can be deployed again (read from live AWS)."""
+
+    problem: str = ""
+    alias_split: bool = False
+    register_task_definition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The facts of one look at AWS, enough to decide the next step. Which are filled depends on the phase."""
+
+    group: GroupFacts | None = None
+    alarm: AlarmFacts | None = None
+    alarm_read: bool = False
+    history: tuple[Deployment, ...] = ()
+    live: Live = Live()
+    controls: Controls = Controls()
+    unusable: Mapping[str, str] = field(default_factory=dict)
+    suspect: Deployment | None = None
+    good: Deployment | None = None
+    rollback: Deployment | None = None
+    active: Deployment | None = None
+    preparation: Preparation = Preparation()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What applies to one deployment group: the function's settings with the operators' items on top."""
+
+    mode: Mode = Mode.AUTO
+    kill_switch: bool = False
+    attribution_window: timedelta = timedelta(hours=1)
+    evaluation_window: timedelta = timedelta(minutes=5)
+    max_signal_age: timedelta = timedelta(minutes=15)
+    require_still_in_alarm: bool = True
+    cooldown: timedelta = timedelta(minutes=30)
+    max_rollbacks: int = 3
+    rollback_window: timedelta = timedelta(hours=24)
+    storm_groups: int = 5
+    storm_window: timedelta = timedelta(minutes=10)
+    stop_without_target: str = "first-deployment"
+    native_rollback: bool = True
+    native_rollback_grace: timedelta = timedelta(seconds=30)
+    create_settle: timedelta = timedelta(seconds=60)
+    deadline: timedelta = timedelta(hours=2)
+    approval_expiry: timedelta = timedelta(minutes=30)
+    recovery_window: timedelta = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """A rollback, as its head item in the audit table holds it. Each field is documented in docs/audit-table.md."""
+
+    rollback_id: str
+    application: str
+    deployment_group: str
+    trigger_kind: TriggerKind
+    opened_at: datetime
+    signal_at: datetime
+    phase: Phase = Phase.CLAIMED
+    outcome: Outcome | None = None
+    reason_code: Reason | None = None
+    explanation: str = ""
+    compute_platform: ComputePlatform | None = None
+    alarm_name: str = ""
+    alarm_arn: str = ""
+    alarm_changed_at: datetime | None = None
+    evaluation_seconds: int = 0
+    requested_by: str = ""
+    request_reason: str = ""
+    dry_run: bool = False
+    force: bool = False
+    to_deployment_id: str = ""
+    approved_by: str = ""
+    rejected_by: str = ""
+    suspect_deployment_id: str = ""
+    suspect_revision: str = ""
+    suspect_revisions: tuple[str, ...] = ()
+    good_deployment_id: str = ""
+    good_revision: str = ""
+    redeployed_revision: str = ""
+    rollback_deployment_id: str = ""
+    adopted: bool = False
+    native_rollback_asked: bool = False
+    candidates: tuple[Candidate, ...] = ()
+    stop_requested_at: datetime | None = None
+    stopped_at: datetime | None = None
+    create_attempted_at: datetime | None = None
+    redeployed_at: datetime | None = None
+    verified_at: datetime | None = None
+    closed_at: datetime | None = None
+    alarm_recovered_at: datetime | None = None
+    needs_human: bool = False
+    notified: tuple[str, ...] = ()
+    version: int = 0
+    step_count: int = 0
+    lease_owner: str = ""
+    lease_until: datetime | None = None
+
+    @property
+    def group(self) -> DeploymentGroup:
+        """The deployment group that is rolled back."""
+        return DeploymentGroup(self.application, self.deployment_group)
+
+    @property
+    def open(self) -> bool:
+        """True until it has an outcome."""
+        return self.phase is not Phase.CLOSED

@@ -1,0 +1,188 @@
+"""What people and other systems are told: a notice on SNS and an event on EventBridge, from what is recorded.
+
+A notice is due while the record says that it was not sent, so a crash before it only delays it. Its id is stable:
+whoever gets it twice can tell. Failing to tell never fails a rollback.
+(Amazon Q Developer in chat applications, "custom notifications": anything else on the topic is dropped silently.)
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from lastgood.clients import Clients, call
+from lastgood.errors import LastgoodError
+from lastgood.ledger import iso
+from lastgood.model import Outcome, Phase, Rollback
+from lastgood.text import clean
+
+OPENED, NEEDS_HUMAN, CLOSED = "opened", "needs_human", "closed"
+_SYMBOL = {
+    Outcome.ROLLED_BACK: "✅",
+    Outcome.SKIPPED: "⚪",
+    Outcome.BLOCKED: "⛔",
+    Outcome.FAILED: "🔥",
+    Outcome.DRY_RUN: "🧪",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One message about one rollback. `kind` is opened, needs_human, closed or not_recovered."""
+
+    notice_id: str
+    kind: str
+    title: str
+    text: str
+    next_steps: tuple[str, ...]
+
+
+def due(rollback: Rollback) -> tuple[str, ...]:
+    """The kinds of notices that the record calls for and that were not sent yet."""
+    wanted = []
+    if rollback.open and rollback.phase not in {Phase.CLAIMED, Phase.AWAITING_APPROVAL}:
+        wanted.append(OPENED)
+    if rollback.phase is Phase.AWAITING_APPROVAL:
+        wanted.append(NEEDS_HUMAN)
+    if not rollback.open:
+        wanted.append(CLOSED)
+    return tuple(kind for kind in wanted if kind not in rollback.notified)
+
+
+def compose(rollback: Rollback, kind: str) -> Notice:
+    """A notice as a person reads it."""
+    where = f"{rollback.application}/{rollback.deployment_group}" if rollback.application else "no deployment group"
+    if kind == CLOSED and rollback.outcome:
+        title = f"{_SYMBOL[rollback.outcome]} {rollback.outcome} on {where}: {rollback.reason_code}"
+    elif kind == NEEDS_HUMAN:
+        title = f"✋ {where} waits for approval"
+    elif kind == "not_recovered":
+        title = f"⚠️ {where} was rolled back, and the alarm is still firing"
+    else:
+        title = f"⏪ Rolling back {where}"
+    return Notice(
+        notice_id=f"{rollback.rollback_id}:{kind}",
+        kind=kind,
+        title=clean(title, 240),
+        text=clean(_story(rollback), 3000),
+        next_steps=_next_steps(rollback, kind),
+    )
+
+
+def _story(rollback: Rollback) -> str:
+    lines = [
+        rollback.explanation,
+        f"Alarm: {rollback.alarm_name}" if rollback.alarm_name else f"Asked for by {rollback.requested_by}",
+        f"Suspect: {rollback.suspect_deployment_id} ({rollback.suspect_revision})"
+        * bool(rollback.suspect_deployment_id),
+        f"Last good: {rollback.good_deployment_id} ({rollback.good_revision})" * bool(rollback.good_deployment_id),
+        f"Rollback deployment: {rollback.rollback_deployment_id}" * bool(rollback.rollback_deployment_id),
+        f"Rollback id: {rollback.rollback_id}",
+    ]
+    return " | ".join(line for line in lines if line)
+
+
+def _next_steps(rollback: Rollback, kind: str) -> tuple[str, ...]:
+    show = f"Invoke the function with {json.dumps({'action': 'status', 'rollback_id': rollback.rollback_id})}"
+    if kind == NEEDS_HUMAN:
+        answer = {"action": "approve", "rollback_id": rollback.rollback_id, "requested_by": "you"}
+        return (f"Approve with {json.dumps(answer)}, or send the same with reject and a reason", show)
+    if rollback.needs_human or kind == "not_recovered":
+        return ("Look at the service now: lastgood does nothing more by itself", show)
+    return (show,)
+
+
+class Notices:
+    """The notification topic and the event bus. Either may be switched off by an empty setting."""
+
+    def __init__(self, clients: Clients, topic_arn: str, event_bus: str) -> None:
+        self._clients = clients
+        self._topic_arn = topic_arn
+        self._event_bus = event_bus
+
+    def send(self, rollback: Rollback, kind: str) -> list[str]:
+        """Tell everybody. Returns what failed, as sentences; empty if all was told."""
+        notice = compose(rollback, kind)
+        problems = []
+        for tell in (self._publish, self._put_event):
+            try:
+                tell(rollback, notice)
+            except LastgoodError as error:
+                problems.append(str(error))
+        return problems
+
+    def _publish(self, rollback: Rollback, notice: Notice) -> None:
+        if not self._topic_arn:
+            return
+        call(
+            self._clients.sns,
+            "publish",
+            TopicArn=self._topic_arn,
+            Subject=f"lastgood: {notice.kind} {rollback.rollback_id}"[:100],
+            MessageStructure="json",
+            Message=json.dumps({"default": json.dumps(_chat_message(rollback, notice)), "email": _email(notice)}),
+        )
+
+    def _put_event(self, rollback: Rollback, notice: Notice) -> None:
+        if not self._event_bus:
+            return
+        entry = {
+            "Source": "lastgood",
+            "DetailType": f"Rollback {notice.kind.replace('_', ' ').title()}",
+            "Detail": json.dumps(_detail(rollback, notice)),
+            "EventBusName": self._event_bus,
+        }
+        answer = call(self._clients.events, "put_events", Entries=[entry])
+        # A partial failure is answered with 200.
+        if answer.get("FailedEntryCount"):
+            failed = answer.get("Entries", [{}])[0]
+            raise LastgoodError(f"put_events failed: {failed.get('ErrorCode')} {failed.get('ErrorMessage')}")
+
+
+def _email(notice: Notice) -> str:
+    return "\n".join([notice.title, "", *notice.text.split(" | "), "", *notice.next_steps])
+
+
+def _chat_message(rollback: Rollback, notice: Notice) -> dict[str, Any]:
+    return {
+        "version": "1.0",
+        "source": "custom",
+        "id": notice.notice_id,
+        "content": {
+            "textType": "client-markdown",
+            "title": notice.title,
+            "description": notice.text.replace(" | ", "\n"),
+            "nextSteps": list(notice.next_steps),
+            "keywords": [k for k in (rollback.application, rollback.deployment_group) if k],
+        },
+        "metadata": {
+            # One thread per rollback: what belongs together stands together.
+            "threadId": rollback.rollback_id,
+            "summary": notice.title,
+            "eventType": f"lastgood.{notice.kind}",
+            "relatedResources": [r for r in (rollback.alarm_arn,) if r],
+            "additionalContext": {k: str(v) for k, v in _detail(rollback, notice).items() if v},
+        },
+    }
+
+
+def _detail(rollback: Rollback, notice: Notice) -> dict[str, Any]:
+    return {
+        "schema_version": 1,
+        "notice_id": notice.notice_id,
+        "rollback_id": rollback.rollback_id,
+        "application": rollback.application,
+        "deployment_group": rollback.deployment_group,
+        "phase": rollback.phase,
+        "outcome": rollback.outcome or "",
+        "reason": rollback.reason_code or "",
+        "explanation": clean(rollback.explanation, 1000),
+        "alarm_name": rollback.alarm_name,
+        "suspect_deployment_id": rollback.suspect_deployment_id,
+        "good_deployment_id": rollback.good_deployment_id,
+        "rollback_deployment_id": rollback.rollback_deployment_id,
+        "opened_at": iso(rollback.opened_at),
+        "closed_at": iso(rollback.closed_at) if rollback.closed_at else "",
+        "needs_human": rollback.needs_human,
+    }

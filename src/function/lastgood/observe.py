@@ -1,0 +1,199 @@
+"""One look at AWS, as wide as the rollback's phase needs and no wider. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from lastgood.alarms import Alarms
+from lastgood.decide import Case
+from lastgood.ledger import Ledger
+from lastgood.model import (
+    ComputePlatform,
+    Deployment,
+    DeploymentGroup,
+    GroupFacts,
+    Live,
+    Observation,
+    Phase,
+    Policy,
+    Preparation,
+    Reason,
+    Revision,
+    Rollback,
+    TriggerKind,
+)
+
+MAX_UNUSABLE = 5
+"""After this many revisions that can no longer be deployed, the search ends: something else is wrong."""
+
+
+class Deployer(Protocol):
+    """One deployment group under one deployment controller."""
+
+    def facts(self) -> GroupFacts | None: ...
+    def survey(self, since: datetime, now: datetime) -> tuple[GroupFacts | None, Iterator[tuple[Deployment, ...]]]: ...
+    def deployment(self, deployment_id: str) -> Deployment | None: ...
+    def active(self, facts: GroupFacts) -> Deployment | None: ...
+    def marked(self, rollback_id: str, since: datetime, now: datetime) -> Deployment | None: ...
+    def live(self, facts: GroupFacts, revision: Revision) -> Live: ...
+    def unusable(self, revision: Revision) -> str: ...
+    def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> Preparation: ...
+    def stop(self, deployment_id: str, *, native: bool) -> str: ...
+    def clear_alias(self, revision: Revision) -> None: ...
+    def register(self, revision: Revision) -> str: ...
+    def create(self, rollback: Rollback, facts: GroupFacts, good: Revision, live: Live) -> str: ...
+
+
+DeployerFor = Callable[[DeploymentGroup, ComputePlatform | None], Deployer]
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Looks for one invocation. `last` is what the same invocation saw a step earlier, where that is still true."""
+
+    ledger: Ledger
+    alarms: Alarms
+    deployer_for: DeployerFor
+    pool: ThreadPoolExecutor
+
+    def look(
+        self, rollback: Rollback, policy: Policy, now: datetime, last: Observation | None
+    ) -> tuple[Observation, Policy]:
+        """What `decide` needs now, and the policy with what operators laid over it."""
+        deployer = self.deployer_for(rollback.group, rollback.compute_platform)
+        match rollback.phase:
+            case Phase.CLAIMED | Phase.AWAITING_APPROVAL:
+                return self._survey(rollback, policy, now, deployer)
+            case Phase.STOPPING:
+                return self._after_stop(rollback, deployer, last), policy
+            case Phase.REDEPLOYING:
+                return self._before_create(rollback, deployer, now), policy
+            case _:
+                return self._verify(rollback, policy, deployer, now), policy
+
+    # --- opening ------------------------------------------------------------------------------------------------------
+
+    def _survey(
+        self, rollback: Rollback, policy: Policy, now: datetime, deployer: Deployer
+    ) -> tuple[Observation, Policy]:
+        by_alarm = rollback.trigger_kind is not TriggerKind.MANUAL and bool(rollback.alarm_name)
+        reading_alarm = self.pool.submit(self.alarms.read, rollback.alarm_name) if by_alarm else None
+        reading_controls = self.pool.submit(self.ledger.controls, rollback.group, now)
+        reading_storm = self.pool.submit(self.ledger.alarmed_groups, now, policy.storm_window)
+        began = min(rollback.alarm_changed_at or now, now)
+        facts, parts = deployer.survey(began - policy.attribution_window - timedelta(hours=1), now)
+        pause_all, groups = reading_storm.result()
+        controls = replace(reading_controls.result(), pause_all=pause_all, groups_in_alarm=groups)
+        seen = Observation(
+            group=facts,
+            alarm=reading_alarm.result() if reading_alarm else None,
+            alarm_read=by_alarm,
+            controls=controls,
+        )
+        policy = replace(policy, mode=controls.mode or policy.mode)
+        return self._search(rollback, seen, policy, now, deployer, parts), policy
+
+    def _search(
+        self,
+        rollback: Rollback,
+        seen: Observation,
+        policy: Policy,
+        now: datetime,
+        deployer: Deployer,
+        parts: Iterator[tuple[Deployment, ...]],
+    ) -> Observation:
+        """Read back until the last good revision is found and can be deployed, or it is clear that none is needed."""
+        for part in parts:
+            seen = replace(seen, history=seen.history + part)
+            if self._searched_enough(Case(rollback, seen, policy, now)):
+                break
+        case = Case(rollback, seen, policy, now)
+        while (good := case.selection.good) and not case.attribution.reason and len(seen.unusable) < MAX_UNUSABLE:
+            problem = deployer.unusable(good.revision)
+            if not problem:
+                return self._with_live(case, deployer)
+            seen = replace(seen, unusable={**seen.unusable, good.deployment_id: problem})
+            case = Case(rollback, seen, policy, now)
+            if case.selection.good is None:
+                seen = self._read_on(seen, parts)
+                case = Case(rollback, seen, policy, now)
+        return seen
+
+    def _read_on(self, seen: Observation, parts: Iterator[tuple[Deployment, ...]]) -> Observation:
+        return replace(seen, history=seen.history + next(parts, ()))
+
+    def _searched_enough(self, case: Case) -> bool:
+        blame = case.attribution
+        if blame.reason is Reason.NOT_ATTRIBUTABLE:
+            return any(d.is_release or d.is_rollback for d in case.seen.history)
+        return bool(blame.reason or blame.adopt or case.selection.good)
+
+    def _with_live(self, case: Case, deployer: Deployer) -> Observation:
+        suspect, good, facts = case.attribution.suspect, case.selection.good, case.seen.group
+        readable = facts is not None and facts.compute_platform is not ComputePlatform.SERVER
+        if suspect is None or suspect.active or good is None or facts is None or not readable:
+            return case.seen
+        return replace(case.seen, live=deployer.live(facts, good.revision))
+
+    # --- acting -------------------------------------------------------------------------------------------------------
+
+    def _after_stop(self, rollback: Rollback, deployer: Deployer, last: Observation | None) -> Observation:
+        surveyed = last is not None and last.history and rollback.stop_requested_at is None
+        suspect = self._known(rollback.suspect_deployment_id, last) if surveyed else None
+        if suspect is None and rollback.suspect_deployment_id:
+            suspect = deployer.deployment(rollback.suspect_deployment_id)
+        seen = Observation(suspect=suspect, group=last.group if last else None)
+        if suspect is not None and suspect.active:
+            return seen
+        if suspect is not None and suspect.rollback_deployment_id:
+            seen = replace(seen, rollback=deployer.deployment(suspect.rollback_deployment_id))
+        if not rollback.good_deployment_id:
+            return seen
+        good = self._known(rollback.good_deployment_id, last)
+        return self._ready(rollback, deployer, seen, good)
+
+    def _known(self, deployment_id: str, last: Observation | None) -> Deployment | None:
+        history = last.history if last else ()
+        return next((d for d in history if d.deployment_id == deployment_id and not d.active), None)
+
+    def _before_create(self, rollback: Rollback, deployer: Deployer, now: datetime) -> Observation:
+        if rollback.create_attempted_at is not None:
+            made = deployer.marked(rollback.rollback_id, rollback.create_attempted_at, now)
+            if made is not None:
+                return Observation(rollback=made)
+        return self._ready(rollback, deployer, Observation(), None)
+
+    def _ready(self, rollback: Rollback, deployer: Deployer, seen: Observation, good: Deployment | None) -> Observation:
+        """What is in the way of the redeployment, and what has to be done before it."""
+        facts = seen.group
+        active = None
+        if facts is None:
+            facts = deployer.facts()
+            active = deployer.active(facts) if facts else None
+        good = good or deployer.deployment(rollback.good_deployment_id)
+        if facts is None or good is None:
+            gone = f"{rollback.good_deployment_id} or its deployment group is gone."
+            return replace(seen, group=facts, preparation=Preparation(problem=gone))
+        server = facts.compute_platform is ComputePlatform.SERVER
+        live = Live() if server else deployer.live(facts, good.revision)
+        todo = deployer.prepare(facts, good.revision, live)
+        if rollback.redeployed_revision:
+            todo = replace(todo, register_task_definition="")
+        return replace(seen, group=facts, active=active, good=good, live=live, preparation=todo)
+
+    # --- proof --------------------------------------------------------------------------------------------------------
+
+    def _verify(self, rollback: Rollback, policy: Policy, deployer: Deployer, now: datetime) -> Observation:
+        running = deployer.deployment(rollback.rollback_deployment_id)
+        seen = Observation(rollback=running)
+        late = now - rollback.opened_at > policy.deadline
+        if running is None or (running.active and not late) or running.status in {"Failed", "Stopped"}:
+            return seen
+        facts = deployer.facts()
+        if facts is None:
+            return seen
+        return replace(seen, group=facts, live=deployer.live(facts, running.revision))

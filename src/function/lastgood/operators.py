@@ -1,0 +1,167 @@
+"""What operators ask for by hand. Everything that changes something says who and why, and is kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lastgood.ledger import iso
+from lastgood.model import Deployment, DeploymentGroup, Phase, Rollback, TriggerKind
+from lastgood.results import answer, refusal, result_of
+from lastgood.rollback import Parts, Rollbacks, rollback_id
+from lastgood.routing import is_allowed
+from lastgood.signals import OperatorRequest
+
+
+class Operators:
+    """Handles one operator's request within one invocation."""
+
+    def __init__(self, parts: Parts, rollbacks: Rollbacks, request_id: str) -> None:
+        self._parts = parts
+        self._rollbacks = rollbacks
+        self._request_id = request_id
+
+    def handle(self, request: OperatorRequest) -> dict[str, Any]:
+        """Do what is asked. Returns one result, in the shape of the contract."""
+        if request.application and not is_allowed(_group(request), self._parts.settings):
+            return refusal(
+                "not_allowed",
+                f"{_group(request).key} is not in LASTGOOD_ALLOWED_GROUPS; nothing was done, and force does not help.",
+            )
+        handlers = {
+            "rollback": self._rollback,
+            "approve": self._approve,
+            "reject": self._reject,
+            "status": self._status,
+            "pause": self._pause,
+            "resume": self._resume,
+            "set_mode": self._set_mode,
+            "set_floor": self._set_floor,
+            "clear_floor": self._clear_floor,
+            "mark_good": self._mark,
+            "mark_bad": self._mark,
+        }
+        return handlers[request.action](request)
+
+    def _rollback(self, request: OperatorRequest) -> dict[str, Any]:
+        now, group = self._parts.clock(), _group(request)
+        rollback = Rollback(
+            # Lambda repeats an asynchronous request under the same id, so a retry finds what the first try opened.
+            rollback_id=rollback_id(f"manual|{self._request_id}", group, None),
+            application=group.application,
+            deployment_group=group.deployment_group,
+            trigger_kind=TriggerKind.MANUAL,
+            opened_at=now,
+            signal_at=now,
+            requested_by=request.requested_by,
+            request_reason=request.reason,
+            dry_run=request.dry_run,
+            force=request.force,
+            to_deployment_id=request.to_deployment_id,
+        )
+        found = self._rollbacks.open(rollback, self._request_id)
+        return result_of(found, joined=found.rollback_id != rollback.rollback_id)
+
+    def _approve(self, request: OperatorRequest) -> dict[str, Any]:
+        note = f"{request.requested_by} approved it. {request.reason}".strip()
+        return self._answer(request, note, approved_by=request.requested_by)
+
+    def _reject(self, request: OperatorRequest) -> dict[str, Any]:
+        note = f"{request.requested_by} rejected it: {request.reason}"
+        return self._answer(request, note, rejected_by=request.requested_by)
+
+    def _answer(self, request: OperatorRequest, note: str, **changes: str) -> dict[str, Any]:
+        found = self._parts.ledger.load(request.rollback_id)
+        if found is None:
+            return _unknown(request.rollback_id)
+        if found.phase is not Phase.AWAITING_APPROVAL:
+            return refusal("not_waiting", f"{found.rollback_id} does not wait for approval: it is {found.phase}.")
+        answered = self._rollbacks.answer(found.rollback_id, note, **changes)
+        if answered is None:
+            return refusal("busy", f"{found.rollback_id} is being advanced right now; send it again in a moment.")
+        return result_of(answered)
+
+    def _status(self, request: OperatorRequest) -> dict[str, Any]:
+        found = self._parts.ledger.load(request.rollback_id)
+        if found is None:
+            return _unknown(request.rollback_id)
+        steps = self._parts.ledger.steps(found.rollback_id)
+        told = [{k: s.get(k, "") for k in ("occurred_at", "kind", "action", "explanation")} for s in steps]
+        return {**result_of(found), "steps": told}
+
+    def _pause(self, request: OperatorRequest) -> dict[str, Any]:
+        until = iso(request.until) if request.until else ""
+        self._set(request, "PAUSE", until=until)
+        return answer("pause", f"Paused {_what(request)}{' until ' + until if until else ', until resumed'}.")
+
+    def _resume(self, request: OperatorRequest) -> dict[str, Any]:
+        self._set(request, "PAUSE", resumed_at=iso(self._parts.clock()))
+        return answer("resume", f"Resumed {_what(request)}.")
+
+    def _set_mode(self, request: OperatorRequest) -> dict[str, Any]:
+        until = iso(request.until) if request.until else ""
+        self._set(request, "MODE", mode=str(request.mode), until=until)
+        return answer("set_mode", f"{_what(request)} is in mode {request.mode}{' until ' + until if until else ''}.")
+
+    def _set_floor(self, request: OperatorRequest) -> dict[str, Any]:
+        found = self._deployment(request)
+        if found is None:
+            return _no_deployment(request)
+        self._set(request, "FLOOR", deployment_id=found.deployment_id, created_at=iso(found.created_at))
+        return answer("set_floor", f"Nothing older than {found.deployment_id} is redeployed to {_what(request)}.")
+
+    def _clear_floor(self, request: OperatorRequest) -> dict[str, Any]:
+        now = self._parts.clock()
+        floor = self._parts.ledger.controls(_group(request), now).floor
+        if floor and floor.deployment_id == request.deployment_id:
+            self._set(request, "FLOOR", cleared_at=iso(now))
+        # A floor that a release brought along stands in its description, which nobody can change: it is outvoted.
+        self._set(request, f"FLOOR_CLEARED#{request.deployment_id}", cleared_at=iso(now))
+        return answer("clear_floor", f"{request.deployment_id} is no longer a floor of {_what(request)}.")
+
+    def _mark(self, request: OperatorRequest) -> dict[str, Any]:
+        found = self._deployment(request)
+        if found is None or not found.revision.identity:
+            return _no_deployment(request)
+        good = request.action == "mark_good"
+        self._parts.ledger.mark(
+            _group(request),
+            found.revision.identity,
+            good=good,
+            by=request.requested_by,
+            why=request.reason,
+            now=self._parts.clock(),
+        )
+        return answer(request.action, f"{found.revision.identity} is marked {'good' if good else 'bad'}.")
+
+    def _deployment(self, request: OperatorRequest) -> Deployment | None:
+        return self._parts.deployer_for(_group(request), None).deployment(request.deployment_id)
+
+    def _set(self, request: OperatorRequest, name: str, **attributes: str) -> None:
+        group = _group(request) if request.application else None
+        now = self._parts.clock()
+        said = {
+            "requested_by": request.requested_by,
+            "explanation": request.reason,
+            "occurred_at": iso(now),
+            **attributes,
+        }
+        self._parts.ledger.set_control(group, name, said)
+
+
+def _group(request: OperatorRequest) -> DeploymentGroup:
+    return DeploymentGroup(request.application, request.deployment_group)
+
+
+def _what(request: OperatorRequest) -> str:
+    return _group(request).key if request.application else "everything"
+
+
+def _unknown(wanted: str) -> dict[str, Any]:
+    return refusal("unknown_rollback", f"There is no rollback {wanted}. Query the index by_day for what there is.")
+
+
+def _no_deployment(request: OperatorRequest) -> dict[str, Any]:
+    return refusal(
+        "unknown_deployment",
+        f"{_what(request)} has no deployment {request.deployment_id} whose revision can be read. Nothing was changed.",
+    )

@@ -1,0 +1,42 @@
+"""The answers of the function, in the shape that the contract promises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lastgood.model import Reason, Rollback
+
+
+def result_of(rollback: Rollback, *, joined: bool = False) -> dict[str, Any]:
+    """A rollback as one result. `joined`: the signal belongs to a rollback that another one opened."""
+    state = {"outcome": str(rollback.outcome)} if rollback.outcome else {"phase": str(rollback.phase)}
+    reason, explanation = str(rollback.reason_code or Reason.IN_PROGRESS), rollback.explanation
+    if joined:
+        reason = str(Reason.ALREADY_OPEN)
+        explanation = f"This belongs to {rollback.rollback_id}, which is open for the group. {explanation}".strip()
+    return {
+        "rollback_id": rollback.rollback_id,
+        **state,
+        "reason": reason,
+        "explanation": explanation,
+        "application": rollback.application,
+        "deployment_group": rollback.deployment_group,
+        "suspect_deployment_id": rollback.suspect_deployment_id,
+        "good_deployment_id": rollback.good_deployment_id,
+        "rollback_deployment_id": rollback.rollback_deployment_id,
+    }
+
+
+def refusal(code: str, message: str, hint: str = "") -> dict[str, Any]:
+    """An event or a request that was not taken; nothing was changed."""
+    return {"refused": code, "explanation": message, **({"hint": hint} if hint else {})}
+
+
+def ignored(why: str) -> dict[str, Any]:
+    """A signal that was understood and needs nothing."""
+    return {"ignored": why}
+
+
+def answer(action: str, explanation: str) -> dict[str, Any]:
+    """An operator's request that was carried out at once."""
+    return {"action": action, "explanation": explanation}

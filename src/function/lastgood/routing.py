@@ -1,0 +1,96 @@
+"""Which deployment groups an alarm speaks for: its tags, else the routes, else the default. Never a guess."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from lastgood.model import DeploymentGroup
+from lastgood.settings import Settings
+from lastgood.signals import AlarmSignal, name_problem
+from lastgood.text import clean
+
+TAG_PREFIX = "lastgood:"
+APPLICATION_TAG = TAG_PREFIX + "application"
+DEPLOYMENT_GROUP_TAG = TAG_PREFIX + "deployment-group"
+ECS_SERVICE_TAG = TAG_PREFIX + "ecs-service"
+
+# The names that ECS allows for clusters and services.
+_ECS_SERVICE = re.compile(r"[A-Za-z0-9_-]{1,255}/[A-Za-z0-9_-]{1,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Where an alarm leads. `source`: by what; `problem`: why nowhere. ECS services are `cluster/service`."""
+
+    groups: tuple[DeploymentGroup, ...] = ()
+    source: str = ""
+    problem: str = ""
+    ecs_services: tuple[str, ...] = ()
+
+
+def needs_tags(signal: AlarmSignal, settings: Settings) -> bool:
+    """True where the alarm's tags must be read from CloudWatch first.
+
+    CloudWatch can be told to leave tags out of messages, so tags without any of ours prove nothing.
+    """
+    return not any(key.startswith(TAG_PREFIX) for key in signal.tags or ())
+
+
+def route(signal: AlarmSignal, tags: Mapping[str, str] | None, settings: Settings) -> Routing:
+    """The deployment groups of an alarm. `tags` are the alarm's, from the message or from CloudWatch."""
+    return _by_tags(tags or {}) or _by_routes(signal.alarm_name, settings) or _by_default(signal, settings)
+
+
+def is_allowed(group: DeploymentGroup, settings: Settings) -> bool:
+    """True where a glob of the allow-list covers `application/deployment-group`."""
+    return any(fnmatchcase(group.key, pattern) for pattern in settings.allowed_groups)
+
+
+def _by_tags(tags: Mapping[str, str]) -> Routing | None:
+    """Tags that are wrong stop the routing: whoever set them meant something, and no route knows what."""
+    named = {key: tags[key] for key in (APPLICATION_TAG, DEPLOYMENT_GROUP_TAG) if key in tags}
+    service = tags.get(ECS_SERVICE_TAG)
+    if not named and service is None:
+        return None
+    problem = _group_problem(named) or _service_problem(service)
+    if problem:
+        return Routing(problem=problem)
+    groups = (DeploymentGroup(*(value.strip() for value in named.values())),) if named else ()
+    return Routing(groups, "alarm tags", ecs_services=(service.strip(),) if service else ())
+
+
+def _group_problem(named: Mapping[str, str]) -> str:
+    if len(named) == 1:
+        (given,) = named
+        missing = DEPLOYMENT_GROUP_TAG if given == APPLICATION_TAG else APPLICATION_TAG
+        return f"The alarm has the tag {given} but not {missing}; add it."
+    for key, value in named.items():
+        if problem := name_problem(value):
+            return f"The alarm's tag {key} {problem}; it is {clean(value, 100)!r}."
+    return ""
+
+
+def _service_problem(service: str | None) -> str:
+    if service is None or _ECS_SERVICE.fullmatch(service.strip()):
+        return ""
+    return f"The alarm's tag {ECS_SERVICE_TAG} must be cluster/service; it is {clean(service, 100)!r}."
+
+
+def _by_routes(alarm_name: str, settings: Settings) -> Routing | None:
+    """Every route that fits counts, in the order in which they are written, each group once."""
+    fitting = (found for found in settings.routes if fnmatchcase(alarm_name, found.alarm))
+    groups = dict.fromkeys(DeploymentGroup(found.application, found.deployment_group) for found in fitting)
+    return Routing(tuple(groups), "LASTGOOD_ROUTES") if groups else None
+
+
+def _by_default(signal: AlarmSignal, settings: Settings) -> Routing:
+    if settings.default_application and settings.default_deployment_group:
+        group = DeploymentGroup(settings.default_application, settings.default_deployment_group)
+        return Routing((group,), "default")
+    return Routing(
+        problem=f"Nothing says which deployment group the alarm {clean(signal.alarm_name, 255)} speaks for. "
+        f"Tag the alarm with {APPLICATION_TAG} and {DEPLOYMENT_GROUP_TAG}, or add it to LASTGOOD_ROUTES."
+    )

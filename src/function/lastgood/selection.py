@@ -1,0 +1,297 @@
+"""Whom an alarm blames, and which revision goes back: pure, over a history that is newest first.
+
+What counts as a release, and which traps lie between "last successful" and "last good", is the project's domain rule.
+Deployments are compared by what they deploy (`Revision.identity`), never by an AppSpec's hash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from lastgood.model import (
+    NATIVE_ROLLBACK_CREATOR,
+    SCALE_OUT_CREATORS,
+    Candidate,
+    Controls,
+    Deployment,
+    Floor,
+    Reason,
+    Rejection,
+)
+from lastgood.phrases import ago, clock
+
+MAX_CANDIDATES_RECORDED = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Whom the alarm blames: the suspects, newest first; or a rollback to adopt; or the reason why nobody."""
+
+    suspects: tuple[Deployment, ...] = ()
+    adopt: Deployment | None = None
+    reason: Reason | None = None
+    explanation: str = ""
+
+    @property
+    def suspect(self) -> Deployment | None:
+        """The newest suspect: the one to stop if it is still active."""
+        return self.suspects[0] if self.suspects else None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The last good deployment, or None, with every deployment that was looked at and why it was not chosen."""
+
+    good: Deployment | None
+    candidates: tuple[Candidate, ...]
+
+    def rejected_for(self, rejection: Rejection) -> Candidate | None:
+        """The newest candidate that was rejected for this."""
+        return next((c for c in self.candidates if c.rejection is rejection), None)
+
+
+def attribute(
+    history: Sequence[Deployment],
+    *,
+    alarm_at: datetime | None,
+    attribution_window: timedelta,
+    evaluation_window: timedelta,
+    now: datetime,
+    force: bool = False,
+) -> Attribution:
+    """Find the deployments that an alarm which changed at `alarm_at` may blame; None when an operator asks.
+
+    Only a deployment that changed what is live, was created before the alarm changed, and ended within the window is
+    blamed. Releases that ended inside one evaluation window cannot be told apart: all of them are suspects.
+    """
+    events = [d for d in history if d.is_release or d.is_rollback]
+    if not events:
+        return _nobody(Reason.NOT_ATTRIBUTABLE, "The deployment group has no deployment that could be blamed.")
+    newest = events[0]
+    if newest.is_rollback:
+        return _rollback_on_top(newest, history, alarm_at, evaluation_window, force)
+    if alarm_at is not None and newest.created_at > alarm_at:
+        return _nobody(
+            Reason.NEWER_DEPLOYMENT,
+            f"{newest.deployment_id} was created at {clock(newest.created_at)}, after the alarm changed at "
+            f"{clock(alarm_at)}. It may be the fix, so it is left alone.",
+        )
+    changes = changes_of_live(events)
+    if not changes:
+        return _nobody(Reason.NOT_ATTRIBUTABLE, "No deployment in the history changed what is live.")
+    if alarm_at is None:
+        return Attribution(suspects=(changes[0],))
+    return _within_windows(changes, alarm_at, attribution_window, evaluation_window, now)
+
+
+def _nobody(reason: Reason, explanation: str) -> Attribution:
+    return Attribution(reason=reason, explanation=explanation)
+
+
+def _rollback_on_top(
+    rollback: Deployment,
+    history: Sequence[Deployment],
+    alarm_at: datetime | None,
+    evaluation_window: timedelta,
+    force: bool,
+) -> Attribution:
+    """The newest deployment is a rollback: take over one that answers this alarm, never roll back an older one."""
+    rolled_back = next((d for d in history if d.deployment_id == rollback.rolls_back_deployment_id), None)
+    suspects = (rolled_back,) if rolled_back else ()
+    if rollback.active or _answers(rollback, alarm_at, evaluation_window):
+        return Attribution(suspects=suspects, adopt=rollback)
+    if force:
+        return Attribution(suspects=(rollback,))
+    native = rollback.creator == NATIVE_ROLLBACK_CREATOR
+    whose = "CodeDeploy's own rollback" if native else f"the rollback {rollback.rollback_id}"
+    return Attribution(
+        suspects=suspects,
+        reason=Reason.SUSPECT_IS_ROLLBACK,
+        explanation=f"The newest deployment, {rollback.deployment_id}, is {whose}. A rollback is never rolled back: "
+        "if it did not help, the release was not the cause, or the revision before it is bad too.",
+    )
+
+
+def _answers(rollback: Deployment, alarm_at: datetime | None, evaluation_window: timedelta) -> bool:
+    """CodeDeploy's own rollback that the same errors caused: it ended after the alarm, or just before."""
+    if alarm_at is None or rollback.creator != NATIVE_ROLLBACK_CREATOR or rollback.completed_at is None:
+        return False
+    return rollback.status == "Succeeded" and rollback.completed_at >= alarm_at - evaluation_window
+
+
+def changes_of_live(events: Sequence[Deployment]) -> tuple[Deployment, ...]:
+    """The releases that changed what is live, or may have, newest first.
+
+    Deploying the same revision again changes nothing. A deployment that failed or was stopped, and that nothing
+    rolled back, may have reached a part of the group.
+    """
+    changes: list[Deployment] = []
+    live = ""
+    for deployment in reversed(events):
+        fresh = not deployment.revision.identity or deployment.revision.identity != live
+        undone = deployment.status in {"Failed", "Stopped"} and deployment.rollback_deployment_id
+        if fresh and deployment.is_release and not undone:
+            changes.append(deployment)
+        if deployment.status == "Succeeded":
+            live = deployment.revision.identity
+    return tuple(reversed(changes))
+
+
+def _within_windows(
+    changes: Sequence[Deployment],
+    alarm_at: datetime,
+    attribution_window: timedelta,
+    evaluation_window: timedelta,
+    now: datetime,
+) -> Attribution:
+    indistinguishable = tuple(d for d in changes if _ended(d, now) >= alarm_at - evaluation_window)
+    if indistinguishable:
+        return Attribution(suspects=indistinguishable)
+    newest = changes[0]
+    if _ended(newest, now) >= alarm_at - attribution_window:
+        return Attribution(suspects=(newest,))
+    return _nobody(
+        Reason.NOT_ATTRIBUTABLE,
+        f"The last deployment that changed what is live, {newest.deployment_id}, ended {ago(alarm_at, _ended(newest, now))} "
+        f"before the alarm, longer ago than the attribution window allows. The release is not the likely cause.",
+    )
+
+
+def _ended(deployment: Deployment, now: datetime) -> datetime:
+    """An active deployment is still changing what is live."""
+    return now if deployment.active else deployment.completed_at or deployment.created_at
+
+
+def put_back_already(history: Sequence[Deployment], suspects: Sequence[Deployment]) -> Deployment | None:
+    """The deployment by which somebody already returned to what was live before the suspects, if there is one."""
+    if not suspects:
+        return None
+    first = suspects[-1]
+    before = next((d for d in history if d.status == "Succeeded" and d.created_at < first.created_at), None)
+    latest = next((d for d in history if d.is_release or d.is_rollback), None)
+    if before is None or latest is None or latest.status != "Succeeded" or latest.created_at <= first.created_at:
+        return None
+    same = latest.revision.identity and latest.revision.identity == before.revision.identity
+    return latest if same else None
+
+
+def effective_floor(history: Iterable[Deployment], controls: Controls) -> Floor | None:
+    """The newest floor: one that an operator set, or that a release brought along in its marker."""
+    floors = [controls.floor] if controls.floor else []
+    floors += [
+        Floor(d.deployment_id, d.created_at, "the deployment carries the floor marker")
+        for d in history
+        if d.floor and d.deployment_id not in controls.cleared_floors
+    ]
+    return max(floors, key=lambda floor: floor.created_at, default=None)
+
+
+def select(
+    history: Sequence[Deployment],
+    suspects: Sequence[Deployment],
+    *,
+    controls: Controls,
+    unusable: Mapping[str, str],
+    to_deployment_id: str = "",
+    force: bool = False,
+) -> Selection:
+    """The newest deployment before the suspects whose revision is good, and why each other was not chosen.
+
+    `unusable` maps deployment ids to why they cannot be deployed now. `force` lets an operator's pinned deployment
+    (`to_deployment_id`) pass the floor and the known-bad memory, nothing else.
+    """
+    case = _Case(history, suspects, controls, unusable, to_deployment_id, force and bool(to_deployment_id))
+    candidates: list[Candidate] = []
+    for deployment in history:
+        verdict = case.reject(deployment)
+        rejection, explanation = verdict or (None, "The newest revision before the suspect with nothing against it.")
+        candidates.append(
+            Candidate(
+                deployment.deployment_id, deployment.revision.identity, deployment.created_at, rejection, explanation
+            )
+        )
+        if verdict is None:
+            return Selection(deployment, _capped(candidates))
+    return Selection(None, _capped(candidates))
+
+
+def _capped(candidates: list[Candidate]) -> tuple[Candidate, ...]:
+    """The audit item is capped; the chosen one stays at the end of what is kept."""
+    if len(candidates) <= MAX_CANDIDATES_RECORDED:
+        return tuple(candidates)
+    return (*candidates[: MAX_CANDIDATES_RECORDED - 1], candidates[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    history: Sequence[Deployment]
+    suspects: Sequence[Deployment]
+    controls: Controls
+    unusable: Mapping[str, str]
+    to_deployment_id: str
+    override: bool
+
+    def reject(self, deployment: Deployment) -> tuple[Rejection, str] | None:
+        """Why this deployment is not the one, or None. The order is from what it is to what is held against it."""
+        return self._by_place(deployment) or self._by_kind(deployment) or self._by_revision(deployment)
+
+    def _by_place(self, d: Deployment) -> tuple[Rejection, str] | None:
+        if any(d.deployment_id == s.deployment_id for s in self.suspects):
+            return Rejection.SUSPECT, "The alarm blames it."
+        if self.suspects and d.created_at >= self.suspects[-1].created_at:
+            return Rejection.NOT_BEFORE_SUSPECT, f"It is not older than the suspect {self.suspects[-1].deployment_id}."
+        if self.to_deployment_id and d.deployment_id != self.to_deployment_id:
+            return Rejection.NOT_REQUESTED, f"The operator asked for {self.to_deployment_id}."
+        return None
+
+    def _by_kind(self, d: Deployment) -> tuple[Rejection, str] | None:
+        if d.status != "Succeeded":
+            return Rejection.NOT_SUCCEEDED, f"It is {d.status}."
+        if d.restart:
+            return Rejection.RESTART, "It restarted what was live and released nothing."
+        if d.creator in SCALE_OUT_CREATORS:
+            return Rejection.SCALE_OUT, f"{d.creator} created it for new instances; it released nothing."
+        if d.outdated_instances_only:
+            return Rejection.OUTDATED_INSTANCES_ONLY, "It only updated outdated instances."
+        return None
+
+    def _by_revision(self, d: Deployment) -> tuple[Rejection, str] | None:
+        identity = d.revision.identity
+        if not identity:
+            return Rejection.UNREADABLE_REVISION, "What it deployed could not be read."
+        if any(identity == s.revision.identity for s in self.suspects):
+            return Rejection.SAME_REVISION, "It deployed the same revision as the suspect."
+        floor = effective_floor(self.history, self.controls)
+        if floor and d.created_at < floor.created_at and not self.override:
+            return (
+                Rejection.BELOW_FLOOR,
+                f"It is older than the floor {floor.deployment_id}: a database change since then cannot go back.",
+            )
+        return self._by_memory(d, identity)
+
+    def _by_memory(self, d: Deployment, identity: str) -> tuple[Rejection, str] | None:
+        if identity in self.controls.known_bad and not self.override:
+            return Rejection.KNOWN_BAD, f"Known bad: {self.controls.known_bad[identity]}."
+        undone = self._undone_later(d, identity)
+        if undone and identity not in self.controls.marked_good and not self.override:
+            return (
+                Rejection.ROLLED_BACK_BY_CODEDEPLOY,
+                f"CodeDeploy itself rolled the same revision back later ({undone.deployment_id}).",
+            )
+        if d.deployment_id in self.unusable:
+            return Rejection.NOT_DEPLOYABLE, self.unusable[d.deployment_id]
+        return None
+
+    def _undone_later(self, d: Deployment, identity: str) -> Deployment | None:
+        return next(
+            (
+                other
+                for other in self.history
+                if other.rollback_deployment_id
+                and other.revision.identity == identity
+                and other.created_at > d.created_at
+            ),
+            None,
+        )

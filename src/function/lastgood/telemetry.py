@@ -1,0 +1,77 @@
+"""Logs and metrics, through Powertools: a constant event name with fields, one line per step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from lastgood.decide import Decision
+from lastgood.model import Rollback
+
+
+class Telemetry:
+    """What the function says of itself while it works."""
+
+    def __init__(self, logger: Logger, metrics: Metrics) -> None:
+        self.logger = logger
+        self.metrics = metrics
+
+    def decided(self, rollback: Rollback, decision: Decision) -> None:
+        """One line per decision, doing nothing included."""
+        self.logger.info(
+            "decided",
+            rollback_id=rollback.rollback_id,
+            deployment_group=rollback.group.key,
+            phase=rollback.phase,
+            action=decision.action,
+            reason=decision.reason,
+            explanation=decision.explanation,
+        )
+
+    def closed(self, rollback: Rollback) -> None:
+        """A rollback has its outcome: counted, with the times that matter."""
+        outcome = str(rollback.outcome or "")
+        self.logger.info(
+            "closed",
+            rollback_id=rollback.rollback_id,
+            deployment_group=rollback.group.key,
+            outcome=outcome,
+            reason=rollback.reason_code,
+            explanation=rollback.explanation,
+        )
+        self._count("Rollback" + outcome.title().replace("_", ""))
+        began = rollback.alarm_changed_at or rollback.opened_at
+        for name, at in (
+            ("SecondsToStop", rollback.stopped_at),
+            ("SecondsToRedeploy", rollback.redeployed_at),
+            ("SecondsToVerify", rollback.verified_at),
+        ):
+            if at is not None:
+                seconds = max(0.0, (at - began).total_seconds())
+                self.metrics.add_metric(name=name, unit=MetricUnit.Seconds, value=seconds)
+
+    def refused(self, code: str, message: str, *, rejected: bool) -> None:
+        """An event that was not taken: bad input, or one that is rightly ignored."""
+        self.logger.warning("refused", code=code, problem=message, rejected=rejected)
+        self._count("EventRejected" if rejected else "EventIgnored")
+
+    def notice_failed(self, rollback: Rollback, kind: str, problems: list[str]) -> None:
+        """People were not told; the sweep tries again."""
+        self.logger.error("notice_failed", rollback_id=rollback.rollback_id, kind=kind, problems=problems)
+        self._count("NoticeFailed")
+
+    def failed(self, what: str, error: Exception, **fields: Any) -> None:
+        """Something that a retry or the sweep takes up again."""
+        self.logger.error("failed", what=what, error=f"{type(error).__name__}: {error}", **fields)
+        self._count("StepFailed")
+
+    def swept(self, visited: int, failed: int) -> None:
+        """The sweep's heartbeat: an alarm watches that it goes on."""
+        self._count("SweepRan")
+        if visited or failed:
+            self.logger.info("swept", visited=visited, failed=failed)
+
+    def _count(self, name: str) -> None:
+        self.metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
