@@ -145,9 +145,10 @@ class _Invocation:
 
     def _alarm(self, signal: AlarmSignal) -> list[dict[str, Any]]:
         routing = self._route(signal)
-        if routing.problem or not routing.groups:
+        if not routing.groups:
             unrouted = self._rollback(signal, DeploymentGroup("", ""))
-            return [result_of(self._rollbacks.record(unrouted, Reason.UNROUTED_ALARM, routing.problem))]
+            why = routing.problem or "It leads to an ECS service with rolling deployments, which is not supported."
+            return [result_of(self._rollbacks.record(unrouted, Reason.UNROUTED_ALARM, why))]
         return [self._open(signal, group) for group in routing.groups]
 
     def _open(self, signal: AlarmSignal, group: DeploymentGroup) -> dict[str, Any]:
@@ -196,7 +197,7 @@ class _Invocation:
     # --- CodeDeploy ---------------------------------------------------------------------------------------------------
 
     def _deployment(self, signal: DeploymentSignal) -> list[dict[str, Any]]:
-        """A deployment moved: take up the group's open rollback. The event itself is not believed, only looked after."""
+        """A deployment moved: take up the group's open rollback. The event is not believed, only looked after."""
         group = DeploymentGroup(signal.application, signal.deployment_group)
         open_id = self._parts.ledger.lock(group).open_rollback_id
         found = self._rollbacks.resume(open_id) if open_id else None

@@ -156,7 +156,13 @@ class Case:
         return self.refuse(reason, explanation, Outcome.BLOCKED, needs_human=True)
 
 
-Guard = Callable[[Case], Decision | None]
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """One question that is asked before anything is touched, and the reasons with which it can object."""
+
+    question: str
+    check: Callable[[Case], Decision | None]
+    reasons: tuple[Reason, ...]
 
 
 def _kill_switch(case: Case) -> Decision | None:
@@ -257,7 +263,7 @@ def _put_back_by_somebody(case: Case) -> Decision | None:
         return None
     return case.refuse(
         Reason.ALREADY_LIVE,
-        f"{back.deployment_id} already put {back.revision.label or back.revision.identity} back, which was live before.",
+        f"{back.deployment_id} already put {_label(back)} back, which was live before.",
     )
 
 
@@ -269,8 +275,8 @@ def _cooled_down(case: Case) -> Decision | None:
     if case.now - last.closed_at < case.policy.cooldown:
         return case.refuse(
             Reason.COOLDOWN,
-            f"{last.rollback_id} ended {ago(case.now, last.closed_at)} ago; for {duration(case.policy.cooldown)} after a "
-            "rollback people decide what comes next.",
+            f"{last.rollback_id} ended {ago(case.now, last.closed_at)} ago; for {duration(case.policy.cooldown)} after "
+            "a rollback people decide what comes next.",
             needs_human=True,
         )
     recent = [p for p in past if case.now - p.closed_at < case.policy.rollback_window]
@@ -285,12 +291,13 @@ def _cooled_down(case: Case) -> Decision | None:
 
 def _no_storm(case: Case) -> Decision | None:
     limit, groups = case.policy.storm_groups, case.seen.controls.groups_in_alarm
-    if not case.by_alarm or not limit or len(groups | {case.rollback.group.key}) <= limit or case.attribution.adopt:
+    count = len(groups | {case.rollback.group.key})
+    if not case.by_alarm or not limit or count <= limit or case.attribution.adopt:
         return None
     return case.block(
         Reason.STORM,
-        f"{len(groups | {case.rollback.group.key})} deployment groups went into alarm within "
-        f"{duration(case.policy.storm_window)}; more than {limit} at once means a shared fault, not so many bad releases.",
+        f"{count} deployment groups went into alarm within {duration(case.policy.storm_window)}; more than {limit} at "
+        "once means a shared fault, not so many bad releases.",
     )
 
 
@@ -407,26 +414,39 @@ def _marked_for_approval(case: Case) -> Deployment | None:
 
 
 GUARDS: tuple[Guard, ...] = (
-    _kill_switch,
-    _mode_off,
-    _fresh,
-    _confirmed,
-    _group_exists,
-    _attributable,
-    _not_cloudformation,
-    _put_back_by_somebody,
-    _cooled_down,
-    _no_storm,
-    _good_revision,
-    _live_as_expected,
-    _observe_only,
-    _needs_approval,
+    Guard("Is nothing switched off or paused?", _kill_switch, (Reason.KILL_SWITCH, Reason.PAUSED)),
+    Guard("Is the group's mode not off?", _mode_off, (Reason.MODE_OFF,)),
+    Guard("Is the signal fresh?", _fresh, (Reason.STALE_SIGNAL,)),
+    Guard(
+        "Does CloudWatch itself say that the alarm is firing?",
+        _confirmed,
+        (Reason.ALARM_NOT_CONFIRMED, Reason.ALARM_SUPPRESSED, Reason.ALARM_RECOVERED),
+    ),
+    Guard("Does the deployment group exist?", _group_exists, (Reason.GROUP_NOT_FOUND,)),
+    Guard(
+        "Did a release change what is live, before the alarm and within the window?",
+        _attributable,
+        (Reason.NOT_ATTRIBUTABLE, Reason.NEWER_DEPLOYMENT, Reason.SUSPECT_IS_ROLLBACK),
+    ),
+    Guard("Is it ours to move, not CloudFormation's?", _not_cloudformation, (Reason.MANAGED_BY_CLOUDFORMATION,)),
+    Guard("Has nobody put the old revision back already?", _put_back_by_somebody, (Reason.ALREADY_LIVE,)),
+    Guard("Was there no rollback a moment ago?", _cooled_down, (Reason.COOLDOWN, Reason.TOO_MANY_ROLLBACKS)),
+    Guard("Are few enough groups in alarm for it to be one release?", _no_storm, (Reason.STORM,)),
+    Guard(
+        "Is there a good revision before it, above the floor, that can still be deployed?",
+        _good_revision,
+        (Reason.NO_GOOD_REVISION, Reason.BELOW_FLOOR, Reason.KNOWN_BAD),
+    ),
+    Guard("Is live what the history says?", _live_as_expected, (Reason.ALREADY_LIVE, Reason.LIVE_DIFFERS)),
+    Guard("May it act, not only look?", _observe_only, (Reason.OBSERVE_MODE,)),
+    Guard("Need nobody be asked first?", _needs_approval, (Reason.NEEDS_APPROVAL,)),
 )
+"""The guards, in the order in which they are tried. The first that objects decides."""
 
 
 def _judge(case: Case) -> Decision:
     for guard in GUARDS:
-        decision = guard(case)
+        decision = guard.check(case)
         if decision is not None:
             return decision
     return _act(case)
@@ -554,15 +574,15 @@ def _still_active(rollback: Rollback, suspect: Deployment, policy: Policy, now: 
     if now - rollback.opened_at > policy.deadline:
         return _fail(
             Reason.DEADLINE_PASSED,
-            f"{suspect.deployment_id} is still {suspect.status} {duration(policy.deadline)} after the stop was asked for.",
+            f"{suspect.deployment_id} is still {suspect.status}, {duration(policy.deadline)} after the rollback began.",
         )
     asked = rollback.stop_requested_at
-    if asked is None or now - asked < STOP_AGAIN_AFTER:
+    if asked is not None and now - asked < STOP_AGAIN_AFTER:
         return _wait(f"{suspect.deployment_id} is stopping.")
     return Decision(
         Action.STOP,
         Reason.SUSPECT_ACTIVE,
-        f"{suspect.deployment_id} is still {suspect.status}: the stop is asked for again.",
+        f"{suspect.deployment_id} is {suspect.status}, so it is (again) asked to stop.",
         deployment=suspect,
         native=rollback.native_rollback_asked,
     )
@@ -582,7 +602,7 @@ def _adopt(deployment: Deployment) -> Decision:
     return Decision(
         Action.ADOPT,
         Reason.NATIVE_ROLLBACK,
-        f"CodeDeploy's own rollback {deployment.deployment_id} goes to {_label(deployment)}: it is adopted and watched.",
+        f"CodeDeploy's own rollback {deployment.deployment_id} to {_label(deployment)} is adopted and watched.",
         deployment=deployment,
     )
 

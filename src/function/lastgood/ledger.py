@@ -14,9 +14,10 @@ One table, partition key `pk`, sort key `sk`:
 | `CONTROL` | `PAUSE`, `OPENED#<time>#<group>` | the pause of everything; groups in alarm, for the storm brake |
 | `WATCH` | `<until>#<id>` | a closed rollback whose alarm is still watched |
 
-Indexes: `by_deployment_group` (`deployment_group_key`, `opened_at`), `by_day` (`day`, `opened_at`), and `open` (`open_key`,
-`next_check_at`), which holds a rollback only while the sweep has something to do for it. Times are ISO-8601 in UTC with
-milliseconds and `Z`; `expires_at` alone is in epoch seconds, as DynamoDB's TTL wants it. Nothing is ever deleted.
+Indexes: `by_deployment_group` (`deployment_group_key`, `opened_at`), `by_day` (`day`, `opened_at`), and `open`
+(`open_key`, `next_check_at`), which holds a rollback only while the sweep has something to do for it. Times are
+ISO-8601 in UTC with milliseconds and `Z`; `expires_at` alone is in epoch seconds, as DynamoDB's TTL wants it. Nothing
+is ever deleted.
 """
 
 from __future__ import annotations

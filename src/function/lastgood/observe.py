@@ -150,7 +150,10 @@ class Observer:
         if suspect is not None and suspect.active:
             return seen
         if suspect is not None and suspect.rollback_deployment_id:
-            seen = replace(seen, rollback=deployer.deployment(suspect.rollback_deployment_id))
+            native = deployer.deployment(suspect.rollback_deployment_id)
+            seen = replace(seen, rollback=native)
+            if native and (native.active or native.revision.identity == rollback.good_revision):
+                return seen
         if not rollback.good_deployment_id:
             return seen
         good = self._known(rollback.good_deployment_id, last)

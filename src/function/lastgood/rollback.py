@@ -193,7 +193,8 @@ class Visit:
                 self._save(next_check_at=self._parts.clock() + NEXT_CHECK, release=True)
                 return
             self._perform(decision, self._seen)
-            if self.rollback.phase is Phase.AWAITING_APPROVAL:
+            if self._has_just_begun(decision):
+                self._save(next_check_at=self._parts.clock() + NEXT_CHECK, release=True)
                 return
 
     def tell(self) -> None:
@@ -245,7 +246,6 @@ class Visit:
             case Action.ASK_APPROVAL:
                 self._step(Kind.DECISION, decision)
                 self._change(phase=Phase.AWAITING_APPROVAL)
-                self._save(next_check_at=self._parts.clock() + NEXT_CHECK, release=True)
             case Action.CLOSE:
                 self._close(decision)
             case Action.WAIT:
@@ -398,9 +398,17 @@ class Visit:
         if seen.group is not None and self.rollback.compute_platform is None:
             self._change(compute_platform=seen.group.compute_platform)
         suspect = seen.suspect
-        if suspect is not None and not suspect.active and self.rollback.stopped_at is None:
-            if self.rollback.stop_requested_at is not None or suspect.status == "Stopped":
-                self._change(stopped_at=suspect.completed_at or self._parts.clock())
+        if suspect is None or suspect.active or self.rollback.stopped_at is not None:
+            return
+        if self.rollback.stop_requested_at is not None or suspect.status == "Stopped":
+            self._change(stopped_at=suspect.completed_at or self._parts.clock())
+
+    def _has_just_begun(self, decision: Decision) -> bool:
+        """What was created or adopted a moment ago is not over yet, and people take longer still: no need to look."""
+        if decision.action is Action.ADOPT and decision.deployment:
+            return decision.deployment.active
+        just_created = decision.action is Action.CREATE and self.rollback.phase is Phase.VERIFYING
+        return just_created or decision.action is Action.ASK_APPROVAL
 
     def _wait_a_little(self) -> bool:
         """A stop is about to take effect: look again in a moment instead of waiting for the next event."""

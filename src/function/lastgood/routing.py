@@ -12,10 +12,9 @@ from lastgood.settings import Settings
 from lastgood.signals import AlarmSignal, name_problem
 from lastgood.text import clean
 
-TAG_PREFIX = "lastgood:"
-APPLICATION_TAG = TAG_PREFIX + "application"
-DEPLOYMENT_GROUP_TAG = TAG_PREFIX + "deployment-group"
-ECS_SERVICE_TAG = TAG_PREFIX + "ecs-service"
+APPLICATION_TAG = "lastgood:application"
+DEPLOYMENT_GROUP_TAG = "lastgood:deployment-group"
+ECS_SERVICE_TAG = "lastgood:ecs-service"
 
 # The names that ECS allows for clusters and services.
 _ECS_SERVICE = re.compile(r"[A-Za-z0-9_-]{1,255}/[A-Za-z0-9_-]{1,255}")
@@ -34,9 +33,10 @@ class Routing:
 def needs_tags(signal: AlarmSignal, settings: Settings) -> bool:
     """True where the alarm's tags must be read from CloudWatch first.
 
-    CloudWatch can be told to leave tags out of messages, so tags without any of ours prove nothing.
+    CloudWatch can be told which tags to leave out of messages, so what a message lacks proves nothing.
     """
-    return not any(key.startswith(TAG_PREFIX) for key in signal.tags or ())
+    tags = signal.tags or {}
+    return ECS_SERVICE_TAG not in tags and not (APPLICATION_TAG in tags and DEPLOYMENT_GROUP_TAG in tags)
 
 
 def route(signal: AlarmSignal, tags: Mapping[str, str] | None, settings: Settings) -> Routing:

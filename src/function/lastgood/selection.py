@@ -154,8 +154,9 @@ def _within_windows(
         return Attribution(suspects=(newest,))
     return _nobody(
         Reason.NOT_ATTRIBUTABLE,
-        f"The last deployment that changed what is live, {newest.deployment_id}, ended {ago(alarm_at, _ended(newest, now))} "
-        f"before the alarm, longer ago than the attribution window allows. The release is not the likely cause.",
+        f"The last deployment that changed what is live, {newest.deployment_id}, ended "
+        f"{ago(alarm_at, _ended(newest, now))} before the alarm, longer ago than the attribution window allows. The "
+        "release is not the likely cause.",
     )
 
 

@@ -151,6 +151,9 @@ class Settings:
     ignore_application_stop_failures: bool = _setting(
         "true", _flag, "Go on when the scripts of the revision that is replaced fail."
     )
+    check_bundles: bool = _setting(
+        "false", _flag, "Look whether a bundle is still in S3 before anything is stopped; needs s3:GetObject on it."
+    )
     appspec_hooks: str = _setting(
         "keep", _choice("keep", "drop"), "Whether a rollback runs the validation functions of the old AppSpec."
     )

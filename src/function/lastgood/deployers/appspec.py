@@ -87,7 +87,7 @@ def _places(node: Any, name: str) -> list[tuple[dict[str, Any], str]]:
 
 
 def _yaml_line(name: str) -> re.Pattern[str]:
-    return re.compile(
-        rf"""^(?P<head>[ \t]*(?:-[ \t]+)?["']?{re.escape(name)}["']?[ \t]*:[ \t]*)["']?(?P<value>[^"'\s#{{\[&*|>][^"'\n#]*?)["']?[ \t]*(?:\#.*)?$""",
-        re.IGNORECASE | re.MULTILINE,
-    )
+    head = rf"""[ \t]*(?:-[ \t]+)?["']?{re.escape(name)}["']?[ \t]*:[ \t]*"""
+    # A plain scalar, with or without quotes; maps, lists, anchors and block scalars are not read.
+    value = r"""["']?(?P<value>[^"'\s#{\[&*|>][^"'\r\n#]*?)["']?[ \t]*(?:\#[^\r\n]*)?\r?$"""
+    return re.compile(rf"^(?P<head>{head}){value}", re.IGNORECASE | re.MULTILINE)

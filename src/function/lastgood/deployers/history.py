@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from lastgood.clients import call
@@ -81,7 +82,7 @@ class History:
     def _falling(self, ids: list[str]) -> bool:
         self._read(ids)
         times = [self._known[i]["createTime"] for i in ids]
-        return all(earlier >= later for earlier, later in zip(times, times[1:], strict=False))
+        return all(earlier >= later for earlier, later in pairwise(times))
 
     def _batches(self, ids: list[str]) -> Iterator[list[Info]]:
         for start in range(0, min(len(ids), DEPTH), BATCH):

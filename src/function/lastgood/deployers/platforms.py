@@ -85,7 +85,7 @@ class ServerPlatform:
 
     def unusable(self, revision: Revision) -> str:
         """Looks at the bundle, where the function's role may read it."""
-        if revision.kind != "S3":
+        if revision.kind != "S3" or not self.settings.check_bundles:
             return ""
         wanted = _s3_object(revision.location)
         where = _s3_label(revision.location)

@@ -1,0 +1,31 @@
+"""`python -m codedeploy_simulator --port 5001`: the simulator over HTTP, on the time of the machine."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+
+from codedeploy_simulator.clock import VirtualClock, WallClock
+from codedeploy_simulator.run import serve
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serve until interrupted."""
+    parser = argparse.ArgumentParser(
+        prog="codedeploy_simulator", description="A CodeDeploy that moves, over HTTP."
+    )
+    parser.add_argument("--port", type=int, default=5001, help="port to listen on; 0 takes a free one")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--virtual", action="store_true", help="time moves only with the command `advance`")
+    given = parser.parse_args(arguments)
+    clock = VirtualClock() if given.virtual else WallClock()
+    with serve(given.port, clock, host=given.host) as server:
+        print(f"CodeDeploy simulator: {server.url}", flush=True)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            print("stopped")
+
+
+if __name__ == "__main__":
+    main()

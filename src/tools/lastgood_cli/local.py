@@ -1,0 +1,160 @@
+"""lastgood on this machine: the real application against a simulated AWS, for the demo and the tests.
+
+DynamoDB, SNS, SQS and CloudWatch are moto's, CodeDeploy (with Lambda aliases and ECS task sets) is the simulator's. The
+audit table is made from `template.yaml`, so that it is the table that will be deployed.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from samcli.yamlhelper import yaml_parse
+
+from lastgood.app import Application
+from lastgood.clients import Clients
+
+ROOT = Path(__file__).resolve().parents[3]
+EVENTS = ROOT / "events"
+TABLE = "AuditTable"
+REGION = "us-east-1"
+ACCOUNT = "123456789012"
+
+
+class Clock(Protocol):
+    """The simulated clock."""
+
+    def now(self) -> datetime: ...
+
+
+def audit_table(client: Any, name: str = TABLE) -> None:
+    """Create the audit table as the template describes it."""
+    resource = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["AuditTable"]["Properties"]
+    keys = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+    client.create_table(TableName=name, **{key: resource[key] for key in keys})
+
+
+def event(name: str) -> dict[str, Any]:
+    """One of the example events, by its file's name without `.json`."""
+    loaded: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
+    return loaded
+
+
+def alarm_event(
+    name: str = "alarm-in-alarm",
+    *,
+    at: datetime,
+    alarm: str = "shop-prod-error-rate",
+    tags: Mapping[str, str] | None = None,
+    message_id: str = "",
+) -> dict[str, Any]:
+    """An example alarm message as CloudWatch would send it at another time, for another alarm, with other tags."""
+    made = copy.deepcopy(event(name))
+    sns = made["Records"][0]["Sns"]
+    message = json.loads(sns["Message"])
+    message["StateChangeTime"] = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
+    message["AlarmName"] = alarm
+    message["AlarmArn"] = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{alarm}"
+    if tags is not None:
+        message["AlarmTags"] = dict(tags)
+    sns["Message"] = json.dumps(message)
+    sns["MessageId"] = message_id or sns["MessageId"]
+    return made
+
+
+def group_tags(application: str, deployment_group: str) -> dict[str, str]:
+    """The alarm tags that lead to a deployment group."""
+    return {"lastgood:application": application, "lastgood:deployment-group": deployment_group}
+
+
+@dataclass
+class Local:
+    """The application with its table, topic and alarm, inside a simulated AWS that is already running."""
+
+    clock: Any
+    advance: Any
+    environment: dict[str, str] = field(default_factory=dict)
+    remaining: timedelta = timedelta(seconds=60)
+    _requests: int = 0
+
+    def __post_init__(self) -> None:
+        self.session = boto3.Session(region_name=REGION)
+        self.dynamodb = self.session.client("dynamodb")
+        audit_table(self.dynamodb)
+        self.sns, self.sqs = self.session.client("sns"), self.session.client("sqs")
+        self.cloudwatch = self.session.client("cloudwatch")
+        self.topic_arn = self.sns.create_topic(Name="NotificationTopic")["TopicArn"]
+        self.inbox = self.sqs.create_queue(QueueName="inbox")["QueueUrl"]
+        self.sns.subscribe(
+            TopicArn=self.topic_arn, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:{ACCOUNT}:inbox"
+        )
+        self.restart()
+
+    def restart(self, **environment: str) -> None:
+        """A fresh execution environment of the function, with other settings if given."""
+        self.environment |= environment
+        self.application = Application.make(
+            {"LASTGOOD_TABLE": TABLE, "LASTGOOD_NOTIFICATION_TOPIC_ARN": self.topic_arn, **self.environment},
+            Logger(service="lastgood", level=logging.CRITICAL),
+            Metrics(namespace="lastgood", service="lastgood"),
+            clients=Clients.make(),
+            clock=self.clock.now,
+            wait=self.advance,
+        )
+
+    def handle(self, event: object, request_id: str = "") -> list[dict[str, Any]]:
+        """Invoke the application once."""
+        self._requests += 1
+        answer = self.application.handle(event, request_id or f"request-{self._requests}", self.remaining)
+        results: list[dict[str, Any]] = answer["results"]
+        return results
+
+    def alarm(self, name: str, state: str = "ALARM") -> None:
+        """Make a CloudWatch alarm of that name, or change its state."""
+        if not self.cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]:
+            self.cloudwatch.put_metric_alarm(
+                AlarmName=name,
+                MetricName="5XXError",
+                Namespace="AWS/ApiGateway",
+                Statistic="Average",
+                Period=60,
+                EvaluationPeriods=3,
+                Threshold=0.05,
+                ComparisonOperator="GreaterThanThreshold",
+            )
+        self.cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="simulated")
+
+    def notices(self) -> list[dict[str, Any]]:
+        """The notices sent since the last look, as a chat channel gets them."""
+        found: list[dict[str, Any]] = []
+        while messages := self.sqs.receive_message(QueueUrl=self.inbox, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                found.append(json.loads(json.loads(message["Body"])["Message"]))
+                self.sqs.delete_message(QueueUrl=self.inbox, ReceiptHandle=message["ReceiptHandle"])
+        return found
+
+    def items(self) -> list[dict[str, Any]]:
+        """The whole audit table, as plain dictionaries."""
+        from boto3.dynamodb.types import TypeDeserializer
+
+        decode = TypeDeserializer().deserialize
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=TABLE)
+        rows = [item for page in pages for item in page["Items"]]
+        return [{name: decode(value) for name, value in row.items()} for row in rows]
+
+    def head(self, rollback_id: str) -> dict[str, Any]:
+        """A rollback's head item."""
+        return next(i for i in self.items() if i["pk"] == f"ROLLBACK#{rollback_id}" and i["sk"] == "META")
+
+    def steps(self, rollback_id: str) -> list[dict[str, Any]]:
+        """A rollback's steps in order."""
+        mine = [i for i in self.items() if i["pk"] == f"ROLLBACK#{rollback_id}" and i["sk"].startswith("STEP#")]
+        return sorted(mine, key=lambda item: str(item["sk"]))

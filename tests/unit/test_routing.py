@@ -1,0 +1,124 @@
+"""An alarm leads to deployment groups by its tags, else the routes, else the default; it is never guessed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from lastgood.model import AlarmState, DeploymentGroup
+from lastgood.routing import Routing, is_allowed, needs_tags, route
+from lastgood.settings import Settings
+from lastgood.signals import AlarmSignal
+
+SHOP = DeploymentGroup("shop", "prod")
+APPLICATION, GROUP, SERVICE = "lastgood:application", "lastgood:deployment-group", "lastgood:ecs-service"
+
+
+def settings(*routes: tuple[str, str, str], **more: str) -> Settings:
+    rows = [dict(zip(("alarm", "application", "deployment_group"), row, strict=True)) for row in routes]
+    named = {f"LASTGOOD_{name.upper()}": value for name, value in more.items()}
+    return Settings.from_env({"LASTGOOD_TABLE": "audit", "LASTGOOD_ROUTES": json.dumps(rows), **named})
+
+
+def alarm(name: str = "shop-prod-error-rate", tags: Mapping[str, str] | None = None) -> AlarmSignal:
+    arn = f"arn:aws:cloudwatch:us-east-1:123456789012:alarm:{name}"
+    at = datetime(2026, 3, 2, 10, 4, tzinfo=UTC)
+    return AlarmSignal(name, arn, "123456789012", "us-east-1", AlarmState.ALARM, at, tags=tags)
+
+
+DEFAULT: dict[str, Any] = {"default_application": "shop", "default_deployment_group": "prod"}
+
+
+def test_both_tags_name_the_group_before_any_route() -> None:
+    found = route(alarm(), {APPLICATION: "shop", GROUP: "prod"}, settings(("*", "other", "prod")))
+    assert found == Routing((SHOP,), "alarm tags")
+
+
+@pytest.mark.parametrize(("given", "missing"), [(APPLICATION, GROUP), (GROUP, APPLICATION)])
+def test_half_of_the_tags_is_a_problem_and_not_filled_from_elsewhere(given: str, missing: str) -> None:
+    found = route(alarm(), {given: "shop"}, settings(("*", "shop", "prod"), **DEFAULT))
+    assert found.groups == () and found.source == ""
+    assert missing in found.problem
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * 101, "sh\nop", "sh\u202eop", "sh\ud800op", "sh\ufffdop"])
+def test_c6_34_a_tag_that_can_be_no_name_is_a_problem(name: str) -> None:
+    found = route(alarm(), {APPLICATION: name, GROUP: "prod"}, settings(**DEFAULT))
+    assert found.groups == ()
+    assert APPLICATION in found.problem
+    assert found.problem.isprintable()
+
+
+@pytest.mark.parametrize("name", ["x", "x" * 100, "my app", "a#b/c:d", "Überraschung"])
+def test_c6_33_names_that_codedeploy_allows_are_kept_exactly(name: str) -> None:
+    found = route(alarm(), {APPLICATION: name, GROUP: name}, settings())
+    assert found.groups == (DeploymentGroup(name, name),)
+
+
+def test_tags_that_are_not_ours_leave_the_word_to_the_routes() -> None:
+    found = route(alarm(), {"team": "checkout"}, settings(("shop-*", "shop", "prod")))
+    assert found == Routing((SHOP,), "LASTGOOD_ROUTES")
+
+
+def test_an_ecs_service_tag_names_a_service_beside_or_instead_of_a_group() -> None:
+    alone = route(alarm(), {SERVICE: "production/shop"}, settings(**DEFAULT))
+    assert alone == Routing((), "alarm tags", ecs_services=("production/shop",))
+    both = route(alarm(), {SERVICE: "production/shop", APPLICATION: "shop", GROUP: "prod"}, settings())
+    assert (both.groups, both.ecs_services) == ((SHOP,), ("production/shop",))
+
+
+@pytest.mark.parametrize("service", ["", "shop", "a/b/c", "a b/c", "a/", "/b", "a/b\n\x1b[31m"])
+def test_an_ecs_service_tag_of_another_shape_is_a_problem(service: str) -> None:
+    found = route(alarm(), {SERVICE: service}, settings(**DEFAULT))
+    assert (found.groups, found.ecs_services) == ((), ())
+    assert "cluster/service" in found.problem and found.problem.isprintable()
+
+
+def test_c6_12_an_alarm_that_fits_several_routes_leads_to_every_group_once_and_in_order() -> None:
+    rows = [("shop-*", "shop", "prod"), ("*-error-rate", "cart", "prod"), ("shop-prod-*", "shop", "prod")]
+    found = route(alarm(), None, settings(*rows, ("other-*", "other", "prod"), **DEFAULT))
+    assert found.groups == (SHOP, DeploymentGroup("cart", "prod"))
+    assert found.source == "LASTGOOD_ROUTES"
+
+
+def test_routes_are_case_sensitive() -> None:
+    assert route(alarm("Shop-prod"), None, settings(("shop-*", "shop", "prod"))).groups == ()
+
+
+def test_the_default_takes_what_no_tag_and_no_route_claims() -> None:
+    found = route(alarm("anything"), {}, settings(("shop-*", "cart", "prod"), **DEFAULT))
+    assert found == Routing((SHOP,), "default")
+
+
+def test_c6_11_an_alarm_that_leads_nowhere_says_how_to_route_it() -> None:
+    found = route(alarm("lonely"), None, settings())
+    assert found.groups == () and found.source == ""
+    assert all(word in found.problem for word in ("lonely", APPLICATION, GROUP, "LASTGOOD_ROUTES"))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "expected"),
+    [
+        ("*", True),
+        ("shop/*", True),
+        ("shop/prod", True),
+        ("cart/*,shop/p*", True),
+        ("Shop/prod", False),
+        ("shop", False),
+    ],
+)
+def test_c6_38_only_groups_on_the_allow_list_may_be_rolled_back(allowed: str, expected: bool) -> None:
+    assert is_allowed(SHOP, settings(allowed_groups=allowed)) is expected
+
+
+def test_tags_are_read_from_cloudwatch_where_the_message_has_none_of_ours() -> None:
+    assert needs_tags(alarm(tags=None), settings())
+    assert needs_tags(alarm(tags={}), settings()), "propagation may have left ours out"
+    assert needs_tags(alarm(tags={"team": "checkout"}), settings())
+    assert needs_tags(alarm(tags={APPLICATION: "shop"}), settings())
+    assert not needs_tags(alarm(tags={APPLICATION: "shop", GROUP: "prod"}), settings())
+    assert not needs_tags(alarm(tags={SERVICE: "production/shop"}), settings())
