@@ -145,10 +145,9 @@ class Ledger:
 
     def record(self, rollback: Rollback, step: Step) -> None:
         """Write a rollback that is closed from the start: it never held the group's lock. Writing it twice is fine."""
-        head = {k: v for k, v in self._head(rollback).items() if k not in {"open_key", "next_check_at"}}
         self._transact(
             [
-                self._put(head, "attribute_not_exists(pk)"),
+                self._put(self._head(rollback), "attribute_not_exists(pk)"),
                 self._put(self._step_item(rollback.rollback_id, 1, step)),
             ]
         )

@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from codedeploy_simulator import configs, revisions
@@ -238,11 +239,11 @@ class Engine:
         """The AppSpec of a deployment, from the revision or from S3."""
         if (text := revisions.appspec(deployment.revision)) is not None:
             return text
-        location = deployment.revision.get("s3Location")
+        location: dict[str, str] = deployment.revision.get("s3Location") or {}
         store = self._store_of(location["bucket"]) if location else None
-        found = (
-            store.find(location["bucket"], location["key"], location.get("version", "")) if store else None
-        )
+        if store is None:
+            return None
+        found = store.find(location["bucket"], location["key"], location.get("version", ""))
         return found.content if found else None
 
     def _store_of(self, bucket: str) -> Objects | None:
@@ -359,7 +360,7 @@ class Engine:
     def _plan_steps(self, deployment: Deployment, steps: list[configs.TrafficStep], less: float) -> None:
         for step in steps:
             self._while_going(
-                deployment, step.after_seconds - less, lambda it, to=step.percent: self._shift(it, to)
+                deployment, step.after_seconds - less, partial(self._shift, percent=step.percent)
             )
 
     def _shift(self, deployment: Deployment, percent: int) -> None:

@@ -1,0 +1,61 @@
+# Everything that people and CI do. `make` alone lists it.
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTHON ?= python3.13
+# sam looks for the runtime's interpreter by name on the PATH; the environment has it under that name.
+SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
+RUN := PYTHONPATH=src/function:src/tools $(BIN)/python
+
+.PHONY: help install demo test check lint types template build deploy format readme lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): requirements/dev.txt
+	@command -v $(PYTHON) >/dev/null || { echo "lastgood needs Python 3.13 (python3.13 on the PATH)." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+install: $(STAMP) ## set up the development environment in .venv
+
+demo: $(STAMP) ## play a bad release on each platform, with no AWS account
+	@$(RUN) -m lastgood_cli.demo
+
+test: $(STAMP) ## run every test
+	$(BIN)/python -m pytest -n auto
+
+check: lint types template test ## what CI runs
+
+lint: $(STAMP) ## style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## types of what ships and of the tools, strict
+	$(BIN)/mypy src/function/lastgood
+	$(BIN)/mypy src/tools/codedeploy_simulator src/tools/lastgood_cli
+
+template: $(STAMP) ## the template, by SAM and cfn-lint
+	$(SAM) validate --lint --region us-east-1
+
+build: $(STAMP) ## build what ships
+	$(SAM) build
+
+deploy: build ## deploy the stack, asking for its parameters
+	$(SAM) deploy --guided
+
+format: $(STAMP) ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+readme: $(STAMP) ## write the README's blocks that come from the code
+	$(RUN) -m lastgood_cli.readme README.md
+
+lock: $(STAMP) ## pin all dependencies again, with hashes
+	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes requirements/dev.in -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes src/function/requirements.in -o src/function/requirements.txt
+
+clean: ## remove what was built
+	rm -rf .aws-sam $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,39 @@
+"""The README is true: its tables, its tree and its transcript are what the code makes now."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from lastgood.model import Reason
+from lastgood_cli import readme
+
+TEXT = (readme.ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", readme.BLOCKS)
+def test_each_block_is_what_the_code_makes(name: str) -> None:
+    """If this fails: `make readme`."""
+    found = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", TEXT, flags=re.DOTALL)
+    assert found and found[1] == readme.BLOCKS[name]()
+
+
+def test_every_make_target_that_the_readme_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (readme.ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert set(re.findall(r"make ([a-z]+)", TEXT)) <= targets
+
+
+def test_every_reason_that_the_runbook_names_exists() -> None:
+    runbook = TEXT.split("## When something goes wrong", 1)[1].split("## Permissions", 1)[0]
+    named = {word for row in re.findall(r"^\| `[A-Z_]+` \| (.*?) \|", runbook, flags=re.MULTILINE)
+             for word in re.findall(r"`([A-Z_]+)`", row)}
+    assert named and named <= {str(reason) for reason in Reason}
+
+
+def test_every_event_file_that_the_readme_names_exists() -> None:
+    assert all((readme.ROOT / path).exists() for path in re.findall(r"events/[a-z-]+\.json", TEXT))
+
+
+def test_the_commands_of_the_first_screen_are_demo_and_test() -> None:
+    first_screen = TEXT[:1800]
+    assert "$ make demo" in first_screen and "$ make test" in first_screen
