@@ -22,9 +22,7 @@ from lastgood.model import AlarmState
 from lastgood.signals import ACTIONS, AlarmSignal, Home, OperatorRequest, Refusal, Signal, parse
 from lastgood.text import clean, is_plain, without_surrogates
 
-EVENTS = {
-    path.stem: json.loads(path.read_text()) for path in (Path(__file__).parents[2] / "events").glob("*.json")
-}
+EVENTS = {path.stem: json.loads(path.read_text()) for path in (Path(__file__).parents[2] / "events").glob("*.json")}
 NOW = datetime(2026, 3, 2, 10, 12, tzinfo=UTC)
 HOME = Home("123456789012", "us-east-1")
 TOPIC = "arn:aws:sns:us-east-1:123456789012:lastgood-AlarmTopic"
@@ -79,9 +77,7 @@ def eventbridge(**changes: object) -> Any:
 
 
 class TestShapes:
-    @pytest.mark.parametrize(
-        "event", [None, [], "x", 5, {}, True, 1.5, float("nan"), {"a": 1}, [{}], object()]
-    )
+    @pytest.mark.parametrize("event", [None, [], "x", 5, {}, True, 1.5, float("nan"), {"a": 1}, [{}], object()])
     def test_row_1_an_unknown_shape_is_answered_with_those_that_are_known(self, event: object) -> None:
         found = refused(event, "unknown_event_shape")
         assert "events/manual-dry-run.json" in found.hint and "events/alarm-in-alarm.json" in found.hint
@@ -184,15 +180,11 @@ class TestMessages:
         text = pair[0] * depth + "0" + pair[1] * depth
         refused(sns_text(text), "too_deep" if len(text) <= 262_144 else "too_large")
 
-    @pytest.mark.parametrize(
-        "twice", ['{"NewStateValue":"OK","NewStateValue":"ALARM"}', '{"a":{"b":1,"b":1}}']
-    )
+    @pytest.mark.parametrize("twice", ['{"NewStateValue":"OK","NewStateValue":"ALARM"}', '{"a":{"b":1,"b":1}}'])
     def test_row_29_a_key_given_twice_is_rejected(self, twice: str) -> None:
         refused(sns_text(twice), "duplicate_key")
 
-    @pytest.mark.parametrize(
-        "number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "9" * 19, "9" * 5000]
-    )
+    @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "9" * 19, "9" * 5000])
     def test_row_30_numbers_that_cannot_be_kept_are_rejected(self, number: str) -> None:
         refused(sns_text(f'{{"AlarmName":"a","x":[{number}]}}'), "bad_number")
 
@@ -202,9 +194,7 @@ class TestAlarms:
     def test_row_8_an_alarm_that_is_not_in_alarm_is_a_signal_with_that_state(self, state: str) -> None:
         assert accepted(sns(NewStateValue=state)).state == state
 
-    @pytest.mark.parametrize(
-        "state", ["alarm", "Alarm", "ALARM ", "", "PANIC", None, 1, True, [], {}, "A\u200bLARM"]
-    )
+    @pytest.mark.parametrize("state", ["alarm", "Alarm", "ALARM ", "", "PANIC", None, 1, True, [], {}, "A\u200bLARM"])
     def test_row_9_an_unknown_state_is_rejected(self, state: object) -> None:
         refused(sns(NewStateValue=state), "bad_state")
         refused(eventbridge(value=state), "bad_state")
@@ -226,9 +216,7 @@ class TestAlarms:
     def test_row_16_a_suppressed_alarm_is_ignored(self, by: str) -> None:
         refused(eventbridge(actionsSuppressedBy=by), "suppressed", rejected=False)
 
-    @pytest.mark.parametrize(
-        "rule", ["arn:aws:cloudwatch:us-east-1:123456789012:alarm-mute-rule:night", None, 5]
-    )
+    @pytest.mark.parametrize("rule", ["arn:aws:cloudwatch:us-east-1:123456789012:alarm-mute-rule:night", None, 5])
     def test_row_16_a_muted_alarm_is_ignored(self, rule: object) -> None:
         event = eventbridge()
         event["detail"]["muteDetail"] = {"mutedByArn": rule, "muteWindowStart": "x", "muteWindowEnd": "y"}
@@ -271,9 +259,7 @@ class TestAlarms:
         refused(event, "missing_field", home=Home())
         assert accepted(event).region == "us-east-1", "home's own, as nothing speaks against it"
 
-    @pytest.mark.parametrize(
-        "topic", ["arn:aws:sns:us-east-1:123456789012:other", TOPIC + "x", "", None, 5, [TOPIC]]
-    )
+    @pytest.mark.parametrize("topic", ["arn:aws:sns:us-east-1:123456789012:other", TOPIC + "x", "", None, 5, [TOPIC]])
     def test_row_20_a_topic_off_the_list_is_not_trusted(self, topic: object) -> None:
         home = Home("123456789012", "us-east-1", (TOPIC,))
         accepted(sns(), home)
@@ -351,9 +337,7 @@ class TestAlarms:
         "name", ["x" * 255, "a#b/c:d e", "ALARM: shop (prod) 100%", "Fehlerrate größer 5 %", "*[x]?"]
     )
     def test_row_33_long_and_odd_names_are_kept_exactly(self, name: str) -> None:
-        found = accepted(
-            sns(AlarmName=name, AlarmArn=f"arn:aws:cloudwatch:us-east-1:123456789012:alarm:{name}")
-        )
+        found = accepted(sns(AlarmName=name, AlarmArn=f"arn:aws:cloudwatch:us-east-1:123456789012:alarm:{name}"))
         assert found.alarm_name == name and found.alarm_arn.endswith(":alarm:" + name)
 
     @pytest.mark.parametrize("name", ["", "   ", "x" * 256, None, 5, []])
@@ -381,9 +365,7 @@ class TestAlarms:
 class TestOperators:
     @pytest.mark.parametrize("name", ["", "  ", "x" * 101, None, 5, "a\nb"])
     def test_row_34_an_application_that_codedeploy_cannot_have_is_rejected(self, name: object) -> None:
-        refused(
-            load("manual-rollback") | {"application": name}, "missing_field" if name is None else "bad_field"
-        )
+        refused(load("manual-rollback") | {"application": name}, "missing_field" if name is None else "bad_field")
 
     @pytest.mark.parametrize("field", ["reason", "requested_by"])
     def test_row_35_who_and_why_are_needed_and_a_correct_event_is_shown(self, field: str) -> None:
@@ -395,10 +377,7 @@ class TestOperators:
     @pytest.mark.parametrize("typo", ["dryrun", "dry-run", "dryRun", "DRY_RUN", "dry_run ", "Dry_Run"])
     def test_row_36_a_typo_in_dry_run_never_becomes_a_rollback(self, typo: str) -> None:
         found = refused(load("manual-rollback") | {typo: True}, "unknown_field")
-        assert (
-            "application, deployment_group, reason, requested_by, dry_run, to_deployment_id, force"
-            in found.hint
-        )
+        assert "application, deployment_group, reason, requested_by, dry_run, to_deployment_id, force" in found.hint
         assert typo == "DRY_RUN" or "Did you mean dry_run?" in found.hint
 
     @pytest.mark.parametrize("field", ["force", "dry_run"])
@@ -446,23 +425,17 @@ class TestEventBridge:
             ("deploymentGroup", "x" * 101, "bad_field"),
         ],
     )
-    def test_row_40_a_malformed_deployment_event_is_ignored(
-        self, field: str, value: object, code: str
-    ) -> None:
+    def test_row_40_a_malformed_deployment_event_is_ignored(self, field: str, value: object, code: str) -> None:
         event = load("codedeploy-state-change")
         event["detail"][field] = value
         refused(event, code, rejected=False)
 
-    @pytest.mark.parametrize(
-        "name", ["alarm-eventbridge", "codedeploy-state-change", "ecs-deployment-state-change"]
-    )
+    @pytest.mark.parametrize("name", ["alarm-eventbridge", "codedeploy-state-change", "ecs-deployment-state-change"])
     @pytest.mark.parametrize("detail", [None, [], "x", 5])
     def test_row_40_an_event_without_its_detail_is_refused(self, name: str, detail: object) -> None:
         refused(load(name) | {"detail": detail}, "bad_field")
 
-    @pytest.mark.parametrize(
-        "place", [{"account": None}, {"region": 5}, {"account": "1"}, {"region": "\x1b[31m"}]
-    )
+    @pytest.mark.parametrize("place", [{"account": None}, {"region": 5}, {"account": "1"}, {"region": "\x1b[31m"}])
     def test_row_40_an_event_from_nowhere_is_refused(self, place: dict[str, object]) -> None:
         refused(load("codedeploy-state-change") | place, "bad_field")
 
@@ -472,9 +445,7 @@ class TestEventBridge:
 
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None), max_size=20)
-) | st.sampled_from(
-    ["ALARM", "d-A1B2C3D4E", "aws.cloudwatch", "Notification", "aws:sqs", "2h", "rollback", HOSTILE]
-)
+) | st.sampled_from(["ALARM", "d-A1B2C3D4E", "aws.cloudwatch", "Notification", "aws:sqs", "2h", "rollback", HOSTILE])
 KEYS = st.sampled_from(
     [
         *(
@@ -528,9 +499,7 @@ def check(event: object, home: Home = HOME) -> None:
 
 def places(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The path to everything in a JSON value."""
-    children = (
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    )
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [path, *(found for key, child in children for found in places(child, (*path, key)))]
 
 
@@ -618,9 +587,7 @@ def test_every_single_value_of_a_real_event_may_be_missing_or_wrong(name: str) -
 
 @FEW
 @given(st.sampled_from(sorted(ACTIONS)), st.dictionaries(KEYS, SCALARS, max_size=6))
-def test_a_request_is_done_only_with_fields_that_its_action_knows(
-    action: str, given_fields: dict[str, Any]
-) -> None:
+def test_a_request_is_done_only_with_fields_that_its_action_knows(action: str, given_fields: dict[str, Any]) -> None:
     event = given_fields | {"action": action}
     result = read(event)
     assert isinstance(result, Refusal) or set(event) <= set(ACTIONS[action].known)

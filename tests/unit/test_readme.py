@@ -20,13 +20,16 @@ def test_each_block_is_what_the_code_makes(name: str) -> None:
 
 def test_every_make_target_that_the_readme_names_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (readme.ROOT / "Makefile").read_text(), flags=re.MULTILINE))
-    assert set(re.findall(r"make ([a-z]+)", TEXT)) <= targets
+    assert set(re.findall(r"(?:`|\$ )make ([a-z]+)", TEXT)) <= targets
 
 
 def test_every_reason_that_the_runbook_names_exists() -> None:
     runbook = TEXT.split("## When something goes wrong", 1)[1].split("## Permissions", 1)[0]
-    named = {word for row in re.findall(r"^\| `[A-Z_]+` \| (.*?) \|", runbook, flags=re.MULTILINE)
-             for word in re.findall(r"`([A-Z_]+)`", row)}
+    named = {
+        word
+        for row in re.findall(r"^\| `[A-Z_]+` \| (.*?) \|", runbook, flags=re.MULTILINE)
+        for word in re.findall(r"`([A-Z_]+)`", row)
+    }
     assert named and named <= {str(reason) for reason in Reason}
 
 

@@ -77,9 +77,7 @@ class TestAlarms:
     def test_an_alarm_over_sns_tells_what_changed_where_and_when(self) -> None:
         signal = alarm(load("alarm-in-alarm"))
         assert signal.changed_at == datetime(2026, 3, 2, 10, 4, 12, 345000, tzinfo=UTC)
-        assert (
-            signal.key == "arn:aws:cloudwatch:us-east-1:123456789012:alarm:shop-prod-error-rate@1772445852345"
-        )
+        assert signal.key == "arn:aws:cloudwatch:us-east-1:123456789012:alarm:shop-prod-error-rate@1772445852345"
         assert signal.message_id == "95df01b4-ee98-5cb9-9903-4c221d41eb5e"
 
     def test_signals_can_be_kept_in_a_set(self) -> None:
@@ -185,9 +183,7 @@ class TestEnvelopes:
     def test_a_queue_gives_the_whole_sns_envelope(self) -> None:
         signal = alarm(load("alarm-sqs-wrapped"))
         assert signal.trigger_kind is TriggerKind.SQS
-        assert signal.message_id == "059f36b4-87a3-44ab-83d2-661975830a7d", (
-            "the queue's own id, to report failures by"
-        )
+        assert signal.message_id == "059f36b4-87a3-44ab-83d2-661975830a7d", "the queue's own id, to report failures by"
 
     def test_a_queue_with_raw_delivery_gives_the_message_alone(self) -> None:
         message = json.loads(load("alarm-in-alarm")["Records"][0]["Sns"]["Message"])
@@ -335,9 +331,7 @@ class TestOperators:
             ("requested_by", {"name": "me"}),
         ],
     )
-    def test_a_field_of_the_wrong_shape_is_refused_with_a_correct_example(
-        self, field: str, value: object
-    ) -> None:
+    def test_a_field_of_the_wrong_shape_is_refused_with_a_correct_example(self, field: str, value: object) -> None:
         found = refusal(load("manual-set-floor") | {field: value})
         assert (found.code, found.rejected) == ("bad_field", True)
         assert field in found.message and json.dumps(EXAMPLES["set_floor"]) in found.hint

@@ -53,6 +53,9 @@ class Action(StrEnum):
     CLOSE = "CLOSE"
 
 
+_EFFECTS = frozenset({Action.STOP, Action.CLEAR_ALIAS, Action.REGISTER_TASK_DEFINITION, Action.CREATE})
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """One step and its reason. `outcome` is set when the step closes the rollback, or will once a stop is done."""
@@ -77,9 +80,9 @@ def decide(rollback: Rollback, seen: Observation, policy: Policy, now: datetime)
         case Phase.AWAITING_APPROVAL:
             return _await_approval(Case(rollback, seen, policy, now))
         case Phase.STOPPING:
-            return _after_stop(rollback, seen, policy, now)
+            return _unless_held(rollback, seen, policy, now, _after_stop(rollback, seen, policy, now))
         case Phase.REDEPLOYING:
-            return _redeploy(rollback, seen, policy, now)
+            return _unless_held(rollback, seen, policy, now, _redeploy(rollback, seen, policy, now))
         case Phase.VERIFYING:
             return _verify(rollback, seen, policy, now)
         case Phase.CLOSED:
@@ -302,7 +305,7 @@ def _no_storm(case: Case) -> Decision | None:
 
 
 def _good_revision(case: Case) -> Decision | None:
-    if case.selection.good or case.attribution.adopt:
+    if case.selection.good or _adoptable(case):
         return None
     reason, explanation = _why_none(case)
     suspect = case.attribution.suspect
@@ -321,6 +324,8 @@ def _good_revision(case: Case) -> Decision | None:
 
 
 def _why_none(case: Case) -> tuple[Reason, str]:
+    if case.rollback.to_deployment_id:
+        return _why_not_requested(case)
     below = case.selection.rejected_for(Rejection.BELOW_FLOOR)
     if below:
         return (
@@ -337,8 +342,18 @@ def _why_none(case: Case) -> tuple[Reason, str]:
     return Reason.NO_GOOD_REVISION, "No earlier good revision was ever deployed here: there is nothing to go back to."
 
 
+def _why_not_requested(case: Case) -> tuple[Reason, str]:
+    wanted = case.rollback.to_deployment_id
+    asked = next((c for c in case.selection.candidates if c.deployment_id == wanted), None)
+    if asked is None:
+        return Reason.NO_GOOD_REVISION, f"{wanted} is not in the recent history of {case.rollback.group.key}."
+    reasons = {Rejection.BELOW_FLOOR: Reason.BELOW_FLOOR, Rejection.KNOWN_BAD: Reason.KNOWN_BAD}
+    code = reasons.get(asked.rejection, Reason.NO_GOOD_REVISION) if asked.rejection else Reason.NO_GOOD_REVISION
+    return code, f"{wanted} cannot be put back: {asked.explanation}"
+
+
 def _stops_without_target(case: Case, reason: Reason) -> bool:
-    if case.policy.mode not in {Mode.AUTO, Mode.APPROVE}:
+    if case.policy.mode not in {Mode.AUTO, Mode.APPROVE} or case.rollback.to_deployment_id:
         return False
     if case.policy.stop_without_target == "always":
         return True
@@ -426,7 +441,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "Did a release change what is live, before the alarm and within the window?",
         _attributable,
-        (Reason.NOT_ATTRIBUTABLE, Reason.NEWER_DEPLOYMENT, Reason.SUSPECT_IS_ROLLBACK),
+        (Reason.NOT_ATTRIBUTABLE, Reason.NEWER_DEPLOYMENT, Reason.SUSPECT_IS_ROLLBACK, Reason.ALREADY_LIVE),
     ),
     Guard("Is it ours to move, not CloudFormation's?", _not_cloudformation, (Reason.MANAGED_BY_CLOUDFORMATION,)),
     Guard("Has nobody put the old revision back already?", _put_back_by_somebody, (Reason.ALREADY_LIVE,)),
@@ -540,6 +555,18 @@ def _await_approval(case: Case) -> Decision:
 # --- after the stop ---------------------------------------------------------------------------------------------------
 
 
+def _unless_held(rollback: Rollback, seen: Observation, policy: Policy, now: datetime, next_step: Decision) -> Decision:
+    """A kill switch or a pause also holds what is under way: nothing more is done until it is lifted."""
+    if next_step.action not in _EFFECTS:
+        return next_step
+    pauses = [p for p in (seen.controls.pause_all, seen.controls.pause_group) if p and p.holds(now)]
+    if policy.kill_switch:
+        return _wait("LASTGOOD_KILL_SWITCH is on: the rollback under way is held.")
+    if pauses and not rollback.force:
+        return _wait(f"{pauses[0].requested_by} paused rollbacks: {pauses[0].reason}")
+    return next_step
+
+
 def _wait(explanation: str) -> Decision:
     return Decision(Action.WAIT, Reason.IN_PROGRESS, explanation)
 
@@ -552,6 +579,8 @@ def _after_stop(rollback: Rollback, seen: Observation, policy: Policy, now: date
     suspect = seen.suspect
     if suspect is not None and suspect.active:
         return _still_active(rollback, suspect, policy, now)
+    if now - rollback.opened_at > policy.deadline:
+        return _fail(Reason.DEADLINE_PASSED, f"The redeployment could not start within {duration(policy.deadline)}.")
     if not rollback.good_deployment_id:
         return Decision(
             Action.CLOSE,
@@ -579,13 +608,17 @@ def _still_active(rollback: Rollback, suspect: Deployment, policy: Policy, now: 
     asked = rollback.stop_requested_at
     if asked is not None and now - asked < STOP_AGAIN_AFTER:
         return _wait(f"{suspect.deployment_id} is stopping.")
-    return Decision(
+    again = Decision(
         Action.STOP,
         Reason.SUSPECT_ACTIVE,
         f"{suspect.deployment_id} is {suspect.status}, so it is (again) asked to stop.",
         deployment=suspect,
         native=rollback.native_rollback_asked,
     )
+    if rollback.good_deployment_id:
+        return again
+    # Why nothing can go back stays the record's reason until it is closed.
+    return replace(again, reason=rollback.reason_code or again.reason, explanation=rollback.explanation)
 
 
 def _native_may_come(
@@ -607,14 +640,20 @@ def _adopt(deployment: Deployment) -> Decision:
     )
 
 
+def _found(deployment: Deployment) -> Decision:
+    return Decision(
+        Action.ADOPT,
+        Reason.IN_PROGRESS,
+        f"{deployment.deployment_id} carries this rollback's marker: it was created, though no answer came.",
+        deployment=deployment,
+    )
+
+
 def _redeploy(rollback: Rollback, seen: Observation, policy: Policy, now: datetime) -> Decision:
     if seen.rollback is not None:
-        return Decision(
-            Action.ADOPT,
-            Reason.IN_PROGRESS,
-            f"{seen.rollback.deployment_id} carries this rollback's marker: it was created, though no answer came.",
-            deployment=seen.rollback,
-        )
+        return _found(seen.rollback)
+    if now - rollback.opened_at > policy.deadline:
+        return _fail(Reason.DEADLINE_PASSED, f"The redeployment could not start within {duration(policy.deadline)}.")
     attempted = rollback.create_attempted_at
     if attempted is not None and now - attempted < policy.create_settle:
         return _wait(
@@ -625,11 +664,11 @@ def _redeploy(rollback: Rollback, seen: Observation, policy: Policy, now: dateti
 
 def _clear_way(rollback: Rollback, seen: Observation, policy: Policy, now: datetime) -> Decision:
     """Nothing else may occupy the group before the last good revision goes back."""
-    if now - rollback.opened_at > policy.deadline:
-        return _fail(Reason.DEADLINE_PASSED, f"The redeployment could not start within {duration(policy.deadline)}.")
     active = seen.active
     if active is None:
         return _put_back(rollback, seen)
+    if active.rollback_id == rollback.rollback_id:
+        return _found(active)
     if active.deployment_id == rollback.suspect_deployment_id:
         return _still_active(rollback, active, policy, now)
     if active.creator == NATIVE_ROLLBACK_CREATOR:
@@ -707,7 +746,8 @@ def _still_running(
 ) -> Decision:
     if now - rollback.opened_at <= policy.deadline:
         return _wait(f"{running.deployment_id} is {running.status}.")
-    if _is_live(rollback, seen):
+    # Mid-shift the old task set is still the primary one, and it may run the same task definition.
+    if seen.live.deployment_id == running.deployment_id and seen.live.identity == _wanted(rollback):
         # ECS blue/green stays InProgress until the old task set is terminated, which may take two days.
         return Decision(
             Action.CLOSE,
@@ -721,11 +761,15 @@ def _still_running(
 
 
 def _is_live(rollback: Rollback, seen: Observation) -> bool:
-    return not seen.live.split and seen.live.identity == (rollback.redeployed_revision or rollback.good_revision)
+    return not seen.live.split and seen.live.identity == _wanted(rollback)
+
+
+def _wanted(rollback: Rollback) -> str:
+    return rollback.redeployed_revision or rollback.good_revision
 
 
 def _prove_live(rollback: Rollback, running: Deployment, seen: Observation, now: datetime) -> Decision:
-    wanted = rollback.redeployed_revision or rollback.good_revision
+    wanted = _wanted(rollback)
     if _is_live(rollback, seen):
         gaps = running.instances_failed + running.instances_skipped
         note = f" {gaps} instances were failed or skipped: look at them." if gaps else ""

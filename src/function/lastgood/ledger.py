@@ -432,9 +432,14 @@ class Ledger:
 # --- items and values -------------------------------------------------------------------------------------------------
 
 
+def stored_name(name: str) -> str:
+    """An attribute's name in the table: two of ours are reserved words, which the console's filters choke on."""
+    return {"force": "forced", "action": "step_name"}.get(name, name)
+
+
 def to_item(value: Any) -> dict[str, Any]:
     """A dataclass as a plain item: enums as their text, times as ISO text, None left out."""
-    pairs = ((spec.name, _plain(getattr(value, spec.name))) for spec in fields(value))
+    pairs = ((stored_name(spec.name), _plain(getattr(value, spec.name))) for spec in fields(value))
     return {name: plain for name, plain in pairs if plain is not None}
 
 
@@ -450,12 +455,14 @@ def _plain(value: Any) -> Any:
 
 def read_rollback(item: Mapping[str, Any]) -> Rollback:
     """An item as a Rollback. Tolerant: unknown attributes are ignored, unknown values read as absent."""
-    values: dict[str, Any] = {}
+    # A phase of a newer version is not taken for a fresh start: it is only watched.
+    values: dict[str, Any] = {"phase": Phase.VERIFYING, "trigger_kind": TriggerKind.SNS}
     for name, read in _READERS.items():
-        if item.get(name) is None:
+        found = item.get(stored_name(name))
+        if found is None:
             continue
         try:
-            values[name] = read(item[name])
+            values[name] = read(found)
         except (ValueError, TypeError, KeyError):
             continue
     return Rollback(**values)
@@ -516,8 +523,10 @@ def _pause(row: Mapping[str, Any]) -> Pause | None:
 
 
 def _mode(row: Mapping[str, Any], now: datetime) -> Mode | None:
-    over = row.get("until") and parse_iso(row["until"]) <= now
-    return None if over else Mode(row["mode"])
+    if row.get("until") and parse_iso(row["until"]) <= now:
+        return None
+    # A mode that this version does not know must not be read as acting by itself.
+    return Mode(row["mode"]) if row.get("mode") in set(Mode) else Mode.OBSERVE
 
 
 def _floor(row: Mapping[str, Any]) -> Floor | None:
@@ -528,7 +537,8 @@ def _floor(row: Mapping[str, Any]) -> Floor | None:
 
 def _past(row: Mapping[str, Any]) -> PastRollback:
     closed = parse_iso(str(row["sk"]).split("#", 2)[1])
-    return PastRollback(row.get("rollback_id", ""), closed, Outcome(row.get("outcome", Outcome.FAILED)))
+    outcome = Outcome(row["outcome"]) if row.get("outcome") in set(Outcome) else Outcome.FAILED
+    return PastRollback(row.get("rollback_id", ""), closed, outcome)
 
 
 def _rolled_away(rollback: Rollback) -> tuple[str, ...]:

@@ -238,10 +238,14 @@ class GroupFacts:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What is live now. `identity` is empty where it cannot be read; `split` is traffic on two Lambda versions."""
+    """What is live now. `identity` is empty where it cannot be read; `split`: a second revision may have traffic.
+
+    `deployment_id` is the deployment that made it so, where the platform tells (ECS).
+    """
 
     identity: str = ""
     split: bool = False
+    deployment_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,9 +69,9 @@ class Observer:
             case Phase.CLAIMED | Phase.AWAITING_APPROVAL:
                 return self._survey(rollback, policy, now, deployer)
             case Phase.STOPPING:
-                return self._after_stop(rollback, deployer, last), policy
+                return self._held(rollback, policy, now, last, self._after_stop(rollback, deployer, last)), policy
             case Phase.REDEPLOYING:
-                return self._before_create(rollback, deployer, now), policy
+                return self._held(rollback, policy, now, last, self._before_create(rollback, deployer, now)), policy
             case _:
                 return self._verify(rollback, policy, deployer, now), policy
 
@@ -138,6 +138,15 @@ class Observer:
         if suspect is None or suspect.active or good is None or facts is None or not readable:
             return case.seen
         return replace(case.seen, live=deployer.live(facts, good.revision))
+
+    def _held(
+        self, rollback: Rollback, policy: Policy, now: datetime, last: Observation | None, seen: Observation
+    ) -> Observation:
+        """A later visit asks again whether somebody paused; within one visit it was asked a moment ago."""
+        if last is not None:
+            return replace(seen, controls=last.controls)
+        pause_all, _ = self.ledger.alarmed_groups(now, policy.storm_window)
+        return replace(seen, controls=replace(self.ledger.controls(rollback.group, now), pause_all=pause_all))
 
     # --- acting -------------------------------------------------------------------------------------------------------
 

@@ -85,7 +85,7 @@ class Operators:
         if found is None:
             return _unknown(request.rollback_id)
         steps = self._parts.ledger.steps(found.rollback_id)
-        told = [{k: s.get(k, "") for k in ("occurred_at", "kind", "action", "explanation")} for s in steps]
+        told = [{k: s.get(k, "") for k in ("occurred_at", "kind", "step_name", "explanation")} for s in steps]
         return {**result_of(found), "steps": told}
 
     def _pause(self, request: OperatorRequest) -> dict[str, Any]:

@@ -71,7 +71,14 @@ def attribute(
         return _nobody(Reason.NOT_ATTRIBUTABLE, "The deployment group has no deployment that could be blamed.")
     newest = events[0]
     if newest.is_rollback:
-        return _rollback_on_top(newest, history, alarm_at, evaluation_window, force)
+        return _rollback_on_top(newest, events, alarm_at, evaluation_window, force)
+    if _goes_back(newest, events) and not force:
+        done = newest.status == "Succeeded"
+        return _nobody(
+            Reason.ALREADY_LIVE if done else Reason.SUSPECT_IS_ROLLBACK,
+            f"{newest.deployment_id} goes back to {newest.revision.label or newest.revision.identity}, which was live "
+            f"before: somebody {'has rolled' if done else 'is rolling'} back by hand.",
+        )
     if alarm_at is not None and newest.created_at > alarm_at:
         return _nobody(
             Reason.NEWER_DEPLOYMENT,
@@ -98,7 +105,7 @@ def _rollback_on_top(
     force: bool,
 ) -> Attribution:
     """The newest deployment is a rollback: take over one that answers this alarm, never roll back an older one."""
-    rolled_back = next((d for d in history if d.deployment_id == rollback.rolls_back_deployment_id), None)
+    rolled_back = _rolled_back_by(rollback, history)
     suspects = (rolled_back,) if rolled_back else ()
     if rollback.active or _answers(rollback, alarm_at, evaluation_window):
         return Attribution(suspects=suspects, adopt=rollback)
@@ -112,6 +119,24 @@ def _rollback_on_top(
         explanation=f"The newest deployment, {rollback.deployment_id}, is {whose}. A rollback is never rolled back: "
         "if it did not help, the release was not the cause, or the revision before it is bad too.",
     )
+
+
+def _rolled_back_by(rollback: Deployment, events: Sequence[Deployment]) -> Deployment | None:
+    """CodeDeploy names the deployment that it rolled back; one of ours is preceded by it."""
+    for d in events:
+        named = d.deployment_id == rollback.rolls_back_deployment_id
+        precedes = d.created_at < rollback.created_at and d.revision.identity != rollback.revision.identity
+        if named or (precedes and d.is_release and not rollback.rolls_back_deployment_id):
+            return d
+    return None
+
+
+def _goes_back(newest: Deployment, events: Sequence[Deployment]) -> bool:
+    """A release of a revision that was live before the one that it replaces is somebody's own rollback."""
+    identity = newest.revision.identity
+    older = [d for d in events if d.created_at < newest.created_at and d.status == "Succeeded"]
+    was_live_before = any(d.revision.identity == identity for d in older)
+    return bool(identity) and was_live_before and older[0].revision.identity != identity
 
 
 def _answers(rollback: Deployment, alarm_at: datetime | None, evaluation_window: timedelta) -> bool:
@@ -128,10 +153,11 @@ def changes_of_live(events: Sequence[Deployment]) -> tuple[Deployment, ...]:
     rolled back, may have reached a part of the group.
     """
     changes: list[Deployment] = []
+    listed = {d.deployment_id for d in events}
     live = ""
     for deployment in reversed(events):
         fresh = not deployment.revision.identity or deployment.revision.identity != live
-        undone = deployment.status in {"Failed", "Stopped"} and deployment.rollback_deployment_id
+        undone = deployment.status in {"Failed", "Stopped"} and deployment.rollback_deployment_id in listed
         if fresh and deployment.is_release and not undone:
             changes.append(deployment)
         if deployment.status == "Succeeded":

@@ -17,6 +17,7 @@ from lastgood.errors import SettingsError
 from lastgood.model import Mode, Policy
 
 _DURATION = re.compile(r"(\d{1,6})([smhd])")
+LONGEST = timedelta(days=3650)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _ROUTE_KEYS = {"alarm", "application", "deployment_group"}
 
@@ -26,7 +27,10 @@ def parse_duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise ValueError("must be a duration such as 90s, 15m, 2h or 30d")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    span = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    if span > LONGEST:
+        raise ValueError("must be at most 3650d")
+    return span
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,10 @@ def _count(value: str) -> int:
 
 def _globs(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+# Set to nothing, a text or a list is empty; any other setting is then as if it were not set.
+_EMPTY_MEANS_NONE = (_text, _globs)
 
 
 def _choice(*allowed: str) -> Callable[[str], str]:
@@ -172,12 +180,15 @@ class Settings:
         problems: list[str] = []
         for spec in fields(cls):
             name, default = variable(spec.name), spec.metadata["default"]
+            parse = spec.metadata["parse"]
             text = environ.get(name, "").strip() or default
+            if name in environ and default and parse in _EMPTY_MEANS_NONE:
+                text = environ[name]
             if text is None:
                 problems.append(f"{name} is missing: {spec.metadata['about']}")
                 continue
             try:
-                values[spec.name] = spec.metadata["parse"](text)
+                values[spec.name] = parse(text.strip())
             except ValueError as error:
                 problems.append(f"{name}: {error}; it is {text[:80]!r}")
         if bool(values.get("default_application")) != bool(values.get("default_deployment_group")):

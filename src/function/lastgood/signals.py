@@ -143,9 +143,7 @@ class Refusal:
     message_id: str = ""
 
 
-Signal = (
-    AlarmSignal | DeploymentSignal | ServiceDeploymentSignal | OperatorRequest | SweepSignal | HealthRequest
-)
+Signal = AlarmSignal | DeploymentSignal | ServiceDeploymentSignal | OperatorRequest | SweepSignal | HealthRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,9 +227,7 @@ def _event(event: object, delivery: _Delivery) -> _Results:
 def _operator_event(event: dict[str, Any], delivery: _Delivery) -> _Results:
     """A queue keeps messages for days. An operator asks now, and must be allowed to invoke the function."""
     if delivery.queued:
-        _reject(
-            "queued_request", "An operator's request came through a queue.", "Invoke the function with it."
-        )
+        _reject("queued_request", "An operator's request came through a queue.", "Invoke the function with it.")
     return (_operator(event, delivery.now),)
 
 
@@ -363,9 +359,7 @@ def _check_is_alarm(body: dict[str, Any]) -> None:
             "The message is a CodeDeploy trigger's.",
             "lastgood hears of deployments from EventBridge; point the trigger at another topic.",
         )
-    _ignore(
-        "not_an_alarm", "The message lacks AlarmName or NewStateValue.", "Only CloudWatch alarms belong here."
-    )
+    _ignore("not_an_alarm", "The message lacks AlarmName or NewStateValue.", "Only CloudWatch alarms belong here.")
 
 
 def _check_topic(delivery: _Delivery) -> None:
@@ -405,17 +399,13 @@ def _built_arn(name: str, account: object, sender: _Arn | None, home: Home) -> _
     owner = account if isinstance(account, str) else sender.account_id if sender else home.account_id
     arn = _arn(f"arn:{partition}:cloudwatch:{region}:{owner}:alarm:{name}", "cloudwatch")
     if arn is None:
-        _reject(
-            "missing_field", "The message has no AlarmArn, and nothing else tells its account and region."
-        )
+        _reject("missing_field", "The message has no AlarmArn, and nothing else tells its account and region.")
     return arn
 
 
 def _check_home(arn: _Arn, home: Home) -> None:
     if home.account_id and arn.account_id != home.account_id:
-        _reject(
-            "wrong_account", f"It is from account {arn.account_id}; this function serves {home.account_id}."
-        )
+        _reject("wrong_account", f"It is from account {arn.account_id}; this function serves {home.account_id}.")
     if home.region and arn.region != home.region:
         _reject("wrong_region", f"It is from region {arn.region}; this function serves {home.region}.")
 

@@ -56,9 +56,7 @@ def _harmless(character: str) -> str:
 def read_json(text: str, max_characters: int) -> object:
     """Strict JSON. Raises UnreadableError: too_large, too_deep, duplicate_key, bad_number or not_json."""
     if len(text) > max_characters:
-        raise UnreadableError(
-            "too_large", f"it has {len(text)} characters; at most {max_characters} are read"
-        )
+        raise UnreadableError("too_large", f"it has {len(text)} characters; at most {max_characters} are read")
     try:
         value: object = json.loads(
             text,

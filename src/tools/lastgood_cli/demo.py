@@ -91,7 +91,7 @@ class Act:
                 continue
             self.told.add(step["sk"])
             at = datetime.fromisoformat(step["occurred_at"])
-            action = step["action"].lower().replace("_", " ")
+            action = step["step_name"].lower().replace("_", " ")
             self.say("lastgood", f"{step['kind']}, {action}: {step['explanation']}", "cyan", at)
 
     def until_closed(self, rollback_id: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from lastgood.decide import GUARDS
+from lastgood.ledger import stored_name
 from lastgood.model import Rollback
 from lastgood.settings import Settings, variable
 from lastgood_cli import demo, queries
@@ -41,7 +42,7 @@ def guard_table() -> str:
 def attribute_list() -> str:
     """The attributes of a head item."""
     keys = ["pk", "sk", "deployment_group_key", "day", "open_key", "next_check_at", "expires_at", "schema_version"]
-    names = sorted({*keys, *(spec.name for spec in fields(Rollback))})
+    names = sorted({*keys, *(stored_name(spec.name) for spec in fields(Rollback))})
     return ", ".join(f"`{name}`" for name in names) + "."
 
 

@@ -46,8 +46,8 @@ class AppSpec:
             return AppSpec(json.dumps({k: v for k, v in document.items() if k.lower() != "hooks"}))
         kept, inside = [], False
         for line in self.text.splitlines():
-            if line[:1].strip() and not line.startswith("-"):
-                inside = line.lower().startswith("hooks")
+            if line[:1].strip() and line[0] not in "-#":
+                inside = line.strip("\"'").lower().startswith("hooks")
             if not inside:
                 kept.append(line)
         return AppSpec("\n".join(kept) + "\n")
@@ -58,7 +58,7 @@ class AppSpec:
 
     def _json_values(self, name: str) -> list[str]:
         try:
-            document = json.loads(self.text)
+            document = json.loads(self.text, object_pairs_hook=_once)
         except (ValueError, RecursionError) as error:
             raise AppSpecError("the AppSpec is neither JSON nor YAML") from error
         return [str(holder[key]) for holder, key in _places(document, name.lower())]
@@ -70,10 +70,17 @@ class AppSpec:
         return json.dumps(document)
 
     def _yaml_values(self, name: str) -> list[str]:
-        return [match["value"].strip() for match in _yaml_line(name).finditer(self.text)]
+        return [match["quoted"] or match["plain"] for match in _yaml_line(name).finditer(self.text)]
 
     def _yaml_replaced(self, name: str, value: str) -> str:
-        return _yaml_line(name).sub(lambda match: f'{match["head"]}"{value}"', self.text)
+        return _yaml_line(name).sub(lambda match: f'{match["head"]}"{value}"{match["rest"]}', self.text)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON lets a key stand twice; which of the two counts would be a guess."""
+    if len({key.lower() for key, _ in pairs}) != len(pairs):
+        raise AppSpecError("a key stands twice in the AppSpec")
+    return dict(pairs)
 
 
 def _places(node: Any, name: str) -> list[tuple[dict[str, Any], str]]:
@@ -88,6 +95,7 @@ def _places(node: Any, name: str) -> list[tuple[dict[str, Any], str]]:
 
 def _yaml_line(name: str) -> re.Pattern[str]:
     head = rf"""[ \t]*(?:-[ \t]+)?["']?{re.escape(name)}["']?[ \t]*:[ \t]*"""
-    # A plain scalar, with or without quotes; maps, lists, anchors and block scalars are not read.
-    value = r"""["']?(?P<value>[^"'\s#{\[&*|>][^"'\r\n#]*?)["']?[ \t]*(?:\#[^\r\n]*)?\r?$"""
-    return re.compile(rf"^(?P<head>{head}){value}", re.IGNORECASE | re.MULTILINE)
+    # A scalar, in quotes or plain; maps, lists, anchors and block scalars are not read. A comment needs a space before.
+    value = r"""(?:(?P<mark>["'])(?P<quoted>[^"'\r\n]+)(?P=mark)|(?P<plain>[^"'\s#{\[&*|>](?:[^\r\n]*?[^\s])??))"""
+    rest = r"(?P<rest>(?:[ \t]+\#[^\r\n]*)?[ \t]*\r?)$"
+    return re.compile(rf"^(?P<head>{head}){value}{rest}", re.IGNORECASE | re.MULTILINE)

@@ -251,12 +251,20 @@ class EcsPlatform:
         return Revision(kind, arn, arn.rsplit("/", 1)[-1], "", location)
 
     def live(self, group: GroupFacts, revision: Revision) -> Live:
-        """The task definition of the primary task set."""
+        """The task definition of the primary task set. A second active one may have a share of the traffic.
+
+        A deployment that was stopped half way leaves both task sets and their shares as they were, and the shares
+        stand in the load balancer alone.
+        """
         answer = call(self.clients.ecs, "describe_services", cluster=group.ecs_cluster, services=[group.ecs_service])
         services = answer.get("services") or [{}]
         sets = services[0].get("taskSets") or []
         primary = next((s for s in sets if s.get("status") == "PRIMARY"), services[0])
-        return Live(str(primary.get("taskDefinition", "")))
+        return Live(
+            identity=str(primary.get("taskDefinition", "")),
+            split=any(s.get("status") == "ACTIVE" for s in sets),
+            deployment_id=str(primary.get("externalId", "")),
+        )
 
     def unusable(self, revision: Revision) -> str:
         """INACTIVE can be mended by registering it again; deleted cannot."""

@@ -1,0 +1,300 @@
+"""What people and other systems are told, when, and that telling never fails a rollback."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import ANY, Stubber
+
+from lastgood import notices
+from lastgood.model import Outcome, Phase, Reason, Rollback
+from lastgood.notices import CLOSED, NEEDS_HUMAN, OPENED, Notices, compose, due
+from lastgood.signals import Home, OperatorRequest, parse
+from unit.builders import NOW, ROLLBACK_ID, at, by_operator, rollback
+
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:told"
+DONE = rollback(
+    Phase.CLOSED,
+    outcome=Outcome.ROLLED_BACK,
+    reason_code=Reason.VERIFIED,
+    explanation="d-3 succeeded and v1 is live.",
+    alarm_arn="arn:aws:cloudwatch:eu-west-1:123456789012:alarm:shop-errors",
+    suspect_deployment_id="d-2",
+    suspect_revision="v2",
+    good_deployment_id="d-1",
+    good_revision="v1",
+    rollback_deployment_id="d-3",
+    closed_at=at(5),
+)
+PLANNED = rollback(Phase.AWAITING_APPROVAL, reason_code=Reason.NEEDS_APPROVAL, explanation="The plan: back to v1.")
+OPEN = rollback(Phase.STOPPING, reason_code=Reason.SUSPECT_ACTIVE, explanation="d-2 is stopped.")
+
+
+@dataclass
+class Ears:
+    """SNS and EventBridge, of which each call is checked against AWS's own shapes, and what they heard."""
+
+    sns: Any = field(default_factory=lambda: boto3.client("sns", region_name="eu-west-1", **KEYS))
+    events: Any = field(default_factory=lambda: boto3.client("events", region_name="eu-west-1", **KEYS))
+    published: list[dict[str, Any]] = field(default_factory=list)
+    put: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.on_sns, self.on_events = Stubber(self.sns), Stubber(self.events)
+        self.on_sns.activate()
+        self.on_events.activate()
+        self.sns.meta.events.register("provide-client-params.sns.Publish", self._heard(self.published))
+        self.events.meta.events.register("provide-client-params.events.PutEvents", self._heard(self.put))
+
+    def _heard(self, where: list[dict[str, Any]]) -> Any:
+        return lambda params, **_: where.append(params)
+
+    def ready(self) -> Ears:
+        self.on_sns.add_response(
+            "publish", {"MessageId": "m"}, _any("TopicArn", "Subject", "MessageStructure", "Message")
+        )
+        self.on_events.add_response(
+            "put_events", {"FailedEntryCount": 0, "Entries": [{"EventId": "e"}]}, _any("Entries")
+        )
+        return self
+
+    @property
+    def chat(self) -> dict[str, Any]:
+        return json.loads(json.loads(self.published[0]["Message"])["default"])
+
+    @property
+    def email(self) -> str:
+        return json.loads(self.published[0]["Message"])["email"]
+
+    @property
+    def event(self) -> dict[str, Any]:
+        (entry,) = self.put[0]["Entries"]
+        return entry
+
+
+KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+
+
+def _any(*names: str) -> dict[str, Any]:
+    return dict.fromkeys(names, ANY)
+
+
+def told(record: Rollback, kind: str) -> Ears:
+    ears = Ears().ready()
+    assert Notices(ears, TOPIC, "default").send(record, kind) == []  # type: ignore[arg-type]
+    return ears
+
+
+# --- when -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("record", "kinds"),
+    [
+        (rollback(Phase.CLAIMED), ()),
+        (PLANNED, (NEEDS_HUMAN,)),
+        (OPEN, (OPENED,)),
+        (rollback(Phase.REDEPLOYING), (OPENED,)),
+        (rollback(Phase.VERIFYING), (OPENED,)),
+        (DONE, (CLOSED,)),
+        (replace(DONE, outcome=Outcome.SKIPPED), (CLOSED,)),
+    ],
+)
+def test_a_notice_is_due_once_there_is_something_to_say(record, kinds):
+    assert due(record) == kinds
+    assert due(replace(record, notified=kinds)) == ()
+
+
+def test_a_notice_that_was_sent_does_not_silence_the_next_one():
+    assert due(replace(DONE, notified=(OPENED, NEEDS_HUMAN))) == (CLOSED,)
+
+
+def test_a_rollback_that_began_and_ended_in_one_visit_is_told_by_its_end():
+    assert due(DONE) == (CLOSED,)
+
+
+# --- what -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_chat_message_has_the_schema_outside_of_which_everything_is_dropped():
+    chat = told(DONE, CLOSED).chat
+    assert (chat["version"], chat["source"]) == ("1.0", "custom")
+    assert set(chat) <= {"version", "source", "id", "content", "metadata"}
+    assert set(chat["content"]) <= {"textType", "title", "description", "nextSteps", "keywords"}
+    assert chat["content"]["textType"] == "client-markdown"
+    metadata = chat["metadata"]
+    assert set(metadata) <= {
+        "threadId", "summary", "eventType", "relatedResources", "additionalContext", "enableCustomActions",
+    }  # fmt: skip
+    for texts in (chat["content"]["nextSteps"], chat["content"]["keywords"], metadata["relatedResources"]):
+        assert isinstance(texts, list)
+        assert all(isinstance(text, str) and text for text in texts)
+    assert all(isinstance(v, str) for v in metadata["additionalContext"].values())
+
+
+def test_all_notices_of_one_rollback_stand_in_one_thread():
+    threads = {told(record, kind).chat["metadata"]["threadId"] for record, kind in ((OPEN, OPENED), (DONE, CLOSED))}
+    assert threads == {ROLLBACK_ID}
+
+
+def test_a_notice_that_is_sent_again_has_the_same_id_and_every_kind_its_own():
+    first, again = told(DONE, CLOSED), told(replace(DONE, version=9, notified=(OPENED,)), CLOSED)
+    assert first.chat["id"] == again.chat["id"]
+    assert json.loads(first.event["Detail"])["notice_id"] == json.loads(again.event["Detail"])["notice_id"]
+    kinds = {compose(DONE, kind).notice_id for kind in (OPENED, NEEDS_HUMAN, CLOSED, "not_recovered")}
+    assert len(kinds) == 4
+    assert compose(replace(DONE, rollback_id="rb-2"), CLOSED).notice_id != compose(DONE, CLOSED).notice_id
+
+
+def test_the_end_says_what_was_rolled_back_from_where_to_where_and_why():
+    notice = compose(DONE, CLOSED)
+    for word in ("ROLLED_BACK", "shop/prod", "VERIFIED"):
+        assert word in notice.title
+    for word in ("d-3 succeeded", "shop-errors", "d-2 (v2)", "d-1 (v1)", ROLLBACK_ID):
+        assert word in notice.text
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_each_outcome_is_told_by_its_name(outcome):
+    assert str(outcome) in compose(replace(DONE, outcome=outcome), CLOSED).title
+
+
+def test_what_is_not_known_is_not_mentioned():
+    text = compose(rollback(Phase.CLOSED, outcome=Outcome.SKIPPED, reason_code=Reason.STALE_SIGNAL), CLOSED).text
+    assert "Suspect" not in text
+    assert "Last good" not in text
+    assert "()" not in text
+
+
+def test_a_rollback_that_a_person_asked_for_names_the_person():
+    assert "ann" in compose(replace(by_operator(Phase.STOPPING), explanation="x"), OPENED).text
+
+
+def test_people_are_called_where_lastgood_does_nothing_more():
+    calling = compose(replace(DONE, needs_human=True), CLOSED).next_steps
+    assert any("Look at the service" in line for line in calling)
+    assert not any("Look at the service" in line for line in compose(DONE, CLOSED).next_steps)
+    assert any("Look at the service" in line for line in compose(DONE, "not_recovered").next_steps)
+
+
+def test_the_events_that_a_notice_proposes_are_accepted_when_pasted():
+    lines = [*compose(PLANNED, NEEDS_HUMAN).next_steps, *compose(DONE, CLOSED).next_steps]
+    pasted = [json.loads(line[line.index("{") : line.index("}") + 1]) for line in lines if "{" in line]
+    requests = [parse(event, Home("123456789012", "eu-west-1"), NOW)[0] for event in pasted]
+    assert [(r.action, r.rollback_id) for r in requests if isinstance(r, OperatorRequest)] == [
+        ("approve", ROLLBACK_ID),
+        ("status", ROLLBACK_ID),
+        ("status", ROLLBACK_ID),
+    ]
+
+
+def test_an_email_is_plain_text():
+    email = told(DONE, CLOSED).email
+    assert email.splitlines()[0] == compose(DONE, CLOSED).title
+    assert not email.lstrip().startswith("{")
+    assert "Suspect: d-2 (v2)" in email.splitlines()
+
+
+def test_the_message_fits_what_sns_takes():
+    long = replace(DONE, rollback_id="rb-" + "x" * 200, explanation="y" * 100_000, suspect_revision="z" * 100_000)
+    (message,) = told(long, CLOSED).published
+    assert message["MessageStructure"] == "json"
+    assert len(message["Subject"]) <= 100
+    assert message["Subject"].isascii()
+    assert "\n" not in message["Subject"]
+    assert len(message["Message"].encode()) < 262_144
+
+
+def test_the_event_says_what_happened_in_a_versioned_detail():
+    event = told(DONE, CLOSED).event
+    assert (event["Source"], event["DetailType"], event["EventBusName"]) == ("lastgood", "Rollback Closed", "default")
+    detail = json.loads(event["Detail"])
+    assert detail["schema_version"] == 1
+    assert (detail["outcome"], detail["reason"], detail["phase"]) == ("ROLLED_BACK", "VERIFIED", "CLOSED")
+    assert (detail["application"], detail["deployment_group"]) == ("shop", "prod")
+    assert (detail["opened_at"], detail["closed_at"]) == ("2026-03-02T10:01:00.000Z", "2026-03-02T10:05:00.000Z")
+    assert told(OPEN, OPENED).event["DetailType"] == "Rollback Opened"
+    assert told(DONE, "not_recovered").event["DetailType"] == "Rollback Not Recovered"
+
+
+# --- hostile text -----------------------------------------------------------------------------------------------------
+
+HOSTILE = "\x1b[31mred\x1b[0m \x00 \u202egnp.exe \u200bzero \u2028line\r\nInjected: yes \ud800 end"
+
+
+def hostile_in(text: str) -> set[str]:
+    return {c for c in text if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and c != "\n"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["explanation", "requested_by", "suspect_revision", "good_revision"],
+)
+def test_hostile_text_steers_neither_chat_nor_mail_nor_events(name):
+    record = replace(DONE, **{name: HOSTILE})
+    if name == "requested_by":
+        record = replace(record, alarm_name="")
+    ears = told(record, CLOSED)
+
+    def texts(node: Any) -> list[str]:
+        if isinstance(node, dict):
+            return [t for value in node.values() for t in texts(value)]
+        return [t for value in node for t in texts(value)] if isinstance(node, list) else [str(node)]
+
+    for text in (*texts(ears.chat), ears.email, *texts(json.loads(ears.event["Detail"])), ears.published[0]["Subject"]):
+        assert hostile_in(text) == set()
+    assert not any(line.startswith("Injected") for line in ears.email.splitlines())
+
+
+# --- when telling fails -----------------------------------------------------------------------------------------------
+
+
+def test_what_sns_refuses_is_reported_and_the_event_is_sent_all_the_same():
+    ears = Ears()
+    ears.on_sns.add_client_error("publish", "AuthorizationErrorException", "not yours", 403)
+    ears.on_events.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{"EventId": "e"}]}, _any("Entries"))
+    (problem,) = Notices(ears, TOPIC, "default").send(DONE, CLOSED)  # type: ignore[arg-type]
+    assert "AuthorizationErrorException" in problem
+    ears.on_events.assert_no_pending_responses()
+
+
+def test_an_event_that_is_refused_with_a_200_is_reported():
+    ears = Ears()
+    ears.on_sns.add_response("publish", {"MessageId": "m"})
+    answer = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure", "ErrorMessage": "try later"}]}
+    ears.on_events.add_response("put_events", answer)
+    (problem,) = Notices(ears, TOPIC, "default").send(DONE, CLOSED)  # type: ignore[arg-type]
+    assert "InternalFailure" in problem
+
+
+@pytest.mark.parametrize(("code", "status"), [("Throttling", 400), ("InternalError", 500), ("NotFound", 404)])
+def test_nothing_that_aws_answers_is_raised(code, status):
+    ears = Ears()
+    ears.on_sns.add_client_error("publish", code, "no", status)
+    ears.on_events.add_client_error("put_events", code, "no", status)
+    assert len(Notices(ears, TOPIC, "default").send(DONE, CLOSED)) == 2  # type: ignore[arg-type]
+
+
+def test_an_empty_setting_switches_a_channel_off():
+    ears = Ears()
+    assert Notices(ears, "", "").send(DONE, CLOSED) == []  # type: ignore[arg-type]
+    assert (ears.published, ears.put) == ([], [])
+
+
+def test_a_rollback_of_no_group_is_told_as_such():
+    unrouted = rollback(
+        Phase.CLOSED,
+        application="",
+        deployment_group="",
+        outcome=Outcome.SKIPPED,
+        reason_code=Reason.UNROUTED_ALARM,
+        explanation="It leads nowhere.",
+    )
+    assert "no deployment group" in compose(unrouted, CLOSED).title
+    assert notices.due(unrouted) == (CLOSED,)
+    assert told(unrouted, CLOSED).chat["content"]["keywords"] == []

@@ -1,0 +1,504 @@
+"""Whom an alarm blames and what goes back: the traps between "last successful" and "last good"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lastgood.model import Controls, Deployment, Floor, Reason, Rejection
+from lastgood.selection import (
+    MAX_CANDIDATES_RECORDED,
+    Attribution,
+    Selection,
+    attribute,
+    changes_of_live,
+    effective_floor,
+    put_back_already,
+    select,
+)
+from unit.builders import ALARM_AT, NOW, at, minutes, native_rollback, newest_first, our_rollback, release, running
+
+
+def blame(*history: Deployment, **more: Any) -> Attribution:
+    """The alarm went off at minute 0; it looks back 5 minutes; a release of the last hour may be blamed."""
+    facts: dict[str, Any] = {
+        "alarm_at": ALARM_AT,
+        "attribution_window": minutes(60),
+        "evaluation_window": minutes(5),
+        "now": NOW,
+    }
+    return attribute(newest_first(*history), **{**facts, **more})
+
+
+def blamed(*history: Deployment, **more: Any) -> list[str]:
+    return [d.deployment_id for d in blame(*history, **more).suspects]
+
+
+def choose(*history: Deployment, suspects: tuple[str, ...], controls: Controls | None = None, **more: Any) -> Selection:
+    ordered = newest_first(*history)
+    blamed = [d for d in ordered if d.deployment_id in suspects]
+    return select(ordered, blamed, controls=controls or Controls(), **{"unusable": {}, **more})
+
+
+def chosen(*history: Deployment, **more: Any) -> str:
+    good = choose(*history, **more).good
+    return good.deployment_id if good else ""
+
+
+def rejection_of(deployment_id: str, *history: Deployment, **more: Any) -> Rejection | None:
+    selection = choose(*history, **more)
+    (found,) = [c for c in selection.candidates if c.deployment_id == deployment_id]
+    return found.rejection
+
+
+# --- whom the alarm blames --------------------------------------------------------------------------------------------
+
+
+def test_the_release_that_succeeded_before_the_alarm_is_blamed():
+    assert blamed(release("d-2", "v2", -10), release("d-1", "v1", -600)) == ["d-2"]
+
+
+def test_the_release_that_is_still_running_is_blamed():
+    assert blamed(running("d-2", "v2", -1), release("d-1", "v1", -600)) == ["d-2"]
+
+
+@pytest.mark.parametrize("status", ["Created", "Queued", "Baking", "Ready", "SomethingNew"])
+def test_a_release_in_any_status_that_is_not_an_end_counts_as_still_running(status):
+    assert blamed(release("d-2", "v2", -50, status=status), release("d-1", "v1", -600)) == ["d-2"]
+
+
+def test_an_incident_long_after_the_last_release_blames_nobody():
+    result = blame(release("d-2", "v2", -600), release("d-1", "v1", -6000))
+    assert (result.suspects, result.reason) == ((), Reason.NOT_ATTRIBUTABLE)
+    assert "d-2" in result.explanation
+
+
+def test_the_window_begins_when_the_deployment_ended_not_when_it_was_created():
+    assert blamed(release("d-2", "v2", -120, took=100), release("d-1", "v1", -600)) == ["d-2"]
+
+
+def test_a_release_exactly_one_window_before_the_alarm_is_still_blamed():
+    assert blamed(release("d-2", "v2", -60, took=0)) == ["d-2"]
+    assert blamed(release("d-2", "v2", -60.01, took=0)) == []
+
+
+def test_several_releases_inside_one_evaluation_window_are_all_suspects():
+    history = (release("d-3", "v3", -2, took=1), release("d-2", "v2", -5, took=2), release("d-1", "v1", -100))
+    assert blamed(*history) == ["d-3", "d-2"]
+    assert chosen(*history, suspects=("d-3", "d-2")) == "d-1"
+
+
+def test_a_release_that_ended_before_the_evaluation_window_is_cleared_by_a_newer_one():
+    assert blamed(release("d-3", "v3", -2, took=1), release("d-2", "v2", -20)) == ["d-3"]
+
+
+def test_a_deployment_newer_than_the_alarm_may_be_the_fix_and_is_left_alone():
+    result = blame(running("d-3", "v3", 0.5), release("d-2", "v2", -10), release("d-1", "v1", -600))
+    assert (result.suspects, result.reason) == ((), Reason.NEWER_DEPLOYMENT)
+
+
+def test_a_finished_deployment_newer_than_the_alarm_is_left_alone_too():
+    assert blame(release("d-3", "v3", 0.1, took=0.2), release("d-2", "v2", -10)).reason is Reason.NEWER_DEPLOYMENT
+
+
+def test_new_instances_after_the_alarm_do_not_hide_the_release():
+    assert blamed(release("d-3", "v2", 0.5, creator="autoscaling"), release("d-2", "v2", -10)) == ["d-2"]
+
+
+def test_deploying_the_same_revision_again_changes_nothing_and_is_not_blamed():
+    again = release("d-3", "v2", -3)
+    assert blame(again, release("d-2", "v2", -600), release("d-1", "v1", -6000)).reason is Reason.NOT_ATTRIBUTABLE
+    assert blamed(again, release("d-2", "v2", -20), release("d-1", "v1", -600)) == ["d-2"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"creator": "autoscaling"},
+        {"creator": "CodeDeployAutoUpdate"},
+        {"restart": True},
+        {"outdated_instances_only": True},
+    ],
+)
+def test_a_deployment_that_releases_nothing_is_never_blamed(kind):
+    assert blame(release("d-2", "v2", -3, **kind)).reason is Reason.NOT_ATTRIBUTABLE
+
+
+def test_a_release_that_failed_and_that_nothing_rolled_back_may_be_half_live_and_is_blamed():
+    for status in ("Failed", "Stopped"):
+        assert blamed(release("d-2", "v2", -10, status=status), release("d-1", "v1", -600)) == ["d-2"]
+
+
+def test_a_failed_release_does_not_count_as_live_so_its_repetition_is_a_change():
+    history = (release("d-3", "v2", -3), release("d-2", "v2", -20, status="Failed"), release("d-1", "v1", -600))
+    assert [d.deployment_id for d in changes_of_live(newest_first(*history))] == ["d-3", "d-2", "d-1"]
+
+
+def test_a_revision_that_cannot_be_read_is_taken_for_a_change():
+    assert blamed(release("d-3", "", -3), release("d-2", "", -40), release("d-1", "v1", -600)) == ["d-3"]
+
+
+def test_a_group_without_deployments_blames_nobody():
+    assert blame().reason is Reason.NOT_ATTRIBUTABLE
+
+
+def test_an_operator_blames_the_newest_change_however_old_it_is():
+    assert blamed(release("d-2", "v2", -6000), release("d-1", "v1", -9000), alarm_at=None) == ["d-2"]
+
+
+def test_a_wider_evaluation_window_makes_more_releases_indistinguishable():
+    history = (release("d-3", "v3", -3), release("d-2", "v2", -20), release("d-1", "v1", -600))
+    assert blamed(*history, evaluation_window=minutes(30)) == ["d-3", "d-2"]
+
+
+# --- a rollback on top ------------------------------------------------------------------------------------------------
+
+
+def test_a_native_rollback_that_is_running_is_adopted():
+    back = native_rollback("d-3", "v1", -1, of="d-2", status="InProgress")
+    result = blame(back, release("d-2", "v2", -5, status="Stopped", rollback_deployment_id="d-3"))
+    assert result.adopt is back
+    assert [d.deployment_id for d in result.suspects] == ["d-2"]
+
+
+def test_a_native_rollback_that_began_after_the_alarm_is_adopted():
+    back = native_rollback("d-3", "v1", 0.2, of="d-2", took=0.3)
+    assert blame(back, release("d-2", "v2", -5, status="Stopped", rollback_deployment_id="d-3")).adopt is back
+
+
+def test_a_native_rollback_that_has_just_ended_answers_the_same_errors_and_is_adopted():
+    back = native_rollback("d-3", "v1", -4, of="d-2", took=1)
+    assert blame(back, release("d-2", "v2", -8, status="Stopped", rollback_deployment_id="d-3")).adopt is back
+
+
+def test_a_native_rollback_of_long_ago_is_never_rolled_back():
+    back = native_rollback("d-3", "v1", -30, of="d-2")
+    result = blame(back, release("d-2", "v2", -40, status="Stopped", rollback_deployment_id="d-3"))
+    assert (result.adopt, result.reason) == (None, Reason.SUSPECT_IS_ROLLBACK)
+
+
+def test_a_native_rollback_that_failed_is_not_adopted_as_a_success():
+    back = native_rollback("d-3", "v1", -3, of="d-2", status="Failed", took=1)
+    result = blame(back, release("d-2", "v2", -8, status="Stopped", rollback_deployment_id="d-3"))
+    assert (result.adopt, result.reason) == (None, Reason.SUSPECT_IS_ROLLBACK)
+
+
+def test_an_alarm_after_our_own_rollback_never_steps_back_one_more_release():
+    result = blame(our_rollback("d-4", "v2", -3), release("d-3", "v3", -10), release("d-2", "v2", -90))
+    assert result.reason is Reason.SUSPECT_IS_ROLLBACK
+    assert result.adopt is None
+    assert "rb-before" in result.explanation
+
+
+def test_our_rollback_that_is_still_running_is_watched_and_never_stopped():
+    back = our_rollback("d-4", "v2", -3, status="InProgress")
+    assert blame(back, release("d-3", "v3", -10), release("d-2", "v2", -90)).adopt is back
+
+
+def test_an_operator_may_roll_back_a_rollback_with_force_only():
+    history = (our_rollback("d-4", "v2", -30), release("d-3", "v3", -40), release("d-2", "v2", -90))
+    assert blame(*history, alarm_at=None).reason is Reason.SUSPECT_IS_ROLLBACK
+    assert blamed(*history, alarm_at=None, force=True) == ["d-4"]
+
+
+def test_even_force_does_not_stop_a_rollback_that_is_running():
+    back = native_rollback("d-3", "v1", -1, of="d-2", status="InProgress")
+    assert blame(back, release("d-2", "v2", -5, status="Stopped"), alarm_at=None, force=True).adopt is back
+
+
+def test_a_release_on_top_of_an_old_rollback_is_an_ordinary_suspect():
+    history = (release("d-4", "v3", -10), native_rollback("d-3", "v1", -60, of="d-2"), release("d-1", "v1", -600))
+    assert blamed(*history) == ["d-4"]
+    assert chosen(*history, suspects=("d-4",)) == "d-3"
+
+
+def test_a_stopped_release_whose_native_rollback_is_not_listed_yet_is_still_the_suspect():
+    stopped = release("d-3", "v3", -2, status="Stopped", took=1, rollback_deployment_id="d-4")
+    assert blamed(stopped, release("d-2", "v2", -30), release("d-1", "v1", -600)) == ["d-3"]
+
+
+# --- somebody was faster ----------------------------------------------------------------------------------------------
+
+
+def test_a_person_who_put_the_old_revision_back_is_noticed():
+    history = newest_first(release("d-3", "v1", -1, took=0.5), release("d-2", "v2", -4), release("d-1", "v1", -600))
+    assert put_back_already(history, history[:2]) is history[0]
+
+
+def test_a_fix_on_top_is_not_taken_for_the_old_revision():
+    history = newest_first(release("d-3", "v3", -1, took=0.5), release("d-2", "v2", -4), release("d-1", "v1", -600))
+    assert put_back_already(history, history[:2]) is None
+
+
+def test_without_an_older_success_nothing_can_have_been_put_back():
+    history = newest_first(release("d-2", "v1", -1, took=0.5), release("d-1", "v1", -4, status="Failed"))
+    assert put_back_already(history, history[1:]) is None
+
+
+# --- what goes back ---------------------------------------------------------------------------------------------------
+
+
+def test_the_newest_different_revision_before_the_suspect_goes_back():
+    history = (release("d-3", "v3"), release("d-2", "v2", -100), release("d-1", "v1", -600))
+    assert chosen(*history, suspects=("d-3",)) == "d-2"
+
+
+def test_the_last_successful_deployment_is_not_the_good_one_when_it_is_the_suspect():
+    assert rejection_of("d-2", release("d-2", "v2"), release("d-1", "v1", -100), suspects=("d-2",)) is Rejection.SUSPECT
+
+
+def test_the_same_revision_deployed_twice_is_not_a_way_back():
+    history = (release("d-3", "v2"), release("d-2", "v2", -100), release("d-1", "v1", -600))
+    assert rejection_of("d-2", *history, suspects=("d-3",)) is Rejection.SAME_REVISION
+    assert chosen(*history, suspects=("d-3",)) == "d-1"
+
+
+def test_two_appspecs_of_the_same_code_are_the_same_revision_whatever_their_hashes():
+    bad = release("d-3", "task:7")
+    older = release("d-2", "task:7", -100)
+    assert bad.revision == older.revision
+    assert chosen(bad, older, release("d-1", "task:6", -600), suspects=("d-3",)) == "d-1"
+
+
+def test_a_number_minus_one_that_never_ran_here_is_not_invented():
+    history = (release("d-2", "task:9"), release("d-1", "task:4", -600))
+    assert chosen(*history, suspects=("d-2",)) == "d-1"
+
+
+def test_a_deployment_newer_than_the_oldest_suspect_is_not_before_it():
+    history = (release("d-4", "v4"), release("d-3", "v3", -12), release("d-2", "v2", -14), release("d-1", "v1", -60))
+    assert rejection_of("d-3", *history, suspects=("d-4", "d-2")) is Rejection.NOT_BEFORE_SUSPECT
+
+
+@pytest.mark.parametrize("status", ["Failed", "Stopped", "InProgress", "Created", "Ready", "SomethingNew"])
+def test_only_a_success_is_good(status):
+    history = (release("d-3", "v3"), release("d-2", "v2", -100, status=status), release("d-1", "v1", -600))
+    assert rejection_of("d-2", *history, suspects=("d-3",)) is Rejection.NOT_SUCCEEDED
+    assert chosen(*history, suspects=("d-3",)) == "d-1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "rejection"),
+    [
+        ({"creator": "autoscaling"}, Rejection.SCALE_OUT),
+        ({"creator": "autoscalingTermination"}, Rejection.SCALE_OUT),
+        ({"creator": "CodeDeployAutoUpdate"}, Rejection.SCALE_OUT),
+        ({"outdated_instances_only": True}, Rejection.OUTDATED_INSTANCES_ONLY),
+        ({"restart": True}, Rejection.RESTART),
+    ],
+)
+def test_a_deployment_that_released_nothing_is_no_candidate(kind, rejection):
+    history = (release("d-3", "v3"), release("d-2", "v2", -100, **kind), release("d-1", "v1", -600))
+    assert rejection_of("d-2", *history, suspects=("d-3",)) is rejection
+    assert chosen(*history, suspects=("d-3",)) == "d-1"
+
+
+def test_a_revision_that_cannot_be_read_is_never_chosen():
+    history = (release("d-3", "v3"), release("d-2", "", -100), release("d-1", "v1", -600))
+    assert rejection_of("d-2", *history, suspects=("d-3",)) is Rejection.UNREADABLE_REVISION
+
+
+def test_a_suspect_whose_revision_cannot_be_read_does_not_make_the_readable_ones_equal_to_it():
+    assert chosen(release("d-2", ""), release("d-1", "v1", -600), suspects=("d-2",)) == "d-1"
+
+
+def test_a_revision_that_was_rolled_away_from_is_never_chosen_again():
+    history = (
+        release("d-4", "v4"),
+        our_rollback("d-3", "v1", -50),
+        release("d-2", "v2", -60),
+        release("d-1", "v1", -90),
+    )
+    controls = Controls(known_bad={"v2": "rolled away from by rb-before"})
+    assert chosen(*history, suspects=("d-4",), controls=controls) == "d-3"
+    bad = release("d-5", "v2", -40)
+    assert rejection_of("d-5", *history, bad, suspects=("d-4",), controls=controls) is Rejection.KNOWN_BAD
+
+
+def test_the_explanation_of_a_known_bad_revision_says_why_it_is_bad():
+    history = (release("d-3", "v3"), release("d-2", "v2", -100))
+    selection = choose(*history, suspects=("d-3",), controls=Controls(known_bad={"v2": "leaks memory"}))
+    candidate = selection.rejected_for(Rejection.KNOWN_BAD)
+    assert candidate is not None
+    assert "leaks memory" in candidate.explanation
+
+
+def test_a_revision_that_codedeploy_rolled_back_later_is_not_good_although_it_succeeded_once():
+    history = (
+        release("d-4", "v4"),
+        release("d-3", "v2", -50, status="Stopped", rollback_deployment_id="d-x"),
+        release("d-2", "v2", -100),
+        release("d-1", "v1", -600),
+    )
+    assert rejection_of("d-2", *history, suspects=("d-4",)) is Rejection.ROLLED_BACK_BY_CODEDEPLOY
+    assert chosen(*history, suspects=("d-4",)) == "d-1"
+
+
+def test_a_revision_that_succeeded_after_codedeploy_had_rolled_it_back_is_good():
+    history = (
+        release("d-4", "v4"),
+        release("d-3", "v2", -50),
+        release("d-2", "v2", -100, status="Stopped", rollback_deployment_id="d-x"),
+        release("d-1", "v1", -600),
+    )
+    assert chosen(*history, suspects=("d-4",)) == "d-3"
+
+
+def test_a_revision_that_an_operator_marked_good_is_good_although_codedeploy_rolled_it_back():
+    history = (
+        release("d-4", "v4"),
+        release("d-3", "v2", -50, status="Stopped", rollback_deployment_id="d-x"),
+        release("d-2", "v2", -100),
+    )
+    assert chosen(*history, suspects=("d-4",)) == ""
+    assert chosen(*history, suspects=("d-4",), controls=Controls(marked_good=frozenset({"v2"}))) == "d-2"
+
+
+def test_a_revision_that_can_no_longer_be_deployed_is_skipped_with_the_reason():
+    history = (release("d-3", "v3"), release("d-2", "v2", -100), release("d-1", "v1", -600))
+    selection = choose(*history, suspects=("d-3",), unusable={"d-2": "its bundle is gone from S3"})
+    rejected = selection.rejected_for(Rejection.NOT_DEPLOYABLE)
+    assert rejected is not None
+    assert rejected.explanation == "its bundle is gone from S3"
+    assert selection.good is not None
+    assert selection.good.deployment_id == "d-1"
+
+
+def test_the_first_deployment_has_nothing_to_go_back_to():
+    assert chosen(release("d-1", "v1"), suspects=("d-1",)) == ""
+
+
+def test_a_rollback_deployment_may_be_good_because_its_revision_was_live():
+    history = (
+        release("d-4", "v4"),
+        our_rollback("d-3", "v1", -50),
+        release("d-2", "v2", -60),
+        release("d-1", "v1", -90),
+    )
+    assert chosen(*history, suspects=("d-4",)) == "d-3"
+
+
+# --- the floor --------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_older_than_a_floor_that_a_release_brought_along_is_chosen():
+    history = (
+        release("d-3", "v3"),
+        release("d-2", "v2", -100, floor=True, status="Failed"),
+        release("d-1", "v1", -600),
+    )
+    assert rejection_of("d-1", *history, suspects=("d-3",)) is Rejection.BELOW_FLOOR
+
+
+def test_the_floor_itself_may_be_chosen():
+    history = (release("d-3", "v3"), release("d-2", "v2", -100, floor=True), release("d-1", "v1", -600))
+    assert chosen(*history, suspects=("d-3",)) == "d-2"
+
+
+def test_a_suspect_that_is_itself_the_floor_leaves_nothing_to_go_back_to():
+    history = (release("d-3", "v3", floor=True), release("d-2", "v2", -100))
+    assert rejection_of("d-2", *history, suspects=("d-3",)) is Rejection.BELOW_FLOOR
+
+
+def test_nothing_older_than_an_operators_floor_is_chosen():
+    history = (release("d-3", "v3"), release("d-2", "v2", -100), release("d-1", "v1", -600))
+    floor = Controls(floor=Floor("d-2", at(-100)))
+    assert chosen(*history, suspects=("d-3",), controls=floor) == "d-2"
+    blocked = Controls(floor=Floor("d-2", at(-100)), known_bad={"v2": "bad"})
+    assert rejection_of("d-1", *history, suspects=("d-3",), controls=blocked) is Rejection.BELOW_FLOOR
+
+
+def test_a_cleared_floor_no_longer_holds():
+    history = (release("d-3", "v3", floor=True), release("d-2", "v2", -100))
+    assert chosen(*history, suspects=("d-3",), controls=Controls(cleared_floors=frozenset({"d-3"}))) == "d-2"
+
+
+def test_clearing_one_floor_leaves_the_other():
+    history = (release("d-3", "v3", floor=True), release("d-2", "v2", -100, floor=True), release("d-1", "v1", -600))
+    floor = effective_floor(history, Controls(cleared_floors=frozenset({"d-3"})))
+    assert floor is not None
+    assert floor.deployment_id == "d-2"
+
+
+def test_of_several_floors_the_newest_counts():
+    history = (release("d-3", "v3"), release("d-2", "v2", -100, floor=True), release("d-1", "v1", -600, floor=True))
+    older, newer = effective_floor(history, Controls()), Controls(floor=Floor("d-x", at(-50)))
+    assert older is not None
+    assert older.deployment_id == "d-2"
+    assert effective_floor(history, newer) == newer.floor
+
+
+def test_without_markers_and_operators_there_is_no_floor():
+    assert effective_floor((release("d-1", "v1"),), Controls()) is None
+
+
+# --- an operator's choice ---------------------------------------------------------------------------------------------
+
+
+def test_an_operator_may_choose_an_older_deployment():
+    history = (release("d-3", "v3"), release("d-2", "v2", -100), release("d-1", "v1", -600))
+    assert chosen(*history, suspects=("d-3",), to_deployment_id="d-1") == "d-1"
+    assert rejection_of("d-2", *history, suspects=("d-3",), to_deployment_id="d-1") is Rejection.NOT_REQUESTED
+
+
+def test_an_operators_choice_does_not_pass_the_floor_or_the_memory_without_force():
+    history = (release("d-3", "v3"), release("d-2", "v2", -100, floor=True), release("d-1", "v1", -600))
+    bad = Controls(known_bad={"v1": "bad"})
+    pinned: dict[str, Any] = {"suspects": ("d-3",), "to_deployment_id": "d-1"}
+    assert rejection_of("d-1", *history, **pinned) is Rejection.BELOW_FLOOR
+    assert chosen(*history, **pinned, force=True) == "d-1"
+    assert chosen(*history, **pinned, force=True, controls=bad) == "d-1"
+
+
+def test_force_without_a_choice_passes_nothing():
+    history = (release("d-3", "v3", floor=True), release("d-1", "v1", -600))
+    assert chosen(*history, suspects=("d-3",), force=True) == ""
+
+
+@pytest.mark.parametrize(
+    ("target", "rejection"),
+    [
+        ({"status": "Failed"}, Rejection.NOT_SUCCEEDED),
+        ({"identity": "v3"}, Rejection.SAME_REVISION),
+        ({"identity": ""}, Rejection.UNREADABLE_REVISION),
+        ({"restart": True}, Rejection.RESTART),
+        ({"at": -1}, Rejection.NOT_BEFORE_SUSPECT),
+    ],
+)
+def test_force_does_not_make_the_impossible_possible(target, rejection):
+    wanted = release("d-1", **{"identity": "v1", "at": -600, **target})
+    history = (release("d-3", "v3"), wanted)
+    assert rejection_of("d-1", *history, suspects=("d-3",), to_deployment_id="d-1", force=True) is rejection
+
+
+def test_force_does_not_deploy_what_is_gone():
+    history = (release("d-3", "v3"), release("d-1", "v1", -600))
+    pinned: dict[str, Any] = {"suspects": ("d-3",), "to_deployment_id": "d-1", "force": True}
+    assert rejection_of("d-1", *history, **pinned, unusable={"d-1": "gone"}) is Rejection.NOT_DEPLOYABLE
+
+
+def test_a_deployment_that_does_not_exist_selects_nothing():
+    history = (release("d-3", "v3"), release("d-1", "v1", -600))
+    assert chosen(*history, suspects=("d-3",), to_deployment_id="d-other") == ""
+
+
+# --- the record -------------------------------------------------------------------------------------------------------
+
+
+def test_every_candidate_that_was_looked_at_is_recorded_with_its_reason():
+    history = (release("d-4", "v4"), release("d-3", "v4", -90), release("d-2", "v2", -100), release("d-1", "v1", -600))
+    candidates = choose(*history, suspects=("d-4",)).candidates
+    assert [(c.deployment_id, c.rejection) for c in candidates] == [
+        ("d-4", Rejection.SUSPECT),
+        ("d-3", Rejection.SAME_REVISION),
+        ("d-2", None),
+    ]
+    assert all(c.explanation for c in candidates)
+
+
+def test_the_record_is_capped_and_keeps_the_chosen_one():
+    pile = [release(f"d-{i}", "v9", -20 - i, status="Failed") for i in range(60)]
+    candidates = choose(release("d-bad", "v9"), *pile, release("d-good", "v1", -600), suspects=("d-bad",)).candidates
+    assert len(candidates) == MAX_CANDIDATES_RECORDED
+    assert (candidates[-1].deployment_id, candidates[-1].rejection) == ("d-good", None)
