@@ -579,8 +579,6 @@ def _after_stop(rollback: Rollback, seen: Observation, policy: Policy, now: date
     suspect = seen.suspect
     if suspect is not None and suspect.active:
         return _still_active(rollback, suspect, policy, now)
-    if now - rollback.opened_at > policy.deadline:
-        return _fail(Reason.DEADLINE_PASSED, f"The redeployment could not start within {duration(policy.deadline)}.")
     if not rollback.good_deployment_id:
         return Decision(
             Action.CLOSE,
@@ -592,6 +590,8 @@ def _after_stop(rollback: Rollback, seen: Observation, policy: Policy, now: date
     native = seen.rollback
     if native is not None and native.revision.identity == rollback.good_revision:
         return _adopt(native)
+    if now - rollback.opened_at > policy.deadline:
+        return _fail(Reason.DEADLINE_PASSED, f"The redeployment could not start within {duration(policy.deadline)}.")
     if native is not None and native.active:
         return _wait(f"CodeDeploy's rollback {native.deployment_id} goes elsewhere; it has to end first.")
     if _native_may_come(rollback, suspect, native, policy, now):

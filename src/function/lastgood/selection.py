@@ -132,11 +132,18 @@ def _rolled_back_by(rollback: Deployment, events: Sequence[Deployment]) -> Deplo
 
 
 def _goes_back(newest: Deployment, events: Sequence[Deployment]) -> bool:
-    """A release of a revision that was live before the one that it replaces is somebody's own rollback."""
+    """A release of a revision that was live before the one that it replaces is somebody's own rollback.
+
+    Unless what it replaces was a rollback: then the same revision is released a second time.
+    """
     identity = newest.revision.identity
     older = [d for d in events if d.created_at < newest.created_at and d.status == "Succeeded"]
-    was_live_before = any(d.revision.identity == identity for d in older)
-    return bool(identity) and was_live_before and older[0].revision.identity != identity
+    if not identity or not older or older[0].revision.identity == identity:
+        return False
+    if not any(d.revision.identity == identity for d in older):
+        return False
+    replaced = older[0]
+    return not (replaced.is_rollback or _goes_back(replaced, older))
 
 
 def _answers(rollback: Deployment, alarm_at: datetime | None, evaluation_window: timedelta) -> bool:
