@@ -1,11 +1,11 @@
 """A deployment group with a history, an alarm and the real application, in a simulated AWS: what most tests begin with.
 
-    with scene("Lambda") as it:
-        it.release(2, settle=True)
-        bad = it.release(3)              # canary, still running
-        it.alarm_fires()
-        it.run_to_end()
-        assert it.head["outcome"] == "ROLLED_BACK"
+with scene("Lambda") as it:
+    it.release(2, settle=True)
+    bad = it.release(3)              # canary, still running
+    it.alarm_fires()
+    it.run_to_end()
+    assert it.head["outcome"] == "ROLLED_BACK"
 """
 
 from __future__ import annotations
@@ -136,8 +136,10 @@ class Scene:
 @contextmanager
 def scene(platform: str = "Server", *, settings: dict[str, str] | None = None, **options: Any) -> Iterator[Scene]:
     """A scene on one platform. `settings` are the function's variables, `options` the deployment group's."""
-    with simulated_aws() as sim:
-        # moto stamps alarms with the machine's time; here everything lives by the simulated clock.
-        with patch("moto.cloudwatch.models.utcnow", lambda: sim.clock.now().replace(tzinfo=None)):
-            local = Local(sim.clock, sim.advance, environment=dict(settings or {}))
-            yield Scene(platform, sim, local, **options)
+    # moto stamps alarms with the machine's time; here everything lives by the simulated clock.
+    with (
+        simulated_aws() as sim,
+        patch("moto.cloudwatch.models.utcnow", lambda: sim.clock.now().replace(tzinfo=None)),
+    ):
+        local = Local(sim.clock, sim.advance, environment=dict(settings or {}))
+        yield Scene(platform, sim, local, **options)

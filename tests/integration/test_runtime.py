@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
-from codedeploy_simulator import Server, WallClock, serve
-from lastgood_cli.local import ROOT, TABLE, alarm_event, audit_table, event, group_tags
 
+from codedeploy_simulator import Server, WallClock, serve
 from integration.runtime import Runtime, running
+from lastgood_cli.local import ROOT, TABLE, alarm_event, audit_table, event, group_tags
 
 ALARM = "shop-prod-error-rate"
 SHIPPED = {"lastgood", "aws_lambda_powertools", "jmespath", "typing_extensions.py"}
@@ -25,7 +25,11 @@ SHIPPED = {"lastgood", "aws_lambda_powertools", "jmespath", "typing_extensions.p
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `sam build` makes, in a folder of its own, so that parallel runs do not meet."""
     out = tmp_path_factory.mktemp("artifact")
-    environment = {**os.environ, "SAM_CLI_TELEMETRY": "0", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment = {
+        **os.environ,
+        "SAM_CLI_TELEMETRY": "0",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
     sam = Path(sys.executable).parent / "sam"
     command = [str(sam), "build", "--build-dir", str(out / "build"), "--cache-dir", str(out / "cache")]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -87,7 +91,7 @@ def test_the_artifact_holds_the_function_and_powertools_and_nothing_else(artifac
 
 
 def test_every_module_of_the_artifact_is_compiled_against_its_content(artifact: Path) -> None:
-    """A SAM package dates every file 1980, so bytecode that is checked by date would be compiled again at each start."""
+    """A SAM package dates every file 1980: bytecode that is checked by date would be compiled at each start."""
     for source in artifact.rglob("*.py"):
         compiled = source.parent / "__pycache__" / f"{source.stem}.cpython-313.pyc"
         assert compiled.exists(), source
@@ -161,5 +165,3 @@ def test_an_event_that_is_not_understood_is_refused_and_reaches_nothing(
     result = function.invoke(bad)["results"][0]
     assert result["refused"]
     assert aws.simulator.arrivals == []
-
-

@@ -1,4 +1,4 @@
-"""A rollback starts from every state in which CodeDeploy can leave a release, and ends with the last good revision live.
+"""A rollback starts from every state in which CodeDeploy can leave a release, and ends with the good revision live.
 
 Each test reads: how the release stands when the alarm fires; what the record says afterwards; what is live; how many
 deployments lastgood itself asked for; and that the deployment group is free again.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from lastgood.model import Reason
 from lastgood_cli import readme
 

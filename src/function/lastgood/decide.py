@@ -16,6 +16,7 @@ from typing import assert_never
 from lastgood.model import (
     CLOUDFORMATION_CREATORS,
     NATIVE_ROLLBACK_CREATOR,
+    SCALE_OUT_CREATORS,
     AlarmState,
     Candidate,
     ComputePlatform,
@@ -224,7 +225,13 @@ def _confirmed(case: Case) -> Decision | None:
         )
     if not case.policy.require_still_in_alarm:
         return None
-    return case.refuse(Reason.ALARM_RECOVERED, f"The alarm is {alarm.state} again; nothing has to be rolled back.")
+    if alarm.state is not AlarmState.OK:
+        return case.refuse(
+            Reason.ALARM_NOT_CONFIRMED,
+            f"The alarm is {alarm.state} now: it measures nothing any more, which may be the release's doing.",
+            needs_human=True,
+        )
+    return case.refuse(Reason.ALARM_RECOVERED, "The alarm is OK again; nothing has to be rolled back.")
 
 
 def _group_exists(case: Case) -> Decision | None:
@@ -336,6 +343,9 @@ def _why_none(case: Case) -> tuple[Reason, str]:
     bad = case.selection.rejected_for(Rejection.KNOWN_BAD)
     if bad:
         return Reason.KNOWN_BAD, f"Every earlier revision is known bad ({bad.deployment_id}: {bad.explanation})"
+    unreadable = case.selection.rejected_for(Rejection.UNREADABLE_REVISION)
+    if unreadable:
+        return Reason.NO_GOOD_REVISION, f"What {unreadable.deployment_id} deployed can no longer be read."
     unusable = case.selection.rejected_for(Rejection.NOT_DEPLOYABLE)
     if unusable:
         return Reason.NO_GOOD_REVISION, f"No earlier revision can be deployed any more: {unusable.explanation}"
@@ -346,14 +356,18 @@ def _why_not_requested(case: Case) -> tuple[Reason, str]:
     wanted = case.rollback.to_deployment_id
     asked = next((c for c in case.selection.candidates if c.deployment_id == wanted), None)
     if asked is None:
-        return Reason.NO_GOOD_REVISION, f"{wanted} is not in the recent history of {case.rollback.group.key}."
+        known = any(d.deployment_id == wanted for d in case.seen.history)
+        where = "lies too far back" if known else "is not in the recent history"
+        return Reason.NO_GOOD_REVISION, f"{wanted} {where} of {case.rollback.group.key}."
     reasons = {Rejection.BELOW_FLOOR: Reason.BELOW_FLOOR, Rejection.KNOWN_BAD: Reason.KNOWN_BAD}
     code = reasons.get(asked.rejection, Reason.NO_GOOD_REVISION) if asked.rejection else Reason.NO_GOOD_REVISION
     return code, f"{wanted} cannot be put back: {asked.explanation}"
 
 
 def _stops_without_target(case: Case, reason: Reason) -> bool:
-    if case.policy.mode not in {Mode.AUTO, Mode.APPROVE} or case.rollback.to_deployment_id:
+    if case.policy.mode is not Mode.AUTO or case.rollback.to_deployment_id:
+        return False
+    if case.selection.rejected_for(Rejection.UNREADABLE_REVISION) and case.policy.stop_without_target != "always":
         return False
     if case.policy.stop_without_target == "always":
         return True
@@ -510,7 +524,7 @@ def _take_over(case: Case, adopt: Deployment) -> Decision:
     found = Decision(
         Action.ADOPT,
         Reason.NATIVE_ROLLBACK,
-        f"CodeDeploy is already rolling back to {_label(adopt)} ({adopt.deployment_id}): that is adopted and watched.",
+        f"{adopt.deployment_id} is already rolling back to {_label(adopt)}: that is adopted and watched.",
         deployment=adopt,
         suspects=case.attribution.suspects,
         good=case.selection.good or adopt,
@@ -671,6 +685,8 @@ def _clear_way(rollback: Rollback, seen: Observation, policy: Policy, now: datet
         return _found(active)
     if active.deployment_id == rollback.suspect_deployment_id:
         return _still_active(rollback, active, policy, now)
+    if active.creator in SCALE_OUT_CREATORS or active.restart:
+        return _wait(f"{active.deployment_id} brings what is live to more instances; it has to end first.")
     if active.creator == NATIVE_ROLLBACK_CREATOR:
         if active.revision.identity == rollback.good_revision:
             return _adopt(active)

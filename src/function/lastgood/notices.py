@@ -154,7 +154,7 @@ def _chat_message(rollback: Rollback, notice: Notice) -> dict[str, Any]:
             "title": notice.title,
             "description": notice.text.replace(" | ", "\n"),
             "nextSteps": list(notice.next_steps),
-            "keywords": [k for k in (rollback.application, rollback.deployment_group) if k],
+            "keywords": [clean(k, 100) for k in (rollback.application, rollback.deployment_group) if k],
         },
         "metadata": {
             # One thread per rollback: what belongs together stands together.
@@ -178,7 +178,7 @@ def _detail(rollback: Rollback, notice: Notice) -> dict[str, Any]:
         "outcome": rollback.outcome or "",
         "reason": rollback.reason_code or "",
         "explanation": clean(rollback.explanation, 1000),
-        "alarm_name": rollback.alarm_name,
+        "alarm_name": clean(rollback.alarm_name, 255),
         "suspect_deployment_id": rollback.suspect_deployment_id,
         "good_deployment_id": rollback.good_deployment_id,
         "rollback_deployment_id": rollback.rollback_deployment_id,

@@ -24,7 +24,7 @@ from lastgood.errors import (
     RefusedError,
     RetryableError,
 )
-from lastgood.ledger import Kind, Ledger, Step
+from lastgood.ledger import LEASE_MARGIN, Kind, Ledger, Step
 from lastgood.model import (
     NATIVE_ROLLBACK_CREATOR,
     DeploymentGroup,
@@ -89,7 +89,8 @@ class Rollbacks:
         If another rollback holds the deployment group, that one is returned and the message noted with it.
         """
         ledger, now = self._parts.ledger, self._parts.clock()
-        leased = replace(rollback, lease_owner=self._owner, lease_until=self._deadline, step_count=1)
+        until = self._deadline + LEASE_MARGIN
+        leased = replace(rollback, lease_owner=self._owner, lease_until=until, step_count=1)
         step = Step(Kind.NOTE, "OPEN", _why_opened(rollback), now)
         claim = ledger.open(leased, step, counts_for_storm=bool(rollback.alarm_name))
         match claim.kind:

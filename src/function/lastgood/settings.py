@@ -1,7 +1,7 @@
 """The function's settings: one frozen value, read once from the environment, all problems reported at once.
 
-Durations are written `90s`, `15m`, `2h`, `30d`. `FIELDS` is the only list of the settings: the template, the README's
-table and the tests are checked against it.
+Durations are written `90s`, `15m`, `2h`, `30d`. `Settings` is the only list of the settings: the template, the
+README's table and the tests are checked against it.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _mode(value: str) -> Mode:
 def _routes(value: str) -> tuple[Route, ...]:
     try:
         rows = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError("must be a JSON list") from None
     if not isinstance(rows, list):
         raise ValueError("must be a JSON list")
@@ -95,7 +95,7 @@ def _route(row: object) -> Route:
     values = cast(dict[str, Any], row)
     if not all(isinstance(value, str) and 0 < len(value.strip()) <= 255 for value in values.values()):
         raise ValueError("each value of a route must be a text of 1 to 255 characters")
-    return Route(**values)
+    return Route(**{key: value.strip() for key, value in values.items()})
 
 
 def _setting(default: str | None, parse: Callable[[str], Any], about: str) -> Any:

@@ -11,9 +11,7 @@ from codedeploy_simulator.run import serve
 
 def main(arguments: list[str] | None = None) -> None:
     """Serve until interrupted."""
-    parser = argparse.ArgumentParser(
-        prog="codedeploy_simulator", description="A CodeDeploy that moves, over HTTP."
-    )
+    parser = argparse.ArgumentParser(prog="codedeploy_simulator", description="A CodeDeploy that moves, over HTTP.")
     parser.add_argument("--port", type=int, default=5001, help="port to listen on; 0 takes a free one")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--virtual", action="store_true", help="time moves only with the command `advance`")

@@ -72,9 +72,7 @@ class CodeDeployApi:
     def _rename(self, group: DeploymentGroup, name: str) -> None:
         groups = group.application.groups
         if name in groups:
-            raise ServiceError(
-                "DeploymentGroupAlreadyExistsException", f"Deployment group already exists: {name}"
-            )
+            raise ServiceError("DeploymentGroupAlreadyExistsException", f"Deployment group already exists: {name}")
         groups[name] = groups.pop(group.name)
         group.name = name
 
@@ -155,9 +153,7 @@ class CodeDeployApi:
             raise ServiceError("ApplicationNameRequiredException", "The application name is required.")
         if application and not group:
             self._engine.application(application)
-            raise ServiceError(
-                "DeploymentGroupNameRequiredException", "The deployment group name is required."
-            )
+            raise ServiceError("DeploymentGroupNameRequiredException", "The deployment group name is required.")
         if application and group:
             return self._engine.group(application, group).deployments
         return list(self._engine.deployments.values())
@@ -199,9 +195,7 @@ class CodeDeployApi:
         if len(given["targetIds"]) > BATCH_SIZE:
             message = f"At most {BATCH_SIZE} targets can be asked for."
             raise ServiceError("DeploymentTargetListSizeExceededException", message)
-        return {
-            "deploymentTargets": [self._targets.describe(deployment, each) for each in given["targetIds"]]
-        }
+        return {"deploymentTargets": [self._targets.describe(deployment, each) for each in given["targetIds"]]}
 
     # --- revisions ------------------------------------------------------------------------------------------
 
@@ -233,9 +227,7 @@ class CodeDeployApi:
         for revision in wanted:
             try:
                 known = self._engine.revision(given["applicationName"], revision)
-                found.append(
-                    {"revisionLocation": known.revision, "genericRevisionInfo": _revision_info(known)}
-                )
+                found.append({"revisionLocation": known.revision, "genericRevisionInfo": _revision_info(known)})
             except ServiceError as error:
                 if error.code != "RevisionDoesNotExistException":
                     raise
@@ -280,16 +272,12 @@ def deployment_info(deployment: Deployment) -> Answer:
         description=request.get("description") or None,
         creator=deployment.creator,
         ignoreApplicationStopFailures=request.get("ignoreApplicationStopFailures", False),
-        autoRollbackConfiguration=request.get(
-            "autoRollbackConfiguration", settings.get("autoRollbackConfiguration")
-        ),
+        autoRollbackConfiguration=request.get("autoRollbackConfiguration", settings.get("autoRollbackConfiguration")),
         updateOutdatedInstancesOnly=request.get("updateOutdatedInstancesOnly", False),
         rollbackInfo=dict(deployment.rollback_info) or None,
         deploymentStyle=settings.get("deploymentStyle") or _default_style(group),
         instanceTerminationWaitTimeStarted=deployment.terminating,
-        blueGreenDeploymentConfiguration=settings.get("blueGreenDeploymentConfiguration")
-        if blue_green
-        else None,
+        blueGreenDeploymentConfiguration=settings.get("blueGreenDeploymentConfiguration") if blue_green else None,
         loadBalancerInfo=settings.get("loadBalancerInfo"),
         fileExistsBehavior=request.get("fileExistsBehavior", "DISALLOW"),
         deploymentMode=request.get("deploymentMode"),
@@ -418,9 +406,7 @@ def _batch(wanted: Sequence[Any], required: str, limit: int) -> Sequence[Any]:
     if not wanted:
         raise ServiceError(required, "The list is empty.")
     if len(wanted) > limit:
-        raise ServiceError(
-            "BatchLimitExceededException", f"At most {limit} can be asked for, not {len(wanted)}."
-        )
+        raise ServiceError("BatchLimitExceededException", f"At most {limit} can be asked for, not {len(wanted)}.")
     return wanted
 
 

@@ -64,9 +64,7 @@ class DeploymentConfig:
         """The `trafficRoutingConfig` of GetDeploymentConfig."""
         if self.kind == "AllAtOnce":
             return {"type": "AllAtOnce"}
-        shift, key = (
-            ("canary", "timeBasedCanary") if self.kind == "TimeBasedCanary" else ("linear", "timeBasedLinear")
-        )
+        shift, key = ("canary", "timeBasedCanary") if self.kind == "TimeBasedCanary" else ("linear", "timeBasedLinear")
         return {
             "type": self.kind,
             key: {f"{shift}Percentage": self.percent, f"{shift}Interval": self.interval_minutes},

@@ -209,9 +209,7 @@ class Engine:
 
     # --- revisions ------------------------------------------------------------------------------------------
 
-    def register(
-        self, application: Application, revision: dict[str, Any], description: str = ""
-    ) -> RegisteredRevision:
+    def register(self, application: Application, revision: dict[str, Any], description: str = "") -> RegisteredRevision:
         """File a revision; one that is filed already keeps its dates."""
         filed = revisions.checked(revision, application.compute_platform)
         key = revisions.identity(filed)
@@ -219,9 +217,7 @@ class Engine:
         if known is None:
             if "appSpecContent" in filed and revisions.appspec(filed) is None:
                 # Only a hash: public scripts send that, so it will do for a revision that is filed.
-                raise ServiceError(
-                    "RevisionDoesNotExistException", "No revision is registered under this hash."
-                )
+                raise ServiceError("RevisionDoesNotExistException", "No revision is registered under this hash.")
             known = application.revisions[key] = RegisteredRevision(filed, self.now(), description)
         return known
 
@@ -230,9 +226,7 @@ class Engine:
         owner = self.application(application)
         key = revisions.identity(revisions.checked(revision, owner.compute_platform))
         if key not in owner.revisions:
-            raise ServiceError(
-                "RevisionDoesNotExistException", "The revision is not registered with the application."
-            )
+            raise ServiceError("RevisionDoesNotExistException", "The revision is not registered with the application.")
         return owner.revisions[key]
 
     def content(self, deployment: Deployment) -> str | None:
@@ -253,26 +247,18 @@ class Engine:
 
     # --- deploying ------------------------------------------------------------------------------------------
 
-    def create_deployment(
-        self, request: dict[str, Any], creator: str = "user", external_id: str = ""
-    ) -> Deployment:
+    def create_deployment(self, request: dict[str, Any], creator: str = "user", external_id: str = "") -> Deployment:
         """CreateDeployment. Whether the deployment can work is found out later, as on AWS."""
         application = self.application(request["applicationName"])
         if not request.get("deploymentGroupName"):
-            raise ServiceError(
-                "DeploymentGroupNameRequiredException", "The deployment group name is required."
-            )
+            raise ServiceError("DeploymentGroupNameRequiredException", "The deployment group name is required.")
         group = self.group(application.name, request["deploymentGroupName"])
         revision = self._requested_revision(group, request)
         if len(request.get("description") or "") > 256:
-            raise ServiceError(
-                "DescriptionTooLongException", "The description is longer than 256 characters."
-            )
+            raise ServiceError("DescriptionTooLongException", "The description is longer than 256 characters.")
         self.check_settings(request)
         if group.active:
-            message = (
-                f"The Deployment Group '{group.name}' already has an active Deployment '{group.active.id}'"
-            )
+            message = f"The Deployment Group '{group.name}' already has an active Deployment '{group.active.id}'"
             raise ServiceError("DeploymentLimitExceededException", message)
         filed = self.register(application, revision)
         self._note_use(filed, group)
@@ -283,9 +269,7 @@ class Engine:
         if request.get("deploymentMode") != "RESTART":
             return revisions.checked(request.get("revision"), group.platform)
         if request.get("revision") or group.last_successful is None:
-            raise ServiceError(
-                "InvalidInputException", "RESTART takes no revision and needs a successful deployment."
-            )
+            raise ServiceError("InvalidInputException", "RESTART takes no revision and needs a successful deployment.")
         return group.last_successful.revision
 
     def _note_use(self, filed: RegisteredRevision, group: DeploymentGroup) -> None:
@@ -349,9 +333,7 @@ class Engine:
         bad = self.bad_targets.get((deployment.group.id, target))
         if bad and not deployment.native_rollback:
             code, message, after = bad
-            seconds = (
-                self.timing(deployment.group, deployment.config).install_seconds if after is None else after
-            )
+            seconds = self.timing(deployment.group, deployment.config).install_seconds if after is None else after
             deployment.pending_failure = (code, message, seconds)
         if deployment.pending_failure:
             code, message, seconds = deployment.pending_failure
@@ -359,9 +341,7 @@ class Engine:
 
     def _plan_steps(self, deployment: Deployment, steps: list[configs.TrafficStep], less: float) -> None:
         for step in steps:
-            self._while_going(
-                deployment, step.after_seconds - less, partial(self._shift, percent=step.percent)
-            )
+            self._while_going(deployment, step.after_seconds - less, partial(self._shift, percent=step.percent))
 
     def _shift(self, deployment: Deployment, percent: int) -> None:
         self._platforms[deployment.group.platform].shift(deployment, percent)
@@ -433,9 +413,7 @@ class Engine:
 
     def _ready_timeout(self, deployment: Deployment) -> None:
         if deployment.status == "Ready":
-            self._stopped(
-                deployment, "TIMEOUT", "The deployment waited too long for ContinueDeployment.", None
-            )
+            self._stopped(deployment, "TIMEOUT", "The deployment waited too long for ContinueDeployment.", None)
 
     def continue_deployment(self, deployment: Deployment, wait_type: str = "READY_WAIT") -> None:
         """ContinueDeployment: reroute now, or end the termination wait now."""
@@ -528,9 +506,7 @@ class Engine:
         if deployment.native_rollback:
             return
         if deployment.group.last_successful is None:
-            message = (
-                f"Deployment {deployment.id} cannot be rolled back: there is no last successful deployment."
-            )
+            message = f"Deployment {deployment.id} cannot be rolled back: there is no last successful deployment."
             deployment.rollback_info = {"rollbackMessage": message}
             return
         delay = self.timing(deployment.group, deployment.config).native_rollback_delay_seconds
@@ -562,9 +538,7 @@ class Engine:
         """Raises InvalidDeploymentIdException and DeploymentDoesNotExistException."""
         suffix = deployment_id.removeprefix("d-")
         if not deployment_id.startswith("d-") or len(suffix) != 9 or not set(suffix) <= set(ID_ALPHABET):
-            raise ServiceError(
-                "InvalidDeploymentIdException", f"The deployment id is not valid: {deployment_id}"
-            )
+            raise ServiceError("InvalidDeploymentIdException", f"The deployment id is not valid: {deployment_id}")
         if deployment_id not in self.deployments:
             message = f"The deployment {deployment_id} could not be found"
             raise ServiceError("DeploymentDoesNotExistException", message)
@@ -574,9 +548,7 @@ class Engine:
         """In the order of ListDeployments. AWS documents none, so a test can choose `shuffled`."""
         if self.list_order == "shuffled":
             return sorted(deployments, key=lambda each: zlib.crc32(f"{self.seed}{each.id}".encode()))
-        return sorted(
-            deployments, key=lambda each: each.created_at, reverse=self.list_order == "newest_first"
-        )
+        return sorted(deployments, key=lambda each: each.created_at, reverse=self.list_order == "newest_first")
 
     def platform_of(self, group: DeploymentGroup) -> Platform:
         """What the group's deployments change."""

@@ -66,9 +66,7 @@ def _swap_handlers() -> None:
     _swap(ecs_urls.url_paths, "{0}/$", _ecs)
     _swap(control_urls.url_paths, "{0}/moto-api/codedeploy", lambda moto: _control)
     for path in list(lambda_urls.url_paths):
-        if re.search(
-            r"\(\?P<function_name>\[[^]]+\]\+\)(/\?\$|/aliases/.*|/versions.*|/configuration.*)$", path
-        ):
+        if re.search(r"\(\?P<function_name>\[[^]]+\]\+\)(/\?\$|/aliases/.*|/versions.*|/configuration.*)$", path):
             _swap(lambda_urls.url_paths, path, _lambda)
 
 
@@ -119,9 +117,7 @@ def _lambda(moto: Handler) -> Handler:
     return simulated_lambda
 
 
-def _lambda_call(
-    simulator: Simulator, asked: Request
-) -> tuple[str, dict[str, Any], Callable[[], Any]] | None:
+def _lambda_call(simulator: Simulator, asked: Request) -> tuple[str, dict[str, Any], Callable[[], Any]] | None:
     """Operation, parameters and what answers it; None if moto should."""
     url = urlparse(asked.raw_url)
     found = _FUNCTION_PATH.search(unquote(url.path))

@@ -202,11 +202,7 @@ class EcsPlatform:
     def live(self, group: DeploymentGroup) -> dict[str, float]:
         """Task definition ARN to its share of the traffic."""
         service = self.service(group)
-        return (
-            {each.task_definition: each.weight / 100 for each in service.task_sets if each.weight}
-            if service
-            else {}
-        )
+        return {each.task_definition: each.weight / 100 for each in service.task_sets if each.weight} if service else {}
 
     def _service_of(self, deployment: Deployment) -> Service:
         service = self.service(deployment.group)

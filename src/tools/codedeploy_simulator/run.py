@@ -35,9 +35,7 @@ def make_simulator(
 
 
 @contextmanager
-def simulated_aws(
-    clock: Clock | None = None, *, seed: int = 0, region: str = "us-east-1"
-) -> Iterator[Simulator]:
+def simulated_aws(clock: Clock | None = None, *, seed: int = 0, region: str = "us-east-1") -> Iterator[Simulator]:
     """All of moto in this process, with a CodeDeploy that moves. The clock is virtual unless one is given."""
     with patch.dict(os.environ, {"AWS_DEFAULT_REGION": region}), mock_aws():
         simulator = make_simulator(clock, seed, region=region)

@@ -154,9 +154,7 @@ class Simulator:
         self.catch_up()
         while self._going(deployment_id):
             if not self._play_next(limit):
-                raise TimeoutError(
-                    f"{deployment_id or 'a deployment'} is not over after {limit_seconds} seconds"
-                )
+                raise TimeoutError(f"{deployment_id or 'a deployment'} is not over after {limit_seconds} seconds")
 
     def _going(self, deployment_id: str | None) -> bool:
         if deployment_id:
@@ -164,18 +162,14 @@ class Simulator:
         groups = [group for each in self.engine.applications.values() for group in each.groups.values()]
         return any(group.active for group in groups)
 
-    def timing(
-        self, application: str = "", group: str = "", *, config: str = "", **fields: float | None
-    ) -> None:
+    def timing(self, application: str = "", group: str = "", *, config: str = "", **fields: float | None) -> None:
         """Change durations (fields of `Timing`) of a group, of a configuration, or of everything."""
         key = (application, group) if group else (config,) if config else ()
         self.engine.set_timing(key, **fields)
 
     # --- scenes ---------------------------------------------------------------------------------------------
 
-    def server_group(
-        self, application: str, group: str, *, instances: int = 3, **options: Any
-    ) -> DeploymentGroup:
+    def server_group(self, application: str, group: str, *, instances: int = 3, **options: Any) -> DeploymentGroup:
         """A fleet of instances on which nothing is deployed yet."""
         return self._group("Server", application, group, options, instances)
 
@@ -245,9 +239,7 @@ class Simulator:
         """Publish the next version of a function."""
         return self.engine.lambda_world.publish(function, description)
 
-    def register_task_definition(
-        self, family: str, tags: list[dict[str, str]] | None = None, **content: Any
-    ) -> str:
+    def register_task_definition(self, family: str, tags: list[dict[str, str]] | None = None, **content: Any) -> str:
         """Register the next revision of a family, with one container `app` by default. Returns its ARN."""
         number = len(self.engine.ecs_world.families.get(family, [])) + 1
         container = {
@@ -373,9 +365,7 @@ class Simulator:
         known = len(group.deployments)
         return [f"{group.name}-{known + number + 1:05d}.zip" for number in range(count)]
 
-    def _seeded_revision(
-        self, group: DeploymentGroup, revision: Revision, before: Revision
-    ) -> dict[str, Any]:
+    def _seeded_revision(self, group: DeploymentGroup, revision: Revision, before: Revision) -> dict[str, Any]:
         if group.platform == "Lambda" and not isinstance(revision, dict):
             function, alias = self._alias_of(group)
             return revisions.lambda_appspec(function, alias, str(before), str(revision))
@@ -395,9 +385,7 @@ class Simulator:
 
     def _service(self, group: DeploymentGroup) -> Service | None:
         named = (group.settings.get("ecsServices") or [{}])[0]
-        return self.engine.ecs_world.services.get(
-            (named.get("clusterName", ""), named.get("serviceName", ""))
-        )
+        return self.engine.ecs_world.services.get((named.get("clusterName", ""), named.get("serviceName", "")))
 
     # --- what goes wrong ------------------------------------------------------------------------------------
 
@@ -429,9 +417,7 @@ class Simulator:
         """The next calls of an operation get ThrottlingException. A client that retries uses up several."""
         self.fail_call(operation, "ThrottlingException", "Rate exceeded", count)
 
-    def fail_call(
-        self, operation: str, code: str, message: str = "", count: int = 1, status: int = 400
-    ) -> None:
+    def fail_call(self, operation: str, code: str, message: str = "", count: int = 1, status: int = 400) -> None:
         """The next calls of an operation are answered with an error and change nothing."""
         self.faults.append(Fault(operation, count, ServiceError(code, message, status)))
 

@@ -209,9 +209,7 @@ class EcsWorld:
         self.services[(cluster, name)] = service
         return service
 
-    def add_task_set(
-        self, service: Service, task_definition: str, deployment_id: str, at: datetime
-    ) -> TaskSet:
+    def add_task_set(self, service: Service, task_definition: str, deployment_id: str, at: datetime) -> TaskSet:
         """A replacement task set that gets no traffic yet."""
         task_set = TaskSet(self._task_set_id(), task_definition, at, deployment_id, "ACTIVE", 0)
         service.task_sets.append(task_set)
@@ -252,9 +250,7 @@ class RegisteredObjects:
     def __init__(self) -> None:
         self._objects: dict[str, list[StoredObject]] = {}
 
-    def put(
-        self, bucket: str, key: str, version: str = "", etag: str = "", content: str | None = None
-    ) -> None:
+    def put(self, bucket: str, key: str, version: str = "", etag: str = "", content: str | None = None) -> None:
         """Add an object; the last one put is the newest version."""
         self._objects.setdefault(bucket, []).append(StoredObject(key, version, etag, content))
 

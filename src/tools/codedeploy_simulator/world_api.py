@@ -102,9 +102,7 @@ class EcsApi:
     def knows(self, operation: str, given: dict[str, Any]) -> bool:
         """Whether the simulator answers this call: it is about a cluster or a family that was made here."""
         if operation in {"DescribeServices", "UpdateService"}:
-            return _last_part(given.get("cluster") or "default") in {
-                cluster for cluster, _ in self._world.services
-            }
+            return _last_part(given.get("cluster") or "default") in {cluster for cluster, _ in self._world.services}
         if operation == "RegisterTaskDefinition":
             return given.get("family") in self._world.families
         if operation in {"DescribeTaskDefinition", "DeregisterTaskDefinition"}:

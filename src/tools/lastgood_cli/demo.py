@@ -77,9 +77,7 @@ class Act:
         """The alarm goes into ALARM; SNS hands its message to the function. Returns the rollback's id."""
         self.local.alarm(self.alarm)
         self.say("CloudWatch", f"{self.alarm} is in ALARM: error rate 0.21 > 0.05", "red")
-        message = alarm_event(
-            at=self.sim.clock.now(), alarm=self.alarm, tags=group_tags(self.application, self.group)
-        )
+        message = alarm_event(at=self.sim.clock.now(), alarm=self.alarm, tags=group_tags(self.application, self.group))
         found = str(self.local.handle(message)[0]["rollback_id"])
         self.tell(found)
         return found
@@ -183,9 +181,12 @@ ACTS: tuple[tuple[str, str, Callable[[Act], None]], ...] = (
 @contextmanager
 def stage() -> Iterator[tuple[Simulator, Local]]:
     """A simulated AWS with the application in it; moto's alarms live by the simulated clock too."""
-    with patch.dict(os.environ, CREDENTIALS), simulated_aws() as sim:
-        with patch("moto.cloudwatch.models.utcnow", lambda: sim.clock.now().replace(tzinfo=None)):
-            yield sim, Local(sim.clock, sim.advance)
+    with (
+        patch.dict(os.environ, CREDENTIALS),
+        simulated_aws() as sim,
+        patch("moto.cloudwatch.models.utcnow", lambda: sim.clock.now().replace(tzinfo=None)),
+    ):
+        yield sim, Local(sim.clock, sim.advance)
 
 
 def play(console: Console) -> None:

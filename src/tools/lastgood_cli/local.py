@@ -93,9 +93,7 @@ class Local:
         self.cloudwatch = self.session.client("cloudwatch")
         self.topic_arn = self.sns.create_topic(Name="NotificationTopic")["TopicArn"]
         self.inbox = self.sqs.create_queue(QueueName="inbox")["QueueUrl"]
-        self.sns.subscribe(
-            TopicArn=self.topic_arn, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:{ACCOUNT}:inbox"
-        )
+        self.sns.subscribe(TopicArn=self.topic_arn, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:{ACCOUNT}:inbox")
         self.restart()
 
     def restart(self, **environment: str) -> None:

@@ -59,6 +59,8 @@ class AppSpec:
     def _json_values(self, name: str) -> list[str]:
         try:
             document = json.loads(self.text, object_pairs_hook=_once)
+        except AppSpecError:
+            raise
         except (ValueError, RecursionError) as error:
             raise AppSpecError("the AppSpec is neither JSON nor YAML") from error
         return [str(holder[key]) for holder, key in _places(document, name.lower())]
