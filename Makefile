@@ -55,6 +55,7 @@ readme: $(STAMP) ## write the README's blocks that come from the code
 	$(RUN) -m lastgood_cli.readme README.md
 
 lock: $(STAMP) ## pin all dependencies again, with hashes
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes requirements/dev.in -o requirements/dev.txt
 	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes src/function/requirements.in -o src/function/requirements.txt
 

@@ -142,4 +142,7 @@ def scene(platform: str = "Server", *, settings: dict[str, str] | None = None, *
         patch("moto.cloudwatch.models.utcnow", lambda: sim.clock.now().replace(tzinfo=None)),
     ):
         local = Local(sim.clock, sim.advance, environment=dict(settings or {}))
-        yield Scene(platform, sim, local, **options)
+        try:
+            yield Scene(platform, sim, local, **options)
+        finally:
+            local.close()

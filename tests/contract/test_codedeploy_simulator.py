@@ -14,6 +14,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
+
 from codedeploy_simulator import Server, Simulator, lambda_appspec, s3_revision, serve, simulated_aws
 
 CANARY = "CodeDeployDefault.LambdaCanary10Percent5Minutes"

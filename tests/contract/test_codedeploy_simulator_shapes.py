@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape
+
 from codedeploy_simulator import Simulator, VirtualClock, s3_revision, simulated_aws
 from codedeploy_simulator.codedeploy_api import CodeDeployApi
 

@@ -23,15 +23,37 @@ EFFECTS = {
     "RegisterTaskDefinition": "REGISTER_TASK_DEFINITION",
 }
 # Section 4 of the design: what users may rely on.
-PROMISED = frozenset(
-    word
-    for word in (
-        "rollback_id application deployment_group deployment_group_key compute_platform alarm_name alarm_arn "
-        "alarm_changed_at trigger_kind requested_by phase outcome reason_code explanation suspect_deployment_id "
-        "suspect_revision good_deployment_id good_revision rollback_deployment_id adopted candidates opened_at stopped_at "
-        "redeployed_at verified_at closed_at alarm_recovered_at expires_at schema_version"
-    ).split()
-)
+PROMISED = {
+    "rollback_id",
+    "application",
+    "deployment_group",
+    "deployment_group_key",
+    "compute_platform",
+    "alarm_name",
+    "alarm_arn",
+    "alarm_changed_at",
+    "trigger_kind",
+    "requested_by",
+    "phase",
+    "outcome",
+    "reason_code",
+    "explanation",
+    "suspect_deployment_id",
+    "suspect_revision",
+    "good_deployment_id",
+    "good_revision",
+    "rollback_deployment_id",
+    "adopted",
+    "candidates",
+    "opened_at",
+    "stopped_at",
+    "redeployed_at",
+    "verified_at",
+    "closed_at",
+    "alarm_recovered_at",
+    "expires_at",
+    "schema_version",
+}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 

@@ -1,84 +1,367 @@
-"""The layout and the import arrows: who may know whom."""
+"""The repository's own promises: where things live, which way the imports point, and what development and CI run."""
 
 from __future__ import annotations
 
 import ast
+import json
+import os
+import re
 import sys
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from samcli.yamlhelper import yaml_parse
 
-from lastgood_cli.local import ROOT
+ROOT = Path(__file__).resolve().parents[2]
+FUNCTION, TOOLS = ROOT / "src" / "function", ROOT / "src" / "tools"
+SHIPPED = sorted((FUNCTION / "lastgood").rglob("*.py"))
+SIMULATOR = sorted((TOOLS / "codedeploy_simulator").rglob("*.py"))
+COMMAND_LINE = sorted((TOOLS / "lastgood_cli").rglob("*.py"))
+EVENTS = sorted((ROOT / "events").glob("*.json"))
 
-FUNCTION = ROOT / "src" / "function" / "lastgood"
-TOOLS = ROOT / "src" / "tools"
-PURE = ("model", "selection", "decide", "phrases")
-KNOWS_BOTO3 = {"clients.py", "ledger.py"}
-SHIPPED = {"lastgood", "boto3", "botocore", "aws_lambda_powertools"}
+PURE = ("model", "selection", "decide")
+MAY_USE_BOTO3 = {"alarms.py", "clients.py", "ledger.py", "notices.py"}
+MAY_SHIP = {"aws_lambda_powertools", "boto3", "botocore"}
+# What a decision must not do: look at a clock, read the environment, touch files or the network, log, draw lots.
+IMPURE_MODULES = {
+    "asyncio",
+    "concurrent",
+    "http",
+    "io",
+    "logging",
+    "os",
+    "pathlib",
+    "random",
+    "secrets",
+    "shutil",
+    "socket",
+    "subprocess",
+    "sys",
+    "tempfile",
+    "threading",
+    "time",
+    "urllib",
+    "uuid",
+}
+IMPURE_CALLS = {"now", "utcnow", "today", "open", "print", "input"}
 
 
-def imported(path: Path) -> set[str]:
-    """The modules that a file imports, whole names."""
+def name_of(path: Path) -> str:
+    """A short name for reports."""
+    return str(path.relative_to(ROOT))
+
+
+# --- reading imports ---
+
+
+def imports(source: str, package: str = "") -> set[str]:
+    """The dotted names that a module imports, wherever in it; relative ones as seen from `package`."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: -(node.level - 1) or None] if node.level else []
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            found |= {f"{base}.{alias.name}" for alias in node.names}
     return found
 
 
-def packages(path: Path) -> set[str]:
-    return {name.split(".", 1)[0] for name in imported(path)}
+def tops(source: str) -> set[str]:
+    """The packages that a module imports, without the standard library."""
+    return {name.split(".")[0] for name in imports(source, "lastgood")} - sys.stdlib_module_names
 
 
-MODULES = sorted(FUNCTION.rglob("*.py"))
+def impurities(source: str) -> set[str]:
+    """What a module does that a pure one must not."""
+    found = {name.split(".")[0] for name in imports(source, "lastgood")} & IMPURE_MODULES
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            found |= {f"{called}()"} & {f"{name}()" for name in IMPURE_CALLS}
+    return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(FUNCTION)))
-def test_what_ships_imports_the_standard_library_powertools_and_boto3_only(path: Path) -> None:
-    assert packages(path) - set(sys.stdlib_module_names) <= SHIPPED
+def module_path(dotted: str) -> Path | None:
+    """The file of a module of `lastgood` by its dotted name, or by the name of something in it."""
+    while dotted.startswith("lastgood."):
+        path = FUNCTION / (dotted.replace(".", "/") + ".py")
+        if path.exists():
+            return path
+        dotted = dotted.rpartition(".")[0]
+    return None
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(FUNCTION)))
-def test_boto3_is_known_to_the_clients_and_the_ledger_alone(path: Path) -> None:
-    knows = bool(packages(path) & {"boto3", "botocore"})
-    assert not knows or path.name in KNOWS_BOTO3
+def own_imports(path: Path) -> set[Path]:
+    """The modules of `lastgood` that a module of it imports."""
+    package = ".".join(path.relative_to(FUNCTION).parent.parts)
+    found = {module_path(name) for name in imports(path.read_text(), package)}
+    return {other for other in found if other is not None and other != path}
 
 
-@pytest.mark.parametrize("name", PURE)
-def test_the_pure_core_imports_the_standard_library_and_itself_only(name: str) -> None:
-    allowed = {f"lastgood.{each}" for each in PURE}
-    foreign = {m for m in imported(FUNCTION / f"{name}.py") if m.split(".")[0] not in sys.stdlib_module_names}
-    assert foreign <= allowed
+def reach(path: Path) -> set[Path]:
+    """A module and every module of `lastgood` that comes with it."""
+    seen: set[Path] = set()
+    waiting = [path]
+    while waiting:
+        module = waiting.pop()
+        if module not in seen:
+            seen.add(module)
+            waiting.extend(own_imports(module))
+    return seen
 
 
-@pytest.mark.parametrize("path", sorted((TOOLS / "codedeploy_simulator").rglob("*.py")), ids=lambda path: path.name)
-def test_the_simulator_does_not_know_lastgood(path: Path) -> None:
-    assert not packages(path) & {"lastgood", "lastgood_cli"}
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import boto3", {"boto3"}),
+        ("from botocore.config import Config", {"botocore.config.Config"}),
+        ("def late():\n    from lastgood import ledger", {"lastgood.ledger"}),
+        ("from . import ledger", {"lastgood.ledger"}),
+        ("from .model import Mode", {"lastgood.model.Mode"}),
+        ("import os.path", {"os.path"}),
+        ("x = 'import boto3'", set()),
+    ],
+)
+def test_imports_are_seen_wherever_they_stand(source: str, found: set[str]) -> None:
+    assert imports(source, "lastgood") == found
 
 
-def test_no_heavy_part_of_powertools_is_imported() -> None:
-    """Tracer, Parser, Idempotency and the like cost more than a whole cold start of this function."""
-    used = {m for path in MODULES for m in imported(path) if m.startswith("aws_lambda_powertools")}
-    assert used <= {"aws_lambda_powertools", "aws_lambda_powertools.metrics"}
+def test_an_import_from_the_package_above_is_seen() -> None:
+    assert imports("from ..clients import call", "lastgood.deployers") == {"lastgood.clients.call"}
 
 
-def test_every_module_and_every_public_function_says_what_it_is() -> None:
-    silent = []
-    for path in MODULES:
-        tree = ast.parse(path.read_text())
-        if not ast.get_docstring(tree):
-            silent.append(path.name)
-        for node in tree.body:
-            public = isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
-            if public and not ast.get_docstring(node):
-                silent.append(f"{path.name}:{node.name}")
-    assert silent == []
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("from datetime import datetime\ndatetime.now()", {"now()"}),
+        ("import logging", {"logging"}),
+        ("open('x')", {"open()"}),
+        ("from concurrent.futures import ThreadPoolExecutor", {"concurrent"}),
+        ("from datetime import timedelta\ntimedelta(0)", set()),
+    ],
+)
+def test_a_look_at_the_world_is_seen(source: str, found: set[str]) -> None:
+    assert impurities(source) == found
 
 
-def test_the_top_level_is_what_the_owner_fixed() -> None:
-    for name in ("template.yaml", "samconfig.toml", "README.md", "pyproject.toml", "Makefile", "CHANGELOG.md"):
-        assert (ROOT / name).is_file(), name
-    for name in ("src", "tests", "events"):
-        assert (ROOT / name).is_dir(), name
+# --- the arrows ---
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_model_selection_and_decide_are_pure_with_all_that_they_import(module: str) -> None:
+    for path in reach(FUNCTION / "lastgood" / f"{module}.py"):
+        assert tops(path.read_text()) <= {"lastgood"}, name_of(path)
+        assert not impurities(path.read_text()), name_of(path)
+
+
+def test_the_model_stands_alone() -> None:
+    assert reach(FUNCTION / "lastgood" / "model.py") == {FUNCTION / "lastgood" / "model.py"}
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=name_of)
+def test_boto3_appears_only_in_the_adapters_and_where_clients_are_made(path: Path) -> None:
+    if tops(path.read_text()) & {"boto3", "botocore"}:
+        assert path.name in MAY_USE_BOTO3 or path.parent.name == "deployers"
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=name_of)
+def test_what_ships_imports_only_what_ships_and_what_the_runtime_brings(path: Path) -> None:
+    assert tops(path.read_text()) <= MAY_SHIP | {"lastgood"}
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=name_of)
+def test_only_the_handler_reads_the_environment(path: Path) -> None:
+    assert path.name == "handler.py" or not {n for n in imports(path.read_text()) if n.split(".")[0] == "os"}
+
+
+def test_nothing_imports_the_handler() -> None:
+    handler = FUNCTION / "lastgood" / "handler.py"
+    assert handler.exists()
+    assert not [name_of(path) for path in SHIPPED if handler in own_imports(path)]
+
+
+def test_no_two_modules_import_each_other() -> None:
+    for path in SHIPPED:
+        for other in own_imports(path):
+            assert path not in reach(other), f"{name_of(path)} and {name_of(other)}"
+
+
+@pytest.mark.parametrize("path", SIMULATOR, ids=name_of)
+def test_the_simulator_knows_nothing_of_lastgood(path: Path) -> None:
+    """Or it would confirm what lastgood believes of CodeDeploy."""
+    assert not tops(path.read_text()) & {"lastgood", "lastgood_cli"}
+
+
+def test_what_ships_and_what_does_not_are_both_found() -> None:
+    """Else the tests above would pass over nothing."""
+    assert len(SHIPPED) > 10
+    assert SIMULATOR
+    assert COMMAND_LINE
+    assert EVENTS
+
+
+# --- where things live ---
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".ci/run",
+        ".python-version",
+        "CHANGELOG.md",
+        "LICENSE",
+        "Makefile",
+        "README.md",
+        "events",
+        "pyproject.toml",
+        "requirements/dev.in",
+        "requirements/dev.txt",
+        "samconfig.toml",
+        "src/function/Makefile",
+        "src/function/lastgood/deployers",
+        "src/function/requirements.in",
+        "src/function/requirements.txt",
+        "src/tools/codedeploy_simulator",
+        "src/tools/lastgood_cli",
+        "template.yaml",
+        "tests/contract",
+        "tests/integration",
+        "tests/unit",
+    ],
+)
+def test_everything_lies_where_the_design_says(path: str) -> None:
+    assert (ROOT / path).exists()
+
+
+def test_the_functions_folder_holds_only_what_ships_and_how_it_is_built() -> None:
+    found = {path.name for path in FUNCTION.iterdir() if path.name != "__pycache__"}
+    found = {name for name in found if not name.startswith(".")}
+    assert found == {"lastgood", "Makefile", "requirements.in", "requirements.txt"}
+
+
+@pytest.mark.parametrize("path", [*SHIPPED, *SIMULATOR, *COMMAND_LINE], ids=name_of)
+def test_every_module_says_in_one_line_what_it_is(path: Path) -> None:
+    first = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n")[0]
+    assert first.endswith((".", "?", ":"))
+
+
+@pytest.mark.parametrize("path", EVENTS, ids=name_of)
+def test_every_example_event_is_a_json_object(path: Path) -> None:
+    assert isinstance(json.loads(path.read_text()), dict)
+
+
+# --- pins ---
+
+
+def pins(text: str) -> dict[str, str]:
+    """Package → version of a lock file. Raises AssertionError for a requirement that is not pinned with a hash."""
+    found: dict[str, str] = {}
+    for requirement in re.split(r"\n(?=\S)", text):
+        if requirement.startswith("#") or not requirement.strip():
+            continue
+        match = re.match(r"([\w.-]+)(?:\[[\w,]+\])?==([\w.!+]+)", requirement)
+        assert match, f"not pinned: {requirement[:60]!r}"
+        assert "--hash=sha256:" in requirement, f"without a hash: {match[1]}"
+        found[match[1].lower()] = match[2]
+    return found
+
+
+DEVELOPMENT = ROOT / "requirements" / "dev.txt"
+REQUIREMENTS = FUNCTION / "requirements.txt"
+
+
+@pytest.mark.parametrize("path", [DEVELOPMENT, REQUIREMENTS], ids=name_of)
+def test_every_requirement_is_pinned_with_its_hash(path: Path) -> None:
+    assert pins(path.read_text())
+
+
+@pytest.mark.parametrize("line", ["boto3>=1.40", "boto3==1.43.108"])
+def test_a_loose_requirement_would_be_seen(line: str) -> None:
+    with pytest.raises(AssertionError, match=r"not pinned|without a hash"):
+        pins(line + "\n")
+
+
+def test_what_ships_is_tested_in_the_version_that_ships() -> None:
+    development = pins(DEVELOPMENT.read_text())
+    for package, version in pins(REQUIREMENTS.read_text()).items():
+        assert development[package] == version, package
+
+
+def test_only_powertools_ships_beside_the_functions_own_code() -> None:
+    """And it is pure Python with all that it needs: the artifact is built on any machine for arm64."""
+    assert pins(REQUIREMENTS.read_text()).keys() == {"aws-lambda-powertools", "jmespath", "typing-extensions"}
+
+
+def test_there_is_one_version_of_python() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    assert (ROOT / ".python-version").read_text().strip() == "3.13"
+    assert project["project"]["requires-python"] == ">=3.13"
+    assert project["tool"]["ruff"]["target-version"] == "py313"
+    assert project["tool"]["mypy"]["python_version"] == "3.13"
+    assert template["Resources"]["RollbackFunction"]["Properties"]["Runtime"] == "python3.13"
+    assert "PYTHON ?= python3.13\n" in (ROOT / "Makefile").read_text()
+    assert "python3.13 -m pip" in (FUNCTION / "Makefile").read_text()
+
+
+# --- what people and CI run ---
+
+
+def targets() -> dict[str, list[str]]:
+    """The Makefile's targets and what each needs first."""
+    rules = re.findall(r"^([a-z-]+):([^=#\n]*)", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    return {name: needs.split() for name, needs in rules}
+
+
+def test_the_targets_that_the_contract_names_exist() -> None:
+    assert {"demo", "test", "check", "help"} <= targets().keys()
+
+
+def test_make_alone_lists_every_target() -> None:
+    text = (ROOT / "Makefile").read_text()
+    assert ".DEFAULT_GOAL := help" in text
+    listed = set(re.findall(r"^([a-z-]+):.*## \w", text, flags=re.MULTILINE))
+    assert listed == targets().keys()
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", text, flags=re.MULTILINE)
+    assert set(phony.split()) == targets().keys()
+
+
+def leads_to(target: str) -> Iterator[str]:
+    """A target and all that it needs first."""
+    yield target
+    for needed in targets().get(target, []):
+        yield from leads_to(needed)
+
+
+@pytest.mark.parametrize("target", sorted(targets().keys() - {"help", "clean"}))
+def test_every_target_sets_up_what_it_runs_in(target: str) -> None:
+    assert "$(STAMP)" in leads_to(target)
+
+
+def test_ci_runs_the_test_command_first_and_then_the_rest_of_check() -> None:
+    script = ROOT / ".ci" / "run"
+    run = [line.split()[1:] for line in script.read_text().splitlines() if line.startswith("make ")]
+    assert os.access(script, os.X_OK)
+    assert run[0] == ["test"]
+    assert {name for names in run for name in names} >= set(targets()["check"])
+    assert set(targets()["check"]) == {"lint", "types", "template", "test"}
+
+
+def test_the_deployment_asks_before_it_changes_anything_and_names_no_account() -> None:
+    config: dict[str, Any] = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]
+    assert config["global"]["parameters"] == {"stack_name": "lastgood"}
+    assert config["deploy"]["parameters"] == {
+        "capabilities": "CAPABILITY_IAM",
+        "confirm_changeset": True,
+        "resolve_s3": True,
+    }
+
+
+def test_the_changelog_has_a_section_for_what_is_not_released() -> None:
+    sections = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+    assert sections[0] == "Unreleased"
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", section) for section in sections[1:])

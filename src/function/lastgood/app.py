@@ -90,6 +90,10 @@ class Application:
         )
         return cls(parts, environ)
 
+    def close(self) -> None:
+        """End the threads. Lambda never calls this: an environment ends as a whole."""
+        self._parts.pool.shutdown(wait=False)
+
     def handle(self, event: object, request_id: str, remaining: timedelta) -> dict[str, Any]:
         """Handle one Lambda event. Raises RetryableError when AWS should deliver it again; nothing is lost then."""
         now = self._parts.clock()

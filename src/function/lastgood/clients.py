@@ -59,9 +59,9 @@ class Clients:
     ecs: Any
 
     @classmethod
-    def make(cls) -> Clients:
+    def make(cls, session: Any = None) -> Clients:
         """All clients that the way to the stop needs, from one session, one after the other (faster than threads)."""
-        session = boto3.Session()
+        session = session or boto3.Session()
         reader = {name: session.client(name, config=READS) for name in ("codedeploy", "dynamodb", "cloudwatch", "sns")}
         return cls(
             session=session,

@@ -320,7 +320,8 @@ def _good_revision(case: Case) -> Decision | None:
         return Decision(
             Action.STOP,
             reason,
-            f"{explanation} {suspect.deployment_id} is still running and is stopped, so that it goes no further.",
+            f"{explanation} {suspect.deployment_id} is still running and is stopped, so that it goes no further."
+            f"{_split_alias_stays(case)}",
             Outcome.BLOCKED,
             deployment=suspect,
             suspects=case.attribution.suspects,
@@ -328,6 +329,12 @@ def _good_revision(case: Case) -> Decision | None:
             needs_human=True,
         )
     return case.block(reason, explanation)
+
+
+def _split_alias_stays(case: Case) -> str:
+    if case.seen.group is None or case.seen.group.compute_platform is not ComputePlatform.LAMBDA:
+        return ""
+    return " If its alias sends traffic to two versions, clear that by hand: every later deployment would fail."
 
 
 def _why_none(case: Case) -> tuple[Reason, str]:

@@ -206,7 +206,7 @@ class Visit:
                 self._parts.telemetry.notice_failed(self.rollback, kind, problems)
                 continue
             self._change(notified=(*self.rollback.notified, kind))
-        if self.rollback.notified != self._written.notified:
+        if self.rollback.notified != self._written.notified or self.rollback.lease_owner:
             try:
                 self._save(release=True)
             except LostLeaseError:

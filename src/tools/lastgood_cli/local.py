@@ -12,6 +12,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,11 +36,22 @@ class Clock(Protocol):
     def now(self) -> datetime: ...
 
 
-def audit_table(client: Any, name: str = TABLE) -> None:
-    """Create the audit table as the template describes it."""
+@cache
+def _table_properties() -> dict[str, Any]:
     resource = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["AuditTable"]["Properties"]
     keys = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
-    client.create_table(TableName=name, **{key: resource[key] for key in keys})
+    return {key: resource[key] for key in keys}
+
+
+@cache
+def _session() -> Any:
+    """One session for every scene of a process: it reads botocore's service models once."""
+    return boto3.Session(region_name=REGION)
+
+
+def audit_table(client: Any, name: str = TABLE) -> None:
+    """Create the audit table as the template describes it."""
+    client.create_table(TableName=name, **_table_properties())
 
 
 def event(name: str) -> dict[str, Any]:
@@ -86,7 +98,7 @@ class Local:
     _requests: int = 0
 
     def __post_init__(self) -> None:
-        self.session = boto3.Session(region_name=REGION)
+        self.session = _session()
         self.dynamodb = self.session.client("dynamodb")
         audit_table(self.dynamodb)
         self.sns, self.sqs = self.session.client("sns"), self.session.client("sqs")
@@ -103,10 +115,14 @@ class Local:
             {"LASTGOOD_TABLE": TABLE, "LASTGOOD_NOTIFICATION_TOPIC_ARN": self.topic_arn, **self.environment},
             Logger(service="lastgood", level=logging.CRITICAL),
             Metrics(namespace="lastgood", service="lastgood"),
-            clients=Clients.make(),
+            clients=Clients.make(_session()),
             clock=self.clock.now,
             wait=self.advance,
         )
+
+    def close(self) -> None:
+        """The execution environment ends; its threads with it."""
+        self.application.close()
 
     def handle(self, event: object, request_id: str = "") -> list[dict[str, Any]]:
         """Invoke the application once."""
