@@ -212,13 +212,15 @@ class _Invocation:
     def _sweep(self) -> dict[str, Any]:
         """Finish what events did not: advance what is open, send what was not told, watch alarms recover."""
         visited = failed = 0
-        for each in self._parts.ledger.due(self._parts.clock()):
+        now, ledger = self._parts.clock(), self._parts.ledger
+        work: list[tuple[Callable[[], object], str]] = []
+        work += [(partial(self._rollbacks.resume, each), each) for each in ledger.due(now)]
+        work += [(partial(self._watch, *row), row[1]) for row in ledger.watched(now)]
+        for step, each in work:
             if self._deadline - self._parts.clock() < SWEEP_RESERVE:
                 break
-            failed += not self._attempt(partial(self._rollbacks.resume, each), each)
+            failed += not self._attempt(step, each)
             visited += 1
-        for key, each, until in self._parts.ledger.watched(self._parts.clock()):
-            failed += not self._attempt(partial(self._watch, key, each, until), each)
         self._parts.telemetry.swept(visited, failed)
         return {"swept": visited, "failed": failed}
 

@@ -16,7 +16,6 @@ from typing import assert_never
 from lastgood.model import (
     CLOUDFORMATION_CREATORS,
     NATIVE_ROLLBACK_CREATOR,
-    SCALE_OUT_CREATORS,
     AlarmState,
     Candidate,
     ComputePlatform,
@@ -126,6 +125,7 @@ class Case:
             attribution_window=self.policy.attribution_window,
             evaluation_window=evaluation,
             now=self.now,
+            requested_at=None if self.by_alarm else self.rollback.signal_at,
             force=self.forced,
         )
 
@@ -596,6 +596,10 @@ def _fail(reason: Reason, explanation: str) -> Decision:
     return Decision(Action.CLOSE, reason, explanation, Outcome.FAILED, needs_human=True)
 
 
+def _block(reason: Reason, explanation: str) -> Decision:
+    return Decision(Action.CLOSE, reason, explanation, Outcome.BLOCKED, needs_human=True)
+
+
 def _after_stop(rollback: Rollback, seen: Observation, policy: Policy, now: datetime) -> Decision:
     suspect = seen.suspect
     if suspect is not None and suspect.active:
@@ -684,31 +688,37 @@ def _redeploy(rollback: Rollback, seen: Observation, policy: Policy, now: dateti
 
 
 def _clear_way(rollback: Rollback, seen: Observation, policy: Policy, now: datetime) -> Decision:
-    """Nothing else may occupy the group before the last good revision goes back."""
-    active = seen.active
-    if active is None:
+    """Nobody else may have come to the group since: what they released, running or done, may be the fix."""
+    newest = seen.newest
+    if newest is None:
         return _put_back(rollback, seen)
-    if active.rollback_id == rollback.rollback_id:
-        return _found(active)
-    if active.deployment_id == rollback.suspect_deployment_id:
-        return _still_active(rollback, active, policy, now)
-    if active.creator in SCALE_OUT_CREATORS or active.restart:
-        return _wait(f"{active.deployment_id} brings what is live to more instances; it has to end first.")
-    if active.creator == NATIVE_ROLLBACK_CREATOR:
-        if active.revision.identity == rollback.good_revision:
-            return _adopt(active)
-        return _wait(f"CodeDeploy's rollback {active.deployment_id} occupies the group; it has to end first.")
-    return Decision(
-        Action.CLOSE,
-        Reason.OTHER_DEPLOYMENT,
-        f"{active.deployment_id} ({_label(active)}) was started meanwhile and occupies the deployment group. It may be "
-        "the fix, so it is left alone.",
-        Outcome.BLOCKED,
-        needs_human=True,
-    )
+    if newest.rollback_id == rollback.rollback_id:
+        return _found(newest)
+    if newest.active and newest.deployment_id == rollback.suspect_deployment_id:
+        return _still_active(rollback, newest, policy, now)
+    if newest.creator == NATIVE_ROLLBACK_CREATOR and newest.revision.identity == rollback.good_revision:
+        return _adopt(newest)
+    if _released_since(rollback, newest):
+        return _block(
+            Reason.OTHER_DEPLOYMENT,
+            f"{newest.deployment_id} ({_label(newest)}) came meanwhile and is {newest.status}. It may be the fix, so "
+            "it is left alone.",
+        )
+    if newest.active:
+        return _wait(f"{newest.deployment_id} ({_label(newest)}) occupies the deployment group; it has to end first.")
+    return _put_back(rollback, seen)
+
+
+def _released_since(rollback: Rollback, newest: Deployment) -> bool:
+    """Somebody meant to change what is live after the signal. What was there before it, the guards have judged."""
+    changes = newest.active or newest.created_at > (rollback.alarm_changed_at or rollback.signal_at)
+    return changes and newest.is_release and newest.deployment_id != rollback.suspect_deployment_id
 
 
 def _put_back(rollback: Rollback, seen: Observation) -> Decision:
+    objection = _objection(rollback, seen)
+    if objection is not None:
+        return objection
     todo = seen.preparation
     if todo.problem:
         return _fail(Reason.REDEPLOY_REFUSED, f"{rollback.good_revision} cannot be deployed any more: {todo.problem}")
@@ -736,6 +746,22 @@ def _put_back(rollback: Rollback, seen: Observation) -> Decision:
         Reason.IN_PROGRESS,
         f"{rollback.good_revision}, deployed by {rollback.good_deployment_id}, is deployed again.",
     )
+
+
+def _objection(rollback: Rollback, seen: Observation) -> Decision | None:
+    """What an operator has said against the chosen revision since it was chosen."""
+    if rollback.force and rollback.to_deployment_id:
+        return None
+    identity, floor = rollback.good_revision, seen.controls.floor
+    if identity in seen.controls.known_bad:
+        return _block(Reason.KNOWN_BAD, f"{identity} is known bad by now: {seen.controls.known_bad[identity]}.")
+    if floor and seen.good and seen.good.created_at < floor.created_at:
+        return _block(
+            Reason.BELOW_FLOOR,
+            f"{seen.good.deployment_id} is older than the floor {floor.deployment_id} that was set meanwhile: "
+            f"{floor.reason}. Fix forward, or revert the commit and release it.",
+        )
+    return None
 
 
 def _there_already(rollback: Rollback, seen: Observation) -> bool:
@@ -803,11 +829,25 @@ def _prove_live(rollback: Rollback, running: Deployment, seen: Observation, now:
             Outcome.ROLLED_BACK,
             needs_human=bool(gaps),
         )
+    after = _attempted_after(running, seen)
+    if after:
+        return Decision(
+            Action.CLOSE,
+            Reason.OTHER_DEPLOYMENT,
+            f"{running.deployment_id} succeeded. {after} came after it, so what is live now is "
+            "no longer this rollback's doing.",
+            Outcome.ROLLED_BACK,
+        )
     ended = running.completed_at or now
     found = "two versions" if seen.live.split else seen.live.identity or "something that cannot be read"
     if now - ended < LIVE_GRACE:
         return _wait(f"{running.deployment_id} succeeded; live is still {found}.")
     return _fail(Reason.LIVE_DIFFERS, f"{running.deployment_id} succeeded, yet live is {found} and not {wanted}.")
+
+
+def _attempted_after(running: Deployment, seen: Observation) -> str:
+    attempted = seen.group.last_attempted_id if seen.group else ""
+    return "" if attempted == running.deployment_id else attempted
 
 
 _ADVICE = {

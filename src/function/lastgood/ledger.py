@@ -219,6 +219,21 @@ class Ledger:
             raise LostLeaseError(f"{after.rollback_id} was advanced by another invocation")
         return after
 
+    def note_recovery(self, rollback_id: str, at: datetime) -> None:
+        """Note that the alarm is OK again, beside whoever holds the lease: the version stays as it is."""
+        try:
+            self._call_update(
+                _pk(rollback_id),
+                "META",
+                "SET alarm_recovered_at = :at",
+                "attribute_exists(pk) AND attribute_not_exists(alarm_recovered_at)",
+                {":at": iso(at)},
+            )
+        except RefusedError as error:
+            # It was noted before, or there is no such rollback.
+            if error.code != "ConditionalCheckFailedException":
+                raise
+
     def closing(self, rollback: Rollback, *, acted: bool, watch_until: datetime | None) -> list[dict[str, Any]]:
         """What is written together with a rollback's end: the lock goes, the memory stays."""
         closed = rollback.closed_at or rollback.opened_at

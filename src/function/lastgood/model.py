@@ -326,7 +326,10 @@ class Preparation:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The facts of one look at AWS, enough to decide the next step. Which are filled depends on the phase."""
+    """The facts of one look at AWS, enough to decide the next step. Which are filled depends on the phase.
+
+    `newest` is the deployment that was attempted last, where that is not one that the rollback knows already.
+    """
 
     group: GroupFacts | None = None
     alarm: AlarmFacts | None = None
@@ -338,7 +341,7 @@ class Observation:
     suspect: Deployment | None = None
     good: Deployment | None = None
     rollback: Deployment | None = None
-    active: Deployment | None = None
+    newest: Deployment | None = None
     preparation: Preparation = Preparation()
 
 

@@ -12,6 +12,7 @@ from lastgood.alarms import Alarms
 from lastgood.decide import Case
 from lastgood.ledger import Ledger
 from lastgood.model import (
+    TERMINAL_STATUSES,
     ComputePlatform,
     Deployment,
     DeploymentGroup,
@@ -37,7 +38,7 @@ class Deployer(Protocol):
     def facts(self) -> GroupFacts | None: ...
     def survey(self, since: datetime, now: datetime) -> tuple[GroupFacts | None, Iterator[tuple[Deployment, ...]]]: ...
     def deployment(self, deployment_id: str) -> Deployment | None: ...
-    def active(self, facts: GroupFacts) -> Deployment | None: ...
+    def newest(self, facts: GroupFacts) -> Deployment | None: ...
     def marked(self, rollback_id: str, since: datetime, now: datetime) -> Deployment | None: ...
     def live(self, facts: GroupFacts, revision: Revision) -> Live: ...
     def unusable(self, revision: Revision) -> str: ...
@@ -181,11 +182,11 @@ class Observer:
 
     def _ready(self, rollback: Rollback, deployer: Deployer, seen: Observation, good: Deployment | None) -> Observation:
         """What is in the way of the redeployment, and what has to be done before it."""
-        facts = seen.group
-        active = None
+        facts, newest = seen.group, None
         if facts is None:
+            # A later visit: whoever else came to the group meanwhile may have been quick, and be done already.
             facts = deployer.facts()
-            active = deployer.active(facts) if facts else None
+            newest = deployer.newest(facts) if facts and not _is_suspect(rollback, facts) else None
         good = good or deployer.deployment(rollback.good_deployment_id)
         if facts is None or good is None:
             gone = f"{rollback.good_deployment_id} or its deployment group is gone."
@@ -195,7 +196,7 @@ class Observer:
         todo = deployer.prepare(facts, good.revision, live)
         if rollback.redeployed_revision:
             todo = replace(todo, register_task_definition="")
-        return replace(seen, group=facts, active=active, good=good, live=live, preparation=todo)
+        return replace(seen, group=facts, newest=newest, good=good, live=live, preparation=todo)
 
     # --- proof --------------------------------------------------------------------------------------------------------
 
@@ -209,3 +210,9 @@ class Observer:
         if facts is None:
             return seen
         return replace(seen, group=facts, live=deployer.live(facts, running.revision))
+
+
+def _is_suspect(rollback: Rollback, facts: GroupFacts) -> bool:
+    """The suspect has ended, and nothing came after it: there is no need to look at it once more."""
+    ended = facts.last_attempted_status in TERMINAL_STATUSES
+    return ended and facts.last_attempted_id == rollback.suspect_deployment_id

@@ -139,18 +139,17 @@ class Rollbacks:
         return self._advance(self._parts.ledger.write(leased, replace(leased, **changes), [step]))
 
     def alarm_recovered(self, rollback_id: str, at: datetime) -> Rollback | None:
-        """The alarm that opened this rollback is OK again."""
-        for _ in range(3):
-            rollback = self._parts.ledger.load(rollback_id)
-            if rollback is None or rollback.alarm_recovered_at is not None:
-                return rollback
-            step = Step(Kind.NOTE, "ALARM_RECOVERED", f"The alarm {rollback.alarm_name} is OK again.", at)
-            try:
-                return self._parts.ledger.write(rollback, replace(rollback, alarm_recovered_at=at), [step])
-            except LostLeaseError:
-                # Somebody advanced the rollback in this very moment; the fact is still true, so it is written again.
-                continue
-        raise RetryableError(f"{rollback_id} is advanced by others all the time")
+        """The alarm that opened this rollback is OK again. Noted once, also beside whoever is at the rollback."""
+        ledger = self._parts.ledger
+        leased = ledger.lease(rollback_id, self._owner, self._deadline, self._parts.clock())
+        if leased is None:
+            ledger.note_recovery(rollback_id, at)
+            return ledger.load(rollback_id)
+        steps = []
+        if leased.alarm_recovered_at is None:
+            steps = [Step(Kind.NOTE, "ALARM_RECOVERED", f"The alarm {leased.alarm_name} is OK again.", at)]
+        after = replace(leased, alarm_recovered_at=leased.alarm_recovered_at or at, lease_owner="", lease_until=None)
+        return ledger.write(leased, after, steps)
 
     def _advance(self, rollback: Rollback) -> Rollback:
         visit = Visit(self._parts, rollback, self._deadline)
@@ -366,7 +365,7 @@ class Visit:
             explanation=decision.explanation,
             needs_human=decision.needs_human,
             closed_at=now,
-            **({"verified_at": now} if rolled_back else {}),
+            **({"verified_at": now} if decision.reason is Reason.VERIFIED else {}),
         )
         watch = now + self._policy.recovery_window if rolled_back and self.rollback.alarm_name else None
         extra = self._parts.ledger.closing(self.rollback, acted=_acted(self.rollback), watch_until=watch)

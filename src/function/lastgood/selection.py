@@ -59,9 +59,12 @@ def attribute(
     attribution_window: timedelta,
     evaluation_window: timedelta,
     now: datetime,
+    requested_at: datetime | None = None,
     force: bool = False,
 ) -> Attribution:
     """Find the deployments that an alarm which changed at `alarm_at` may blame; None when an operator asks.
+
+    An operator who asked at `requested_at` saw what was released until then, and means that.
 
     Only a deployment that changed what is live, was created before the alarm changed, and ended within the window is
     blamed. Releases that ended inside one evaluation window cannot be told apart: all of them are suspects.
@@ -79,11 +82,13 @@ def attribute(
             f"{newest.deployment_id} goes back to {newest.revision.label or newest.revision.identity}, which was live "
             f"before: somebody {'has rolled' if done else 'is rolling'} back by hand.",
         )
-    if alarm_at is not None and newest.created_at > alarm_at:
+    since = alarm_at or (None if force else requested_at)
+    if since is not None and newest.created_at > since:
+        what = "the alarm changed" if alarm_at else "the rollback was asked for"
         return _nobody(
             Reason.NEWER_DEPLOYMENT,
-            f"{newest.deployment_id} was created at {clock(newest.created_at)}, after the alarm changed at "
-            f"{clock(alarm_at)}. It may be the fix, so it is left alone.",
+            f"{newest.deployment_id} was created at {clock(newest.created_at)}, after {what} at {clock(since)}. It may "
+            "be the fix, so it is left alone.",
         )
     changes = changes_of_live(events)
     if not changes:

@@ -22,7 +22,6 @@ from lastgood.model import (
     APPROVAL_MARKER,
     FLOOR_MARKER,
     MARKER_PREFIX,
-    TERMINAL_STATUSES,
     ComputePlatform,
     Deployment,
     DeploymentGroup,
@@ -103,12 +102,9 @@ class CodeDeploy:
             return None
         return self._deployment(info)
 
-    def active(self, facts: GroupFacts) -> Deployment | None:
-        """The deployment that occupies the group, if one does."""
-        if not facts.last_attempted_id or facts.last_attempted_status in TERMINAL_STATUSES:
-            return None
-        found = self.deployment(facts.last_attempted_id)
-        return found if found and found.active else None
+    def newest(self, facts: GroupFacts) -> Deployment | None:
+        """The deployment that was attempted last. While one is active, it is this one."""
+        return self.deployment(facts.last_attempted_id) if facts.last_attempted_id else None
 
     def marked(self, rollback_id: str, since: datetime, now: datetime) -> Deployment | None:
         """The deployment that a rollback created, found by its marker; None if there is none (yet)."""
