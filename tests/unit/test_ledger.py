@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 
 from lastgood.errors import LostLeaseError
-from lastgood.ledger import LEASE_MARGIN, Kind, Ledger, Step, iso, parse_iso
+from lastgood.ledger import LEASE_MARGIN, Kind, Ledger, Step, Watch, iso, parse_iso
 from lastgood.model import (
     Candidate,
     ComputePlatform,
@@ -394,10 +394,10 @@ def test_a_rollback_is_watched_for_its_alarm_until_that_is_settled(ledger):
     closed = replace(record, phase=Phase.CLOSED, outcome=Outcome.ROLLED_BACK, closed_at=at(5))
     extra = ledger.closing(closed, acted=True, watch_until=at(20))
     ledger.write(record, closed, [], extra=extra)
-    ((key, found, until),) = ledger.watched(at(6))
-    assert (found, until) == (ROLLBACK_ID, at(20))
-    assert [row[1] for row in ledger.watched(at(25))] == [ROLLBACK_ID], "overdue, and still to be settled"
-    ledger.settle(key, at(7))
+    (watch,) = ledger.watched(at(6))
+    assert watch == Watch(ROLLBACK_ID, at(20), record.alarm_name)
+    assert ledger.watched(at(25)) == [watch], "overdue, and still to be settled"
+    ledger.settle(watch, at(7))
     assert ledger.watched(at(8)) == []
 
 

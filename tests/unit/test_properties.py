@@ -37,6 +37,7 @@ from unit.builders import (
     by_operator,
     group,
     newest_first,
+    our_rollback,
     past,
     release,
     rollback,
@@ -358,6 +359,31 @@ def test_a_dry_run_plans_what_the_real_one_does(asked, seen, policy):
     assert (dry.good, dry.suspects, dry.candidates) == (real.good, real.suspects, real.candidates)
     if real.action is Action.CLOSE:
         assert dry == real
+
+
+@CALM
+@given(histories(), st.sampled_from(["v1", "v2", "v3"]), st.sampled_from([0, 1, 30]), surveys(), policies)
+def test_nobody_goes_two_steps_back_for_one_incident(history, back_to, later, seen, policy):
+    """Once a rollback is what was deployed last, an alarm can adopt it at most."""
+    older = [d for d in history if d.created_at < NOW]
+    done = our_rollback("d-99", back_to, later, took=0.1)
+    asked = replace(rollback(), alarm_changed_at=at(later), opened_at=at(later + 1))
+    decision = decide(asked, replace(seen, history=newest_first(done, *older)), policy, at(later + 1))
+    assert decision.action in {Action.CLOSE, Action.ADOPT}
+    assert decision.action is Action.CLOSE or decision.deployment == done
+
+
+@CALM
+@given(histories(), surveys(), policies)
+def test_a_release_in_a_firing_alarm_never_leads_back_to_what_came_after_the_alarm(history, seen, policy):
+    if not history:
+        return
+    landed = replace(history[0], created_at=at(5), completed_at=at(6), status="Succeeded")
+    asked = rollback(released_in_alarm=landed.deployment_id, opened_at=at(20), signal_at=at(20))
+    decision = decide(asked, replace(seen, history=newest_first(landed, *history[1:])), policy, at(20))
+    if decision.good is not None and decision.action is not Action.ADOPT:
+        assert decision.good.created_at <= asked.alarm_changed_at
+        assert landed in decision.suspects
 
 
 @CALM

@@ -18,7 +18,7 @@ from samcli.yamlhelper import yaml_parse
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
-from lastgood.model import Outcome
+from lastgood.model import TIMES, Outcome
 from lastgood.settings import Settings, variable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -637,6 +637,7 @@ NEEDED_BY = {
     },
     "register_task_definition": {"ecs:RegisterTaskDefinition", "ecs:TagResource", "iam:PassRole"},
     "get_object": {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"},
+    "get_object_tagging": {"s3:GetObjectTagging", "s3:GetObjectVersionTagging"},
     "head_object": {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"},
 }
 # Given by SAM, for the function's own dead letters.
@@ -843,6 +844,7 @@ def test_five_minutes_without_a_sweep_are_an_alarm(stack: Stack) -> None:
 def metrics_sent() -> set[str]:
     """The names of the metrics that the code can send."""
     sent = {"Rollback" + outcome.title().replace("_", "") for outcome in Outcome}
+    sent |= {f"SecondsTo{name.title()}" for name in TIMES}
     for name in ("telemetry.py", "handler.py"):
         for node in ast.walk(ast.parse((SHIPPED / "lastgood" / name).read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):

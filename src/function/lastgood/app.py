@@ -14,8 +14,7 @@ from aws_lambda_powertools import Logger, Metrics
 from lastgood.alarms import Alarms
 from lastgood.clients import Clients
 from lastgood.deployers.codedeploy import CodeDeploy
-from lastgood.errors import LastgoodError, RetryableError
-from lastgood.ledger import Ledger
+from lastgood.ledger import Ledger, Watch
 from lastgood.model import (
     AlarmState,
     ComputePlatform,
@@ -26,6 +25,7 @@ from lastgood.model import (
 from lastgood.notices import Notices
 from lastgood.observe import Deployer
 from lastgood.operators import Operators
+from lastgood.releases import Releases
 from lastgood.results import ignored, refusal, result_of
 from lastgood.rollback import Parts, Rollbacks, rollback_id
 from lastgood.routing import Routing, is_allowed, needs_tags, route
@@ -103,8 +103,8 @@ class Application:
         for signal in parse(event, self._home, now):
             try:
                 results += visit.handle(signal)
-            except LastgoodError as error:
-                # One record must not keep the others from being handled.
+            except Exception as error:
+                # One record must not keep the others from being handled; what is raised is delivered again.
                 self._parts.telemetry.failed(type(signal).__name__, error, request_id=request_id)
                 failures.append(error)
         if failures:
@@ -120,6 +120,7 @@ class _Invocation:
         self._environ = environ
         self._deadline = deadline
         self._rollbacks = Rollbacks(parts, request_id, deadline)
+        self._releases = Releases(parts, self._rollbacks)
         self._operators = Operators(parts, self._rollbacks, request_id)
 
     def handle(self, signal: Signal | Refusal) -> list[dict[str, Any]]:
@@ -201,11 +202,16 @@ class _Invocation:
     # --- CodeDeploy ---------------------------------------------------------------------------------------------------
 
     def _deployment(self, signal: DeploymentSignal) -> list[dict[str, Any]]:
-        """A deployment moved: take up the group's open rollback. The event is not believed, only looked after."""
+        """A deployment moved: take up the group's open rollback, or look at the release. The event is not believed."""
         group = DeploymentGroup(signal.application, signal.deployment_group)
         open_id = self._parts.ledger.lock(group).open_rollback_id
-        found = self._rollbacks.resume(open_id) if open_id else None
-        return [result_of(found)] if found else [ignored(f"No rollback of {group.key} is open.")]
+        if open_id:
+            found = self._rollbacks.resume(open_id)
+            return [result_of(found)] if found else []
+        told = [result_of(each) for each in self._releases.noticed(signal)]
+        return told or [
+            ignored(f"No rollback of {group.key} is open, and nothing is wrong with {signal.deployment_id}.")
+        ]
 
     # --- the sweep ----------------------------------------------------------------------------------------------------
 
@@ -215,7 +221,7 @@ class _Invocation:
         now, ledger = self._parts.clock(), self._parts.ledger
         work: list[tuple[Callable[[], object], str]] = []
         work += [(partial(self._rollbacks.resume, each), each) for each in ledger.due(now)]
-        work += [(partial(self._watch, *row), row[1]) for row in ledger.watched(now)]
+        work += [(partial(self._watch, watch), watch.rollback_id) for watch in ledger.watched(now)]
         for step, each in work:
             if self._deadline - self._parts.clock() < SWEEP_RESERVE:
                 break
@@ -227,27 +233,29 @@ class _Invocation:
     def _attempt(self, work: Callable[[], object], rollback_id: str) -> bool:
         try:
             work()
-        except LastgoodError as error:
+        except Exception as error:
+            # Whatever is wrong with one rollback, the others are due as well.
             self._parts.telemetry.failed("sweep", error, rollback_id=rollback_id)
             return False
         return True
 
-    def _watch(self, key: str, rollback_id: str, until: datetime) -> None:
+    def _watch(self, watch: Watch) -> None:
         """Did the rollback heal what the alarm measures? OK within the window is the proof; otherwise people hear."""
+        if watch.deployment_id:
+            self._releases.after_grace(watch)
+            return
         now, ledger = self._parts.clock(), self._parts.ledger
-        rollback = ledger.load(rollback_id)
+        rollback = ledger.load(watch.rollback_id)
         if rollback is None or rollback.alarm_recovered_at is not None:
-            ledger.settle(key, now)
+            ledger.settle(watch, now)
             return
         alarm = self._parts.alarms.read(rollback.alarm_name)
         if alarm is not None and alarm.state is AlarmState.OK:
-            self._rollbacks.alarm_recovered(rollback_id, alarm.changed_at or now)
-            ledger.settle(key, now)
-        elif now >= until:
-            problems = self._parts.notices.send(rollback, "not_recovered")
-            if problems:
-                raise RetryableError("; ".join(problems))
-            ledger.settle(key, now)
+            self._rollbacks.alarm_recovered(watch.rollback_id, alarm.changed_at or now)
+            ledger.settle(watch, now)
+        elif now >= watch.until:
+            self._rollbacks.not_recovered(watch.rollback_id)
+            ledger.settle(watch, now)
 
     # --- health -------------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -70,6 +70,7 @@ class Decision:
     good: Deployment | None = None
     candidates: tuple[Candidate, ...] = ()
     needs_human: bool = False
+    pauses_group: bool = False
 
 
 def decide(rollback: Rollback, seen: Observation, policy: Policy, now: datetime) -> Decision:
@@ -127,6 +128,7 @@ class Case:
             now=self.now,
             requested_at=None if self.by_alarm else self.rollback.signal_at,
             force=self.forced,
+            released_in_alarm=self.rollback.released_in_alarm,
         )
 
     @cached_property
@@ -190,7 +192,7 @@ def _mode_off(case: Case) -> Decision | None:
 
 def _fresh(case: Case) -> Decision | None:
     changed = case.rollback.alarm_changed_at
-    if not case.by_alarm or changed is None or case.approved:
+    if not case.by_alarm or changed is None or case.approved or case.rollback.released_in_alarm:
         return None
     # The age that counts is the age at which the signal came: a rollback that was opened in time and then waited
     # for a retry is not stale.
@@ -291,24 +293,32 @@ def _cooled_down(case: Case) -> Decision | None:
         )
     recent = [p for p in past if case.now - p.closed_at < case.policy.rollback_window]
     if case.policy.max_rollbacks and len(recent) >= case.policy.max_rollbacks:
-        return case.block(
+        blocked = case.block(
             Reason.TOO_MANY_ROLLBACKS,
             f"{len(recent)} rollbacks in {duration(case.policy.rollback_window)} are the limit for a deployment group: "
-            "something else is wrong here.",
+            "something else is wrong here. The group is paused until somebody resumes it.",
         )
+        return replace(blocked, pauses_group=not case.rollback.dry_run and case.policy.mode is not Mode.OBSERVE)
     return None
 
 
 def _no_storm(case: Case) -> Decision | None:
-    limit, groups = case.policy.storm_groups, case.seen.controls.groups_in_alarm
-    count = len(groups | {case.rollback.group.key})
+    limit = case.policy.storm_groups
+    groups = sorted(case.seen.controls.groups_in_alarm | {case.rollback.group.key})
+    count = len(groups)
     if not case.by_alarm or not limit or count <= limit or case.attribution.adopt:
         return None
     return case.block(
         Reason.STORM,
         f"{count} deployment groups went into alarm within {duration(case.policy.storm_window)}; more than {limit} at "
-        "once means a shared fault, not so many bad releases.",
+        f"once means a shared fault, not so many bad releases. In alarm: {_listed(groups)}. Rollbacks go on by "
+        "themselves when fewer groups fire, or when somebody resumes everything.",
     )
+
+
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _good_revision(case: Case) -> Decision | None:

@@ -44,7 +44,7 @@ class TriggerKind(StrEnum):
     ALARM_ACTION = "alarm_action"
     EVENTBRIDGE = "eventbridge"
     MANUAL = "manual"
-    SWEEP = "sweep"
+    RELEASE = "release"
 
 
 class Phase(StrEnum):
@@ -82,6 +82,8 @@ class Reason(StrEnum):
     # why a signal opens or changes nothing
     ALREADY_OPEN = "ALREADY_OPEN"
     UNROUTED_ALARM = "UNROUTED_ALARM"
+    KNOWN_BAD_RELEASED = "KNOWN_BAD_RELEASED"
+    RELEASED_IN_ALARM = "RELEASED_IN_ALARM"
     NOT_ALLOWED = "NOT_ALLOWED"
     # why nothing was done
     KILL_SWITCH = "KILL_SWITCH"
@@ -111,6 +113,7 @@ class Reason(StrEnum):
     # why it failed
     GROUP_NOT_FOUND = "GROUP_NOT_FOUND"
     PERMISSION_DENIED = "PERMISSION_DENIED"
+    READ_REFUSED = "READ_REFUSED"
     STOP_REFUSED = "STOP_REFUSED"
     REDEPLOY_REFUSED = "REDEPLOY_REFUSED"
     ROLLBACK_DEPLOYMENT_FAILED = "ROLLBACK_DEPLOYMENT_FAILED"
@@ -143,6 +146,8 @@ NATIVE_ROLLBACK_CREATOR = "codeDeployRollback"
 FLOOR_MARKER = "lastgood:floor"
 APPROVAL_MARKER = "lastgood:needs-approval"
 MARKER_PREFIX = "lastgood "
+TIMES = ("detect", "stop", "redeploy", "verify", "recover")
+"""The spans of a rollback that are recorded (`seconds_to_stop`) and sent as metrics (`SecondsToStop`)."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -220,6 +225,14 @@ class Deployment:
         return not (
             self.is_rollback or self.creator in SCALE_OUT_CREATORS or self.restart or self.outdated_instances_only
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What a revision says of itself in its tags or its description, wherever its platform keeps them."""
+
+    floor: bool = False
+    needs_approval: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,6 +400,7 @@ class Rollback:
     alarm_name: str = ""
     alarm_arn: str = ""
     alarm_changed_at: datetime | None = None
+    released_in_alarm: str = ""
     evaluation_seconds: int = 0
     requested_by: str = ""
     request_reason: str = ""
@@ -397,6 +411,7 @@ class Rollback:
     rejected_by: str = ""
     suspect_deployment_id: str = ""
     suspect_revision: str = ""
+    suspect_created_at: datetime | None = None
     suspect_revisions: tuple[str, ...] = ()
     good_deployment_id: str = ""
     good_revision: str = ""
@@ -412,6 +427,7 @@ class Rollback:
     verified_at: datetime | None = None
     closed_at: datetime | None = None
     alarm_recovered_at: datetime | None = None
+    not_recovered_at: datetime | None = None
     needs_human: bool = False
     notified: tuple[str, ...] = ()
     version: int = 0
@@ -428,3 +444,32 @@ class Rollback:
     def open(self) -> bool:
         """True until it has an outcome."""
         return self.phase is not Phase.CLOSED
+
+    @property
+    def seconds(self) -> dict[str, int]:
+        """The times that matter, as far as they are known: detecting counts from the release, all else from the alarm.
+
+        Without an alarm, everything counts from the request.
+        """
+        since = self.signal_at if self.released_in_alarm else self.alarm_changed_at or self.signal_at
+        spans = (
+            (self.suspect_created_at, self.alarm_changed_at),
+            (since, self.stopped_at),
+            (since, self.redeployed_at),
+            (since, self.verified_at),
+            (self.alarm_changed_at, self.alarm_recovered_at),
+        )
+        known = ((name, start, end) for name, (start, end) in zip(TIMES, spans, strict=True) if start and end)
+        return {name: max(0, round((end - start).total_seconds())) for name, start, end in known}
+
+    @property
+    def notices_due(self) -> tuple[str, ...]:
+        """The kinds of notices that the record calls for and that were not sent yet."""
+        under_way = self.open and self.phase not in {Phase.CLAIMED, Phase.AWAITING_APPROVAL}
+        wanted = {
+            "opened": under_way,
+            "needs_human": self.phase is Phase.AWAITING_APPROVAL,
+            "closed": not self.open,
+            "not_recovered": self.not_recovered_at is not None,
+        }
+        return tuple(kind for kind, called_for in wanted.items() if called_for and kind not in self.notified)

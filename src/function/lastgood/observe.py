@@ -18,6 +18,7 @@ from lastgood.model import (
     DeploymentGroup,
     GroupFacts,
     Live,
+    Marks,
     Observation,
     Phase,
     Policy,
@@ -42,6 +43,7 @@ class Deployer(Protocol):
     def marked(self, rollback_id: str, since: datetime, now: datetime) -> Deployment | None: ...
     def live(self, facts: GroupFacts, revision: Revision) -> Live: ...
     def unusable(self, revision: Revision) -> str: ...
+    def marks(self, revision: Revision) -> Marks: ...
     def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> Preparation: ...
     def stop(self, deployment_id: str, *, native: bool) -> str: ...
     def clear_alias(self, revision: Revision) -> None: ...
@@ -112,17 +114,35 @@ class Observer:
             seen = replace(seen, history=seen.history + part)
             if self._searched_enough(Case(rollback, seen, policy, now)):
                 break
-        case = Case(rollback, seen, policy, now)
+        case, marks = Case(rollback, seen, policy, now), dict[str, Marks]()
         while (good := case.selection.good) and not case.attribution.reason and len(seen.unusable) < MAX_UNUSABLE:
-            problem = deployer.unusable(good.revision)
-            if not problem:
-                return self._with_live(case, deployer)
-            seen = replace(seen, unusable={**seen.unusable, good.deployment_id: problem})
+            looking = self.pool.submit(deployer.unusable, good.revision)
+            seen = self._with_marks(case, good, deployer, marks)
+            problem = looking.result()
+            if problem:
+                seen = replace(seen, unusable={**seen.unusable, good.deployment_id: problem})
             case = Case(rollback, seen, policy, now)
+            if not problem and case.selection.good == good:
+                return self._with_live(case, deployer)
             if case.selection.good is None:
                 seen = self._read_on(seen, parts)
                 case = Case(rollback, seen, policy, now)
         return seen
+
+    def _with_marks(self, case: Case, good: Deployment, deployer: Deployer, marks: dict[str, Marks]) -> Observation:
+        """What lies between the good revision and now may carry a mark where its platform keeps tags.
+
+        Read are the suspects and what succeeded; each revision once (`marks`).
+        """
+        suspects = {s.deployment_id for s in case.attribution.suspects}
+        between = [
+            d
+            for d in case.seen.history
+            if d.created_at > good.created_at and (d.status == "Succeeded" or d.deployment_id in suspects)
+        ]
+        unread = {d.revision.identity: d.revision for d in between if d.revision.identity not in marks}
+        marks |= dict(zip(unread, self.pool.map(deployer.marks, unread.values()), strict=True))
+        return replace(case.seen, history=tuple(_marked(d, marks.get(d.revision.identity)) for d in case.seen.history))
 
     def _read_on(self, seen: Observation, parts: Iterator[tuple[Deployment, ...]]) -> Observation:
         return replace(seen, history=seen.history + next(parts, ()))
@@ -216,3 +236,13 @@ def _is_suspect(rollback: Rollback, facts: GroupFacts) -> bool:
     """The suspect has ended, and nothing came after it: there is no need to look at it once more."""
     ended = facts.last_attempted_status in TERMINAL_STATUSES
     return ended and facts.last_attempted_id == rollback.suspect_deployment_id
+
+
+def _marked(deployment: Deployment, marks: Marks | None) -> Deployment:
+    if marks is None or not (marks.floor or marks.needs_approval) or deployment.is_rollback:
+        return deployment
+    return replace(
+        deployment,
+        floor=deployment.floor or marks.floor,
+        needs_approval=deployment.needs_approval or marks.needs_approval,
+    )

@@ -94,7 +94,11 @@ class Operators:
         return answer("pause", f"Paused {_what(request)}{' until ' + until if until else ', until resumed'}.")
 
     def _resume(self, request: OperatorRequest) -> dict[str, Any]:
-        self._set(request, "PAUSE", resumed_at=iso(self._parts.clock()))
+        now = iso(self._parts.clock())
+        self._set(request, "PAUSE", resumed_at=now)
+        if not request.application:
+            # Whoever resumes everything has looked at the storm; the next one is told again.
+            self._set(request, "STORM", silent_until=now)
         return answer("resume", f"Resumed {_what(request)}.")
 
     def _set_mode(self, request: OperatorRequest) -> dict[str, Any]:

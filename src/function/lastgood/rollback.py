@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
-from lastgood import notices
 from lastgood.alarms import Alarms
 from lastgood.decide import Action, Decision, decide
 from lastgood.errors import (
@@ -42,6 +41,9 @@ from lastgood.telemetry import Telemetry
 NEXT_CHECK = timedelta(seconds=20)
 RESERVE = timedelta(seconds=8)
 """No step begins with less time than this left: a call that is cut off leaves its effect unknown."""
+
+GIVE_UP_AFTER = timedelta(minutes=30)
+"""Past its deadline, a rollback whose visits all fail is given up after this long; one that can be decided is not."""
 
 STOP_POLLS = (0.5, 1.0, 2.0)
 """A stop mostly takes effect within seconds; a longer one is left to the next event."""
@@ -143,13 +145,28 @@ class Rollbacks:
         ledger = self._parts.ledger
         leased = ledger.lease(rollback_id, self._owner, self._deadline, self._parts.clock())
         if leased is None:
-            ledger.note_recovery(rollback_id, at)
-            return ledger.load(rollback_id)
+            held = ledger.load(rollback_id)
+            if held is not None:
+                ledger.note_recovery(held, at)
+            return held
         steps = []
         if leased.alarm_recovered_at is None:
             steps = [Step(Kind.NOTE, "ALARM_RECOVERED", f"The alarm {leased.alarm_name} is OK again.", at)]
+            self._parts.telemetry.recovered(replace(leased, alarm_recovered_at=at))
         after = replace(leased, alarm_recovered_at=leased.alarm_recovered_at or at, lease_owner="", lease_until=None)
         return ledger.write(leased, after, steps)
+
+    def not_recovered(self, rollback_id: str) -> None:
+        """The alarm still fires though the rollback is long live: say so. Raises RetryableError if it is taken."""
+        now = self._parts.clock()
+        leased = self._parts.ledger.lease(rollback_id, self._owner, self._deadline, now)
+        if leased is None:
+            raise RetryableError(f"{rollback_id} is being advanced by another invocation")
+        step = Step(
+            Kind.NOTE, "NOT_RECOVERED", f"The alarm {leased.alarm_name} still fires: this did not heal it.", now
+        )
+        after = replace(leased, not_recovered_at=leased.not_recovered_at or now, needs_human=True)
+        self._advance(self._parts.ledger.write(leased, after, [step], next_check_at=now + NEXT_CHECK))
 
     def _advance(self, rollback: Rollback) -> Rollback:
         visit = Visit(self._parts, rollback, self._deadline)
@@ -157,9 +174,10 @@ class Rollbacks:
             visit.run()
         except LostLeaseError:
             return self._parts.ledger.load(rollback.rollback_id) or rollback
-        except Exception:
-            visit.release()
-            raise
+        except Exception as error:
+            if not visit.give_up(error):
+                visit.release()
+                raise
         visit.tell()
         return visit.rollback
 
@@ -183,7 +201,12 @@ class Visit:
         """Observe, decide, act, record, until the rollback must wait or is closed."""
         while self.rollback.open:
             self._enough_time()
-            self._seen, self._policy = self._observer.look(self.rollback, self._policy, self._parts.clock(), self._seen)
+            try:
+                looked = self._observer.look(self.rollback, self._policy, self._parts.clock(), self._seen)
+            except RefusedError as error:
+                self._refused(Reason.READ_REFUSED, error)
+                return
+            self._seen, self._policy = looked
             self._note_what_was_seen(self._seen)
             decision = decide(self.rollback, self._seen, self._policy, self._parts.clock())
             self._parts.telemetry.decided(self.rollback, decision)
@@ -199,7 +222,7 @@ class Visit:
 
     def tell(self) -> None:
         """Send the notices that the record calls for. What fails is sent by the sweep."""
-        for kind in notices.due(self.rollback):
+        for kind in self.rollback.notices_due:
             problems = self._parts.notices.send(self.rollback, kind)
             if problems:
                 self._parts.telemetry.notice_failed(self.rollback, kind, problems)
@@ -219,6 +242,16 @@ class Visit:
             self._save(next_check_at=self._parts.clock(), release=True)
         except LastgoodError:
             return
+
+    def give_up(self, error: Exception) -> bool:
+        """Close what fails at every visit until long after its deadline: it must not hold the group for ever."""
+        overdue = self._parts.clock() - self.rollback.opened_at > self._policy.deadline + GIVE_UP_AFTER
+        if not overdue or not self._written.open:
+            return False
+        self.rollback, self._steps = self._written, []
+        why = f"Every visit failed until long after the deadline, at last with {type(error).__name__}: {error}"
+        self._close(Decision(Action.CLOSE, Reason.DEADLINE_PASSED, why, Outcome.FAILED, needs_human=True))
+        return True
 
     # --- acting -------------------------------------------------------------------------------------------------------
 
@@ -368,9 +401,16 @@ class Visit:
             **({"verified_at": now} if decision.reason is Reason.VERIFIED else {}),
         )
         watch = now + self._policy.recovery_window if rolled_back and self.rollback.alarm_name else None
-        extra = self._parts.ledger.closing(self.rollback, acted=_acted(self.rollback), watch_until=watch)
+        if decision.reason is Reason.STORM and not self._tells_of_storm(now):
+            self._change(notified=(*self.rollback.notified, "closed"))
+        extra = self._parts.ledger.closing(
+            self.rollback, acted=_acted(self.rollback), watch_until=watch, pauses_group=decision.pauses_group
+        )
         self._save(next_check_at=now + NEXT_CHECK, extra=extra)
         self._parts.telemetry.closed(self.rollback)
+
+    def _tells_of_storm(self, now: datetime) -> bool:
+        return self._parts.ledger.tells_of_storm(self.rollback.rollback_id, now, self._policy.storm_window)
 
     # --- recording ----------------------------------------------------------------------------------------------------
 
@@ -434,6 +474,7 @@ def _pins(decision: Decision) -> dict[str, Any]:
     if decision.suspects:
         pins["suspect_deployment_id"] = decision.suspects[0].deployment_id
         pins["suspect_revision"] = decision.suspects[0].revision.identity
+        pins["suspect_created_at"] = decision.suspects[-1].created_at
         pins["suspect_revisions"] = tuple(dict.fromkeys(s.revision.identity for s in decision.suspects))
     if decision.good:
         pins["good_deployment_id"] = decision.good.deployment_id

@@ -41,7 +41,13 @@ def needs_tags(signal: AlarmSignal, settings: Settings) -> bool:
 
 def route(signal: AlarmSignal, tags: Mapping[str, str] | None, settings: Settings) -> Routing:
     """The deployment groups of an alarm. `tags` are the alarm's, from the message or from CloudWatch."""
-    return _by_tags(tags or {}) or _by_routes(signal.alarm_name, settings) or _by_default(signal, settings)
+    found = speaks_for(signal.alarm_name, tags or {}, settings)
+    return found if found.source or found.problem else _by_default(signal, settings)
+
+
+def speaks_for(alarm_name: str, tags: Mapping[str, str], settings: Settings) -> Routing:
+    """Where an alarm leads by its tags or the routes, the default left out: what somebody meant for it."""
+    return _by_tags(tags) or _by_routes(alarm_name, settings) or Routing()
 
 
 def is_allowed(group: DeploymentGroup, settings: Settings) -> bool:

@@ -160,8 +160,18 @@ class Settings:
         "true", _flag, "Go on when the scripts of the revision that is replaced fail."
     )
     check_bundles: bool = _setting(
-        "false", _flag, "Look whether a bundle is still in S3 before anything is stopped; needs s3:GetObject on it."
+        "false",
+        _flag,
+        "Look whether a bundle is still in S3 and what its tags say, before anything is stopped; needs s3:GetObject and "
+        "s3:GetObjectTagging on it.",
     )
+    release_in_alarm: str = _setting(
+        "tell",
+        _choice("ignore", "tell", "rollback"),
+        "What to do when a release comes while its alarm fires already, for then CloudWatch sends no message: tell "
+        "people, or also roll it back when the alarm still fires some time after the release is done.",
+    )
+    release_in_alarm_grace: timedelta = _setting("10m", parse_duration, "How long that alarm may go on firing.")
     appspec_hooks: str = _setting(
         "keep", _choice("keep", "drop"), "Whether a rollback runs the validation functions of the old AppSpec."
     )

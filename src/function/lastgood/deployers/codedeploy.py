@@ -27,6 +27,7 @@ from lastgood.model import (
     DeploymentGroup,
     GroupFacts,
     Live,
+    Marks,
     Preparation,
     Revision,
     Rollback,
@@ -124,6 +125,10 @@ class CodeDeploy:
     def unusable(self, revision: Revision) -> str:
         """Why a revision cannot be deployed again; empty if it can."""
         return self._platform.unusable(revision)
+
+    def marks(self, revision: Revision) -> Marks:
+        """What the revision says of itself in tags or in its description."""
+        return self._platform.marks(revision) if revision.identity else Marks()
 
     def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> Preparation:
         """What has to be done before the last good revision is deployed again."""

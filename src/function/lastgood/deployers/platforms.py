@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from lastgood.clients import Clients, call
 from lastgood.deployers.appspec import AppSpec, AppSpecError
 from lastgood.errors import RefusedError
-from lastgood.model import GroupFacts, Live, Preparation, Revision
+from lastgood.model import APPROVAL_MARKER, FLOOR_MARKER, GroupFacts, Live, Marks, Preparation, Revision
 from lastgood.settings import Settings
 
 _APPSPEC_LIMIT = 1_000_000
@@ -45,6 +45,10 @@ class Platform(Protocol):
 
     def unusable(self, revision: Revision) -> str:
         """Why the revision can no longer be deployed; empty if it can, or if nobody may look."""
+        ...
+
+    def marks(self, revision: Revision) -> Marks:
+        """Whether the revision's tags or its description make it a floor, or ask for approval."""
         ...
 
     def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:
@@ -95,6 +99,16 @@ class ServerPlatform:
             gone = error.code in {"404", "NoSuchKey", "NoSuchVersion", "NotFound", "NoSuchBucket"}
             return f"{where} is no longer in S3." if gone else ""
         return _overwritten(revision.location, head, where)
+
+    def marks(self, revision: Revision) -> Marks:
+        """The tags of the bundle, where the function's role may read it."""
+        if revision.kind != "S3" or not self.settings.check_bundles:
+            return Marks()
+        try:
+            answer = call(self.clients.s3, "get_object_tagging", **_s3_object(revision.location))
+        except RefusedError as error:
+            return _unless_denied(error)
+        return _marks([tag.get("Key", "") for tag in answer.get("TagSet", [])])
 
     def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:
         """Nothing: CodeDeploy replays a bundle wherever things stand."""
@@ -196,6 +210,16 @@ class LambdaPlatform:
         # An Inactive version is only idle: Lambda wakes it at the next call.
         return "" if state in {"Active", "Inactive"} else f"Version {version} of {function} is {state}."
 
+    def marks(self, revision: Revision) -> Marks:
+        """The version's description: versions cannot be tagged."""
+        function, _, version = _lambda_parts(revision)
+        try:
+            found = call(self.clients.lambda_, "get_function_configuration", FunctionName=function, Qualifier=version)
+        except RefusedError as error:
+            return _unless_denied(error)
+        text = found.get("Description") or ""
+        return Marks(FLOOR_MARKER in text, APPROVAL_MARKER in text)
+
     def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:
         """A split alias makes every later deployment fail until its weights are cleared."""
         return Preparation(problem=self.unusable(revision), alias_split=live.split)
@@ -271,6 +295,16 @@ class EcsPlatform:
         status, problem = self._status(revision)
         return problem or ("" if status in {"ACTIVE", "INACTIVE"} else f"{revision.label} is {status}.")
 
+    def marks(self, revision: Revision) -> Marks:
+        """The task definition's tags."""
+        try:
+            answer = call(
+                self.clients.ecs, "describe_task_definition", taskDefinition=revision.identity, include=["TAGS"]
+            )
+        except RefusedError as error:
+            return _unless_denied(error)
+        return _marks([tag.get("key", "") for tag in answer.get("tags", [])])
+
     def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:
         """ECS refuses new task sets from an INACTIVE task definition."""
         status, problem = self._status(revision)
@@ -301,6 +335,17 @@ class EcsPlatform:
                 return "", f"The task definition {revision.label} no longer exists."
             return "ACTIVE", ""
         return str(answer["taskDefinition"].get("status", "ACTIVE")), ""
+
+
+def _marks(tags: list[str]) -> Marks:
+    return Marks(FLOOR_MARKER in tags, APPROVAL_MARKER in tags)
+
+
+def _unless_denied(error: RefusedError) -> Marks:
+    """What is gone marks nothing. What may not be read could be a floor: that is not taken for none."""
+    if error.permission_denied:
+        raise error
+    return Marks()
 
 
 def _appspec_location(spec: AppSpec, settings: Settings) -> dict[str, Any]:
