@@ -162,8 +162,8 @@ class Settings:
     check_bundles: bool = _setting(
         "false",
         _flag,
-        "Look whether a bundle is still in S3 and what its tags say, before anything is stopped; needs s3:GetObject and "
-        "s3:GetObjectTagging on it.",
+        "Look whether a bundle is still in S3 and what its tags say, before anything is stopped; needs s3:GetObject "
+        "and s3:GetObjectTagging on it.",
     )
     release_in_alarm: str = _setting(
         "tell",
