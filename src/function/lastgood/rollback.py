@@ -37,6 +37,7 @@ from lastgood.notices import Notices
 from lastgood.observe import Deployer, DeployerFor, Observer
 from lastgood.settings import Settings
 from lastgood.telemetry import Telemetry
+from lastgood.text import clean
 
 NEXT_CHECK = timedelta(seconds=20)
 RESERVE = timedelta(seconds=8)
@@ -47,6 +48,9 @@ GIVE_UP_AFTER = timedelta(minutes=30)
 
 STOP_POLLS = (0.5, 1.0, 2.0)
 """A stop mostly takes effect within seconds; a longer one is left to the next event."""
+
+LONGEST_EXPLANATION = 2_000
+"""Characters of an explanation that are kept."""
 
 CREATE_RETRIES = (1.0, 2.0, 4.0)
 """A throttled CreateDeployment had no effect, so it may be tried again at once."""
@@ -208,7 +212,7 @@ class Visit:
                 return
             self._seen, self._policy = looked
             self._note_what_was_seen(self._seen)
-            decision = decide(self.rollback, self._seen, self._policy, self._parts.clock())
+            decision = _readable(decide(self.rollback, self._seen, self._policy, self._parts.clock()))
             self._parts.telemetry.decided(self.rollback, decision)
             if decision.action is Action.WAIT:
                 if self._wait_a_little():
@@ -385,7 +389,7 @@ class Visit:
     def _refused(self, reason: Reason, error: RefusedError) -> None:
         """AWS said no for good: people have to act, and the record says what AWS said."""
         reason = Reason.PERMISSION_DENIED if error.permission_denied else reason
-        self._close(Decision(Action.CLOSE, reason, str(error), Outcome.FAILED, needs_human=True))
+        self._close(_readable(Decision(Action.CLOSE, reason, str(error), Outcome.FAILED, needs_human=True)))
 
     def _close(self, decision: Decision) -> None:
         now = self._parts.clock()
@@ -422,7 +426,8 @@ class Visit:
         self._steps.append(Step(kind, str(decision.action), decision.explanation, now, deployment_id))
 
     def _result(self, action: Action, text: str, deployment_id: str = "") -> None:
-        self._steps.append(Step(Kind.RESULT, str(action), text, self._parts.clock(), deployment_id))
+        told = clean(text, LONGEST_EXPLANATION)
+        self._steps.append(Step(Kind.RESULT, str(action), told, self._parts.clock(), deployment_id))
 
     def _save(
         self, *, next_check_at: datetime | None = None, release: bool = False, extra: list[dict[str, Any]] | None = None
@@ -466,6 +471,12 @@ class Visit:
 
     def _deployer(self) -> Deployer:
         return self._parts.deployer_for(self.rollback.group, self.rollback.compute_platform)
+
+
+def _readable(decision: Decision) -> Decision:
+    """Names of revisions and AWS's own messages are strangers' text: made harmless before they are kept anywhere."""
+    candidates = tuple(replace(c, explanation=clean(c.explanation, LONGEST_EXPLANATION)) for c in decision.candidates)
+    return replace(decision, explanation=clean(decision.explanation, LONGEST_EXPLANATION), candidates=candidates)
 
 
 def _pins(decision: Decision) -> dict[str, Any]:
