@@ -14,10 +14,12 @@ from aws_lambda_powertools import Logger, Metrics
 from lastgood.alarms import Alarms
 from lastgood.clients import Clients
 from lastgood.deployers.codedeploy import CodeDeploy
+from lastgood.deployers.ecs_rolling import EcsRolling, Memory
 from lastgood.ledger import Ledger, Watch
 from lastgood.model import (
     AlarmState,
     ComputePlatform,
+    Controller,
     DeploymentGroup,
     Reason,
     Rollback,
@@ -133,7 +135,7 @@ class _Invocation:
             case DeploymentSignal():
                 return self._deployment(signal)
             case ServiceDeploymentSignal():
-                return [ignored("ECS rolling deployments are not watched.")]
+                return self._service_deployment(signal)
             case OperatorRequest():
                 return [self._operators.handle(signal)]
             case SweepSignal():
@@ -152,8 +154,7 @@ class _Invocation:
         routing = self._route(signal)
         if not routing.groups:
             unrouted = self._rollback(signal, DeploymentGroup("", ""))
-            why = routing.problem or "It leads to an ECS service with rolling deployments, which is not supported."
-            return [result_of(self._rollbacks.record(unrouted, Reason.UNROUTED_ALARM, why))]
+            return [result_of(self._rollbacks.record(unrouted, Reason.UNROUTED_ALARM, routing.problem))]
         return [self._open(signal, group) for group in routing.groups]
 
     def _open(self, signal: AlarmSignal, group: DeploymentGroup) -> dict[str, Any]:
@@ -175,6 +176,7 @@ class _Invocation:
             rollback_id=rollback_id(signal.key, group, signal.changed_at),
             application=group.application,
             deployment_group=group.deployment_group,
+            controller=group.controller,
             trigger_kind=signal.trigger_kind,
             opened_at=self._parts.clock(),
             signal_at=signal.changed_at,
@@ -199,19 +201,27 @@ class _Invocation:
             return ignored(f"{signal.alarm_name} is OK; no rollback of {group.key} waits for that.")
         return result_of(self._rollbacks.alarm_recovered(found.rollback_id, signal.changed_at) or found)
 
-    # --- CodeDeploy ---------------------------------------------------------------------------------------------------
+    # --- CodeDeploy and ECS -------------------------------------------------------------------------------------------
 
     def _deployment(self, signal: DeploymentSignal) -> list[dict[str, Any]]:
         """A deployment moved: take up the group's open rollback, or look at the release. The event is not believed."""
         group = DeploymentGroup(signal.application, signal.deployment_group)
+        return self._moved(group, signal.state, signal.deployment_id)
+
+    def _service_deployment(self, signal: ServiceDeploymentSignal) -> list[dict[str, Any]]:
+        """The same for a service that ECS itself deploys."""
+        if signal.group is None:
+            return [ignored(f"{signal.service_arn} does not name its cluster; the sweep goes on with its rollback.")]
+        return self._moved(signal.group, signal.state, "")
+
+    def _moved(self, group: DeploymentGroup, state: str, deployment_id: str) -> list[dict[str, Any]]:
         open_id = self._parts.ledger.lock(group).open_rollback_id
         if open_id:
             found = self._rollbacks.resume(open_id)
             return [result_of(found)] if found else []
-        told = [result_of(each) for each in self._releases.noticed(signal)]
-        return told or [
-            ignored(f"No rollback of {group.key} is open, and nothing is wrong with {signal.deployment_id}.")
-        ]
+        told = [result_of(each) for each in self._releases.noticed(group, state, deployment_id)]
+        what = deployment_id or "its newest deployment"
+        return told or [ignored(f"No rollback of {group.key} is open, and nothing is wrong with {what}.")]
 
     # --- the sweep ----------------------------------------------------------------------------------------------------
 
@@ -267,8 +277,11 @@ def _deployers(
     clients: Clients, settings: Settings, pool: ThreadPoolExecutor
 ) -> Callable[[DeploymentGroup, ComputePlatform | None], Deployer]:
     contents: dict[tuple[str, str], str] = {}
+    memory = Memory()
 
     def deployer(group: DeploymentGroup, compute_platform: ComputePlatform | None) -> Deployer:
+        if group.controller is Controller.ECS:
+            return EcsRolling(group, clients, pool, memory)
         return CodeDeploy(group, clients, settings, pool, contents, compute_platform)
 
     return deployer

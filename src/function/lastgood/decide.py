@@ -19,6 +19,7 @@ from lastgood.model import (
     AlarmState,
     Candidate,
     ComputePlatform,
+    Controller,
     Deployment,
     Mode,
     Observation,
@@ -241,10 +242,17 @@ def _group_exists(case: Case) -> Decision | None:
         return None
     return case.refuse(
         Reason.GROUP_NOT_FOUND,
-        f"CodeDeploy has no deployment group {case.rollback.group.key}. Mend the alarm's tags or LASTGOOD_ROUTES.",
+        f"{_no_such_group(case.rollback)}. Mend the alarm's tags or LASTGOOD_ROUTES.",
         Outcome.FAILED,
         needs_human=True,
     )
+
+
+def _no_such_group(rollback: Rollback) -> str:
+    if rollback.controller is Controller.CODE_DEPLOY:
+        return f"CodeDeploy has no deployment group {rollback.group.key}"
+    where = f"{rollback.application}/{rollback.deployment_group}"
+    return f"ECS has no service {where} whose deployment controller is ECS"
 
 
 def _attributable(case: Case) -> Decision | None:
@@ -402,7 +410,7 @@ def _live_as_expected(case: Case) -> Decision | None:
         return case.block(
             Reason.LIVE_DIFFERS,
             f"Live is {live.identity}, which is neither the suspect nor the last good revision: somebody changed it "
-            "outside CodeDeploy.",
+            f"outside {case.rollback.group.deployer}.",
         )
     return None
 
@@ -514,7 +522,7 @@ def _act(case: Case) -> Decision:
     )
     if suspect and suspect.active:
         native = _native_flip(case)
-        how = "CodeDeploy flips the traffic back by itself" if native else f"then {_name(good)} is deployed again"
+        how = _by_itself(case.rollback) if native else f"then {_name(good)} is deployed again"
         return replace(
             pinned,
             deployment=suspect,
@@ -526,7 +534,8 @@ def _act(case: Case) -> Decision:
             pinned,
             action=Action.AWAIT_STOP,
             reason=Reason.SUSPECT_STOPPED,
-            explanation=f"CodeDeploy stopped {suspect.deployment_id} and started {suspect.rollback_deployment_id}.",
+            explanation=f"{case.rollback.group.deployer} stopped {suspect.deployment_id} and started "
+            f"{suspect.rollback_deployment_id}.",
         )
     succeeded = suspect is None or suspect.status == "Succeeded"
     return replace(
@@ -535,6 +544,12 @@ def _act(case: Case) -> Decision:
         reason=Reason.SUSPECT_SUCCEEDED if succeeded else Reason.SUSPECT_STOPPED,
         explanation=f"{_subject(suspect)}: {_name(good)}, the last good revision, is deployed again.",
     )
+
+
+def _by_itself(rollback: Rollback) -> str:
+    if rollback.controller is Controller.ECS:
+        return "ECS puts the revision before it back by itself"
+    return "CodeDeploy flips the traffic back by itself"
 
 
 def _take_over(case: Case, adopt: Deployment) -> Decision:
@@ -553,7 +568,7 @@ def _take_over(case: Case, adopt: Deployment) -> Decision:
         found,
         action=Action.AWAIT_STOP,
         deployment=None,
-        explanation=f"CodeDeploy is rolling back to {_label(adopt)}, which is not acceptable; once "
+        explanation=f"{case.rollback.group.deployer} is rolling back to {_label(adopt)}, which is not acceptable; once "
         f"{adopt.deployment_id} has ended, {_name(case.selection.good)} is deployed.",
     )
 
@@ -624,13 +639,15 @@ def _after_stop(rollback: Rollback, seen: Observation, policy: Policy, now: date
         )
     native = seen.rollback
     if native is not None and native.revision.identity == rollback.good_revision:
-        return _adopt(native)
+        return _adopt(rollback, native)
     if now - rollback.opened_at > policy.deadline:
         return _fail(Reason.DEADLINE_PASSED, f"The redeployment could not start within {duration(policy.deadline)}.")
     if native is not None and native.active:
-        return _wait(f"CodeDeploy's rollback {native.deployment_id} goes elsewhere; it has to end first.")
+        return _wait(
+            f"{rollback.group.deployer}'s rollback {native.deployment_id} goes elsewhere; it has to end first."
+        )
     if _native_may_come(rollback, suspect, native, policy, now):
-        return _wait("The deployment is stopped; CodeDeploy's own rollback has not shown up yet.")
+        return _wait(f"The deployment is stopped; {rollback.group.deployer}'s own rollback has not shown up yet.")
     return _clear_way(rollback, seen, policy, now)
 
 
@@ -666,11 +683,12 @@ def _native_may_come(
     return now - rollback.stop_requested_at < policy.native_rollback_grace
 
 
-def _adopt(deployment: Deployment) -> Decision:
+def _adopt(rollback: Rollback, deployment: Deployment) -> Decision:
     return Decision(
         Action.ADOPT,
         Reason.NATIVE_ROLLBACK,
-        f"CodeDeploy's own rollback {deployment.deployment_id} to {_label(deployment)} is adopted and watched.",
+        f"{rollback.group.deployer}'s own rollback {deployment.deployment_id} to {_label(deployment)} is adopted and "
+        "watched.",
         deployment=deployment,
     )
 
@@ -707,7 +725,7 @@ def _clear_way(rollback: Rollback, seen: Observation, policy: Policy, now: datet
     if newest.active and newest.deployment_id == rollback.suspect_deployment_id:
         return _still_active(rollback, newest, policy, now)
     if newest.creator == NATIVE_ROLLBACK_CREATOR and newest.revision.identity == rollback.good_revision:
-        return _adopt(newest)
+        return _adopt(rollback, newest)
     if _released_since(rollback, newest):
         return _block(
             Reason.OTHER_DEPLOYMENT,
@@ -791,7 +809,8 @@ def _verify(rollback: Rollback, seen: Observation, policy: Policy, now: datetime
     running = seen.rollback
     if running is None:
         return _fail(
-            Reason.ROLLBACK_DEPLOYMENT_FAILED, f"CodeDeploy no longer knows {rollback.rollback_deployment_id}."
+            Reason.ROLLBACK_DEPLOYMENT_FAILED,
+            f"{rollback.group.deployer} no longer knows {rollback.rollback_deployment_id}.",
         )
     if running.active:
         return _still_running(rollback, running, seen, policy, now)
@@ -877,7 +896,7 @@ _ADVICE = {
 
 
 def _why_it_failed(deployment: Deployment) -> str:
-    advice = _ADVICE.get(deployment.error_code, deployment.error_message or "CodeDeploy gives no reason")
+    advice = _ADVICE.get(deployment.error_code, deployment.error_message or "no reason is given")
     code = f" ({deployment.error_code})" if deployment.error_code else ""
     return (
         f"The rollback deployment {deployment.deployment_id} is {deployment.status}{code}: {advice}. lastgood does not "

@@ -7,13 +7,15 @@ One table, partition key `pk`, sort key `sk`:
 | `ROLLBACK#<id>` | `META` | the rollback itself, changed only under its `version` |
 | `ROLLBACK#<id>` | `STEP#<nnnn>` | one step: an intent, a result, a decision; written once |
 | `ROLLBACK#<id>` | `SIGNAL#<key>` | another message that joined this rollback |
-| `GROUP#<application>/<group>` | `LOCK` | which rollback is open; absent attribute: none |
-| `GROUP#<application>/<group>` | `PAST#<time>#<id>` | a rollback that acted, for cooldown and limits |
-| `GROUP#<application>/<group>` | `BAD#<hash>` | a known-bad revision; `marked_good_at` takes it back |
-| `GROUP#<application>/<group>` | `MODE`, `PAUSE`, `FLOOR`, `FLOOR_CLEARED#<deployment>` | what an operator set |
+| `GROUP#<group key>` | `LOCK` | which rollback is open; absent attribute: none |
+| `GROUP#<group key>` | `PAST#<time>#<id>` | a rollback that acted, for cooldown and limits |
+| `GROUP#<group key>` | `BAD#<hash>` | a known-bad revision; `marked_good_at` takes it back |
+| `GROUP#<group key>` | `MODE`, `PAUSE`, `FLOOR`, `FLOOR_CLEARED#<deployment>` | what an operator set |
 | `CONTROL` | `PAUSE`, `OPENED#<time>#<group>` | the pause of everything; groups in alarm, for the storm brake |
 | `CONTROL` | `STORM` | which rollback told of the storm, and until when that is enough |
 | `WATCH` | `<until>#<id>` | an alarm that is looked at again: after a rollback, or after a release that met it firing |
+
+A group's key is `<application>/<group>`, or `ecs:<cluster>/<service>` where ECS itself deploys.
 
 Indexes: `by_deployment_group` (`deployment_group_key`, `opened_at`), `by_day` (`day`, `opened_at`), and `open`
 (`open_key`, `next_check_at`), which holds a rollback only while the sweep has something to do for it. Times are
@@ -37,6 +39,7 @@ from lastgood.errors import LostLeaseError, RefusedError, RetryableError
 from lastgood.model import (
     Candidate,
     ComputePlatform,
+    Controller,
     Controls,
     DeploymentGroup,
     Floor,
@@ -269,7 +272,8 @@ class Ledger:
         ]
         if acted:
             past = {"pk": pk, "sk": f"PAST#{iso(closed)}#{rollback.rollback_id}", "outcome": str(rollback.outcome)}
-            items.append(self._put(self._expiring({**past, "rollback_id": rollback.rollback_id}, closed, days=30)))
+            past |= {"rollback_id": rollback.rollback_id, "rollback_deployment_id": rollback.rollback_deployment_id}
+            items.append(self._put(self._expiring(past, closed, days=30)))
             items += [self._bad_item(rollback, identity, closed) for identity in _rolled_away(rollback)]
         if watch_until is not None:
             watch = Watch(rollback.rollback_id, watch_until, rollback.alarm_name)
@@ -564,6 +568,7 @@ _BY_TYPE: dict[Any, Callable[[Any], Any]] = {
     Reason | None: Reason,
     ComputePlatform | None: ComputePlatform,
     TriggerKind: TriggerKind,
+    Controller: Controller,
     tuple[str, ...]: tuple,
     tuple[Candidate, ...]: _read_candidates,
 }
@@ -610,7 +615,7 @@ def _floor(row: Mapping[str, Any]) -> Floor | None:
 def _past(row: Mapping[str, Any]) -> PastRollback:
     closed = parse_iso(str(row["sk"]).split("#", 2)[1])
     outcome = Outcome(row["outcome"]) if row.get("outcome") in set(Outcome) else Outcome.FAILED
-    return PastRollback(row.get("rollback_id", ""), closed, outcome)
+    return PastRollback(row.get("rollback_id", ""), closed, outcome, row.get("rollback_deployment_id", ""))
 
 
 def _rolled_away(rollback: Rollback) -> tuple[str, ...]:

@@ -19,6 +19,13 @@ class ComputePlatform(StrEnum):
     ECS = "ECS"
 
 
+class Controller(StrEnum):
+    """Who deploys: CodeDeploy, or ECS itself (its deployment controller of that name, with any strategy)."""
+
+    CODE_DEPLOY = "CODE_DEPLOY"
+    ECS = "ECS"
+
+
 class AlarmState(StrEnum):
     """CloudWatch's alarm states."""
 
@@ -152,15 +159,28 @@ TIMES = ("detect", "stop", "redeploy", "verify", "recover")
 
 @dataclass(frozen=True, slots=True, order=True)
 class DeploymentGroup:
-    """The name of a CodeDeploy deployment group: where a revision is deployed."""
+    """Where a revision is deployed: a CodeDeploy deployment group, or a service that ECS itself deploys.
+
+    Of a service, `application` is the cluster's name and `deployment_group` the service's.
+    """
 
     application: str
     deployment_group: str
+    controller: Controller = Controller.CODE_DEPLOY
 
     @property
     def key(self) -> str:
-        """`<application>/<deployment_group>`, as the audit table's index has it."""
-        return f"{self.application}/{self.deployment_group}"
+        """`<application>/<deployment_group>`, as the audit table's index has it; `ecs:<cluster>/<service>`.
+
+        A name of CodeDeploy's that begins with `ecs:` is refused, so the two can never be confused.
+        """
+        prefix = "ecs:" if self.controller is Controller.ECS else ""
+        return f"{prefix}{self.application}/{self.deployment_group}"
+
+    @property
+    def deployer(self) -> str:
+        """Who deploys there, as people say it."""
+        return "ECS" if self.controller is Controller.ECS else "CodeDeploy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +320,7 @@ class PastRollback:
     rollback_id: str
     closed_at: datetime
     outcome: Outcome
+    rollback_deployment_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,6 +413,7 @@ class Rollback:
     trigger_kind: TriggerKind
     opened_at: datetime
     signal_at: datetime
+    controller: Controller = Controller.CODE_DEPLOY
     phase: Phase = Phase.CLAIMED
     outcome: Outcome | None = None
     reason_code: Reason | None = None
@@ -438,7 +460,7 @@ class Rollback:
     @property
     def group(self) -> DeploymentGroup:
         """The deployment group that is rolled back."""
-        return DeploymentGroup(self.application, self.deployment_group)
+        return DeploymentGroup(self.application, self.deployment_group, self.controller)
 
     @property
     def open(self) -> bool:

@@ -46,7 +46,7 @@ class Notice:
 
 def compose(rollback: Rollback, kind: str) -> Notice:
     """A notice as a person reads it."""
-    where = f"{rollback.application}/{rollback.deployment_group}" if rollback.application else "no deployment group"
+    where = rollback.group.key if rollback.application else "no deployment group"
     if kind == CLOSED and rollback.outcome:
         title = _TITLES.get(rollback.reason_code, "{symbol} {outcome} on {where}: {reason}").format(
             symbol=_SYMBOL[rollback.outcome], outcome=rollback.outcome, where=where, reason=rollback.reason_code
@@ -177,6 +177,7 @@ def _detail(rollback: Rollback, notice: Notice) -> dict[str, Any]:
         "rollback_id": rollback.rollback_id,
         "application": rollback.application,
         "deployment_group": rollback.deployment_group,
+        "controller": rollback.controller,
         "phase": rollback.phase,
         "outcome": rollback.outcome or "",
         "reason": rollback.reason_code or "",

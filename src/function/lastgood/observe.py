@@ -12,8 +12,10 @@ from lastgood.alarms import Alarms
 from lastgood.decide import Case
 from lastgood.ledger import Ledger
 from lastgood.model import (
+    MARKER_PREFIX,
     TERMINAL_STATUSES,
     ComputePlatform,
+    Controls,
     Deployment,
     DeploymentGroup,
     GroupFacts,
@@ -40,7 +42,7 @@ class Deployer(Protocol):
     def survey(self, since: datetime, now: datetime) -> tuple[GroupFacts | None, Iterator[tuple[Deployment, ...]]]: ...
     def deployment(self, deployment_id: str) -> Deployment | None: ...
     def newest(self, facts: GroupFacts) -> Deployment | None: ...
-    def marked(self, rollback_id: str, since: datetime, now: datetime) -> Deployment | None: ...
+    def marked(self, rollback: Rollback, now: datetime) -> Deployment | None: ...
     def live(self, facts: GroupFacts, revision: Revision) -> Live: ...
     def unusable(self, revision: Revision) -> str: ...
     def marks(self, revision: Revision) -> Marks: ...
@@ -111,7 +113,7 @@ class Observer:
     ) -> Observation:
         """Read back until the last good revision is found and can be deployed, or it is clear that none is needed."""
         for part in parts:
-            seen = replace(seen, history=seen.history + part)
+            seen = replace(seen, history=seen.history + signed(part, seen.controls))
             if self._searched_enough(Case(rollback, seen, policy, now)):
                 break
         case, marks = Case(rollback, seen, policy, now), dict[str, Marks]()
@@ -145,7 +147,7 @@ class Observer:
         return replace(case.seen, history=tuple(_marked(d, marks.get(d.revision.identity)) for d in case.seen.history))
 
     def _read_on(self, seen: Observation, parts: Iterator[tuple[Deployment, ...]]) -> Observation:
-        return replace(seen, history=seen.history + next(parts, ()))
+        return replace(seen, history=seen.history + signed(next(parts, ()), seen.controls))
 
     def _searched_enough(self, case: Case) -> bool:
         blame = case.attribution
@@ -195,7 +197,7 @@ class Observer:
 
     def _before_create(self, rollback: Rollback, deployer: Deployer, now: datetime) -> Observation:
         if rollback.create_attempted_at is not None:
-            made = deployer.marked(rollback.rollback_id, rollback.create_attempted_at, now)
+            made = deployer.marked(rollback, now)
             if made is not None:
                 return Observation(rollback=made)
         return self._ready(rollback, deployer, Observation(), None)
@@ -245,4 +247,15 @@ def _marked(deployment: Deployment, marks: Marks | None) -> Deployment:
         deployment,
         floor=deployment.floor or marks.floor,
         needs_approval=deployment.needs_approval or marks.needs_approval,
+    )
+
+
+def signed(deployments: tuple[Deployment, ...], controls: Controls) -> tuple[Deployment, ...]:
+    """ECS keeps no description of a deployment: which of them past rollbacks created stands in the ledger alone."""
+    ours = {p.rollback_deployment_id: p.rollback_id for p in controls.past if p.rollback_deployment_id}
+    return tuple(
+        replace(d, description=MARKER_PREFIX + ours[d.deployment_id])
+        if d.deployment_id in ours and not d.is_rollback
+        else d
+        for d in deployments
     )

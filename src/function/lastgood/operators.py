@@ -49,6 +49,7 @@ class Operators:
             rollback_id=rollback_id(f"manual|{self._request_id}", group, None),
             application=group.application,
             deployment_group=group.deployment_group,
+            controller=group.controller,
             trigger_kind=TriggerKind.MANUAL,
             opened_at=now,
             signal_at=now,
@@ -141,7 +142,6 @@ class Operators:
         return self._parts.deployer_for(_group(request), None).deployment(request.deployment_id)
 
     def _set(self, request: OperatorRequest, name: str, **attributes: str) -> None:
-        group = _group(request) if request.application else None
         now = self._parts.clock()
         said = {
             "requested_by": request.requested_by,
@@ -149,11 +149,11 @@ class Operators:
             "occurred_at": iso(now),
             **attributes,
         }
-        self._parts.ledger.set_control(group, name, said)
+        self._parts.ledger.set_control(request.group, name, said)
 
 
 def _group(request: OperatorRequest) -> DeploymentGroup:
-    return DeploymentGroup(request.application, request.deployment_group)
+    return request.group or DeploymentGroup("", "")
 
 
 def _what(request: OperatorRequest) -> str:

@@ -1,4 +1,4 @@
-"""A release is noticed, by CodeDeploy's event: is its revision known bad, and does an alarm fire already?
+"""A release is noticed, by CodeDeploy's event or ECS's: is its revision known bad, and does an alarm fire already?
 
 An alarm that fires when a release comes sends no message, because its state does not change. So nobody would hear.
 """
@@ -10,10 +10,10 @@ from datetime import datetime
 from lastgood.alarms import FiringAlarm
 from lastgood.ledger import Watch
 from lastgood.model import AlarmState, Deployment, DeploymentGroup, Reason, Rollback, TriggerKind
+from lastgood.observe import signed
 from lastgood.phrases import clock, duration
 from lastgood.rollback import Parts, Rollbacks, rollback_id
 from lastgood.routing import is_allowed, speaks_for
-from lastgood.signals import DeploymentSignal
 
 
 class Releases:
@@ -23,16 +23,27 @@ class Releases:
         self._parts = parts
         self._rollbacks = rollbacks
 
-    def noticed(self, signal: DeploymentSignal) -> list[Rollback]:
-        """Record and tell what is wrong with a release that started or succeeded. Once each, however often it comes."""
-        group = DeploymentGroup(signal.application, signal.deployment_group)
-        if signal.state not in {"START", "SUCCESS"} or not is_allowed(group, self._parts.settings):
+    def noticed(self, group: DeploymentGroup, state: str, deployment_id: str) -> list[Rollback]:
+        """Record and tell what is wrong with a release that started or succeeded. Once each, however often it comes.
+
+        ECS's events do not name a service deployment: without an id, it is the newest one.
+        """
+        if state not in {"START", "SUCCESS"} or not is_allowed(group, self._parts.settings):
             return []
-        made = self._parts.deployer_for(group, None).deployment(signal.deployment_id)
+        made = self._made(group, deployment_id)
         if made is None or not made.is_release:
             return []
-        found = [self._known_bad(group, made)] if signal.state == "START" else []
+        found = [self._known_bad(group, made)] if state == "START" else []
         return [each for each in (*found, self._in_alarm(group, made)) if each is not None]
+
+    def _made(self, group: DeploymentGroup, deployment_id: str) -> Deployment | None:
+        deployer = self._parts.deployer_for(group, None)
+        if deployment_id:
+            return deployer.deployment(deployment_id)
+        facts = deployer.facts()
+        newest = deployer.newest(facts) if facts else None
+        controls = self._parts.ledger.controls(group, self._parts.clock())
+        return signed((newest,), controls)[0] if newest else None
 
     def after_grace(self, watch: Watch) -> None:
         """The alarm that a release met: it recovers by itself, or the release is rolled back when the time is over."""
@@ -98,6 +109,7 @@ class Releases:
             rollback_id=rollback_id(f"{reason}|{made.deployment_id}", group, made.created_at),
             application=group.application,
             deployment_group=group.deployment_group,
+            controller=group.controller,
             trigger_kind=TriggerKind.RELEASE,
             opened_at=self._parts.clock(),
             signal_at=made.created_at,
@@ -114,6 +126,7 @@ def _rollback_of(told: Rollback, watch: Watch, now: datetime) -> Rollback:
         rollback_id=rollback_id(f"grace|{watch.key}", told.group, watch.until),
         application=told.application,
         deployment_group=told.deployment_group,
+        controller=told.controller,
         trigger_kind=TriggerKind.RELEASE,
         opened_at=now,
         signal_at=now,

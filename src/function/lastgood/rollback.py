@@ -303,7 +303,7 @@ class Visit:
         except RefusedError as error:
             self._refused(Reason.STOP_REFUSED, error)
             return
-        self._result(Action.STOP, f"CodeDeploy answers {answer}.", suspect.deployment_id)
+        self._result(Action.STOP, f"{self.rollback.group.deployer} answers {answer}.", suspect.deployment_id)
 
     def _adopt(self, decision: Decision) -> None:
         found = decision.deployment

@@ -121,7 +121,7 @@ def _rollback_on_top(
     if force:
         return Attribution(suspects=(rollback,))
     native = rollback.creator == NATIVE_ROLLBACK_CREATOR
-    whose = "CodeDeploy's own rollback" if native else f"the rollback {rollback.rollback_id}"
+    whose = "AWS's own rollback" if native else f"the rollback {rollback.rollback_id}"
     return Attribution(
         suspects=suspects,
         reason=Reason.SUSPECT_IS_ROLLBACK,
@@ -341,7 +341,7 @@ class _Case:
         if undone and identity not in self.controls.marked_good and not self.override:
             return (
                 Rejection.ROLLED_BACK_BY_CODEDEPLOY,
-                f"CodeDeploy itself rolled the same revision back later ({undone.deployment_id}).",
+                f"AWS itself rolled the same revision back later ({undone.deployment_id}).",
             )
         if d.deployment_id in self.unusable:
             return Rejection.NOT_DEPLOYABLE, self.unusable[d.deployment_id]

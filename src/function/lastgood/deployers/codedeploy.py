@@ -107,11 +107,12 @@ class CodeDeploy:
         """The deployment that was attempted last. While one is active, it is this one."""
         return self.deployment(facts.last_attempted_id) if facts.last_attempted_id else None
 
-    def marked(self, rollback_id: str, since: datetime, now: datetime) -> Deployment | None:
+    def marked(self, rollback: Rollback, now: datetime) -> Deployment | None:
         """The deployment that a rollback created, found by its marker; None if there is none (yet)."""
+        since = rollback.create_attempted_at or now
         for info in self._history().created_since(since - timedelta(minutes=5), now):
             deployment = self._deployment(info)
-            if deployment.rollback_id == rollback_id:
+            if deployment.rollback_id == rollback.rollback_id:
                 return deployment
         return None
 

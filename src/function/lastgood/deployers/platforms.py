@@ -9,22 +9,12 @@ from typing import Any, Protocol
 
 from lastgood.clients import Clients, call
 from lastgood.deployers.appspec import AppSpec, AppSpecError
+from lastgood.deployers.task_definitions import TaskDefinitions
 from lastgood.errors import RefusedError
 from lastgood.model import APPROVAL_MARKER, FLOOR_MARKER, GroupFacts, Live, Marks, Preparation, Revision
 from lastgood.settings import Settings
 
 _APPSPEC_LIMIT = 1_000_000
-# What `DescribeTaskDefinition` adds and `RegisterTaskDefinition` refuses.
-_READ_ONLY = {
-    "taskDefinitionArn",
-    "revision",
-    "status",
-    "requiresAttributes",
-    "compatibilities",
-    "registeredAt",
-    "registeredBy",
-    "deregisteredAt",
-}
 
 
 class Platform(Protocol):
@@ -292,8 +282,7 @@ class EcsPlatform:
 
     def unusable(self, revision: Revision) -> str:
         """INACTIVE can be mended by registering it again; deleted cannot."""
-        status, problem = self._status(revision)
-        return problem or ("" if status in {"ACTIVE", "INACTIVE"} else f"{revision.label} is {status}.")
+        return TaskDefinitions(self.clients).unusable(revision)
 
     def marks(self, revision: Revision) -> Marks:
         """The task definition's tags."""
@@ -307,10 +296,7 @@ class EcsPlatform:
 
     def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:
         """ECS refuses new task sets from an INACTIVE task definition."""
-        status, problem = self._status(revision)
-        if problem or status not in {"ACTIVE", "INACTIVE"}:
-            return Preparation(problem=problem or f"{revision.label} is {status}.")
-        return Preparation(register_task_definition=revision.identity if status == "INACTIVE" else "")
+        return TaskDefinitions(self.clients).prepare(revision)
 
     def redeployable(self, revision: Revision, live: Live, task_definition: str) -> dict[str, Any]:
         """The old AppSpec, pointing to the task definition that was registered again where one was."""
@@ -321,20 +307,7 @@ class EcsPlatform:
 
     def register(self, revision: Revision) -> str:
         """Register the same task definition again, unchanged, with its tags. Returns the new ARN."""
-        answer = call(self.clients.ecs, "describe_task_definition", taskDefinition=revision.identity, include=["TAGS"])
-        definition = {k: v for k, v in answer["taskDefinition"].items() if k not in _READ_ONLY}
-        tags = {"tags": answer["tags"]} if answer.get("tags") else {}
-        made = call(self.clients.ecs, "register_task_definition", writes=True, **definition, **tags)
-        return str(made["taskDefinition"]["taskDefinitionArn"])
-
-    def _status(self, revision: Revision) -> tuple[str, str]:
-        try:
-            answer = call(self.clients.ecs, "describe_task_definition", taskDefinition=revision.identity)
-        except RefusedError as error:
-            if error.code in {"ClientException", "InvalidParameterException"}:
-                return "", f"The task definition {revision.label} no longer exists."
-            return "ACTIVE", ""
-        return str(answer["taskDefinition"].get("status", "ACTIVE")), ""
+        return TaskDefinitions(self.clients).register(revision)
 
 
 def _marks(tags: list[str]) -> Marks:
