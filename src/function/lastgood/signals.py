@@ -32,7 +32,7 @@ FURTHEST_UNTIL = timedelta(days=3660)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DEPLOYMENT_ID = re.compile(r"d-[A-Z0-9]{9}")
 # No document gives the shape of a service deployment's id; the examples have 20 to 22 of these characters.
-_SERVICE_DEPLOYMENT_ID = re.compile(r"[A-Za-z0-9_-]{8,64}(?:/rollback)?")
+_SERVICE_DEPLOYMENT_ID = re.compile(r"[A-Za-z0-9_-]{8,64}(?:/rollback|/revision)?")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2}[a-z0-9-]{3,30}")
 _PARTITION = re.compile(r"aws[a-z-]{0,20}")

@@ -565,7 +565,7 @@ class Engine:
         return self.deployments[deployment_id]
 
     def listed[D: (Deployment, ServiceDeployment)](self, deployments: list[D]) -> list[D]:
-        """In the order of ListDeployments and ListServiceDeployments. AWS documents none, so a test can choose `shuffled`."""
+        """In the order of AWS's lists, of which none is documented, so a test can choose `shuffled`."""
         if self.list_order == "shuffled":
             return sorted(deployments, key=lambda each: zlib.crc32(f"{self.seed}{each.id}".encode()))
         return sorted(deployments, key=lambda each: each.created_at, reverse=self.list_order == "newest_first")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,25 +21,20 @@ class ServiceApi:
         self._engine = engine
         self._world = engine.ecs_world
         self._machine = engine.service_deployments
-
-    def knows(self, operation: str, given: dict[str, Any]) -> bool:
-        """Whether the simulator answers this call: it is about a cluster with a service that was made here."""
-        clusters = {cluster for cluster, _ in self._machine.services}
-        if operation == "ListServiceDeployments":
-            return _last(given.get("cluster") or "default") in clusters or bool(clusters)
-        if operation in {"DescribeServiceDeployments", "DescribeServiceRevisions", "StopServiceDeployment"}:
-            return bool(clusters)
-        return False
-
-    def answer(self, operation: str, given: dict[str, Any]) -> Answer:
-        """The answer to a call that `knows` accepts."""
-        answers = {
+        self._answers: dict[str, Callable[[dict[str, Any]], Answer]] = {
             "ListServiceDeployments": self._list,
             "DescribeServiceDeployments": self._describe,
             "DescribeServiceRevisions": self._describe_revisions,
             "StopServiceDeployment": self._stop,
         }
-        return answers[operation](given)
+
+    def knows(self, operation: str, given: dict[str, Any]) -> bool:
+        """Whether the simulator answers this call: it does once a service was made here."""
+        return operation in self._answers and bool(self._machine.services)
+
+    def answer(self, operation: str, given: dict[str, Any]) -> Answer:
+        """The answer to a call that `knows` accepts."""
+        return self._answers[operation](given)
 
     def update(self, owner: RollingService, given: dict[str, Any]) -> None:
         """UpdateService, as far as it deploys. An INACTIVE task definition is refused."""

@@ -34,6 +34,7 @@ from lastgood.model import (
     DeploymentGroup,
     GroupFacts,
     Live,
+    Marks,
     Preparation,
     Revision,
     Rollback,
@@ -48,6 +49,9 @@ MAX_PAGES = 20
 
 DEPTH = 200
 """How many deployments are looked at before the search for a good one ends."""
+
+REVISION = "/revision"
+"""What the id of a service revision ends with that stands for a deployment which is no longer listed."""
 
 ROLLBACK = "/rollback"
 """What the id of ECS's own rollback ends with, after the id of the service deployment that it undoes."""
@@ -117,9 +121,31 @@ class EcsRolling:
                 yield self._deployments(batch)
                 seen += len(batch)
             if not done.next_token:
+                yield self._before(listed[-1])
                 return
             done = self._list(status=list(_DONE), nextToken=done.next_token)
             listed = done.items
+
+    def _before(self, oldest: Raw) -> tuple[Deployment, ...]:
+        """What was live before the oldest deployment that ECS still lists: its source revision, if it has just one.
+
+        The history ends after 90 days. The revision that such a service ran until its only release is none the worse.
+        """
+        described = self._describe([oldest["serviceDeploymentArn"]])
+        sources = [s["arn"] for raw in described.values() for s in raw.get("sourceServiceRevisions") or ()]
+        return self._from_revision(sources[0]) if len(sources) == 1 else ()
+
+    def _from_revision(self, arn: str) -> tuple[Deployment, ...]:
+        return tuple(
+            Deployment(
+                deployment_id=str(found["serviceRevisionArn"]).rsplit("/", 1)[-1] + REVISION,
+                status="Succeeded",
+                created_at=_created(found),
+                completed_at=_created(found),
+                revision=_revision(found.get("taskDefinition", "")),
+            )
+            for found in self._describe_revisions((arn,))
+        )
 
     def deployment(self, deployment_id: str) -> Deployment | None:
         """One deployment as it stands now; None if ECS does not know it, or it is another service's."""
@@ -157,6 +183,10 @@ class EcsRolling:
     def unusable(self, revision: Revision) -> str:
         """Why a task definition cannot be deployed again; empty if it can."""
         return self._definitions.unusable(revision)
+
+    def marks(self, revision: Revision) -> Marks:
+        """What the tags of a task definition say."""
+        return self._definitions.marks(revision) if revision.identity else Marks()
 
     def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> Preparation:
         """ECS refuses to update a service to an INACTIVE task definition."""
@@ -277,6 +307,9 @@ class EcsRolling:
     def _both(self, deployment_id: str) -> tuple[Deployment, ...]:
         """A service deployment, with ECS's rollback of it on top where there is one."""
         try:
+            if deployment_id.endswith(REVISION):
+                arn = self._arn(deployment_id.removesuffix(REVISION))
+                return self._from_revision(arn.replace(":service-deployment/", ":service-revision/", 1))
             described = self._describe([self._arn(deployment_id)])
         except RefusedError as error:
             if error.permission_denied:
@@ -357,15 +390,18 @@ class EcsRolling:
         )
 
     def _revision(self, arn: str) -> Revision:
-        """Identity is the task definition's ARN; empty where the service revision can no longer be described."""
-        definition = self._memory.task_definitions.get(arn, "")
-        return Revision("TaskDefinition", definition, definition.rsplit("/", 1)[-1])
+        return _revision(self._memory.task_definitions.get(arn, ""))
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
     items: list[Raw]
     next_token: str
+
+
+def _revision(definition: str) -> Revision:
+    """Identity is the task definition's ARN; empty where the service revision can no longer be described."""
+    return Revision("TaskDefinition", definition, definition.rsplit("/", 1)[-1])
 
 
 def _newest_first(listed: Iterable[Raw]) -> list[Raw]:

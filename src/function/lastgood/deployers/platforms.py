@@ -286,13 +286,7 @@ class EcsPlatform:
 
     def marks(self, revision: Revision) -> Marks:
         """The task definition's tags."""
-        try:
-            answer = call(
-                self.clients.ecs, "describe_task_definition", taskDefinition=revision.identity, include=["TAGS"]
-            )
-        except RefusedError as error:
-            return _unless_denied(error)
-        return _marks([tag.get("key", "") for tag in answer.get("tags", [])])
+        return TaskDefinitions(self.clients).marks(revision)
 
     def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:
         """ECS refuses new task sets from an INACTIVE task definition."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lastgood.clients import Clients, call
 from lastgood.errors import RefusedError
-from lastgood.model import Preparation, Revision
+from lastgood.model import APPROVAL_MARKER, FLOOR_MARKER, Marks, Preparation, Revision
 
 # What `DescribeTaskDefinition` adds and `RegisterTaskDefinition` refuses.
 _READ_ONLY = {
@@ -19,6 +19,7 @@ _READ_ONLY = {
     "registeredBy",
     "deregisteredAt",
 }
+_GONE = {"ClientException", "InvalidParameterException"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,19 @@ class TaskDefinitions:
         """INACTIVE can be mended by registering it again; deleted cannot."""
         status, problem = self._status(revision)
         return problem or ("" if status in {"ACTIVE", "INACTIVE"} else f"{revision.label} is {status}.")
+
+    def marks(self, revision: Revision) -> Marks:
+        """What its tags say. What is gone marks nothing; what may not be read could be a floor, so that raises."""
+        try:
+            answer = call(
+                self.clients.ecs, "describe_task_definition", taskDefinition=revision.identity, include=["TAGS"]
+            )
+        except RefusedError as error:
+            if error.permission_denied:
+                raise
+            return Marks()
+        tags = {tag.get("key", "") for tag in answer.get("tags") or ()}
+        return Marks(FLOOR_MARKER in tags, APPROVAL_MARKER in tags)
 
     def prepare(self, revision: Revision) -> Preparation:
         """ECS starts nothing new from an INACTIVE task definition."""
@@ -51,7 +65,7 @@ class TaskDefinitions:
         try:
             answer = call(self.clients.ecs, "describe_task_definition", taskDefinition=revision.identity)
         except RefusedError as error:
-            if error.code in {"ClientException", "InvalidParameterException"}:
+            if error.code in _GONE:
                 return "", f"The task definition {revision.label} no longer exists."
             return "ACTIVE", ""
         return str(answer["taskDefinition"].get("status", "ACTIVE")), ""
