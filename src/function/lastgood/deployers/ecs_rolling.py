@@ -295,9 +295,15 @@ class EcsRolling:
         token = ""
         for _ in range(MAX_PAGES):
             asked = {**filters, **({"nextToken": token} if token else {})}
-            answer = call(
-                self._clients.ecs, "list_service_deployments", maxResults=PAGE, **self._names("service"), **asked
-            )
+            try:
+                answer = call(
+                    self._clients.ecs, "list_service_deployments", maxResults=PAGE, **self._names("service"), **asked
+                )
+            except RefusedError as error:
+                if error.code == "UnsupportedFeatureException":
+                    # CodeDeploy, or somebody else, deploys this service.
+                    raise GroupNotFoundError(error.operation, error.code, error.message) from error
+                raise
             found += answer.get("serviceDeployments", [])
             token = answer.get("nextToken") or ""
             if not token or all(_created(a) >= _created(b) for a, b in pairwise(found)):
