@@ -18,6 +18,7 @@ from lastgood.ledger import LEASE_MARGIN, Kind, Ledger, Step, Watch, iso, parse_
 from lastgood.model import (
     Candidate,
     ComputePlatform,
+    Controller,
     Controls,
     DeploymentGroup,
     Mode,
@@ -107,6 +108,7 @@ def full() -> Rollback:
         reason_code=Reason.LIVE_DIFFERS,
         explanation="live differs",
         compute_platform=ComputePlatform.ECS,
+        controller=Controller.ECS,
         alarm_arn="arn:aws:cloudwatch:eu-west-1:123456789012:alarm:shop-errors",
         evaluation_seconds=300,
         requested_by="ann",
@@ -326,6 +328,26 @@ def test_a_rollback_that_acted_is_remembered_with_its_end_and_outcome(ledger):
     close(ledger, opened(ledger), Outcome.BLOCKED)
     (found,) = ledger.controls(SHOP, NOW).past
     assert (found.rollback_id, found.closed_at, found.outcome) == (ROLLBACK_ID, at(5), Outcome.BLOCKED)
+
+
+def test_a_past_rollback_names_the_deployment_that_it_created(ledger):
+    """ECS's deployments carry no marker: this is how the next visit knows which of them were lastgood's own."""
+    before = opened(ledger)
+    made = replace(before, phase=Phase.CLOSED, outcome=Outcome.ROLLED_BACK, closed_at=at(5))
+    made = replace(made, rollback_deployment_id="NCWGC2ZR-taawPAYrIaU5")
+    ledger.write(before, made, [], extra=ledger.closing(made, acted=True, watch_until=None))
+    (found,) = ledger.controls(SHOP, NOW).past
+    assert found.rollback_deployment_id == "NCWGC2ZR-taawPAYrIaU5"
+
+
+def test_the_controller_is_kept_and_code_deploy_where_none_is_written(ledger, table):
+    service = replace(opened(ledger), rollback_id="rb-service", controller=Controller.ECS)
+    ledger.open(service, Step(Kind.NOTE, "OPEN", "", NOW), counts_for_storm=False)
+    found = ledger.load("rb-service")
+    assert found is not None and found.group == replace(SHOP, controller=Controller.ECS)
+    assert ledger.lock(found.group).open_rollback_id == "rb-service"
+    rewrite(table, controller=None)
+    assert ledger.load(ROLLBACK_ID).group == SHOP
 
 
 @pytest.mark.parametrize("outcome", [Outcome.ROLLED_BACK, Outcome.FAILED])
