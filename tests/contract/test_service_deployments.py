@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from codedeploy_simulator import Server, Simulator, serve, simulated_aws
+from codedeploy_simulator import Server, Simulator, simulated_aws
 from codedeploy_simulator.service_deployments import RollingService
 from shapes import check
 
@@ -69,13 +69,6 @@ class Ecs:
 
     def shares(self) -> dict[str, float]:
         return self.simulator.service_live(self.cluster, "web").shares
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """One server for the module: starting and stopping one costs half a second."""
-    with serve() as running:
-        yield running
 
 
 @pytest.fixture(params=["in process", "over HTTP"])
