@@ -9,10 +9,10 @@ import pytest
 from botocore import xform_name
 
 from lastgood.errors import RetryableError
-from scene import ServiceScene, service_scene
+from scene import ALARM, ServiceScene, service_scene
 
 BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
-ALARMED = {"alarms": {"alarmNames": ["shop-prod-error-rate"], "enable": True, "rollback": True}}
+ALARMED = {"alarms": {"alarmNames": [ALARM], "enable": True, "rollback": True}}
 GROUP = {"ecs_service": "main/web", "requested_by": "me", "reason": "a test"}
 WRITES = ("StopServiceDeployment", "UpdateService", "RegisterTaskDefinition")
 
@@ -177,7 +177,7 @@ def test_a_circuit_breaker_that_is_rolling_back_already_is_adopted() -> None:
 def test_an_alarms_rollback_that_has_finished_already_is_adopted() -> None:
     with service_scene(**ALARMED) as it:
         _, suspect = under_way(it)
-        it.local.alarm("shop-prod-error-rate")
+        it.local.alarm(ALARM)
         message = it.alarm_message()
         it.sim.settle()
         assert it.status(suspect) == "ROLLBACK_SUCCESSFUL"
@@ -213,7 +213,7 @@ def test_a_release_that_ends_at_the_moment_of_the_stop_is_updated_away() -> None
     with service_scene() as it:
         _, suspect = under_way(it, seconds=25)
         it.sim.fail_call("StopServiceDeployment", "ConflictException", "It is about to end.")
-        it.local.alarm("shop-prod-error-rate")
+        it.local.alarm(ALARM)
         message = it.alarm_message()
         with pytest.raises(RetryableError):
             it.deliver(message)
@@ -233,7 +233,7 @@ def test_a_stop_without_an_answer_is_looked_at_before_it_is_asked_again(arrives:
         under_way(it)
         lose = it.sim.effect_then_timeout if arrives else it.sim.timeout_without_effect
         lose("StopServiceDeployment", 5)
-        it.local.alarm("shop-prod-error-rate")
+        it.local.alarm(ALARM)
         until_heard(it, it.alarm_message())
         head = it.run_to_end()
         assert (head["outcome"], head["reason_code"]) == ("ROLLED_BACK", "VERIFIED")
@@ -367,7 +367,7 @@ def test_approve_mode_waits_and_checks_again() -> None:
 def test_a_deployment_newer_than_the_alarm_is_left_alone() -> None:
     with service_scene() as it:
         bad_release(it)
-        it.local.alarm("shop-prod-error-rate")
+        it.local.alarm(ALARM)
         message = it.alarm_message()
         it.sim.advance(5)
         it.sim.release_service("main", "web", it.sim.register_task_definition("web"))
@@ -415,7 +415,7 @@ def test_a_revision_that_was_rolled_away_from_is_blamed_again_when_it_comes_back
         it.alarm_fires()
         ended(it, "ROLLED_BACK", "VERIFIED", updates=1)
         it.sim.advance(7200)
-        it.local.alarm("shop-prod-error-rate", "OK")
+        it.local.alarm(ALARM, "OK")
         it.release(3, settle=True, rest=300)
         it.alarm_fires()
         ended(it, "ROLLED_BACK", "VERIFIED", updates=2)
@@ -495,7 +495,7 @@ def test_a_service_and_a_deployment_group_roll_back_side_by_side() -> None:
             it.sim.release("main", "web", bundle, settle=True)
             it.sim.advance(600)
         tags = {**it.tags, "lastgood:application": "main", "lastgood:deployment-group": "web"}
-        it.local.alarm("shop-prod-error-rate")
+        it.local.alarm(ALARM)
         results = it.local.handle(it.alarm_message(tags=tags))
         assert len({r["rollback_id"] for r in results}) == 2
         for result in results:
@@ -541,3 +541,58 @@ def test_a_pile_of_failures_and_a_long_history_cost_no_more_calls() -> None:
 
     assert calls(1500, 0) == calls(100, 0)
     assert calls(100, 300)["ListServiceDeployments"] == 2
+
+
+# --- what is noticed of a release ---
+
+
+def records(it: ServiceScene, reason: str) -> list[dict[str, Any]]:
+    """The records with this reason."""
+    return [item for item in it.local.items() if item.get("reason_code") == reason and item["sk"] == "META"]
+
+
+def alarm_fires_already(it: ServiceScene) -> None:
+    """The service's alarm went off hours ago; its message is long forgotten."""
+    it.local.alarm(ALARM)
+    tags = [{"Key": key, "Value": value} for key, value in it.tags.items()]
+    it.local.cloudwatch.tag_resource(ResourceARN=f"arn:aws:cloudwatch:us-east-1:123456789012:alarm:{ALARM}", Tags=tags)
+    it.sim.advance(3 * 3600)
+
+
+def test_people_are_told_at_once_when_a_known_bad_revision_is_released_again() -> None:
+    with service_scene() as it:
+        bad_release(it)
+        it.alarm_fires()
+        ended(it, "ROLLED_BACK", "VERIFIED", updates=1)
+        it.connect_events()
+        again = it.release(3)
+        it.sim.advance(2)
+        (head,) = records(it, "KNOWN_BAD_RELEASED")
+        assert (head["suspect_deployment_id"], head["deployment_group_key"]) == (again, "ecs:main/web")
+
+
+def test_a_release_that_meets_a_firing_alarm_is_told_and_rolled_back_after_the_grace_where_that_is_set() -> None:
+    with service_scene(settings={"LASTGOOD_RELEASE_IN_ALARM": "rollback"}) as it:
+        it.release(2, settle=True)
+        alarm_fires_already(it)
+        it.connect_events()
+        released = it.release(3, settle=True, rest=60)
+        (told,) = records(it, "RELEASED_IN_ALARM")
+        assert told["suspect_deployment_id"] == released
+        for _ in range(60):
+            it.sim.advance(60)
+            it.sweep()
+        assert it.is_live(2)
+        assert len(it.calls("UpdateService")) == 1
+
+
+def test_lastgoods_own_update_is_not_told_as_a_release_that_meets_a_firing_alarm() -> None:
+    with service_scene() as it:
+        bad_release(it)
+        it.local.alarm(ALARM)
+        alarm_fires_already(it)
+        it.deliver({"action": "rollback", **GROUP})
+        ended(it, "ROLLED_BACK", "VERIFIED", updates=1)
+        for each in it.sim.read_events():
+            it.local.handle(each)
+        assert not records(it, "RELEASED_IN_ALARM")

@@ -659,6 +659,7 @@ NEEDED_BY = {
     "register_task_definition": {"ecs:RegisterTaskDefinition", "ecs:TagResource", "iam:PassRole"},
     "get_object": {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"},
     "describe_task_definition": {"ecs:DescribeTaskDefinition", "ecs:ListTagsForResource"},
+    "list_tags_for_resource": {"cloudwatch:ListTagsForResource"},
     "get_object_tagging": {"s3:GetObjectTagging", "s3:GetObjectVersionTagging"},
     "head_object": {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"},
 }
