@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore import xform_name
 
+from lastgood.deployers.ecs_rolling import EcsRolling
 from lastgood.errors import RetryableError
+from lastgood.model import Deployment, Rollback
 from scene import ALARM, ServiceScene, service_scene
 
 BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
@@ -198,15 +201,57 @@ def test_a_release_that_ecs_stopped_half_way_without_a_rollback_is_put_right() -
         assert it.is_live(2)
 
 
-def test_a_rollback_of_ecs_to_a_known_bad_revision_is_waited_for_and_then_replaced() -> None:
-    """ECS has no stop without a rollback: what it puts back is replaced as soon as it has done so."""
+def test_a_known_bad_revision_before_the_suspect_does_not_come_back_even_for_a_moment() -> None:
+    """ECS's only stop would put it back. So the suspect is not stopped, but replaced by the update."""
     with service_scene() as it:
         good, suspect = under_way(it)
         it.deliver({"action": "mark_bad", **GROUP, "deployment_id": good})
         it.alarm_fires()
-        ended(it, "ROLLED_BACK", "VERIFIED", stops=1, updates=1)
-        assert it.status(suspect) == "ROLLBACK_SUCCESSFUL"
+        ended(it, "ROLLED_BACK", "VERIFIED", updates=1)
+        assert it.status(suspect) == "STOPPED"
         assert it.is_live(1)
+
+
+@pytest.mark.parametrize("how", ["setting", "request"])
+def test_where_ecs_own_rollback_is_not_wanted_a_release_under_way_is_replaced(how: str) -> None:
+    with service_scene(settings={"LASTGOOD_NATIVE_ROLLBACK": str(how != "setting").lower()}) as it:
+        good, suspect = under_way(it)
+        asked = {"to_deployment_id": good} if how == "request" else {}
+        it.deliver({"action": "rollback", **GROUP, **asked})
+        ended(it, "ROLLED_BACK", "VERIFIED", updates=1)
+        assert it.status(suspect) == "STOPPED"
+        assert it.is_live(2)
+
+
+def test_a_replacement_whose_answer_is_lost_is_found_at_the_next_visit() -> None:
+    with service_scene(settings={"LASTGOOD_NATIVE_ROLLBACK": "false"}) as it:
+        under_way(it)
+        it.sim.timeout_without_effect("UpdateService")
+        it.alarm_fires()
+        ended(it, "ROLLED_BACK", "VERIFIED", updates=2)
+        assert it.is_live(2)
+
+
+def test_a_rollback_of_ecs_to_a_known_bad_revision_is_waited_for_and_then_replaced() -> None:
+    with service_scene(**BREAKER) as it:
+        good = it.release(2, settle=True)
+        it.deliver({"action": "mark_bad", **GROUP, "deployment_id": good})
+        it.owner.bad.add(arn(3))
+        it.release(3)
+        it.sim.advance(65)
+        it.alarm_fires()
+        ended(it, "ROLLED_BACK", "VERIFIED", updates=1)
+        assert it.is_live(1)
+
+
+@pytest.mark.parametrize("policy", ["first-deployment", "always"])
+def test_a_release_under_way_is_never_stopped_into_a_revision_below_the_floor(policy: str) -> None:
+    with service_scene(settings={"LASTGOOD_STOP_WITHOUT_TARGET": policy}) as it:
+        _, suspect = under_way(it)
+        it.deliver({"action": "set_floor", **GROUP, "deployment_id": suspect})
+        it.alarm_fires()
+        ended(it, "BLOCKED", "BELOW_FLOOR")
+        assert it.status(suspect) == "IN_PROGRESS"
 
 
 def test_a_release_that_ends_at_the_moment_of_the_stop_is_updated_away() -> None:
@@ -262,6 +307,26 @@ def test_an_old_deployment_of_the_same_task_definition_is_not_taken_for_ours() -
         it.sim.timeout_without_effect("UpdateService")
         it.alarm_fires()
         ended(it, "ROLLED_BACK", "VERIFIED", updates=2)
+        assert it.is_live(2)
+
+
+def test_an_update_that_was_made_is_not_made_again_because_the_look_at_it_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[datetime] = []
+    look = EcsRolling.marked
+
+    def throttled_once(self: EcsRolling, rollback: Rollback, now: datetime) -> Deployment | None:
+        looks.append(now)
+        if len(looks) == 1:
+            raise RetryableError("ListServiceDeployments was throttled")
+        return look(self, rollback, now)
+
+    monkeypatch.setattr(EcsRolling, "marked", throttled_once)
+    with service_scene() as it:
+        bad_release(it)
+        it.alarm_fires()
+        ended(it, "ROLLED_BACK", "VERIFIED", updates=1)
         assert it.is_live(2)
 
 

@@ -392,6 +392,9 @@ def _why_not_requested(case: Case) -> tuple[Reason, str]:
 def _stops_without_target(case: Case, reason: Reason) -> bool:
     if case.policy.mode is not Mode.AUTO or case.rollback.to_deployment_id:
         return False
+    if case.rollback.controller is Controller.ECS:
+        # ECS's only stop brings the revision before back: one that was just refused.
+        return False
     if case.selection.rejected_for(Rejection.UNREADABLE_REVISION) and case.policy.stop_without_target != "always":
         return False
     if case.policy.stop_without_target == "always":
@@ -522,6 +525,13 @@ def _act(case: Case) -> Decision:
     )
     if suspect and suspect.active:
         native = _native_flip(case)
+        if case.rollback.replaces and not native:
+            return replace(
+                pinned,
+                action=Action.AWAIT_STOP,
+                explanation=f"{suspect.deployment_id} ({_label(suspect)}) is {suspect.status}. A stop would bring back "
+                f"what was before it, which is not what is wanted: {_name(good)} is deployed in its place.",
+            )
         how = _by_itself(case.rollback) if native else f"then {_name(good)} is deployed again"
         return replace(
             pinned,
@@ -627,7 +637,7 @@ def _block(reason: Reason, explanation: str) -> Decision:
 
 def _after_stop(rollback: Rollback, seen: Observation, policy: Policy, now: datetime) -> Decision:
     suspect = seen.suspect
-    if suspect is not None and suspect.active:
+    if suspect is not None and suspect.active and not rollback.replaces:
         return _still_active(rollback, suspect, policy, now)
     if not rollback.good_deployment_id:
         return Decision(
@@ -723,6 +733,8 @@ def _clear_way(rollback: Rollback, seen: Observation, policy: Policy, now: datet
     if newest.rollback_id == rollback.rollback_id:
         return _found(newest)
     if newest.active and newest.deployment_id == rollback.suspect_deployment_id:
+        if rollback.replaces:
+            return _put_back(rollback, seen)
         return _still_active(rollback, newest, policy, now)
     if newest.creator == NATIVE_ROLLBACK_CREATOR and newest.revision.identity == rollback.good_revision:
         return _adopt(rollback, newest)

@@ -463,6 +463,15 @@ class Rollback:
         return DeploymentGroup(self.application, self.deployment_group, self.controller)
 
     @property
+    def replaces(self) -> bool:
+        """A suspect that still runs is not stopped first: what goes back replaces it.
+
+        ECS can stop a deployment only by putting back what was before it. Where that is known bad, or not what is
+        wanted, it must not come back even for a moment; and ECS lets an update take a running deployment's place.
+        """
+        return self.controller is Controller.ECS and self.stop_requested_at is None
+
+    @property
     def open(self) -> bool:
         """True until it has an outcome."""
         return self.phase is not Phase.CLOSED

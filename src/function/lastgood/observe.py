@@ -179,7 +179,7 @@ class Observer:
         if suspect is None and rollback.suspect_deployment_id:
             suspect = deployer.deployment(rollback.suspect_deployment_id)
         seen = Observation(suspect=suspect, group=last.group if last else None)
-        if suspect is not None and suspect.active:
+        if suspect is not None and suspect.active and not rollback.replaces:
             return seen
         if suspect is not None and suspect.rollback_deployment_id:
             native = deployer.deployment(suspect.rollback_deployment_id)

@@ -7,7 +7,7 @@ Facts that shape this module (ECS API reference; developer guide, "service deplo
 * ECS rolls back *inside* the service deployment that failed. For decisions that is two deployments, as with
   CodeDeploy: the release, which ended, and the rollback, `<id>/rollback`, which may still run.
 * The only stop is one with rollback: the tasks of the source revision come back. It works whatever the service's own
-  settings say, and asking again while it rolls back changes nothing.
+  settings say, and asking again while it rolls back changes nothing. An update takes a running deployment's place.
 * ECS ignores a deployment alarm that is in ALARM already when a deployment begins. So a redeployment that answers an
   alarm is not stopped by it (with CodeDeploy it would be). An alarm that goes off during the redeployment, or the
   circuit breaker, can still end it, and ECS then goes back to the last completed deployment: the bad one. That is
@@ -26,7 +26,7 @@ from typing import Any
 
 from lastgood.clients import Clients, call
 from lastgood.deployers.task_definitions import TaskDefinitions
-from lastgood.errors import AmbiguousError, GroupNotFoundError, RefusedError, RetryableError
+from lastgood.errors import AmbiguousError, GroupNotFoundError, LastgoodError, RefusedError, RetryableError
 from lastgood.model import (
     NATIVE_ROLLBACK_CREATOR,
     ComputePlatform,
@@ -195,11 +195,14 @@ class EcsRolling:
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def stop(self, deployment_id: str, *, native: bool) -> str:
-        """Stop a deployment; ECS goes back to the revision before it, `native` or not: there is no other stop.
+        """Stop a deployment; ECS goes back to the revision before it. Returns `Accepted`, or `AlreadyCompleted`.
 
-        Where that is not the revision that is wanted, it is put back once ECS is done. Returns `Accepted`, or
-        `AlreadyCompleted`.
+        There is no other stop, so one without rollback (`native` false) is refused; see `Rollback.replaces`.
         """
+        if not native:
+            raise RefusedError(
+                "stop_service_deployment", "NoOtherStop", "ECS stops a deployment only by rolling it back"
+            )
         arn = self._arn(deployment_id)
         try:
             call(
@@ -242,7 +245,11 @@ class EcsRolling:
             service=self._group.deployment_group,
             taskDefinition=rollback.redeployed_revision or good.identity,
         )
-        made = self.marked(rollback, rollback.create_attempted_at or rollback.opened_at)
+        try:
+            made = self.marked(rollback, rollback.create_attempted_at or rollback.opened_at)
+        except LastgoodError as error:
+            # The update was made, whatever became of the look at it: never "it had no effect".
+            raise AmbiguousError(f"the service was updated, and its deployment could not be read: {error}") from error
         if made is None:
             raise AmbiguousError("the service was updated, and its deployment is not listed yet")
         return made.deployment_id
