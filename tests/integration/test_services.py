@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from botocore import xform_name
@@ -347,6 +348,31 @@ def test_a_missing_permission_is_told_and_ends_it(operation: str) -> None:
         head = it.run_to_end()
         assert (head["outcome"], head["reason_code"], head["needs_human"]) == ("FAILED", "PERMISSION_DENIED", True)
         assert xform_name(operation) in head["explanation"]
+
+
+def test_a_history_that_may_not_be_read_is_told_and_nothing_is_touched() -> None:
+    with service_scene() as it:
+        bad_release(it)
+        it.sim.fail_call("ListServiceDeployments", "AccessDeniedException", "not authorized to perform it", 9)
+        it.alarm_fires()
+        ended(it, "FAILED", "PERMISSION_DENIED")
+
+
+def test_a_stop_that_comes_just_too_late_takes_the_deployment_for_what_it_is() -> None:
+    """No document says which error a deployment gives that has ended: it is looked at."""
+    with service_scene() as it:
+        under_way(it)
+        stop = EcsRolling.stop
+
+        def too_late(self: EcsRolling, deployment_id: str, *, native: bool) -> str:
+            it.sim.settle()
+            return stop(self, deployment_id, native=native)
+
+        with patch.object(EcsRolling, "stop", too_late):
+            it.alarm_fires()
+        assert any("AlreadyCompleted" in step["explanation"] for step in it.steps)
+        ended(it, "ROLLED_BACK", "VERIFIED", stops=1, updates=1)
+        assert it.is_live(2)
 
 
 def test_an_update_that_ecs_refuses_ends_it_with_what_ecs_says() -> None:

@@ -11,6 +11,7 @@ from lastgood.decide import GUARDS, LIVE_GRACE, STOP_AGAIN_AFTER, Action, Case, 
 from lastgood.model import (
     AlarmState,
     ComputePlatform,
+    Controller,
     Controls,
     Deployment,
     Floor,
@@ -626,6 +627,44 @@ def test_codedeploy_does_not_roll_back_itself_to_a_known_bad_revision():
 def test_codedeploy_does_not_roll_back_itself_when_switched_off_or_when_an_operator_chose():
     assert first_step(BAD_RUNNING, GOOD, policy=Policy(native_rollback=False)).native is False
     assert first_step(BAD_RUNNING, GOOD, asked=by_operator(to_deployment_id="d-1")).native is False
+
+
+SERVICE = {"controller": Controller.ECS, "application": "main", "deployment_group": "web"}
+
+
+def test_a_service_whose_own_rollback_goes_to_the_good_revision_is_stopped():
+    decision = first_step(BAD_RUNNING, GOOD, asked=rollback(**SERVICE))
+    assert (decision.action, decision.native) == (Action.STOP, True)
+    assert "ECS puts the revision before it back" in decision.explanation
+
+
+def test_a_running_deployment_of_a_service_is_replaced_where_a_stop_would_bring_back_something_else():
+    """ECS has no stop without a rollback."""
+    decision = first_step(BAD_RUNNING, GOOD, asked=rollback(**SERVICE), policy=Policy(native_rollback=False))
+    assert (decision.action, decision.good, decision.suspects) == (Action.AWAIT_STOP, GOOD, (BAD_RUNNING,))
+    pinned = rollback(
+        Phase.STOPPING,
+        **SERVICE,
+        suspect_deployment_id=BAD_RUNNING.deployment_id,
+        good_deployment_id=GOOD.deployment_id,
+        good_revision=GOOD.revision.identity,
+    )
+    ready = Observation(suspect=BAD_RUNNING, newest=BAD_RUNNING, good=GOOD, group=group(ComputePlatform.ECS))
+    assert decide(pinned, ready, Policy(), NOW).action is Action.CREATE
+    asked_to_stop = replace(pinned, stop_requested_at=NOW)
+    assert decide(asked_to_stop, ready, Policy(), NOW).action is Action.WAIT
+
+
+def test_a_service_is_never_stopped_when_nothing_can_go_back():
+    for policy in ("first-deployment", "always"):
+        decision = first_step(BAD_RUNNING, asked=rollback(**SERVICE), policy=Policy(stop_without_target=policy))
+        assert (decision.action, decision.outcome) == (Action.CLOSE, Outcome.BLOCKED)
+
+
+def test_a_service_that_is_not_there_is_told_as_a_service():
+    decision = first_step(BAD, GOOD, asked=rollback(**SERVICE), group=None)
+    assert decision.reason is Reason.GROUP_NOT_FOUND
+    assert "ECS has no service main/web" in decision.explanation
 
 
 def test_a_native_rollback_to_a_known_bad_revision_is_not_adopted():
