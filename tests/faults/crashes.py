@@ -1,0 +1,456 @@
+"""A crash at every step: what the application calls is taken from the run itself, and at each call the world splits.
+
+A scenario plays a rollback from its alarm to its end, with Lambda's retries, CodeDeploy's events and the minute's sweep
+as AWS delivers them. At every AWS call that the application makes, a forked copy of the process goes through one kind
+of crash and then plays on to the end, while the original waits and then goes on to the next call. So no call can be
+forgotten, and none is looked at that the application does not make.
+
+Many crashes leave exactly the same world behind (whoever is killed while reading has changed nothing). Such a world is
+played to its end once: `Figures.cases` counts the crashes, `Figures.worlds` the different worlds they led to.
+
+A call here is what the application sees: botocore's own retries are below it, so "throttled" means throttled to the
+last attempt.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import os
+import random
+import threading
+import traceback
+import types
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field, is_dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from functools import cache
+from typing import Any
+from unittest.mock import patch
+
+from botocore.client import BaseClient
+from botocore.exceptions import ReadTimeoutError
+from moto.dynamodb.models import dynamodb_backends
+
+from faults.wireless import Wireless, quick_copies, refused
+from lastgood.clients import Clients
+from lastgood_cli.local import ACCOUNT, REGION, TABLE
+from scene import Scene, scene
+
+EFFECTS = {
+    "StopDeployment": "STOP",
+    "CreateDeployment": "CREATE",
+    "UpdateAlias": "CLEAR_ALIAS",
+    "RegisterTaskDefinition": "REGISTER_TASK_DEFINITION",
+}
+"""What changes something outside the audit table, and the action whose intent has to be written before it."""
+
+RETRIES = (timedelta(minutes=1), timedelta(minutes=2))
+"""Lambda invokes an event twice more when its function fails: after one minute, and after two more."""
+
+SWEEP = {"action": "sweep"}
+MINUTES = 45
+"""A rollback that a crash held up for longer than this is not healed."""
+
+
+class Killed(BaseException):
+    """The process is gone. Nothing that catches errors may catch this."""
+
+
+class Crash(Enum):
+    """What happens at a call."""
+
+    KILLED_BEFORE = "killed before the call"
+    KILLED_AFTER = "killed after its effect, before its answer"
+    NO_ANSWER = "connection lost after its effect"
+    THROTTLED = "throttled, no effect"
+    SERVER_ERROR = "answered with 500, no effect"
+
+
+@dataclass
+class Figures:
+    """What was tried in one scenario."""
+
+    scenario: str
+    calls: int = 0
+    """AWS calls of the undisturbed play."""
+    cases: int = 0
+    worlds: int = 0
+    by_operation: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+
+
+class Inline:
+    """The pool of threads, without threads: calls come in one order only, and a fork leaves nothing of them behind."""
+
+    def __init__(self, size: int = 0) -> None:
+        self.size = size
+
+    def submit(self, work: Callable[..., Any], *given: Any) -> Future[Any]:
+        """Do it now. An error waits in the future, as with threads; a kill does not wait."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(work(*given))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def map(self, work: Callable[..., Any], *given: Iterable[Any]) -> Iterator[Any]:
+        """Like `Executor.map`: all of it is done, then the results are handed out."""
+        futures = [self.submit(work, *each) for each in zip(*given, strict=False)]
+        return (future.result() for future in futures)
+
+    def shutdown(self, wait: bool = True) -> None:
+        """There is nothing to end."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A rollback to crash: how the world stands, what the function is told, and what has to come out.
+
+    `effects` are the operations that it needs, no more and no fewer. `then` are later messages, each sent once its
+    function makes one: it is asked every minute.
+    """
+
+    name: str
+    platform: str
+    prepare: Callable[[Scene], Any]
+    ends_well: Callable[[Scene], bool]
+    effects: frozenset[str]
+    settings: dict[str, str] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    message: Callable[[Scene], dict[str, Any]] | None = None
+    then: tuple[Callable[[Scene], dict[str, Any] | None], ...] = ()
+    events_are_lost: bool = False
+    outcome: str = "ROLLED_BACK"
+
+    def __str__(self) -> str:
+        return f"{self.platform}: {self.name}"
+
+
+class Run:
+    """One play of a scenario; `crash` is None in the original and the kind of crash in a copy."""
+
+    def __init__(self, scenario: Scenario, it: Scene, wireless: Wireless | None) -> None:
+        self.scenario, self.it, self.wireless = scenario, it, wireless
+        self.figures = Figures(str(scenario))
+        self.crash: Crash | None = None
+        self.where = ""
+        self.depth = 0
+        self.looked = False
+        self.requests = 0
+        self.waiting: list[tuple[datetime, str, dict[str, Any], int]] = []
+        self.attempts: Counter[str] = Counter()
+        self.notices: list[tuple[str, str]] = []
+        self.violations: list[str] = []
+        self.known: dict[str, list[str]] = {}
+        self.world = ""
+        self.pipe = -1
+        self.found: list[str] = []
+
+    # --- AWS delivers -------------------------------------------------------------------------------------------------
+
+    def invoke(self, event: dict[str, Any], request_id: str = "", tries_left: int = len(RETRIES)) -> bool:
+        """Lambda invokes the function once; False if it failed, which is delivered again with the same request id.
+
+        A person's request is answered at once or not at all: nobody repeats it but the person.
+        """
+        if not request_id:
+            self.requests += 1
+            request_id = f"request-{self.requests}"
+        answered = self._answers(event, request_id)
+        if not answered and tries_left and "action" not in event:
+            self.waiting.append((self.it.now() + RETRIES[-tries_left], request_id, event, tries_left - 1))
+        if self.crash and not self.depth and not self.world:
+            self.world = self.fingerprint()
+            if self.world in self.known:
+                self.report(self.known[self.world])
+        return answered
+
+    def _answers(self, event: dict[str, Any], request_id: str) -> bool:
+        self.depth += 1
+        try:
+            self.it.local.handle(event, request_id)
+        except Killed:
+            self.it.local.restart()
+            return False
+        except Exception:
+            return False
+        finally:
+            self.depth -= 1
+        return True
+
+    def play(self) -> None:
+        """From the message to the end: every minute the retries that are due, and the sweep."""
+        it, scenario = self.it, self.scenario
+        if not scenario.events_are_lost:
+            it.sim.listen(self.invoke)
+        event = scenario.message(it) if scenario.message else it.alarm_message()
+        if not self.invoke(event) and "action" in event and not self._heads():
+            self.invoke(event)
+        later = list(scenario.then)
+        for _ in range(MINUTES):
+            it.rollback_id = next((head["rollback_id"] for head in self._heads()), "")
+            more = later[0](it) if later and it.rollback_id else None
+            if more is None and self._quiet():
+                return
+            if more is not None and (self.invoke(more) or "action" not in more):
+                later.pop(0)
+            it.sim.advance(60)
+            due = [each for each in self.waiting if each[0] <= it.now()]
+            self.waiting = [each for each in self.waiting if each[0] > it.now()]
+            for _, request_id, again, tries_left in due:
+                self.invoke(again, request_id, tries_left)
+            self.invoke(SWEEP)
+
+    def _heads(self) -> list[dict[str, Any]]:
+        return [item for item in self.rows() if item["sk"] == "META"]
+
+    def _quiet(self) -> bool:
+        heads = self._heads()
+        return bool(heads) and all(h.get("outcome") and "open_key" not in h for h in heads) and not self.waiting
+
+    # --- the application calls ----------------------------------------------------------------------------------------
+
+    def call(self, perform: Callable[[], Any], service: str, operation: str, parameters: dict[str, Any]) -> Any:
+        """One AWS call of the application: the place where it crashes."""
+        where = f"{service} {operation} #{self.figures.by_operation[operation] + 1}"
+        if self.crash is None:
+            self.figures.calls += 1
+            self.figures.by_operation[operation] += 1
+            for kind in Crash if self.wireless else ():
+                if self._branch(kind, where):
+                    return self._crashed(kind, perform, operation, parameters)
+        return self._perform(perform, operation, parameters)
+
+    def _perform(self, perform: Callable[[], Any], operation: str, parameters: dict[str, Any]) -> Any:
+        self._look_for_the_intent(operation)
+        answer = perform()
+        if operation == "Publish":
+            notice = json.loads(json.loads(parameters["Message"])["default"])
+            self.notices.append((notice["metadata"]["eventType"], notice["id"]))
+        return answer
+
+    def _crashed(self, kind: Crash, perform: Callable[[], Any], operation: str, parameters: dict[str, Any]) -> Any:
+        match kind:
+            case Crash.KILLED_BEFORE:
+                raise Killed
+            case Crash.KILLED_AFTER:
+                self._perform(perform, operation, parameters)
+                raise Killed
+            case Crash.NO_ANSWER:
+                self._perform(perform, operation, parameters)
+                raise ReadTimeoutError(endpoint_url="https://aws")
+            case Crash.THROTTLED:
+                self._look_for_the_intent(operation)
+                raise refused(operation, "ThrottlingException")
+            case Crash.SERVER_ERROR:
+                self._look_for_the_intent(operation)
+                raise refused(operation, "InternalFailure", 500)
+
+    def _look_for_the_intent(self, operation: str) -> None:
+        action = EFFECTS.get(operation)
+        if action is None:
+            return
+        self.attempts[operation] += 1
+        intents = sum(r.get("kind") == "intent" and r.get("step_name") == action for r in self.rows())
+        if intents < self.attempts[operation]:
+            self.violations.append(f"{operation} was called {self.attempts[operation]} times after {intents} intents")
+
+    # --- the copies ---------------------------------------------------------------------------------------------------
+
+    def _branch(self, kind: Crash, where: str) -> bool:
+        """Fork. True in the copy; the original waits for what the copy found."""
+        reading, writing = os.pipe()
+        with warnings.catch_warnings():
+            # The test runner has threads of its own; the copy uses none of them, and ends by itself.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            os.close(reading)
+            self.crash, self.where, self.pipe = kind, where, writing
+            return True
+        os.close(writing)
+        with os.fdopen(reading) as pipe:
+            text = pipe.read()
+        os.waitpid(child, 0)
+        report = json.loads(text) if text else {"world": "", "violations": ["the copy ended without a report"]}
+        if report["world"] not in self.known:
+            self.figures.worlds += 1
+            self.known[report["world"]] = report["violations"]
+        self.figures.cases += 1
+        self.figures.failures += [f"{self.scenario}: {kind.value}: {where}: {each}" for each in report["violations"]]
+        return False
+
+    def report(self, violations: list[str]) -> None:
+        """The copy's last act."""
+        text = json.dumps({"world": self.world or f"{self.crash} {self.where}", "violations": violations})
+        os.write(self.pipe, text.encode())
+        os._exit(0)
+
+    def fingerprint(self) -> str:
+        """Everything on which the rest depends: the table, CodeDeploy and its clock, what AWS still delivers."""
+        rows = sorted(self.rows(), key=lambda row: (row["pk"], row["sk"]))
+        mine = (self.waiting, self.requests, self.attempts, self.notices, self.violations)
+        text = canonical((rows, self.it.sim.engine, self.it.sim.clock, mine))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    # --- what there is to see -----------------------------------------------------------------------------------------
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The audit table, straight from moto's memory."""
+        table = dynamodb_backends[ACCOUNT][REGION].tables[TABLE]
+        return [{name: value.value for name, value in item.attrs.items()} for item in table.all_items()]
+
+    def check(self) -> list[str]:
+        """What must hold at the end of every play."""
+        it, rows, heads = self.it, self.rows(), self._heads()
+        found = list(self.violations)
+        if len(heads) != 1:
+            return [*found, f"there are {len(heads)} rollbacks"]
+        head = heads[0]
+        story = f" [{head.get('phase')} {head.get('outcome')} {head.get('reason_code')}: {head.get('explanation')}]"
+        marked = [d for d in it.sim.deployments("shop", "prod") if _marked(d, head["rollback_id"])]
+        stopped = {arrival.parameters["deploymentId"] for arrival in it.sim.calls("StopDeployment")}
+        lock = next((row for row in rows if row["sk"] == "LOCK"), {})
+        wrong = {
+            f"{len(marked)} deployments were created": len(marked) > 1,
+            f"the outcome is {head.get('outcome')}": head.get("outcome") != self.scenario.outcome,
+            f"live is {it.live or 'split'}, or what was to come afterwards did not": not self.scenario.ends_well(it),
+            f"not only the suspect was stopped: {stopped}": not stopped <= {head.get("suspect_deployment_id")},
+            "the deployment group is locked": bool(lock.get("open_rollback_id")),
+            "it is still in the open index": "open_key" in head or "next_check_at" in head,
+            f"{head.get('lease_owner')} holds a lease": bool(head.get("lease_owner")),
+            "nobody was told of the end": "lastgood.closed" not in dict(self.notices),
+            f"a notice has two ids: {self.notices}": len(dict(self.notices)) != len(set(self.notices)),
+            "the steps have gaps": _step_numbers(rows) != list(range(1, len(_step_numbers(rows)) + 1)),
+        }
+        return found + [text + story for text, is_wrong in wrong.items() if is_wrong]
+
+
+def crash_everywhere(scenario: Scenario) -> Figures:
+    """Play a scenario and crash it at every call in every way."""
+    plain = _played(scenario, splits=False)
+    run = _played(scenario, splits=True)
+    figures = run.figures
+    missing = scenario.effects ^ {each for each in EFFECTS if figures.by_operation[each]}
+    figures.failures += [f"{scenario}: {each}, without any crash" for each in plain.found]
+    figures.failures += [f"{scenario}: the effects differ from what is expected: {sorted(missing)}"] * bool(missing)
+    if (plain.figures.by_operation, plain.world) != (figures.by_operation, run.world):
+        figures.failures.append(f"{scenario}: over the wire the world is another one")
+    return figures
+
+
+def _played(scenario: Scenario, *, splits: bool) -> Run:
+    """One play: over the wire and undisturbed, or without the wire and splitting at every call."""
+    with _world(scenario) as it:
+        run = Run(scenario, it, Wireless(it.sim) if splits else None)
+        gc.collect()
+        gc.freeze()
+        try:
+            with patch.object(BaseClient, "_make_api_call", _splitting(run)):
+                run.play()
+            run.found = run.check()
+            run.world = run.world or run.fingerprint()
+        except BaseException:
+            if run.crash is None:
+                raise
+            run.found = [traceback.format_exc(limit=-6)]
+        finally:
+            if run.crash is not None:
+                run.report(run.found)
+            gc.unfreeze()
+        return run
+
+
+make_clients = Clients.make
+
+
+@cache
+def _clients() -> Clients:
+    made = make_clients()
+    _ = made.events, made.s3
+    return made
+
+
+@contextmanager
+def _world(scenario: Scenario) -> Iterator[Scene]:
+    with (
+        # boto3's clients keep nothing between calls, so a fresh execution environment may have the same ones.
+        patch.object(Clients, "make", lambda session=None: _clients()),
+        patch("lastgood.app.ThreadPoolExecutor", Inline),
+        patch("moto.dynamodb.models.copy", quick_copies),
+        scene(scenario.platform, settings=scenario.settings, **scenario.options) as it,
+    ):
+        scenario.prepare(it)
+        # moto makes its signing key with the first message; a copy of the process need not.
+        it.local.sns.publish(TopicArn=it.local.topic_arn, Message="Are you there?")
+        it.rollback_id = ""
+        yield it
+
+
+def _splitting(run: Run) -> Callable[..., Any]:
+    original = BaseClient._make_api_call
+
+    def make_api_call(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        if not run.depth:
+            return original(client, operation, parameters)
+        service = client.meta.service_model.service_name
+
+        def perform() -> Any:
+            answer = run.wireless.answer(service, operation, parameters) if run.wireless else None
+            return original(client, operation, parameters) if answer is None else answer
+
+        return run.call(perform, service, operation, parameters)
+
+    return make_api_call
+
+
+def _marked(deployment: dict[str, Any], rollback_id: str) -> bool:
+    return str(deployment.get("description") or "").startswith(f"lastgood {rollback_id}")
+
+
+def _step_numbers(rows: list[dict[str, Any]]) -> list[int]:
+    return sorted(int(row["sk"].removeprefix("STEP#")) for row in rows if row["sk"].startswith("STEP#"))
+
+
+def canonical(value: object) -> str:
+    """A text that is equal for equal worlds, whatever objects they are made of."""
+    seen: dict[int, int] = {}
+    kept: list[object] = []
+
+    def text(each: Any) -> str:
+        if each is None or isinstance(each, str | int | float | bool | bytes | datetime | timedelta | Enum):
+            return repr(each)
+        if isinstance(each, types.FunctionType | types.MethodType | types.BuiltinFunctionType | type):
+            return each.__qualname__
+        if isinstance(each, type(threading.Lock()) | type(threading.RLock())):
+            return "lock"
+        if id(each) in seen:
+            return f"@{seen[id(each)]}"
+        seen[id(each)] = len(seen)
+        kept.append(each)
+        if isinstance(each, random.Random):
+            return repr(each.getstate())
+        if isinstance(each, Iterator):
+            return repr(each)
+        if isinstance(each, dict):
+            return "{" + ",".join(f"{text(k)}:{text(v)}" for k, v in sorted(each.items(), key=_by_name)) + "}"
+        if isinstance(each, set | frozenset):
+            return "{" + ",".join(sorted(text(part) for part in each)) + "}"
+        if isinstance(each, Iterable) and not is_dataclass(each):
+            return "[" + ",".join(text(part) for part in each) + "]"
+        slots = {name: getattr(each, name) for name in getattr(each, "__slots__", ())}
+        return f"{type(each).__qualname__}({text({**slots, **getattr(each, '__dict__', {})})})"
+
+    return text(value)
+
+
+def _by_name(pair: tuple[object, object]) -> str:
+    return str(pair[0])

@@ -1,0 +1,344 @@
+"""Whatever call a rollback dies in, and however, it ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+import figures
+from codedeploy_simulator import Server, VirtualClock, serve
+from codedeploy_simulator.model import NoAnswer
+from faults.crashes import SWEEP, Crash, Scenario, crash_everywhere
+from lastgood.deployers.codedeploy import CodeDeploy
+from lastgood.ledger import Kind, Ledger
+from lastgood.notices import Notices
+from lastgood.rollback import Rollbacks, Visit
+from lastgood_cli.local import ROOT, TABLE, alarm_event, audit_table, group_tags
+from scene import ALARM, Scene
+
+SOAKS = os.environ.get("LASTGOOD_SOAK") == "1"
+MID_SHIFT = {"Server": 15, "Lambda": 60, "ECS": 60}
+BLUE_GREEN = {"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"}
+ELSEWHERE: dict[str, Any] = {"versions": 4, "current": 4}
+OWN = {"LASTGOOD_NATIVE_ROLLBACK": "false"}
+APPROVE = {"LASTGOOD_MODE": "approve"}
+GROUP = {"application": "shop", "deployment_group": "prod"}
+STOP, CREATE, CLEAR, REGISTER = "StopDeployment", "CreateDeployment", "UpdateAlias", "RegisterTaskDefinition"
+
+
+def active(it: Scene) -> None:
+    """The bad release is in the middle of its shift when the alarm fires."""
+    it.good_history(1, 2)
+    it.release(3)
+    it.sim.advance(MID_SHIFT[it.platform])
+    it.local.alarm(ALARM)
+
+
+def active_after_a_bad_one(it: Scene) -> None:
+    """The same, and the revision before it is known bad, so that the alias's own version is not the good one."""
+    _, also_bad = it.good_history(1, 2)
+    it.local.handle({"action": "mark_bad", **GROUP, "deployment_id": also_bad, "reason": "slow", "requested_by": "me"})
+    it.release(3)
+    it.sim.advance(MID_SHIFT[it.platform])
+    it.local.alarm(ALARM)
+
+
+def succeeded(it: Scene) -> None:
+    """The bad release has been live for ten minutes."""
+    it.good_history(1, 2)
+    it.release(3, settle=True, rest=600)
+    it.local.alarm(ALARM)
+
+
+def stops_slowly(it: Scene) -> None:
+    """The bad release is active, and will take two minutes to stop."""
+    it.sim.timing("shop", "prod", stop_pending_seconds=120)
+    active(it)
+
+
+def paused(it: Scene) -> None:
+    """The group is paused before anything happens."""
+    succeeded(it)
+    it.local.handle({"action": "pause", **GROUP, "reason": "a launch", "requested_by": "me"})
+
+
+def inactive(it: Scene) -> None:
+    """The last good task definition was deregistered meanwhile."""
+    succeeded(it)
+    it.sim.engine.ecs_world.task_definition("web:2").status = "INACTIVE"
+
+
+def stopped_half_way(it: Scene) -> None:
+    """Somebody stopped the bad release, and the alias sends traffic to two versions."""
+    active_after_a_bad_one(it)
+    bad = it.sim.deployments("shop", "prod")[-1]["deploymentId"]
+    it.sim.engine.stop_deployment(it.sim.engine.deployment(bad), None)
+    it.sim.advance(20)
+
+
+def live(number: int) -> Callable[[Scene], bool]:
+    """Revision n has all the traffic."""
+    return lambda it: it.is_live(number)
+
+
+def registered_again(it: Scene) -> bool:
+    """Live is a new revision of the family with the good one's image."""
+    definitions = it.sim.engine.ecs_world.families["web"]
+    good, found = definitions[1], next((d for d in definitions if d.arn == it.live), None)
+    return found is not None and found.content["containerDefinitions"] == good.content["containerDefinitions"]
+
+
+def the_recovery_is_noted(it: Scene) -> bool:
+    """The good revision is live, and the record says when the alarm was OK again."""
+    return it.is_live(2) and "alarm_recovered_at" in it.head
+
+
+def recovers(it: Scene) -> dict[str, Any] | None:
+    """Once the rollback is closed the alarm is OK again, and its message comes."""
+    if not it.head.get("outcome"):
+        return None
+    it.local.alarm(ALARM, "OK")
+    return it.alarm_message(name="alarm-ok")
+
+
+def approves(it: Scene) -> dict[str, Any] | None:
+    """Once it waits for approval, somebody approves."""
+    if it.head.get("phase") != "AWAITING_APPROVAL":
+        return None
+    return {"action": "approve", "rollback_id": it.rollback_id, "requested_by": "me", "reason": "yes"}
+
+
+def by_hand(it: Scene) -> dict[str, Any]:
+    """An operator asks."""
+    return {"action": "rollback", **GROUP, "reason": "errors", "requested_by": "me"}
+
+
+def pauses(it: Scene) -> dict[str, Any] | None:
+    """Somebody pauses the group while the bad release is stopping."""
+    return (
+        {"action": "pause", **GROUP, "reason": "wait", "requested_by": "me"} if it.head["phase"] == "STOPPING" else None
+    )
+
+
+def resumes(it: Scene) -> dict[str, Any] | None:
+    """The bad release has stopped, nothing was done since, and the pause is over."""
+    if it.sim.deployments("shop", "prod")[-1]["status"] == "InProgress":
+        return None
+    return {"action": "resume", **GROUP, "requested_by": "me", "reason": "go on"}
+
+
+def scenario(name: str, platform: str, prepare: Any, ends_well: Any, *effects: str, **more: Any) -> Scenario:
+    """A scenario whose good end is often just a live revision, given by its number."""
+    return Scenario(
+        name,
+        platform,
+        prepare,
+        live(ends_well) if isinstance(ends_well, int) else ends_well,
+        frozenset(effects),
+        **more,
+    )
+
+
+ALWAYS = (
+    scenario("active, redeployed", "Server", active, 2, STOP, CREATE, settings=OWN),
+    scenario("active, events are lost", "Server", active, 2, STOP, CREATE, settings=OWN, events_are_lost=True),
+    scenario(
+        "active, split, redeployed",
+        "Lambda",
+        active_after_a_bad_one,
+        1,
+        STOP,
+        CLEAR,
+        CREATE,
+        settings=OWN,
+        options=ELSEWHERE,
+    ),
+    scenario("active, native", "Lambda", active, 2, STOP),
+    scenario("inactive task definition", "ECS", inactive, registered_again, REGISTER, CREATE),
+)
+"""One of each kind of step on each platform: what every test run crashes."""
+
+SOAK = (
+    scenario("active, native", "Server", active, 2, STOP, options={"deploymentStyle": BLUE_GREEN}),
+    scenario("succeeded", "Server", succeeded, 2, CREATE),
+    scenario("paused half way", "Server", stops_slowly, 2, STOP, CREATE, settings=OWN, then=(pauses, resumes)),
+    scenario("succeeded, the alarm recovers", "Lambda", succeeded, the_recovery_is_noted, CREATE, then=(recovers,)),
+    scenario("stopped half way", "Lambda", stopped_half_way, 1, CLEAR, CREATE, options=ELSEWHERE),
+    scenario("succeeded, needs approval", "Lambda", succeeded, 2, CREATE, settings=APPROVE, then=(approves,)),
+    scenario("succeeded, asked by hand", "Lambda", succeeded, 2, CREATE, message=by_hand),
+    scenario("active, redeployed", "ECS", active, 2, STOP, CREATE, settings=OWN),
+    scenario("active, native", "ECS", active, 2, STOP),
+    scenario("succeeded", "ECS", succeeded, 2, CREATE),
+    scenario("succeeded, paused", "ECS", paused, 3, outcome="SKIPPED"),
+)
+"""All others: `make soak`."""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the world splits by fork")
+@pytest.mark.parametrize("scenario", (*ALWAYS, *SOAK) if SOAKS else ALWAYS, ids=str)
+def test_a_crash_at_any_call_changes_nothing_about_the_end(scenario: Scenario) -> None:
+    tried = crash_everywhere(scenario)
+    figures.append("crashes", scenario=str(scenario), calls=tried.calls, crashes=tried.cases, worlds=tried.worlds)
+    assert tried.cases == tried.calls * len(Crash)
+    assert not tried.failures, "\n" + "\n".join(tried.failures[:40]) + f"\n{len(tried.failures)} failures"
+
+
+# --- what the harness would say of a worse function -------------------------------------------------------------------
+
+
+def never_looks_for_the_marker(patched: pytest.MonkeyPatch) -> None:
+    """After a create without an answer it creates again, and does not look around first either."""
+    patched.setattr(CodeDeploy, "marked", lambda *given: None)
+    patched.setattr(CodeDeploy, "active", lambda *given: None)
+
+
+def writes_no_intent(patched: pytest.MonkeyPatch) -> None:
+    """What it is about to do is written together with the result."""
+    save = Visit._save
+
+    def later(visit: Visit, **more: Any) -> None:
+        if not (visit._steps and visit._steps[-1].kind is Kind.INTENT):
+            save(visit, **more)
+
+    patched.setattr(Visit, "_save", later)
+
+
+def keeps_the_lock(patched: pytest.MonkeyPatch) -> None:
+    """The end is recorded, the group stays locked."""
+    closing = Ledger.closing
+    patched.setattr(Ledger, "closing", lambda *given, **more: closing(*given, **more)[1:])
+
+
+def forgets_a_notice(patched: pytest.MonkeyPatch) -> None:
+    """A notice that failed counts as sent."""
+    send = Notices.send
+
+    def quietly(*given: Any) -> list[str]:
+        send(*given)
+        return []
+
+    patched.setattr(Notices, "send", quietly)
+
+
+def gives_up(patched: pytest.MonkeyPatch) -> None:
+    """What was interrupted is taken up by nobody."""
+    patched.setattr(Rollbacks, "resume", lambda self, rollback_id: self._parts.ledger.load(rollback_id))
+
+
+@pytest.mark.skipif(not SOAKS, reason="only where everything is crashed")
+@pytest.mark.parametrize(
+    ("worsen", "complaint"),
+    [
+        (never_looks_for_the_marker, "2 deployments were created"),
+        (writes_no_intent, "CreateDeployment was called 1 times after 0 intents"),
+        (keeps_the_lock, "the deployment group is locked"),
+        (forgets_a_notice, "nobody was told of the end"),
+        (gives_up, "the outcome is None"),
+    ],
+)
+def test_a_function_that_is_worse_is_found_out(worsen: Any, complaint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    worsen(monkeypatch)
+    tried = crash_everywhere(scenario("succeeded", "Server", succeeded, 2, CREATE))
+    assert any(complaint in failure for failure in tried.failures), tried.failures[:10]
+
+
+# --- a process that really dies --------------------------------------------------------------------------------------
+
+ENVIRONMENT = """
+import json, logging, os, sys
+from datetime import datetime, timedelta
+from aws_lambda_powertools import Logger, Metrics
+from lastgood.app import Application
+
+event, now, request_id = json.loads(sys.argv[1]), datetime.fromisoformat(sys.argv[2]), sys.argv[3]
+application = Application.make(
+    os.environ, Logger(service="lastgood", level=logging.CRITICAL), Metrics(namespace="lastgood", service="lastgood"),
+    clock=lambda: now, wait=lambda seconds: None,
+)
+application.handle(event, request_id, timedelta(seconds=60))
+"""
+"""An execution environment: a process of its own, which handles one event at the time that it is told."""
+
+
+class Environments:
+    """Starts execution environments against a server, and kills the one that makes a certain call."""
+
+    def __init__(self, server: Server) -> None:
+        self.server, self.sim = server, server.simulator
+        self._answer = self.sim.answer
+        self._running: subprocess.Popen[bytes] | None = None
+
+    def handle(self, event: dict[str, Any], request_id: str) -> int:
+        """Handle one event in a fresh process. Returns how it ended."""
+        environment = os.environ | {
+            "AWS_ENDPOINT_URL": self.server.url,
+            "LASTGOOD_TABLE": TABLE,
+            "LASTGOOD_EVENT_BUS": "",
+            "PYTHONPATH": str(ROOT / "src" / "function"),
+        }
+        told = [json.dumps(event), self.sim.clock.now().isoformat(), request_id]
+        self._running = subprocess.Popen([sys.executable, "-c", ENVIRONMENT, *told], env=environment)
+        return self._running.wait(timeout=120)
+
+    def kill_in(self, operation: str, *, after_its_effect: bool) -> None:
+        """The next process that makes this call gets a SIGKILL instead of the answer."""
+
+        def answer(service: str, asked: str, given: dict[str, Any], act: Callable[[], Any]) -> Any:
+            if asked != operation:
+                return self._answer(service, asked, given, act)
+            self.sim.answer = self._answer  # type: ignore[method-assign]
+            if after_its_effect:
+                self._answer(service, asked, given, act)
+            assert self._running is not None
+            self._running.kill()
+            raise NoAnswer(operation)
+
+        self.sim.answer = answer  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    ("operation", "after_its_effect"),
+    [("StopDeployment", True), ("CreateDeployment", True), ("CreateDeployment", False)],
+)
+def test_a_process_that_is_killed_in_the_middle_of_a_call_is_finished_by_the_next(
+    operation: str, after_its_effect: bool
+) -> None:
+    clock = VirtualClock(datetime(2026, 3, 2, 12, tzinfo=UTC))
+    with serve(clock=clock) as server:
+        sim, cloudwatch, table = server.simulator, server.client("cloudwatch"), server.client("dynamodb")
+        audit_table(table)
+        sim.server_group("shop", "prod", config="CodeDeployDefault.OneAtATime")
+        for key in ("v1.zip", "v2.zip"):
+            sim.release("shop", "prod", key, settle=True)
+            sim.advance(7200)
+        bad = sim.release("shop", "prod", "v3.zip")
+        sim.advance(15)
+        cloudwatch.put_metric_alarm(AlarmName=ALARM, EvaluationPeriods=1, ComparisonOperator="GreaterThanThreshold")
+        cloudwatch.set_alarm_state(AlarmName=ALARM, StateValue="ALARM", StateReason="simulated")
+        message = alarm_event(at=clock.now(), alarm=ALARM, tags=group_tags("shop", "prod"))
+
+        environments = Environments(server)
+        environments.kill_in(operation, after_its_effect=after_its_effect)
+        assert environments.handle(message, "alarm") == -signal.SIGKILL
+        sim.advance(60)
+        assert environments.handle(message, "alarm") == 0
+        for minute in range(8):
+            rows = table.scan(TableName=TABLE)["Items"]
+            head = next(row for row in rows if row["sk"]["S"] == "META")
+            if "outcome" in head:
+                break
+            sim.advance(60)
+            assert environments.handle(SWEEP, f"sweep-{minute}") == 0
+        assert head["outcome"]["S"] == "ROLLED_BACK"
+        marked = [d for d in sim.deployments("shop", "prod") if str(d.get("description")).startswith("lastgood rb-")]
+        assert len(marked) == 1
+        assert sim.deployment(bad)["status"] == "Stopped"
+        assert "v2.zip" in sim.live("shop", "prod").target

@@ -1,0 +1,119 @@
+"""The same simulated AWS without the wire: no signing, no HTTP, no parsing, so that thousands of plays are cheap.
+
+Calls go straight to what stands behind moto's handlers: the simulator, and moto's own implementation of DynamoDB. Every
+scenario is also played over the wire, and both plays have to leave the same world behind.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections import defaultdict
+from types import SimpleNamespace
+from typing import Any
+
+from botocore import xform_name
+from botocore.exceptions import ClientError, ReadTimeoutError
+from moto.core.exceptions import JsonRESTError
+from moto.dynamodb.models.dynamo_type import Item
+from moto.dynamodb.models.table import Table
+from moto.dynamodb.responses import DynamoHandler
+
+from codedeploy_simulator import Simulator
+from codedeploy_simulator.model import NoAnswer, ServiceError
+from lastgood_cli.local import ACCOUNT, REGION
+
+
+def refused(operation: str, code: str, status: int = 400, message: str = "", **more: Any) -> ClientError:
+    """An error as botocore raises it."""
+    answer: Any = {
+        "Error": {"Code": code, "Message": message or code},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+        **more,
+    }
+    return ClientError(answer, operation)
+
+
+class Wireless:
+    """Answers the application's calls; None where a call has to take the wire."""
+
+    def __init__(self, sim: Simulator) -> None:
+        self._sim = sim
+        self._handler = DynamoHandler()
+        self._handler.current_account, self._handler.region = ACCOUNT, REGION
+
+    def answer(self, service: str, operation: str, given: dict[str, Any]) -> dict[str, Any] | None:
+        """The answer to one call."""
+        act = getattr(self, f"_{service}", None)
+        return act(operation, given) if act else None
+
+    def _codedeploy(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
+        act = getattr(self._sim.codedeploy, xform_name(operation))
+        return self._simulated("codedeploy", operation, given, lambda: act(given))
+
+    def _ecs(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
+        return self._simulated("ecs", operation, given, lambda: self._sim.ecs.answer(operation, given))
+
+    def _lambda(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
+        api, function, alias = self._sim.lambda_, given["FunctionName"], given.get("Name", "")
+        acts = {
+            "GetAlias": lambda: api.get_alias(function, alias),
+            "UpdateAlias": lambda: api.update_alias(function, alias, given),
+            "GetFunctionConfiguration": lambda: api.get_function_configuration(function, given["Qualifier"]),
+        }
+        return self._simulated("lambda", operation, given, acts[operation])
+
+    def _simulated(self, service: str, operation: str, given: dict[str, Any], act: Any) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = copy.deepcopy(self._sim.answer(service, operation, given, act))
+        except ServiceError as error:
+            raise refused(operation, error.code, error.status, error.message) from error
+        except NoAnswer as error:
+            raise ReadTimeoutError(endpoint_url="https://aws") from error
+        return answer
+
+    def _dynamodb(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
+        self._handler.body = copy.deepcopy(given)
+        try:
+            answer: dict[str, Any] = getattr(self._handler, xform_name(operation))().result
+        except JsonRESTError as error:
+            told = json.loads(error.description)
+            more = {k: v for k, v in told.items() if k == "CancellationReasons"}
+            raise refused(
+                operation, error.error_type.rpartition("#")[2], 400, str(told.get("message")), **more
+            ) from error
+        return {name: _plain(value) for name, value in answer.items()}
+
+    def _sns(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
+        return {"MessageId": "sent"}
+
+    def _events(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
+        return {"FailedEntryCount": 0, "Entries": [{}]}
+
+
+def _plain(value: Any) -> Any:
+    """moto's own types as the wire would show them."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return _plain(value.to_json()) if hasattr(value, "to_json") else value
+
+
+def _quick_copy(value: Any) -> Any:
+    """A table's or an item's copy that shares the attributes' values, which nothing changes in place."""
+    if isinstance(value, Table):
+        table = copy.copy(value)
+        table.items = defaultdict(
+            dict, {key: {k: _quick_copy(v) for k, v in rows.items()} for key, rows in value.items.items()}
+        )
+        return table
+    if isinstance(value, Item):
+        item = copy.copy(value)
+        item.attrs = copy.copy(value.attrs)
+        return item
+    return copy.deepcopy(value)
+
+
+quick_copies = SimpleNamespace(deepcopy=_quick_copy, copy=copy.copy)
+"""For moto, which copies the whole table before each transaction."""

@@ -1,0 +1,88 @@
+"""The figures of docs/reliability.md: tests append what they tried, `python -m figures` runs them and writes totals.
+
+A test run appends JSON lines, each with its `kind`, to the file that `LASTGOOD_FIGURES` names. Without that variable
+nothing is written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "reliability.md"
+BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->"
+TESTS = ("tests/faults", "tests/faults_interleaving")
+LABELS = {"crashes": "Crash at every call"}
+"""What a kind of figures is called on the page; others are shown by their own name."""
+
+
+def append(kind: str, **figures: int | float | str) -> None:
+    """Tell what a test tried: one line of text and numbers. Numbers of one kind are added up."""
+    path = os.environ.get("LASTGOOD_FIGURES")
+    if path:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"kind": kind, **figures}) + "\n")
+
+
+def read(lines: list[str]) -> dict[str, Counter[str]]:
+    """The totals of each kind, with `tests`, the number of lines, first."""
+    totals: dict[str, Counter[str]] = {}
+    for line in lines:
+        figures = json.loads(line)
+        total = totals.setdefault(figures.pop("kind"), Counter())
+        total["tests"] += 1
+        total.update({name: value for name, value in figures.items() if isinstance(value, int | float)})
+    return totals
+
+
+def table(totals: dict[str, Counter[str]], mutation: dict[str, Any] | None = None) -> str:
+    """The totals as a table in Markdown."""
+    rows = [(LABELS.get(kind, kind), told(total)) for kind, total in totals.items()]
+    if mutation:
+        rows.append(("Mutants", told(mutation)))
+    return "\n".join(
+        ["| what was tried | how much |", "|---|---|", *(f"| {what} | {much} |" for what, much in rows), ""]
+    )
+
+
+def told(total: Counter[str] | dict[str, Any]) -> str:
+    """`14 tests, 569 calls, 2,845 cases`."""
+    return ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in total.items())
+
+
+def written(page: str, figures: str) -> str:
+    """The page with these figures between its markers. Raises ValueError if it has none."""
+    before, _, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise ValueError(f"no {BEGIN.strip()} … {END} in the page")
+    return before + BEGIN + figures + END + after
+
+
+def main(arguments: list[str]) -> int:
+    """Run the tests with everything that `make soak` runs, print the figures, write them into the page."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    mutation = json.loads(Path(arguments[0]).read_text()) if arguments else None
+    with tempfile.NamedTemporaryFile("r", suffix=".jsonl") as file:
+        environment = os.environ | {"LASTGOOD_FIGURES": file.name, "LASTGOOD_SOAK": "1"}
+        present = [test for test in TESTS if (ROOT / test).exists()]
+        ran = subprocess.run([sys.executable, "-m", "pytest", "-q", *present], cwd=ROOT, env=environment, check=False)
+        figures = table(read(file.readlines()), mutation)
+    Console().print(Markdown(figures))
+    if ran.returncode:
+        return ran.returncode
+    PAGE.write_text(written(PAGE.read_text(), figures))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
