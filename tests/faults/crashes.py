@@ -159,7 +159,8 @@ class Run:
     def invoke(self, event: dict[str, Any], request_id: str = "", tries_left: int = len(RETRIES)) -> bool:
         """Lambda invokes the function once; False if it failed, which is delivered again with the same request id.
 
-        A person's request is answered at once or not at all: nobody repeats it but the person.
+        A person's request is answered at once or not at all: nobody repeats it but the person, who does so too if the
+        answer is to try again.
         """
         if not request_id:
             self.requests += 1
@@ -176,7 +177,7 @@ class Run:
     def _answers(self, event: dict[str, Any], request_id: str) -> bool:
         self.depth += 1
         try:
-            self.it.local.handle(event, request_id)
+            return not any("refused" in result for result in self.it.local.handle(event, request_id))
         except Killed:
             self.it.local.restart()
             return False
@@ -184,7 +185,6 @@ class Run:
             return False
         finally:
             self.depth -= 1
-        return True
 
     def play(self) -> None:
         """From the message to the end: every minute the retries that are due, and the sweep."""

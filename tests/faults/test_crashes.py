@@ -197,7 +197,7 @@ def test_a_crash_at_any_call_changes_nothing_about_the_end(scenario: Scenario) -
 def never_looks_for_the_marker(patched: pytest.MonkeyPatch) -> None:
     """After a create without an answer it creates again, and does not look around first either."""
     patched.setattr(CodeDeploy, "marked", lambda *given: None)
-    patched.setattr(CodeDeploy, "active", lambda *given: None)
+    patched.setattr(CodeDeploy, "newest", lambda *given: None)
 
 
 def writes_no_intent(patched: pytest.MonkeyPatch) -> None:
