@@ -8,7 +8,7 @@ PYTHON ?= python3.13
 SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 RUN := PYTHONPATH=src/function:src/tools $(BIN)/python
 
-.PHONY: help install demo test check lint types template build deploy format readme lock clean
+.PHONY: help install demo test soak figures check lint types template build deploy format readme lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,12 @@ demo: $(STAMP) ## play a bad release on each platform, with no AWS account
 
 test: $(STAMP) ## run every test
 	$(BIN)/python -m pytest -n auto
+
+soak: $(STAMP) ## crash every rollback at every call, and the other fault tests at their full size
+	LASTGOOD_SOAK=1 $(BIN)/python -m pytest -n auto $(wildcard tests/faults tests/faults_interleaving)
+
+figures: $(STAMP) ## do that and write the figures into docs/reliability.md
+	PYTHONPATH=src/function:src/tools:tests $(BIN)/python -m figures
 
 check: lint types template test ## what CI runs
 
