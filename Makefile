@@ -29,7 +29,7 @@ test: $(STAMP) ## run every test
 	$(BIN)/python -m pytest -n auto
 
 soak: $(STAMP) ## crash every rollback at every call, and the other fault tests at their full size
-	LASTGOOD_SOAK=1 $(BIN)/python -m pytest -n auto $(wildcard tests/faults tests/faults_interleaving)
+	LASTGOOD_SOAK=1 $(BIN)/python -m pytest -n auto tests/faults
 
 figures: $(STAMP) ## do that and write the figures into docs/reliability.md
 	PYTHONPATH=src/function:src/tools:tests $(BIN)/python -m figures

@@ -165,6 +165,7 @@ def test_people_are_told_at_once_when_a_known_bad_revision_is_released_again(pla
         ended(it, "ROLLED_BACK", "VERIFIED")
         told(it)
         it.connect_events()
+        it.sim.advance(60)
         again = it.release(3)
         it.sim.advance(1)
         (head,) = closed_with(it, "KNOWN_BAD_RELEASED")
@@ -175,9 +176,10 @@ def test_people_are_told_at_once_when_a_known_bad_revision_is_released_again(pla
 
 def test_nobody_is_told_twice_of_the_same_bad_release_and_never_of_a_rollback_to_it() -> None:
     with scene("Server") as it:
-        it.good_history(1, 2)
+        *_, found_bad = it.good_history(1, 2, 3)
+        it.deliver(event("manual-mark-bad") | GROUP | {"deployment_id": found_bad})
+        it.sim.advance(60)
         bad = it.release(3)
-        it.deliver(event("manual-mark-bad") | GROUP | {"deployment_id": bad})
         started = event("codedeploy-state-change")
         started["detail"] |= {"deploymentId": bad, "state": "START"}
         it.deliver(started)

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import socket
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import figures
 from lastgood.model import AlarmState
 from lastgood.signals import ACTIONS, AlarmSignal, Home, OperatorRequest, Refusal, Signal, parse
 from lastgood.text import clean, is_plain, without_surrogates
@@ -480,13 +484,28 @@ JSON = st.recursive(
     max_leaves=20,
 )
 # The same examples in every run: a failure here must never look like a flake.
+SOAK = os.environ.get("LASTGOOD_SOAK") == "1"
 FEW = settings(
-    max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=20_000 if SOAK else 150,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
 )
+
+
+TRIED: Counter[str] = Counter()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tell_how_many() -> Iterator[None]:
+    yield
+    figures.append("bad_input", **TRIED)
 
 
 def check(event: object, home: Home = HOME) -> None:
     """Only known types come out, and no text in them can break a writer."""
+    TRIED.update(events=1)
     results = parse(event, home, NOW)
     assert results
     for result in results:

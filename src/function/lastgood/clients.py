@@ -38,6 +38,8 @@ _THROTTLED = {
     "TransactionInProgressException",
     "SlowDown",
 }
+# The execution environment's credentials have run out; the next one has fresh ones.
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 _SPECIFIC: dict[str, type[RefusedError]] = {
     "ApplicationDoesNotExistException": GroupNotFoundError,
     "DeploymentGroupDoesNotExistException": GroupNotFoundError,
@@ -110,6 +112,8 @@ def _translated(operation: str, error: ClientError, writes: bool) -> Exception:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _THROTTLED or status == 429:
         return RetryableError(f"{operation} was throttled ({code})")
+    if code in _EXPIRED:
+        return RetryableError(f"{operation} was refused with {code}: the credentials have run out")
     if status >= 500:
         return (AmbiguousError if writes else RetryableError)(f"{operation} failed with {status} {code}")
     return _SPECIFIC.get(code, RefusedError)(operation, code, message, dict(error.response))

@@ -587,6 +587,7 @@ def read_controls(rows: Iterable[Mapping[str, Any]], now: datetime) -> Controls:
         floor=next((_floor(row) for row in by_kind.get("FLOOR", [])), None),
         cleared_floors=frozenset(str(row["sk"]).split("#", 1)[1] for row in by_kind.get("FLOOR_CLEARED", [])),
         known_bad={row["revision"]: row.get("explanation", "") for row in bad if not row.get("marked_good_at")},
+        known_bad_since={row["revision"]: parse_iso(row["marked_bad_at"]) for row in bad if row.get("marked_bad_at")},
         marked_good=frozenset(row["revision"] for row in bad if row.get("marked_good_at")),
         past=tuple(_past(row) for row in by_kind.get("PAST", [])),
     )

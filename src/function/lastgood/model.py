@@ -333,6 +333,7 @@ class Controls:
     floor: Floor | None = None
     cleared_floors: frozenset[str] = frozenset()
     known_bad: Mapping[str, str] = field(default_factory=dict)
+    known_bad_since: Mapping[str, datetime] = field(default_factory=dict)
     marked_good: frozenset[str] = frozenset()
     past: tuple[PastRollback, ...] = ()
     groups_in_alarm: frozenset[str] = frozenset()

@@ -60,9 +60,10 @@ class Releases:
             ledger.settle(watch, now)
 
     def _known_bad(self, group: DeploymentGroup, made: Deployment) -> Rollback | None:
-        known = self._parts.ledger.controls(group, self._parts.clock()).known_bad
-        why = known.get(made.revision.identity)
-        if why is None:
+        controls, identity = self._parts.ledger.controls(group, self._parts.clock()), made.revision.identity
+        why, since = controls.known_bad.get(identity), controls.known_bad_since.get(identity)
+        # The release that was found bad is no second one, however late its event comes.
+        if why is None or (since and made.created_at <= since):
             return None
         return self._rollbacks.record(
             self._told(group, made, Reason.KNOWN_BAD_RELEASED),

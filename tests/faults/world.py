@@ -24,7 +24,7 @@ from botocore.exceptions import ReadTimeoutError
 from moto.dynamodb.models import dynamodb_backends
 
 from codedeploy_simulator import ServiceError, Simulator, simulated_aws
-from faults_interleaving.tables import cheap_undo
+from faults.tables import cheap_undo
 from lastgood.clients import Clients
 from lastgood.errors import LastgoodError
 from lastgood_cli.local import REGION, TABLE, Local, alarm_event, event

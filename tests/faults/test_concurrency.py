@@ -1,7 +1,7 @@
 """The same and different alarms at the same moment: threads, processes and a storm, against one audit table.
 
 The server is moto over HTTP with the simulated CodeDeploy, so each `Application` has its own clients and connections,
-as separate execution environments have. Nothing here looks at the clock but to print figures (`pytest -s`).
+as separate execution environments have. Nothing here looks at the clock but for the figures.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
+import figures
 from codedeploy_simulator import Server, WallClock, serve
-from faults_interleaving.environments import REMAINING, at_endpoint, at_once, close_all, deliver, message, one_process
-from faults_interleaving.tables import cheap_undo, one_table_call_at_a_time
+from faults.environments import REMAINING, at_endpoint, at_once, close_all, deliver, message, one_process
+from faults.tables import cheap_undo, one_table_call_at_a_time
 from lastgood_cli.local import TABLE, audit_table
 
 SOAK = os.environ.get("LASTGOOD_SOAK") == "1"
@@ -192,12 +193,11 @@ def test_a_storm_of_alarms_over_many_groups() -> None:
         delivered = time.monotonic() - began
         it.finish()
         items = it.items()
-        outcomes = Counter((h["outcome"], h["reason_code"]) for h in heads(items))
+        outcomes = Counter(h["outcome"] for h in heads(items))
         joined = sum(i["sk"].startswith("SIGNAL#") for i in items)
-        print(
-            f"\nstorm: {len(pairs)} messages, {len(it.names)} groups: delivered in {delivered:.1f} s, "
-            f"{len(items)} items, {joined} joined, {dict(outcomes)}"
-        )
+        told = {"messages": len(pairs), "groups": len(it.names), "seconds": round(delivered)}
+        lost = len(pairs) - sum(accounted(items).values())
+        figures.append("storm", **told, rolled_back=outcomes["ROLLED_BACK"], joined=joined, lost=lost)
         assert answered == len(pairs)
         assert accounted(items) == Counter({alarm: 1 for _, alarm in pairs})
         winners = Counter(h["application"] for h in acted(items))

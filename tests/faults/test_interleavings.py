@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, seed, settings
@@ -28,7 +29,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from faults_interleaving.world import ALARMS, Config, Plan, World, lose_answer, refusal, world
+import figures
+from faults.world import ALARMS, Config, Plan, World, lose_answer, refusal, world
 
 SOAK = os.environ.get("LASTGOOD_SOAK") == "1"
 EXAMPLES = int(os.environ.get("LASTGOOD_SOAK_EXAMPLES", "400")) if SOAK else 36
@@ -87,6 +89,8 @@ troubles = st.one_of(
 
 class Interleavings(RuleBasedStateMachine):
     """One deployment group through everything that can happen to it."""
+
+    played: ClassVar[Counter[str]] = Counter()
 
     def __init__(self) -> None:
         super().__init__()
@@ -266,6 +270,8 @@ class Interleavings(RuleBasedStateMachine):
         try:
             if self.it is not None:
                 self.it.quieten()
+                heads = self.it.heads()
+                self.played.update(plays=1, invocations=self.it.requests, rollbacks=len(heads))
         finally:
             self.stack.close()
 
@@ -286,6 +292,7 @@ def test_whatever_happens_in_whatever_order() -> None:
         print(f"\nLASTGOOD_SOAK_SEED={number}, {EXAMPLES} examples of {STEPS} steps")
         seed(number)(Interleavings)
     run_state_machine_as_test(Interleavings, settings=play)
+    figures.append("interleavings", **Interleavings.played)
 
 
 # --- what was found, each as its shortest story -----------------------------------------------------------------------
