@@ -25,7 +25,7 @@ from lastgood.model import (
     Rollback,
 )
 from lastgood.notices import Notices
-from lastgood.observe import Deployer
+from lastgood.observe import Deployer, Observer
 from lastgood.operators import Operators
 from lastgood.releases import Releases
 from lastgood.results import ignored, refusal, result_of
@@ -53,6 +53,12 @@ SWEEP_RESERVE = timedelta(seconds=15)
 def utc_now() -> datetime:
     """The real clock."""
     return datetime.now(UTC)
+
+
+def observer(clients: Clients, settings: Settings, pool: ThreadPoolExecutor) -> Observer:
+    """What the application looks with, for tools that only look: `plan` and `doctor` see what the function sees."""
+    ledger = Ledger(clients.dynamodb, settings.table, settings.retention)
+    return Observer(ledger, Alarms(clients.cloudwatch), _deployers(clients, settings, pool), pool)
 
 
 class Application:
