@@ -1,0 +1,161 @@
+"""Rows as a table, JSON or CSV, in which no text can steer the terminal or the spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import IO, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lastgood.ledger import iso
+from lastgood.text import clean, without_surrogates
+
+LONGEST_CELL = 2000
+UNWRAPPED = 10_000
+_FORMULA = tuple("=+-@＝＋－＠")
+
+OUTCOME_STYLES = {
+    "ROLLED_BACK": "green",
+    "SKIPPED": "dim",
+    "BLOCKED": "yellow",
+    "FAILED": "bold red",
+    "DRY_RUN": "cyan",
+}
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+def console(*, stderr: bool = False, file: IO[str] | None = None) -> Console:
+    """A console: colour on a terminal only, and never with NO_COLOR; into a pipe no line is wrapped."""
+    made = Console(stderr=stderr, file=file, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = UNWRAPPED
+    if not made.is_terminal:
+        made.no_color = True
+    return made
+
+
+def harmless(value: Any, limit: int = LONGEST_CELL) -> str:
+    """Any value as a text for a terminal: controls, ANSI sequences and bidirectional marks are made visible."""
+    return clean(_plain(value), limit)
+
+
+def text(value: Any, style: str = "") -> Text:
+    """The same for Rich: its markup is text here."""
+    return Text(harmless(value), style=style)
+
+
+def cell(value: Any) -> str:
+    """A value for CSV: a text that a spreadsheet would take for a formula is made a text with an apostrophe."""
+    shown = harmless(value, 32_000)
+    risky = isinstance(value, str) and shown.lstrip().startswith(_FORMULA)
+    return f"'{shown}" if risky else shown
+
+
+def as_json(value: Any, *, indent: int | None = 2) -> str:
+    """JSON in ASCII: what could disturb a terminal is escaped, and nothing is lost."""
+    return json.dumps(value, indent=indent, ensure_ascii=True, default=_json_value)
+
+
+def as_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, header: bool = True) -> str:
+    """Rows as RFC 4180 CSV with a header."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    if header:
+        writer.writerow(columns)
+    writer.writerows([cell(row.get(name, "")) for name in columns] for row in rows)
+    return out.getvalue()
+
+
+def as_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Table:
+    """Rows as a Rich table without lines. `outcome` has its colour."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for name in columns:
+        table.add_column(name.replace("_", " "), overflow="fold")
+    for row in rows:
+        style = OUTCOME_STYLES.get(str(row.get("outcome", "")), "")
+        table.add_row(*[text(row.get(name, ""), style if name == "outcome" else "") for name in columns])
+    return table
+
+
+def show_rows(
+    out: Console,
+    form: Format,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    wide: Sequence[str] = (),
+    empty: str = "Nothing found.",
+) -> None:
+    """Print rows. A table shows `columns`; CSV has `wide` as well; JSON has every field. `empty` is for the table."""
+    match form:
+        case Format.JSON:
+            write(out, as_json(list(rows)))
+        case Format.CSV:
+            write(out, as_csv(rows, [*columns, *wide]).rstrip("\n"))
+        case Format.TABLE if rows:
+            out.print(as_table(rows, columns))
+        case Format.TABLE:
+            out.print(Text(empty))
+
+
+def show_one(out: Console, form: Format, value: Mapping[str, Any]) -> None:
+    """Print one thing with its fields."""
+    match form:
+        case Format.JSON:
+            write(out, as_json(value))
+        case Format.CSV:
+            write(out, as_csv([value], list(value)).rstrip("\n"))
+        case Format.TABLE:
+            table = Table.grid(padding=(0, 2, 0, 0))
+            for name, each in value.items():
+                table.add_row(Text(name.replace("_", " "), style="bold"), text(each))
+            out.print(table)
+
+
+def write(out: Console, made: str) -> None:
+    """A line as it stands: no wrapping, no markup."""
+    print(without_surrogates(made), file=out.file)
+
+
+def _plain(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return iso(value)
+        case Mapping() | list() | tuple():
+            return as_json(value, indent=None)
+        case _:
+            return without_surrogates(str(value))
+
+
+def _json_value(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case datetime():
+            return iso(value)
+        case set() | frozenset():
+            return sorted(value)
+        case Mapping():
+            return dict(value)
+        case _:
+            return str(value)
