@@ -101,15 +101,15 @@ class Suppose(StrEnum):
 
 
 def answers(case: Case) -> tuple[Answer, ...]:
-    """Every guard's answer. The first that objects decides; of the rest, those that would object too are told.
+    """Every guard's answer. The first that objects decides; those that would object too are told.
 
-    Where nobody can be blamed, the later questions have no subject and are not asked.
+    Where the group is gone, or nobody can be blamed, the later questions have no subject and are not asked.
     """
     given: list[Answer] = []
     decided = False
     for guard in GUARDS:
-        asked = not decided or case.attribution.reason is None
-        decision = guard.check(case) if asked and (case.seen.group or not decided) else None
+        asked = not decided or (case.seen.group is not None and case.attribution.reason is None)
+        decision = guard.check(case) if asked else None
         given.append(_answer(guard, decision, decided=decided, asked=asked))
         decided = decided or decision is not None
     return tuple(given)
@@ -117,7 +117,7 @@ def answers(case: Case) -> tuple[Answer, ...]:
 
 def _answer(guard: Guard, decision: Decision | None, *, decided: bool, asked: bool) -> Answer:
     if decision is None:
-        return Answer(guard.question, Verdict.YES if asked and not decided else Verdict.NOT_ASKED)
+        return Answer(guard.question, Verdict.YES if asked else Verdict.NOT_ASKED)
     verdict = Verdict.NO_TOO if decided else Verdict.NO
     return Answer(guard.question, verdict, str(decision.reason), decision.explanation)
 

@@ -1,0 +1,290 @@
+"""One self-contained page about a period: headline figures, a timeline, outcomes, times, and each rollback's story.
+
+The page needs no network and no script, and escapes every text: alarm names, reasons and revisions come from strangers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from lastgood.model import Candidate, Outcome, Phase, Rollback
+from lastgood.phrases import duration
+from lastgood.text import clean
+
+TEMPLATE = "report.html.jinja"
+MOST_LANES = 12
+MOST_STORIES = 500
+LONGEST_TEXT = 2000
+
+OPEN = "OPEN"
+KINDS: Mapping[str, str] = {
+    Outcome.ROLLED_BACK: "rolled back",
+    Outcome.FAILED: "failed",
+    Outcome.BLOCKED: "blocked",
+    Outcome.SKIPPED: "skipped",
+    Outcome.DRY_RUN: "dry run",
+    OPEN: "open",
+}
+"""Every kind that a rollback can be of in the page, worst news not first but most wanted first, with its word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One rollback with its steps, as `Ledger.steps` returns them."""
+
+    rollback: Rollback
+    steps: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def kind(self) -> str:
+        """Its outcome, or OPEN."""
+        return str(self.rollback.outcome or OPEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How long one thing took: median, nine of ten, worst; every value in seconds, and its place on the axis in %."""
+
+    name: str
+    about: str
+    values: tuple[float, ...]
+    longest: float
+
+    @property
+    def marks(self) -> tuple[tuple[str, float], ...]:
+        """(what, seconds) of the figures that people compare; none without values."""
+        if not self.values:
+            return ()
+        return (("median", quantile(self.values, 0.5)), ("p90", quantile(self.values, 0.9)), ("worst", self.values[-1]))
+
+    def place(self, seconds: float) -> float:
+        """Where a value lies on the common axis, in per cent."""
+        return round(100 * seconds / self.longest, 2) if self.longest else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One rollback on the timeline: its place in per cent of the period."""
+
+    rollback_id: str
+    kind: str
+    place: float
+    tip: str
+
+
+# --- pure: figures ---------------------------------------------------------------------------------------------------
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The smallest of the values that at least `share` of them do not exceed (nearest rank); `values` rise."""
+    return values[max(0, ceil(share * len(values)) - 1)]
+
+
+def seconds_taken(rollbacks: Iterable[Rollback], moment: str) -> tuple[float, ...]:
+    """Seconds from the alarm to a moment (`stopped_at`, …) of every rollback that has it, rising."""
+    taken = []
+    for rollback in rollbacks:
+        at = getattr(rollback, moment)
+        if at is not None:
+            taken.append(max(0.0, (at - began(rollback)).total_seconds()))
+    return tuple(sorted(taken))
+
+
+def began(rollback: Rollback) -> datetime:
+    """When it began for the people concerned: with the alarm, or with somebody's request."""
+    return rollback.alarm_changed_at or rollback.opened_at
+
+
+def spreads(rollbacks: Sequence[Rollback]) -> tuple[Spread, ...]:
+    """How long it took to stop, to redeploy, to be live, and to recover; on one axis."""
+    done = [r for r in rollbacks if r.outcome is Outcome.ROLLED_BACK]
+    measured = [
+        ("Stop", "the failing deployment has ended", seconds_taken(done, "stopped_at")),
+        ("Redeploy", "the redeployment is created", seconds_taken(done, "redeployed_at")),
+        ("Live", "the last good revision is proven live", seconds_taken(done, "verified_at")),
+        ("Recover", "the alarm is OK again", seconds_taken(done, "alarm_recovered_at")),
+    ]
+    longest = max((values[-1] for _, _, values in measured if values), default=0.0)
+    return tuple(Spread(name, about, values, longest) for name, about, values in measured)
+
+
+def ticks(longest: float) -> tuple[tuple[float, str], ...]:
+    """A handful of round durations for an axis from nothing to `longest` seconds: (place in %, label)."""
+    if longest <= 0:
+        return ()
+    steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400, 604800)
+    step = next((s for s in steps if longest / s <= 6), 604800 * ceil(longest / 604800 / 6))
+    return tuple((round(100 * step * n / longest, 2), seconds_text(step * n)) for n in range(int(longest // step) + 1))
+
+
+def seconds_text(seconds: float) -> str:
+    """`45 s`, `12 min 30 s`, `3 h 5 min`: two units, so that times can be compared."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 else "")
+    if whole < 172_800:
+        return f"{whole // 3600} h" + (f" {whole % 3600 // 60} min" if whole % 3600 // 60 else "")
+    return duration(timedelta(seconds=whole))
+
+
+def outcomes(stories: Sequence[Story]) -> tuple[tuple[str, str, int, float], ...]:
+    """(kind, word, count, share in %) of every kind that happened."""
+    counts = {kind: sum(story.kind == kind for story in stories) for kind in KINDS}
+    total = len(stories) or 1
+    return tuple((k, KINDS[k], n, round(100 * n / total, 2)) for k, n in counts.items() if n)
+
+
+def reasons(stories: Sequence[Story]) -> tuple[tuple[str, str, int], ...]:
+    """(reason, kind, count) of everything that was not a rollback, most frequent first."""
+    found: dict[tuple[str, str], int] = {}
+    for story in stories:
+        if story.rollback.outcome in {Outcome.ROLLED_BACK, None}:
+            continue
+        key = (str(story.rollback.reason_code or "?"), story.kind)
+        found[key] = found.get(key, 0) + 1
+    return tuple((reason, kind, n) for (reason, kind), n in sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def lanes(stories: Sequence[Story], since: datetime, until: datetime) -> tuple[tuple[str, tuple[Mark, ...]], ...]:
+    """The timeline: (deployment group, its marks), the busiest groups first; the rest share a lane."""
+    ordered = sorted(stories, key=lambda s: s.rollback.group.key)
+    groups = [(key, list(each)) for key, each in groupby(ordered, key=lambda s: s.rollback.group.key)]
+    groups.sort(key=lambda pair: (-len(pair[1]), pair[0]))
+    shown, rest = groups[:MOST_LANES], [story for _, each in groups[MOST_LANES:] for story in each]
+    if rest:
+        shown.append((f"{len(groups) - MOST_LANES} other groups", rest))
+    span = max((until - since).total_seconds(), 1.0)
+    return tuple((_lane_name(key), tuple(_mark(story, since, span) for story in each)) for key, each in shown)
+
+
+def _lane_name(key: str) -> str:
+    return "no deployment group" if key == "/" else key
+
+
+def _mark(story: Story, since: datetime, span: float) -> Mark:
+    rollback = story.rollback
+    place = 100 * (rollback.opened_at - since).total_seconds() / span
+    tip = f"{minute(rollback.opened_at)} {_lane_name(rollback.group.key)}: {KINDS[story.kind]}"
+    if rollback.reason_code and rollback.outcome is not Outcome.ROLLED_BACK:
+        tip += f" ({rollback.reason_code})"
+    return Mark(rollback.rollback_id, story.kind, round(min(max(place, 0.0), 100.0), 2), tip)
+
+
+def days(since: datetime, until: datetime) -> tuple[tuple[float, str], ...]:
+    """Day ticks for the timeline: (place in %, label), some six of them at midnight UTC, or every few hours."""
+    span = (until - since).total_seconds()
+    if span <= 0:
+        return ()
+    if span < 2 * 86_400:
+        step, form = timedelta(hours=max(1, round(span / 3600 / 6))), "%H:%M"
+        first = since.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    else:
+        step, form = timedelta(days=max(1, ceil(span / 86_400 / 6))), "%-d %b"
+        first = since.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    found = []
+    while first <= until:
+        found.append((round(100 * (first - since).total_seconds() / span, 2), first.strftime(form)))
+        first += step
+    return tuple(found)
+
+
+def minute(moment: datetime | None) -> str:
+    """`2026-11-23 10:04`, in UTC; empty for None."""
+    return moment.strftime("%Y-%m-%d %H:%M") if moment else ""
+
+
+def chain(rollback: Rollback) -> tuple[tuple[str, datetime, str], ...]:
+    """The moments of a rollback in order: (name, time, time since it began)."""
+    named = (
+        ("alarm", rollback.alarm_changed_at),
+        ("opened", rollback.opened_at),
+        ("stop asked", rollback.stop_requested_at),
+        ("stopped", rollback.stopped_at),
+        ("redeployed", rollback.redeployed_at),
+        ("proven live", rollback.verified_at),
+        ("alarm OK", rollback.alarm_recovered_at),
+        ("closed", rollback.closed_at if rollback.outcome is not Outcome.ROLLED_BACK else None),
+    )
+    moments = sorted(((name, at) for name, at in named if at is not None), key=lambda pair: pair[1])
+    start = moments[0][1]
+    return tuple((name, at, f"+{seconds_text((at - start).total_seconds())}") for name, at in moments)
+
+
+def gist(rollback: Rollback) -> str:
+    """A rollback in one line: for one that worked, from what to what and how fast; for others, why."""
+    if rollback.outcome is not Outcome.ROLLED_BACK or not rollback.good_revision:
+        return rollback.explanation
+    text = f"{rollback.suspect_revision or 'What was live'} went back to {rollback.good_revision}"
+    if rollback.verified_at:
+        text += f", proven live {seconds_text((rollback.verified_at - began(rollback)).total_seconds())} after "
+        text += "the alarm" if rollback.alarm_changed_at else "the request"
+    if rollback.alarm_recovered_at:
+        text += (
+            f"; the alarm was OK after {seconds_text((rollback.alarm_recovered_at - began(rollback)).total_seconds())}"
+        )
+    return text + "."
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+
+def page(stories: Sequence[Story], since: datetime, until: datetime, *, source: str = "", made_at: datetime) -> str:
+    """The whole page as HTML. `source` says where the records come from; times are in UTC."""
+    newest_first = sorted(stories, key=lambda s: s.rollback.opened_at, reverse=True)
+    rollbacks = [story.rollback for story in newest_first]
+    made: str = _template().render(
+        stories=newest_first[:MOST_STORIES],
+        total=len(newest_first),
+        left_out=max(0, len(newest_first) - MOST_STORIES),
+        since=since,
+        until=until,
+        made_at=made_at,
+        source=source,
+        outcomes=outcomes(newest_first),
+        reasons=reasons(newest_first),
+        lanes=lanes(newest_first, since, until),
+        days=days(since, until),
+        spreads=spreads(rollbacks),
+        time_ticks=ticks(max((s.longest for s in spreads(rollbacks)), default=0.0)),
+        rolled_back=[r for r in rollbacks if r.outcome is Outcome.ROLLED_BACK],
+        failed=[r for r in rollbacks if r.outcome is Outcome.FAILED],
+        refused=[r for r in rollbacks if r.outcome in {Outcome.SKIPPED, Outcome.BLOCKED}],
+        open_now=[r for r in rollbacks if r.phase is not Phase.CLOSED],
+        adopted=[r for r in rollbacks if r.adopted and r.outcome is Outcome.ROLLED_BACK],
+        called=[r for r in rollbacks if r.needs_human],
+    )
+    return made
+
+
+def _template() -> Any:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["safe_text"] = _safe_text
+    environment.globals.update(
+        kinds=KINDS, minute=minute, chain=chain, seconds_text=seconds_text, chosen=_chosen, gist=gist
+    )
+    return environment.get_template(TEMPLATE)
+
+
+def _safe_text(value: object) -> str:
+    """Text without control and direction characters; the template escapes the rest."""
+    return clean(str(value), LONGEST_TEXT)
+
+
+def _chosen(candidate: Candidate) -> bool:
+    return candidate.rejection is None
