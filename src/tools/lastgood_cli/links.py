@@ -1,0 +1,54 @@
+"""Addresses of the AWS console for what a record names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+_DOMAINS = {"cn": "amazonaws.cn", "us-gov": "amazonaws-us-gov.com"}
+
+
+def _console(region: str) -> str:
+    """The console's address in a region's partition."""
+    kind = next((prefix for prefix in _DOMAINS if region.startswith(f"{prefix}-")), "")
+    if kind:
+        return f"https://{region}.console.{_DOMAINS[kind]}"
+    return f"https://{region}.console.aws.amazon.com"
+
+
+def deployment(region: str, deployment_id: str) -> str:
+    """A CodeDeploy deployment."""
+    return f"{_console(region)}/codesuite/codedeploy/deployments/{quote(deployment_id, safe='')}?region={region}"
+
+
+def deployment_group(region: str, application: str, group: str) -> str:
+    """A CodeDeploy deployment group."""
+    path = f"applications/{quote(application, safe='')}/deployment-groups/{quote(group, safe='')}"
+    return f"{_console(region)}/codesuite/codedeploy/{path}?region={region}"
+
+
+def alarm(region: str, name: str) -> str:
+    """A CloudWatch alarm."""
+    return f"{_console(region)}/cloudwatch/home?region={region}#alarmsV2:alarm/{quote(name, safe='')}"
+
+
+def record(region: str, table: str, rollback_id: str) -> str:
+    """A rollback's head item in the audit table."""
+    where = f"table={quote(table, safe='')}&pk={quote(f'ROLLBACK#{rollback_id}', safe='')}&sk=META"
+    return f"{_console(region)}/dynamodbv2/home?region={region}#edit-item?itemMode=2&{where}"
+
+
+def of_record(region: str, table: str, head: Mapping[str, Any]) -> dict[str, str]:
+    """All that apply to a rollback, by what they show."""
+    made: dict[str, str] = {}
+    if head.get("alarm_name"):
+        made["alarm"] = alarm(region, str(head["alarm_name"]))
+    for name in ("suspect", "good", "rollback"):
+        found = str(head.get(f"{name}_deployment_id") or "")
+        if found.startswith("d-"):
+            made[f"{name} deployment"] = deployment(region, found)
+    if head.get("application") and head.get("deployment_group"):
+        made["deployment group"] = deployment_group(region, str(head["application"]), str(head["deployment_group"]))
+    made["record"] = record(region, table, str(head.get("rollback_id", "")))
+    return made
