@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from lastgood_cli.problems import Exit, Problem
 
 if TYPE_CHECKING:
     from lastgood.settings import Settings
+    from lastgood_cli.records import Records
 
 DEFAULT_STACK = "lastgood"
 
@@ -62,6 +64,7 @@ class Session:
     function_option: str = ""
     output: Format = Format.TABLE
     clock: Callable[[], datetime] = utc_now
+    wait: Callable[[float], None] = time.sleep
     out: Console = field(default_factory=console)
     err: Console = field(default_factory=lambda: console(stderr=True))
 
@@ -137,6 +140,13 @@ class Session:
         if self.function_option:
             return self.settings.table
         return self.stack_output("AuditTableName")
+
+    @cached_property
+    def records(self) -> Records:
+        """What the audit table holds."""
+        from lastgood_cli.records import Records
+
+        return Records(self.client("dynamodb"), self.table)
 
     # --- the function ---
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 import click
 
-from lastgood_cli.context import DEFAULT_STACK, Session, utc_now
+from lastgood_cli.context import DEFAULT_STACK, Session
 from lastgood_cli.output import Format
 from lastgood_cli.problems import Commands
 
@@ -89,8 +90,16 @@ def cli(
     Would it work right now?         lastgood plan --help; lastgood doctor
     How do I stop it?                lastgood pause --reason "…"
     """
-    clock = ctx.obj if callable(ctx.obj) else utc_now
-    ctx.obj = Session(profile, region, endpoint_url, stack, table, function, Format(output), clock)
+    ctx.obj = replace(
+        ctx.obj or Session(),
+        profile=profile,
+        region_option=region,
+        endpoint_url=endpoint_url,
+        stack=stack,
+        table_option=table,
+        function_option=function,
+        output=Format(output),
+    )
 
 
 def main() -> None:
