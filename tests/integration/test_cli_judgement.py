@@ -11,7 +11,7 @@ import pytest
 
 from lastgood.model import DeploymentGroup
 from lastgood_cli.local import REGION, TABLE, group_tags
-from lastgood_cli.plan import Lookout
+from lastgood_cli.lookout import Lookout
 from scene import ALARM, PLATFORMS, Scene, scene
 
 GROUP = DeploymentGroup("shop", "prod")

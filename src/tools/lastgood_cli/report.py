@@ -1,4 +1,4 @@
-"""One self-contained page about a period: headline figures, a timeline, outcomes, times, and each rollback's story.
+"""`lastgood report`: one self-contained page about a period: figures, timeline, outcomes, times, each rollback's story.
 
 The page needs no network and no script, and escapes every text: alarm names, reasons and revisions come from strangers.
 """
@@ -6,18 +6,26 @@ The page needs no network and no script, and escapes every text: alarm names, re
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 from math import ceil
 from pathlib import Path
 from typing import Any
 
+import click
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from lastgood.ledger import read_rollback
 from lastgood.model import Candidate, Outcome, Phase, Rollback
-from lastgood.phrases import duration
 from lastgood.text import clean
+from lastgood_cli import links
+from lastgood_cli.context import Session
+from lastgood_cli.figures import rank
+from lastgood_cli.output import text
+from lastgood_cli.problems import Exit, Problem
+from lastgood_cli.records import Story, Wanted
+from lastgood_cli.when import checked, since_until, span
 
 TEMPLATE = "report.html.jinja"
 MOST_LANES = 12
@@ -33,15 +41,18 @@ KINDS: Mapping[str, str] = {
     Outcome.DRY_RUN: "dry run",
     OPEN: "open",
 }
-"""Every kind that a rollback can be of in the page, worst news not first but most wanted first, with its word."""
+"""Every kind of rollback that the page knows, in the order of its legend, with its word."""
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
-    """One rollback with its steps, as `Ledger.steps` returns them."""
+class Chapter:
+    """One rollback with its steps as they are stored, and addresses in the console by what they show."""
 
     rollback: Rollback
     steps: Sequence[Mapping[str, Any]] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+    suspect_commit: str = ""
+    good_commit: str = ""
 
     @property
     def kind(self) -> str:
@@ -63,7 +74,7 @@ class Spread:
         """(what, seconds) of the figures that people compare; none without values."""
         if not self.values:
             return ()
-        return (("median", quantile(self.values, 0.5)), ("p90", quantile(self.values, 0.9)), ("worst", self.values[-1]))
+        return (("median", rank(self.values, 0.5)), ("p90", rank(self.values, 0.9)), ("worst", self.values[-1]))
 
     def place(self, seconds: float) -> float:
         """Where a value lies on the common axis, in per cent."""
@@ -81,11 +92,6 @@ class Mark:
 
 
 # --- pure: figures ---------------------------------------------------------------------------------------------------
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest of the values that at least `share` of them do not exceed (nearest rank); `values` rise."""
-    return values[max(0, ceil(share * len(values)) - 1)]
 
 
 def seconds_taken(rollbacks: Iterable[Rollback], moment: str) -> tuple[float, ...]:
@@ -122,29 +128,17 @@ def ticks(longest: float) -> tuple[tuple[float, str], ...]:
         return ()
     steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400, 604800)
     step = next((s for s in steps if longest / s <= 6), 604800 * ceil(longest / 604800 / 6))
-    return tuple((round(100 * step * n / longest, 2), seconds_text(step * n)) for n in range(int(longest // step) + 1))
+    return tuple((round(100 * step * n / longest, 2), span(step * n)) for n in range(int(longest // step) + 1))
 
 
-def seconds_text(seconds: float) -> str:
-    """`45 s`, `12 min 30 s`, `3 h 5 min`: two units, so that times can be compared."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 else "")
-    if whole < 172_800:
-        return f"{whole // 3600} h" + (f" {whole % 3600 // 60} min" if whole % 3600 // 60 else "")
-    return duration(timedelta(seconds=whole))
-
-
-def outcomes(stories: Sequence[Story]) -> tuple[tuple[str, str, int, float], ...]:
+def outcomes(stories: Sequence[Chapter]) -> tuple[tuple[str, str, int, float], ...]:
     """(kind, word, count, share in %) of every kind that happened."""
     counts = {kind: sum(story.kind == kind for story in stories) for kind in KINDS}
     total = len(stories) or 1
     return tuple((k, KINDS[k], n, round(100 * n / total, 2)) for k, n in counts.items() if n)
 
 
-def reasons(stories: Sequence[Story]) -> tuple[tuple[str, str, int], ...]:
+def reasons(stories: Sequence[Chapter]) -> tuple[tuple[str, str, int], ...]:
     """(reason, kind, count) of everything that was not a rollback, most frequent first."""
     found: dict[tuple[str, str], int] = {}
     for story in stories:
@@ -155,7 +149,7 @@ def reasons(stories: Sequence[Story]) -> tuple[tuple[str, str, int], ...]:
     return tuple((reason, kind, n) for (reason, kind), n in sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def lanes(stories: Sequence[Story], since: datetime, until: datetime) -> tuple[tuple[str, tuple[Mark, ...]], ...]:
+def lanes(stories: Sequence[Chapter], since: datetime, until: datetime) -> tuple[tuple[str, tuple[Mark, ...]], ...]:
     """The timeline: (deployment group, its marks), the busiest groups first; the rest share a lane."""
     ordered = sorted(stories, key=lambda s: s.rollback.group.key)
     groups = [(key, list(each)) for key, each in groupby(ordered, key=lambda s: s.rollback.group.key)]
@@ -163,17 +157,17 @@ def lanes(stories: Sequence[Story], since: datetime, until: datetime) -> tuple[t
     shown, rest = groups[:MOST_LANES], [story for _, each in groups[MOST_LANES:] for story in each]
     if rest:
         shown.append((f"{len(groups) - MOST_LANES} other groups", rest))
-    span = max((until - since).total_seconds(), 1.0)
-    return tuple((_lane_name(key), tuple(_mark(story, since, span) for story in each)) for key, each in shown)
+    length = max((until - since).total_seconds(), 1.0)
+    return tuple((_lane_name(key), tuple(_mark(story, since, length) for story in each)) for key, each in shown)
 
 
 def _lane_name(key: str) -> str:
     return "no deployment group" if key == "/" else key
 
 
-def _mark(story: Story, since: datetime, span: float) -> Mark:
+def _mark(story: Chapter, since: datetime, length: float) -> Mark:
     rollback = story.rollback
-    place = 100 * (rollback.opened_at - since).total_seconds() / span
+    place = 100 * (rollback.opened_at - since).total_seconds() / length
     tip = f"{minute(rollback.opened_at)} {_lane_name(rollback.group.key)}: {KINDS[story.kind]}"
     if rollback.reason_code and rollback.outcome is not Outcome.ROLLED_BACK:
         tip += f" ({rollback.reason_code})"
@@ -182,18 +176,18 @@ def _mark(story: Story, since: datetime, span: float) -> Mark:
 
 def days(since: datetime, until: datetime) -> tuple[tuple[float, str], ...]:
     """Day ticks for the timeline: (place in %, label), some six of them at midnight UTC, or every few hours."""
-    span = (until - since).total_seconds()
-    if span <= 0:
+    length = (until - since).total_seconds()
+    if length <= 0:
         return ()
-    if span < 2 * 86_400:
-        step, form = timedelta(hours=max(1, round(span / 3600 / 6))), "%H:%M"
+    if length < 2 * 86_400:
+        step, form = timedelta(hours=max(1, round(length / 3600 / 6))), "%H:%M"
         first = since.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     else:
-        step, form = timedelta(days=max(1, ceil(span / 86_400 / 6))), "%-d %b"
+        step, form = timedelta(days=max(1, ceil(length / 86_400 / 6))), "%-d %b"
         first = since.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     found = []
     while first <= until:
-        found.append((round(100 * (first - since).total_seconds() / span, 2), first.strftime(form)))
+        found.append((round(100 * (first - since).total_seconds() / length, 2), first.strftime(form)))
         first += step
     return tuple(found)
 
@@ -217,7 +211,7 @@ def chain(rollback: Rollback) -> tuple[tuple[str, datetime, str], ...]:
     )
     moments = sorted(((name, at) for name, at in named if at is not None), key=lambda pair: pair[1])
     start = moments[0][1]
-    return tuple((name, at, f"+{seconds_text((at - start).total_seconds())}") for name, at in moments)
+    return tuple((name, at, f"+{span((at - start).total_seconds())}") for name, at in moments)
 
 
 def gist(rollback: Rollback) -> str:
@@ -226,19 +220,17 @@ def gist(rollback: Rollback) -> str:
         return rollback.explanation
     text = f"{rollback.suspect_revision or 'What was live'} went back to {rollback.good_revision}"
     if rollback.verified_at:
-        text += f", proven live {seconds_text((rollback.verified_at - began(rollback)).total_seconds())} after "
+        text += f", proven live {span((rollback.verified_at - began(rollback)).total_seconds())} after "
         text += "the alarm" if rollback.alarm_changed_at else "the request"
     if rollback.alarm_recovered_at:
-        text += (
-            f"; the alarm was OK after {seconds_text((rollback.alarm_recovered_at - began(rollback)).total_seconds())}"
-        )
+        text += f"; the alarm was OK after {span((rollback.alarm_recovered_at - began(rollback)).total_seconds())}"
     return text + "."
 
 
 # --- the page --------------------------------------------------------------------------------------------------------
 
 
-def page(stories: Sequence[Story], since: datetime, until: datetime, *, source: str = "", made_at: datetime) -> str:
+def page(stories: Sequence[Chapter], since: datetime, until: datetime, *, source: str = "", made_at: datetime) -> str:
     """The whole page as HTML. `source` says where the records come from; times are in UTC."""
     newest_first = sorted(stories, key=lambda s: s.rollback.opened_at, reverse=True)
     rollbacks = [story.rollback for story in newest_first]
@@ -275,9 +267,7 @@ def _template() -> Any:
         lstrip_blocks=True,
     )
     environment.filters["safe_text"] = _safe_text
-    environment.globals.update(
-        kinds=KINDS, minute=minute, chain=chain, seconds_text=seconds_text, chosen=_chosen, gist=gist
-    )
+    environment.globals.update(kinds=KINDS, minute=minute, chain=chain, seconds_text=span, chosen=_chosen, gist=gist)
     return environment.get_template(TEMPLATE)
 
 
@@ -288,3 +278,43 @@ def _safe_text(value: object) -> str:
 
 def _chosen(candidate: Candidate) -> bool:
     return candidate.rejection is None
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def chapter(story: Story, region: str, table: str) -> Chapter:
+    """A stored story as a chapter of the page."""
+    head = story.head
+    commits = {name: str(head.get(name) or "") for name in ("suspect_commit", "good_commit")}
+    return Chapter(read_rollback(head), story.steps, links.of_record(region, table, head), **commits)
+
+
+@click.command()
+@since_until("30d")
+@click.option("--application", "-a", default="", help="Only this application; may be a glob.")
+@click.option("--deployment-group", "-g", default="", help="Only this deployment group; may be a glob.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write.")
+@click.pass_obj
+def report(
+    session: Session, since: datetime, until: datetime, application: str, deployment_group: str, out: Path
+) -> None:
+    """Write one page about a period: figures, timeline, outcomes, times, and each rollback's story.
+
+    The page needs no network and no script: send it, print it, read it on a phone.
+    """
+    checked(since, until)
+    with session.err.status("Reading the audit table") as status:
+        wanted = Wanted(application, deployment_group)
+        heads = list(session.records.rollbacks(since, until, wanted, lambda what: status.update(f"Reading {what}")))
+        told = [session.records.story(str(head["rollback_id"])) for head in heads[:MOST_STORIES]]
+    stories = [*told, *(Story(head) for head in heads[MOST_STORIES:])]
+    chapters = [chapter(story, session.region, session.table) for story in stories]
+    source = f"the table {session.table} in {session.region}"
+    made = page(chapters, since, until, source=source, made_at=session.now)
+    try:
+        out.write_text(made, encoding="utf-8", errors="replace")
+    except OSError as error:
+        why = f"{out} cannot be written: {error.strerror}"
+        raise Problem(why, "lastgood report --out FILE", Exit.USAGE) from error
+    session.err.print(text(f"{len(heads)} rollbacks are in {out}"))

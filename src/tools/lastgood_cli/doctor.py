@@ -1,0 +1,331 @@
+"""`lastgood doctor`: the whole chain from an alarm to the audit table: what is right, what is wrong, how to mend it.
+
+A check that cannot be made, for want of a permission, is neither right nor wrong: it says what is missing. Everything
+is only read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.text import Text
+from rich.tree import Tree
+
+from lastgood.errors import LastgoodError, RefusedError, SettingsError
+from lastgood.ledger import OPEN_KEY
+from lastgood.model import DeploymentGroup
+from lastgood.settings import Settings
+from lastgood.signals import OperatorRequest
+from lastgood_cli import checks as check
+from lastgood_cli.checks import Check, Part, healthy
+from lastgood_cli.context import Session
+from lastgood_cli.lookout import Lookout, group_names, points_here
+from lastgood_cli.output import Format, harmless, show_rows
+from lastgood_cli.plan import GROUP
+from lastgood_cli.problems import Exit
+from lastgood_cli.readonly import ReadOnlySession
+
+MOST_ALARMS = 25
+
+# --- looking ----------------------------------------------------------------------------------------------------------
+
+_GONE = {"NotFound", "NotFoundException", "ResourceNotFoundException", "NoSuchEntity", "QueueDoesNotExist"}
+_DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException"}
+type Found = Check | tuple[Check, ...]
+
+
+def attempted(name: str, look: Callable[[], Found]) -> tuple[Check, ...]:
+    """The checks that `look` makes; where AWS does not let it, one that says what is missing."""
+    try:
+        found = look()
+    except ClientError as error:
+        told = error.response.get("Error", {})
+        return (_unmade(name, error.operation_name, str(told.get("Code", "")), str(told.get("Message", ""))),)
+    except RefusedError as error:
+        return (_unmade(name, error.operation, error.code, error.message),)
+    except (BotoCoreError, LastgoodError) as error:
+        return (Check(name, None, str(error), "Try again in a moment."),)
+    return found if isinstance(found, tuple) else (found,)
+
+
+def _unmade(name: str, operation: str, code: str, message: str) -> Check:
+    if code in _DENIED:
+        return Check(name, None, f"You may not call {operation}.", "lastgood permissions shows what an operator needs.")
+    if code in _GONE or code.endswith("NonExistentQueue"):
+        return Check(name, False, f"It does not exist: {operation} answers {code}.", "Deploy the stack again.")
+    return Check(name, None, f"{operation} answers {code}: {message}")
+
+
+class Doctor:
+    """One examination of one stack, as it is at the time `now`."""
+
+    def __init__(self, aws: Any, configuration: Mapping[str, Any], environ: Mapping[str, str], now: datetime) -> None:
+        """`aws` makes clients; `configuration` is the function's, with `environ` as its variables."""
+        self._aws = ReadOnlySession(aws)
+        self._configuration = configuration
+        self._environ = environ
+        self._now = now
+        self._arn = str(configuration["FunctionArn"])
+
+    def examine(
+        self,
+        alarm: str = "",
+        group: DeploymentGroup | None = None,
+        progress: Callable[[str], None] = lambda text: None,
+    ) -> tuple[Part, ...]:
+        """Every part of the chain. Without an alarm, every alarm that leads here; with a group, that group too."""
+        try:
+            eyes = Lookout(self._aws, self._environ, self._now)
+        except SettingsError:
+            return (self._function(None, None),)
+        with eyes:
+            progress("Looking at the alarms")
+            names = [alarm] if alarm else [] if group else self._alarms_here(eyes)
+            parts, groups = [], [group] if group else []
+            for name in names:
+                part, leads_to = self._alarm(eyes, name)
+                parts.append(part)
+                groups += [each for each in leads_to if each not in groups]
+            if not names and group is None:
+                parts.append(Part("Alarms", (_no_alarm(eyes.settings),)))
+            progress("Looking at the topic, the function and the table")
+            parts += [self._topic(topic) for topic in eyes.settings.alarm_topic_arns]
+            parts += [self._function(eyes, groups[0] if groups else None), self._table(eyes)]
+            for each in groups:
+                progress(f"Looking at {each.key}")
+                parts.append(self._group(eyes, each))
+        return tuple(parts)
+
+    def _alarms_here(self, eyes: Lookout) -> list[str]:
+        pages = eyes.clients.cloudwatch.get_paginator("describe_alarms").paginate(
+            AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+        )
+        alarms = [a for page in pages for a in (*page.get("MetricAlarms", []), *page.get("CompositeAlarms", []))]
+        return [a["AlarmName"] for a in alarms if points_here(a, eyes.settings, self._arn)][:MOST_ALARMS]
+
+    def _alarm(self, eyes: Lookout, name: str) -> tuple[Part, tuple[DeploymentGroup, ...]]:
+        title = f"Alarm {name}"
+        alarm = eyes.described(name)
+        if alarm is None:
+            fix = "aws cloudwatch describe-alarms --alarm-name-prefix …"
+            return Part(title, (Check("it exists", False, "CloudWatch knows no alarm of that name here.", fix),)), ()
+        routing = eyes.routing(eyes.signal_of(name, alarm))
+        leads = ", ".join(group.key for group in routing.groups) or ", ".join(routing.ecs_services)
+        fix = "" if leads else "Tag it lastgood:application and lastgood:deployment-group, or add a route."
+        said = f"{leads}, by {routing.source}." if leads else routing.problem
+        muted = attempted("it is not muted", lambda: check.alarm_muted(self._mute_rules(name)))
+        checks = (
+            Check("it exists", True, f"It is {alarm['StateValue']}."),
+            *check.alarm_actions(alarm, eyes.settings, self._arn),
+            check.alarm_suppressed(alarm),
+            *muted,
+            Check("it leads to a deployment group", bool(leads), said, fix),
+        )
+        return Part(title, checks), routing.groups
+
+    def _mute_rules(self, name: str) -> list[dict[str, Any]]:
+        client = self._aws.client("cloudwatch")
+        answer = client.list_alarm_mute_rules(AlarmName=name, Statuses=["ACTIVE"])
+        found: list[dict[str, Any]] = answer.get("AlarmMuteRuleSummaries", [])
+        return found
+
+    def _topic(self, arn: str) -> Part:
+        sns = self._aws.client("sns")
+
+        def attributes() -> tuple[Check, ...]:
+            told = sns.get_topic_attributes(TopicArn=arn)["Attributes"]
+            key = told.get("KmsMasterKeyId", "")
+            return check.topic_policy(told.get("Policy", ""), arn), check.topic_key(key, self._key_policy(key))
+
+        def subscribed() -> Check:
+            pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
+            return check.subscription([each for page in pages for each in page["Subscriptions"]], self._arn)
+
+        def invocable() -> Check:
+            policy = self._aws.client("lambda").get_policy(FunctionName=self._arn)["Policy"]
+            return check.may_be_invoked(policy, arn)
+
+        looks: Mapping[str, Callable[[], Found]] = {
+            "CloudWatch may publish to it": attributes,
+            "the function is subscribed": subscribed,
+            "the topic may invoke the function": invocable,
+        }
+        checks = tuple(found for name, look in looks.items() for found in attempted(name, look))
+        return Part(f"Topic {arn.rpartition(':')[2]}", checks)
+
+    def _key_policy(self, key_id: str) -> str | None:
+        if not key_id or key_id.endswith("alias/aws/sns"):
+            return None
+        try:
+            answer = self._aws.client("kms").get_key_policy(KeyId=key_id, PolicyName="default")
+        except ClientError:
+            return None
+        return str(answer["Policy"])
+
+    def _function(self, eyes: Lookout | None, group: DeploymentGroup | None) -> Part:
+        checks = [*check.function_state(self._configuration), *check.settings_valid(self._environ)]
+        if eyes is not None:
+            checks.append(check.switched_on(eyes.settings))
+            settings = eyes.settings
+            checks += attempted("it may do what it must", lambda: check.permissions(self._simulated(settings, group)))
+        checks += attempted("its dead-letter queue is empty", self._dead_letters)
+        checks += attempted("the sweep's schedule is enabled", self._schedule)
+        checks += attempted("the sweep is running", self._sweep)
+        return Part(f"Function {self._configuration['FunctionName']}", tuple(checks))
+
+    def _simulated(self, settings: Settings, group: DeploymentGroup | None) -> list[dict[str, Any]]:
+        iam, region = self._aws.client("iam"), self._arn.split(":")[3]
+        table_arn = (
+            self._arn.partition(":lambda:")[0] + f":dynamodb:{region}:{self._arn.split(':')[4]}:table/{settings.table}"
+        )
+        by_resource: dict[str, list[str]] = {}
+        for action, resource in check.needed_actions(group, settings, self._arn, table_arn):
+            by_resource.setdefault(resource, []).append(action)
+        context = [("aws:RequestedRegion", region), ("events:source", "lastgood")]
+        entries = [
+            {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"} for key, value in context
+        ]
+        results: list[dict[str, Any]] = []
+        for resource, actions in by_resource.items():
+            answer = iam.simulate_principal_policy(
+                PolicySourceArn=self._configuration["Role"],
+                ActionNames=actions,
+                ResourceArns=[resource],
+                ContextEntries=entries,
+            )
+            results += answer["EvaluationResults"]
+        return results
+
+    def _dead_letters(self) -> Check:
+        arn = self._configuration.get("DeadLetterConfig", {}).get("TargetArn", "")
+        name = "its dead-letter queue is empty"
+        if not arn:
+            return Check(name, False, "It has none: events that fail three times are lost.", "Deploy the stack again.")
+        sqs, queue = self._aws.client("sqs"), arn.rpartition(":")[2]
+        url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
+        return check.dead_letters(sum(int(counts.get(each, 0)) for each in wanted), queue)
+
+    def _schedule(self) -> Check:
+        events = self._aws.client("events")
+        rules = [
+            events.describe_rule(Name=n) for n in events.list_rule_names_by_target(TargetArn=self._arn)["RuleNames"]
+        ]
+        scheduled = [rule for rule in rules if rule.get("ScheduleExpression")]
+        ok = any(rule.get("State", "ENABLED").startswith("ENABLED") for rule in scheduled)
+        said = ", ".join(rule["ScheduleExpression"] for rule in scheduled)
+        detail = f"{said}." if ok else "It is disabled." if scheduled else "No schedule invokes the function."
+        fix = "" if ok else "aws events enable-rule --name …" if scheduled else "Deploy the stack again."
+        return Check("the sweep's schedule is enabled", ok, detail, fix)
+
+    def _sweep(self) -> Check:
+        answer = self._aws.client("cloudwatch").get_metric_statistics(
+            Namespace="lastgood",
+            MetricName="SweepRan",
+            Dimensions=[{"Name": "service", "Value": "lastgood"}],
+            StartTime=self._now - timedelta(minutes=15),
+            EndTime=self._now,
+            Period=60,
+            Statistics=["Sum"],
+        )
+        return check.sweep_ran(answer["Datapoints"], self._now)
+
+    def _table(self, eyes: Lookout) -> Part:
+        dynamodb, table = eyes.clients.dynamodb, eyes.settings.table
+        looks: Mapping[str, Callable[[], Found]] = {
+            "it is active": lambda: check.table_state(dynamodb.describe_table(TableName=table)["Table"]),
+            "it can be restored to a point in time": lambda: check.table_backups(
+                dynamodb.describe_continuous_backups(TableName=table)
+            ),
+            "old records expire": lambda: check.table_expiry(dynamodb.describe_time_to_live(TableName=table)),
+            "no open rollback is left alone": lambda: check.nothing_overdue(_open_rows(dynamodb, table), self._now),
+        }
+        return Part(f"Table {table}", tuple(c for name, look in looks.items() for c in attempted(name, look)))
+
+    def _group(self, eyes: Lookout, group: DeploymentGroup) -> Part:
+        request = OperatorRequest("rollback", *group_names(group), reason="lastgood doctor", requested_by="doctor")
+        checks = attempted("a rollback could begin now", lambda: check.group_checks(eyes.for_request(request)))
+        return Part(f"Deployment group {group.key}", checks)
+
+
+def _no_alarm(settings: Settings) -> Check:
+    topics = ", ".join(settings.alarm_topic_arns) or "the stack's AlarmTopic"
+    return Check(
+        "an alarm leads here", False, "No alarm would ever wake lastgood.", f"Add {topics} to an alarm's actions."
+    )
+
+
+def _open_rows(dynamodb: Any, table: str) -> list[dict[str, Any]]:
+    answer = dynamodb.query(
+        TableName=table,
+        IndexName="open",
+        KeyConditionExpression="open_key = :key",
+        ExpressionAttributeValues={":key": {"S": OPEN_KEY}},
+    )
+    return [{name: next(iter(value.values())) for name, value in item.items()} for item in answer.get("Items", [])]
+
+
+# --- printing ---------------------------------------------------------------------------------------------------------
+
+_SIGNS: Mapping[bool | None, tuple[str, str]] = {
+    True: ("[OK]", "green"),
+    False: ("[NG]", "bold red"),
+    None: ("[??]", "yellow"),
+}
+
+
+def tree(parts: Sequence[Part]) -> Tree:
+    """The chain as a tree; what is wrong has its fix below it."""
+    root = Tree(_line(all_ok(parts), "From the alarm to the record"), guide_style="dim")
+    for part in parts:
+        branch = root.add(_line(part.ok, part.name, bold=True))
+        for each in part.checks:
+            leaf = branch.add(_line(each.ok, each.name, each.detail))
+            if each.fix and each.ok is not True:
+                leaf.add(Text.assemble(("fix: ", "bold"), harmless(each.fix)))
+    return root
+
+
+def all_ok(parts: Iterable[Part]) -> bool | None:
+    """One sign for everything."""
+    return Part("", tuple(each for part in parts for each in part.checks)).ok
+
+
+def _line(ok: bool | None, name: str, detail: str = "", *, bold: bool = False) -> Text:
+    sign, style = _SIGNS[ok]
+    line = Text.assemble((sign, style), " ", (harmless(name), "bold" if bold else ""))
+    return line.append(f"  {harmless(detail)}", "dim") if detail else line
+
+
+def rows(parts: Iterable[Part]) -> list[dict[str, Any]]:
+    """One row for each check, for JSON and CSV. `ok` is null where it could not be looked at."""
+    return [
+        {"part": part.name, "check": each.name, "ok": each.ok, "detail": each.detail, "fix": each.fix}
+        for part in parts
+        for each in part.checks
+    ]
+
+
+@click.command()
+@click.argument("alarm", default="")
+@click.option("--group", "-g", type=GROUP, help="Also look at this deployment group: APPLICATION/DEPLOYMENT_GROUP.")
+@click.pass_obj
+def doctor(session: Session, alarm: str, group: DeploymentGroup | None) -> Exit:
+    """Look at the whole chain from an alarm to the audit table, and say how to mend what is wrong.
+
+    Without ALARM it looks at every alarm that leads to lastgood. Nothing is changed. Leaves with 1 if something is
+    wrong; what could not be looked at, for want of a permission, is marked [??] and does not count.
+    """
+    with session.err.status("Looking at the function") as status:
+        one = Doctor(session.aws, session.configuration, session.environ, session.now)
+        parts = one.examine(alarm, group, status.update)
+    if session.output is Format.TABLE:
+        session.out.print(tree(parts))
+    else:
+        show_rows(session.out, session.output, rows(parts), ["part", "check", "ok", "detail", "fix"])
+    return Exit.DONE if healthy(parts) else Exit.REFUSED

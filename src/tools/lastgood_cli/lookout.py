@@ -1,0 +1,412 @@
+"""The function's own eyes and decisions, without its hands: what would happen to a deployment group, and why.
+
+A plan goes the way of a real event: it is parsed, routed, looked into and decided by the code that the function runs,
+with clients that cannot write. Where the alarm is not firing, the plan may suppose that it fires now, and says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from lastgood.alarms import Alarms
+from lastgood.app import observer
+from lastgood.clients import Clients, call
+from lastgood.decide import GUARDS, Action, Case, Decision, Guard, decide
+from lastgood.model import (
+    AlarmFacts,
+    AlarmState,
+    Candidate,
+    DeploymentGroup,
+    Floor,
+    Observation,
+    Outcome,
+    Phase,
+    Policy,
+    Reason,
+    Rollback,
+    TriggerKind,
+)
+from lastgood.observe import Observer
+from lastgood.routing import Routing, is_allowed, needs_tags, route
+from lastgood.selection import effective_floor
+from lastgood.settings import Settings
+from lastgood.signals import AlarmSignal, Home, OperatorRequest, Refusal, Signal, parse
+from lastgood_cli.readonly import ReadOnlySession
+
+POOL_SIZE = 8
+
+ROUTED = "Does it lead to a deployment group?"
+ALLOWED = "May this deployment group be rolled back at all?"
+ALONE = "Is no other rollback of the group open?"
+
+_STAYS = frozenset({Action.CLOSE, Action.WAIT, Action.ASK_APPROVAL})
+
+
+class Verdict(StrEnum):
+    """How one question was answered."""
+
+    YES = "yes"
+    NO = "no"
+    NO_TOO = "no, too"
+    NOT_ASKED = "not asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One question that is asked before anything is touched, and its answer."""
+
+    question: str
+    verdict: Verdict
+    reason: str = ""
+    explanation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would happen to one deployment group; `decision` is None where not even a rollback would be opened."""
+
+    about: str
+    headline: str
+    explanation: str
+    answers: tuple[Answer, ...] = ()
+    group: DeploymentGroup | None = None
+    decision: Decision | None = None
+    candidates: tuple[Candidate, ...] = ()
+    then: str = ""
+    mode: str = ""
+    floor: Floor | None = None
+    suppositions: tuple[str, ...] = ()
+
+    @property
+    def acts(self) -> bool:
+        """True where something would be stopped, adopted or deployed."""
+        return self.decision is not None and self.decision.action not in _STAYS
+
+
+class Suppose(StrEnum):
+    """Whether a plan supposes that the alarm goes into ALARM at this moment."""
+
+    WHERE_NEEDED = "where-needed"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+# --- pure: what the questions are answered -------------------------------------------------------------------------
+
+
+def answers(case: Case) -> tuple[Answer, ...]:
+    """Every guard's answer. The first that objects decides; those that would object too are told.
+
+    Where the group is gone, or nobody can be blamed, the later questions have no subject and are not asked.
+    """
+    given: list[Answer] = []
+    decided = False
+    for guard in GUARDS:
+        asked = not decided or (case.seen.group is not None and case.attribution.reason is None)
+        decision = guard.check(case) if asked else None
+        given.append(_answer(guard, decision, decided=decided, asked=asked))
+        decided = decided or decision is not None
+    return tuple(given)
+
+
+def _answer(guard: Guard, decision: Decision | None, *, decided: bool, asked: bool) -> Answer:
+    if decision is None:
+        return Answer(guard.question, Verdict.YES if asked else Verdict.NOT_ASKED)
+    verdict = Verdict.NO_TOO if decided else Verdict.NO
+    return Answer(guard.question, verdict, str(decision.reason), decision.explanation)
+
+
+def headline(decision: Decision) -> str:
+    """The decision in a few words."""
+    good = decision.good.revision.label or decision.good.revision.identity if decision.good else ""
+    match decision.action:
+        case Action.STOP if decision.outcome is not None:
+            return f"It would stop the deployment, put nothing back, and call people ({decision.reason})"
+        case Action.ADOPT:
+            return f"It would adopt the rollback to {good} that is under way"
+        case Action.ASK_APPROVAL:
+            return f"It would ask for approval to roll back to {good}"
+        case Action.CLOSE if decision.outcome is Outcome.DRY_RUN:
+            return f"It would only record that it would roll back to {good} ({decision.reason})"
+        case Action.CLOSE:
+            return f"It would not roll back: {decision.outcome} ({decision.reason})"
+        case Action.WAIT:
+            return "It would wait"
+        case _:
+            return f"It would roll back to {good}"
+
+
+def pinned(rollback: Rollback, decision: Decision) -> Rollback:
+    """The rollback one step further, with who is blamed and what goes back fixed."""
+    suspect, good = decision.suspects[:1], decision.good
+    return replace(
+        rollback,
+        phase=Phase.STOPPING,
+        suspect_deployment_id=suspect[0].deployment_id if suspect else "",
+        suspect_revision=suspect[0].revision.identity if suspect else "",
+        good_deployment_id=good.deployment_id if good else "",
+        good_revision=good.revision.identity if good else "",
+    )
+
+
+def alarm_message(alarm: Mapping[str, Any], at: datetime, topic_arn: str) -> dict[str, Any]:
+    """The Lambda event that CloudWatch would cause through SNS, from an alarm as `DescribeAlarms` tells it."""
+    body = {
+        "AlarmName": alarm["AlarmName"],
+        "AlarmArn": alarm["AlarmArn"],
+        "AWSAccountId": alarm["AlarmArn"].split(":")[4],
+        "NewStateValue": "ALARM",
+        "OldStateValue": "OK",
+        "NewStateReason": alarm.get("StateReason", ""),
+        "StateChangeTime": at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000",
+        "Trigger": {key: alarm[key] for key in ("Period", "EvaluationPeriods", "Metrics") if key in alarm},
+    }
+    sns = {"Type": "Notification", "MessageId": "plan", "TopicArn": topic_arn, "Message": json.dumps(body)}
+    return {"Records": [{"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": sns}]}
+
+
+def points_here(alarm: Mapping[str, Any], settings: Settings, function_arn: str = "") -> bool:
+    """True where going into ALARM reaches the function: by its topic, or by the function itself."""
+    accepted = {*settings.alarm_topic_arns, *([function_arn] if function_arn else [])}
+    return any(action in accepted for action in alarm.get("AlarmActions") or [])
+
+
+# --- looking ----------------------------------------------------------------------------------------------------------
+
+
+class _Supposed(Alarms):
+    """CloudWatch as it would be if the alarm fired now."""
+
+    def __init__(self, facts: AlarmFacts) -> None:
+        self._facts = facts
+
+    def read(self, name: str) -> AlarmFacts | None:
+        return self._facts
+
+
+class Lookout:
+    """Looks at AWS as the function does whose variables are `environ`, at the time `now`. It cannot change anything."""
+
+    def __init__(self, session: Any, environ: Mapping[str, str], now: datetime, region: str = "") -> None:
+        """`session` makes clients. Raises SettingsError with everything that is wrong in `environ`."""
+        self.settings = Settings.from_env(environ)
+        self.clients = Clients.make(ReadOnlySession(session))
+        self.now = now
+        self.pool = ThreadPoolExecutor(POOL_SIZE)
+        self.observer: Observer = observer(self.clients, self.settings, self.pool)
+        home_region = region if self.settings.account_id else ""
+        self._home = Home(self.settings.account_id, home_region, self.settings.alarm_topic_arns)
+
+    def __enter__(self) -> Lookout:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pool.shutdown(wait=False)
+
+    def described(self, alarm: str) -> dict[str, Any] | None:
+        """An alarm with all that CloudWatch tells about it; None if there is none of that name."""
+        kinds = ["MetricAlarm", "CompositeAlarm"]
+        answer = call(self.clients.cloudwatch, "describe_alarms", AlarmNames=[alarm], AlarmTypes=kinds)
+        found: list[dict[str, Any]] = [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
+        return found[0] if found else None
+
+    def signals(self, event: object) -> tuple[Signal | Refusal, ...]:
+        """What the function would read in an event."""
+        return parse(event, self._home, self.now)
+
+    def routing(self, signal: AlarmSignal) -> Routing:
+        """Where an alarm leads, found out as the function does."""
+        tags = signal.tags
+        if signal.alarm_arn and needs_tags(signal, self.settings):
+            tags = self.observer.alarms.tags(signal.alarm_arn)
+        return route(signal, tags, self.settings)
+
+    # --- plans --------------------------------------------------------------------------------------------------------
+
+    def signal_of(self, name: str, alarm: Mapping[str, Any] | None) -> AlarmSignal:
+        """The signal that an alarm would send now. For one that is gone, a signal that only its name can route."""
+        if alarm is not None:
+            (signal,) = self.signals(self._message(alarm, self.now))
+            if isinstance(signal, AlarmSignal):
+                return signal
+        return AlarmSignal(name, "", "", "", AlarmState.ALARM, self.now, tags={})
+
+    def _message(self, alarm: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+        topic = next(iter(self.settings.alarm_topic_arns), "arn:aws:sns:::AlarmTopic")
+        return alarm_message(alarm, at, topic)
+
+    def for_alarm(self, alarm: Mapping[str, Any], suppose: Suppose = Suppose.WHERE_NEEDED) -> tuple[Plan, ...]:
+        """What this alarm would lead to; it is an alarm as `described` returns it."""
+        changed = alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp") or self.now
+        return self.for_event(self._message(alarm, min(changed.astimezone(UTC), self.now)), suppose)
+
+    def for_event(self, event: object, suppose: Suppose = Suppose.NEVER) -> tuple[Plan, ...]:
+        """What an event would lead to if it were delivered now: a plan for each deployment group that it is about."""
+        return tuple(plan for signal in self.signals(event) for plan in self._for_signal(signal, suppose))
+
+    def for_group(self, group: DeploymentGroup) -> Plan:
+        """What would happen to a group if an alarm of its own fired now."""
+        rollback = Rollback(
+            "rb-plan", *group_names(group), TriggerKind.SNS, self.now, self.now, alarm_changed_at=self.now
+        )
+        supposed = "Supposed: an alarm that leads here goes into ALARM now."
+        return self._judged(f"an alarm of {group.key}", rollback, self.observer, (supposed,))
+
+    def for_request(self, request: OperatorRequest) -> Plan:
+        """What would happen if an operator asked for this rollback now."""
+        group = DeploymentGroup(request.application, request.deployment_group)
+        rollback = Rollback(
+            "rb-plan",
+            *group_names(group),
+            TriggerKind.MANUAL,
+            self.now,
+            self.now,
+            requested_by=request.requested_by,
+            request_reason=request.reason,
+            force=request.force,
+            to_deployment_id=request.to_deployment_id,
+        )
+        return self._judged(f"a rollback of {group.key} by hand", rollback, self.observer, ())
+
+    def _for_signal(self, signal: Signal | Refusal, suppose: Suppose) -> tuple[Plan, ...]:
+        match signal:
+            case AlarmSignal(state=AlarmState.ALARM):
+                return self._for_alarm_signal(signal, suppose)
+            case OperatorRequest(action="rollback"):
+                return (self.for_request(signal),)
+            case Refusal():
+                headline = f"The event would be {'refused' if signal.rejected else 'ignored'} ({signal.code})"
+                return (Plan("this event", headline, f"{signal.message} {signal.hint}".strip()),)
+            case AlarmSignal():
+                why = f"{signal.alarm_name} is {signal.state} in this event: that opens no rollback."
+                return (Plan(f"the alarm {signal.alarm_name}", "It would open no rollback", why),)
+            case _:
+                why = "It opens no rollback; at most an open one is taken up again, or an operator's item is written."
+                return (Plan(f"this event ({type(signal).__name__})", "It would open no rollback", why),)
+
+    def _for_alarm_signal(self, signal: AlarmSignal, suppose: Suppose) -> tuple[Plan, ...]:
+        about = f"the alarm {signal.alarm_name}"
+        routing = self.routing(signal)
+        if not routing.groups:
+            why = routing.problem or f"It leads to {', '.join(routing.ecs_services)}, no CodeDeploy deployment group."
+            objection = Answer(ROUTED, Verdict.NO, Reason.UNROUTED_ALARM, why)
+            return (Plan(about, "It would be recorded and told, and lead nowhere (UNROUTED_ALARM)", why, (objection,)),)
+        real = self.alarm_facts(signal.alarm_name)
+        firing = real is not None and real.state is AlarmState.ALARM
+        supposed = suppose is Suppose.ALWAYS or (suppose is Suppose.WHERE_NEEDED and not firing)
+        observer, said = self.observer, tuple[str, ...]()
+        if supposed:
+            facts = AlarmFacts(signal.alarm_name, AlarmState.ALARM, self.now, real.suppressed_by if real else "")
+            observer = replace(observer, alarms=_Supposed(facts))
+            signal = replace(signal, changed_at=self.now)
+            said = (f"Supposed: the alarm goes into ALARM now (CloudWatch says {real.state if real else 'nothing'}).",)
+        how = Answer(ROUTED, Verdict.YES, explanation=f"By {routing.source}.")
+        return tuple(
+            self._judged(about, self._rollback(signal, group), observer, said, (how,)) for group in routing.groups
+        )
+
+    def alarm_facts(self, name: str) -> AlarmFacts | None:
+        """The alarm as the function reads it."""
+        return self.observer.alarms.read(name)
+
+    def _rollback(self, signal: AlarmSignal, group: DeploymentGroup) -> Rollback:
+        return Rollback(
+            "rb-plan",
+            *group_names(group),
+            signal.trigger_kind,
+            self.now,
+            signal.changed_at,
+            alarm_name=signal.alarm_name,
+            alarm_arn=signal.alarm_arn,
+            alarm_changed_at=signal.changed_at,
+            evaluation_seconds=signal.evaluation_seconds,
+        )
+
+    def _judged(
+        self,
+        about: str,
+        rollback: Rollback,
+        observer: Observer,
+        suppositions: tuple[str, ...],
+        before: tuple[Answer, ...] = (),
+    ) -> Plan:
+        found = self._not_opened(rollback)
+        if found is not None:
+            no = f"It would open no rollback ({found.reason})"
+            return Plan(about, no, found.explanation, (*before, found), rollback.group, suppositions=suppositions)
+        seen, policy = observer.look(rollback, self.settings.policy(), self.now, None)
+        decision, case = decide(rollback, seen, policy, self.now), Case(rollback, seen, policy, self.now)
+        return Plan(
+            about,
+            headline(decision),
+            decision.explanation,
+            (*before, *(Answer(q, Verdict.YES) for q in (ALLOWED, ALONE)), *answers(case)),
+            rollback.group,
+            decision,
+            decision.candidates or case.selection.candidates,
+            self._then(rollback, decision, seen, policy),
+            str(policy.mode),
+            effective_floor(seen.history, seen.controls),
+            suppositions,
+        )
+
+    def _not_opened(self, rollback: Rollback) -> Answer | None:
+        """Why no rollback would be opened for the group at all."""
+        group = rollback.group
+        if not is_allowed(group, self.settings):
+            why = f"{group.key} is not in LASTGOOD_ALLOWED_GROUPS, so nothing is done to it."
+            return Answer(ALLOWED, Verdict.NO, Reason.NOT_ALLOWED, why)
+        open_id = self.observer.ledger.lock(group).open_rollback_id
+        if not open_id:
+            return None
+        why = f"{open_id} is open for {group.key}: the signal would be noted there. See: lastgood audit show {open_id}"
+        return Answer(ALONE, Verdict.NO, Reason.ALREADY_OPEN, why)
+
+    def _then(self, rollback: Rollback, decision: Decision, seen: Observation, policy: Policy) -> str:
+        """The step after the first, where that can be known without taking the first."""
+        if decision.action is not Action.AWAIT_STOP:
+            return ""
+        later = pinned(rollback, decision)
+        next_seen, _ = self.observer.look(later, policy, self.now, seen)
+        return decide(later, next_seen, policy, self.now).explanation
+
+
+def group_names(group: DeploymentGroup) -> tuple[str, str]:
+    """(application, deployment group)."""
+    return group.application, group.deployment_group
+
+
+# --- from the record ------------------------------------------------------------------------------------------------
+
+
+def recorded(rollback: Rollback) -> tuple[Answer, ...]:
+    """The questions as a rollback that happened answered them, from what its record holds.
+
+    The record names the reason, not the question: where several questions share a reason, each of them is marked.
+    """
+    asked = (Answer(q, Verdict.YES) for q in (ROUTED, ALLOWED, ALONE))
+    if rollback.reason_code in {Reason.UNROUTED_ALARM, Reason.NOT_ALLOWED}:
+        failed = ROUTED if rollback.reason_code is Reason.UNROUTED_ALARM else ALLOWED
+        return (Answer(failed, Verdict.NO, rollback.reason_code, rollback.explanation),)
+    if began_to_act(rollback) or not rollback.reason_code:
+        return (*asked, *(Answer(g.question, Verdict.YES) for g in GUARDS))
+    objecting = [g for g in GUARDS if rollback.reason_code in g.reasons]
+    if not objecting:
+        return (*asked, *(Answer(g.question, Verdict.YES) for g in GUARDS))
+    given: list[Answer] = []
+    for guard in GUARDS[: GUARDS.index(objecting[-1]) + 1]:
+        no = Answer(guard.question, Verdict.NO, rollback.reason_code, rollback.explanation)
+        given.append(no if guard in objecting else Answer(guard.question, Verdict.YES))
+    rest = GUARDS[GUARDS.index(objecting[-1]) + 1 :]
+    return (*asked, *given, *(Answer(g.question, Verdict.NOT_ASKED) for g in rest))
+
+
+def began_to_act(rollback: Rollback) -> bool:
+    """True where something was stopped, adopted or deployed: then every question had been answered with yes."""
+    return bool(rollback.stop_requested_at or rollback.create_attempted_at or rollback.rollback_deployment_id)
