@@ -9,12 +9,11 @@ from itertools import islice
 from typing import Any
 
 import click
-from rich.table import Table
 
 from lastgood.model import Outcome
 from lastgood_cli.context import Session
 from lastgood_cli.figures import Statistics, statistics
-from lastgood_cli.output import Format, as_csv, as_json, as_table, show_rows, text, write
+from lastgood_cli.output import Format, as_csv, as_json, as_table, grid, show_rows, text, write
 from lastgood_cli.problems import Exit, Problem
 from lastgood_cli.records import Record, Wanted
 from lastgood_cli.story import Moment as Line
@@ -201,7 +200,7 @@ def _watch_story(session: Session, rollback_id: str, told: set[Line], every: tim
             if moment in told:
                 continue
             told.add(moment)
-            table = Table.grid(padding=(0, 2, 0, 0))
+            table = grid(4)
             table.add_row(*moment_row(moment))
             session.out.print(table)
         session.out.file.flush()

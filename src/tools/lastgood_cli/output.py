@@ -93,6 +93,14 @@ def as_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Table
     return table
 
 
+def grid(columns: int) -> Table:
+    """Columns without lines and header. What does not fit is folded, so that an address can still be copied."""
+    made = Table.grid(padding=(0, 2, 0, 0))
+    for _ in range(columns):
+        made.add_column(overflow="fold")
+    return made
+
+
 def show_rows(
     out: Console,
     form: Format,
@@ -122,7 +130,7 @@ def show_one(out: Console, form: Format, value: Mapping[str, Any]) -> None:
         case Format.CSV:
             write(out, as_csv([value], list(value)).rstrip("\n"))
         case Format.TABLE:
-            table = Table.grid(padding=(0, 2, 0, 0))
+            table = grid(2)
             for name, each in value.items():
                 table.add_row(Text(name.replace("_", " "), style="bold"), text(each))
             out.print(table)

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lastgood_cli import links
-from lastgood_cli.output import OUTCOME_STYLES, harmless, text
+from lastgood_cli.figures import TIMES, seconds_to
+from lastgood_cli.output import OUTCOME_STYLES, grid, harmless, text
 from lastgood_cli.records import Story
 from lastgood_cli.when import short, span, when
 
@@ -22,7 +23,8 @@ _TOLD = frozenset(
     "forced suspect_deployment_id suspect_revision suspect_revisions suspect_commit good_deployment_id good_revision "
     "good_commit rollback_deployment_id redeployed_revision adopted opened_at closed_at alarm_recovered_at needs_human "
     "signal_at pk sk day deployment_group_key open_key next_check_at expires_at schema_version version step_count "
-    "lease_owner lease_until notified evaluation_seconds".split()
+    "lease_owner lease_until notified evaluation_seconds native_rollback_asked create_attempted_at stop_requested_at "
+    "stopped_at redeployed_at verified_at".split()
 )
 
 
@@ -50,8 +52,6 @@ def timeline(story: Story) -> list[Moment]:
         told.append((str(step.get("occurred_at", "")), who, what, deployment))
     for signal in story.signals:
         told.append((str(signal.get("occurred_at", "")), "signal", _joined(signal), ""))
-    if head.get("alarm_recovered_at"):
-        told.append((str(head["alarm_recovered_at"]), "alarm", f"{head.get('alarm_name', '')} is OK again", ""))
     told.sort(key=lambda each: each[0])
     return [Moment(at, _after(began, at), who, what, deployment) for at, who, what, deployment in told]
 
@@ -134,11 +134,19 @@ def _facts(head: Mapping[str, Any]) -> Table:
         "rollback": _deployed(head, "rollback"),
         "opened": f"{short(head.get('opened_at'))} by {head.get('trigger_kind', '')}",
         "closed": short(head.get("closed_at")),
-        "alarm OK again": short(head.get("alarm_recovered_at")),
+        "after the alarm": ", ".join(_reached(head)),
         "dry run": "yes, nothing was touched" if head.get("dry_run") else "",
         "forced": "yes" if head.get("forced") else "",
     }
     return _grid((name, value) for name, value in rows.items() if value)
+
+
+def _reached(head: Mapping[str, Any]) -> Iterator[str]:
+    words = {"stop": "stopped", "redeploy": "redeployed", "verify": "verified", "recover": "alarm OK again"}
+    for name, attribute in TIMES:
+        seconds = seconds_to(head, attribute)
+        if seconds is not None:
+            yield f"{words[name]} +{span(seconds)}"
 
 
 def _deployed(head: Mapping[str, Any], who: str) -> str:
@@ -152,7 +160,7 @@ def _deployed(head: Mapping[str, Any], who: str) -> str:
 
 
 def _timeline_table(story: Story) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
+    table = grid(4)
     for moment in timeline(story):
         table.add_row(*moment_row(moment))
     return table
@@ -162,7 +170,7 @@ def _candidates_table(head: Mapping[str, Any]) -> RenderableType:
     found = head.get("candidates") or []
     if not isinstance(found, list) or not found:
         return Text("No deployment was looked at.")
-    table = Table.grid(padding=(0, 2, 0, 0))
+    table = grid(5)
     for each in found:
         why = str(each.get("rejection") or "CHOSEN")
         style = "green" if why == "CHOSEN" else "yellow"
@@ -191,7 +199,7 @@ def _heading(words: str) -> Text:
 
 
 def _grid(rows: Any) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
+    table = grid(2)
     for name, value in rows:
         table.add_row(Text(f"  {str(name).replace('_', ' ')}", style="dim"), text(value))
     return table

@@ -1,0 +1,191 @@
+"""`lastgood permissions`: the exact IAM policies, for the function and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lastgood_cli.context import Session
+from lastgood_cli.output import as_json, write
+from lastgood_cli.problems import Exit, Problem
+from lastgood_cli.stack_template import StackTemplate
+
+UNKNOWN_ACCOUNT = "123456789012"
+
+
+def function_policy(template: StackTemplate) -> dict[str, Any]:
+    """The function's role as SAM makes it from the template, as one policy. Managed policies are named by ARN."""
+    role = template.resources()["RollbackFunctionRole"]["Properties"]
+    statements = [s for policy in role["Policies"] for s in policy["PolicyDocument"]["Statement"]]
+    return {
+        "ManagedPolicyArns": role.get("ManagedPolicyArns", []),
+        "PolicyDocument": {"Version": "2012-10-17", "Statement": statements},
+    }
+
+
+READS: dict[str, tuple[str, ...]] = {
+    "AuditTable": ("dynamodb:Query", "dynamodb:GetItem", "dynamodb:DescribeTable"),
+    "AuditTableSettings": ("dynamodb:DescribeTimeToLive", "dynamodb:DescribeContinuousBackups"),
+    "Function": (
+        "lambda:GetFunctionConfiguration",
+        "lambda:GetFunction",
+        "lambda:GetFunctionConcurrency",
+        "lambda:GetFunctionEventInvokeConfig",
+        "lambda:GetPolicy",
+    ),
+    "Stack": ("cloudformation:DescribeStacks", "cloudformation:DescribeStackResources"),
+    # What plan, doctor and backtest look at: anything that the function itself may look at.
+    "Everything": (
+        "codedeploy:GetDeploymentGroup",
+        "codedeploy:ListDeployments",
+        "codedeploy:GetDeployment",
+        "codedeploy:BatchGetDeployments",
+        "codedeploy:GetApplicationRevision",
+        "codedeploy:ListApplications",
+        "codedeploy:ListDeploymentGroups",
+        "cloudwatch:DescribeAlarms",
+        "cloudwatch:DescribeAlarmHistory",
+        "cloudwatch:DescribeAlarmMuteRules",
+        "cloudwatch:GetAlarmMuteRule",
+        "cloudwatch:ListAlarmMuteRules",
+        "cloudwatch:ListTagsForResource",
+        "cloudwatch:GetMetricStatistics",
+        "cloudwatch:GetMetricData",
+        "lambda:GetAlias",
+        "ecs:DescribeServices",
+        "ecs:DescribeTaskDefinition",
+        "events:DescribeRule",
+        "events:ListRuleNamesByTarget",
+        "events:ListTargetsByRule",
+        "events:ListRules",
+        "sns:GetTopicAttributes",
+        "sns:ListSubscriptionsByTopic",
+        "sns:GetSubscriptionAttributes",
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+        "kms:DescribeKey",
+        "kms:GetKeyPolicy",
+        "tag:GetResources",
+    ),
+    # IAM has no region.
+    "Global": ("sts:GetCallerIdentity", "iam:SimulatePrincipalPolicy"),
+}
+TEST_EVENTS = (
+    "schemas:CreateRegistry",
+    "schemas:CreateSchema",
+    "schemas:UpdateSchema",
+    "schemas:DescribeSchema",
+    "schemas:ListSchemaVersions",
+    "schemas:DeleteSchemaVersion",
+    "schemas:GetDiscoveredSchema",
+)
+
+
+def operator_policy(table_arn: str, function_arn: str, stack_arn: str, region: str, *, acting: bool) -> dict[str, Any]:
+    """What a person needs for the command. Acting is nothing but invoking the function: its guards apply to people."""
+    table = [table_arn, f"{table_arn}/index/*"]
+    statements = [
+        _allow("ReadTheAuditTable", READS["AuditTable"], table),
+        _allow("ReadItsSettings", READS["AuditTableSettings"], [table_arn]),
+        _allow("ReadTheFunction", READS["Function"], [function_arn]),
+        _allow("FindTheStack", READS["Stack"], [stack_arn]),
+        {
+            **_allow("LookAtWhatTheFunctionLooksAt", READS["Everything"], ["*"]),
+            "Condition": {"StringEquals": {"aws:RequestedRegion": region}},
+        },
+        _allow("SayWhoAsksAndWhatTheRoleMay", READS["Global"], ["*"]),
+    ]
+    if acting:
+        statements.append(_allow("ActThroughTheFunction", ("lambda:InvokeFunction",), [function_arn]))
+        statements.append(_allow("ShareTestEvents", TEST_EVENTS, ["*"]))
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _allow(sid: str, actions: Iterable[str], resources: list[str]) -> dict[str, Any]:
+    return {"Sid": sid, "Effect": "Allow", "Action": sorted(actions), "Resource": resources}
+
+
+# --- commands ---
+
+
+@click.group()
+def permissions() -> None:
+    """The exact IAM policies, as JSON.
+
+    Where the stack and the account can be read they are named; else the account is 123456789012.
+    """
+
+
+@permissions.command()
+@click.option("--parameter", "-p", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the stack.")
+@click.pass_obj
+def function(session: Session, parameters: tuple[str, ...]) -> None:
+    """Print what the function may do: its role as template.yaml makes it.
+
+    \b
+    lastgood permissions function -p EnableEcs=false -p ApplicationPattern=shop
+    """
+    given = dict(_pair(each) for each in parameters)
+    region, account, table_arn, _, _ = _names(session)
+    partition = table_arn.split(":")[1]
+    here = f"{region}:{account}"
+    known = {
+        "AWS::Partition": partition,
+        "AWS::Region": region,
+        "AWS::AccountId": account,
+        "AWS::StackName": session.stack,
+        "AuditTable": table_arn.rpartition("/")[2],
+        "AuditTable.Arn": table_arn,
+        "NotificationTopic": f"arn:{partition}:sns:{here}:{session.stack}-NotificationTopic-*",
+        "DeadLetterQueue.Arn": f"arn:{partition}:sqs:{here}:{session.stack}-DeadLetterQueue-*",
+    }
+    known |= _outputs(session)
+    try:
+        template = StackTemplate(given, known)
+    except ValueError as error:
+        raise Problem(str(error), "lastgood permissions function --help", Exit.USAGE) from error
+    write(session.out, as_json(function_policy(template)))
+
+
+@permissions.command()
+@click.option("--acting", is_flag=True, help="Also what rollback, approve, pause and the like need.")
+@click.pass_obj
+def operator(session: Session, acting: bool) -> None:
+    """Print what a person needs: to read, and with --acting to act through the function."""
+    region, _, table_arn, function_arn, stack_arn = _names(session)
+    write(session.out, as_json(operator_policy(table_arn, function_arn, stack_arn, region, acting=acting)))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise Problem(f"{text!r} is no NAME=VALUE", "lastgood permissions function --help", Exit.USAGE)
+    return name, value
+
+
+def _names(session: Session) -> tuple[str, str, str, str, str]:
+    """Region, account, and the ARNs of table, function and stack; patterns where they cannot be looked up."""
+    region = session.region
+    caller = _try(lambda: session.caller_arn, f"arn:aws:iam::{UNKNOWN_ACCOUNT}:root")
+    partition, account = caller.split(":")[1], caller.split(":")[4]
+    table = _try(lambda: session.table, f"{session.stack}-AuditTable-*")
+    function = _try(lambda: session.function, f"{session.stack}-RollbackFunction-*")
+    here = f"{region}:{account}"
+    function_arn = function if function.startswith("arn:") else f"arn:{partition}:lambda:{here}:function:{function}"
+    stack_arn = f"arn:{partition}:cloudformation:{here}:stack/{session.stack}/*"
+    return region, account, f"arn:{partition}:dynamodb:{here}:table/{table}", function_arn, stack_arn
+
+
+def _outputs(session: Session) -> dict[str, str]:
+    topic = _try(lambda: session.stack_output("NotificationTopicArn"), "")
+    return {"NotificationTopic": topic} if topic else {}
+
+
+def _try(look: Any, otherwise: str) -> str:
+    try:
+        return str(look())
+    except (BotoCoreError, ClientError, Problem):
+        return otherwise

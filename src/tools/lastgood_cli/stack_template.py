@@ -1,0 +1,111 @@
+"""`template.yaml` as CloudFormation sees it: after SAM's transformation, with parameters and conditions worked out."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from samcli.yamlhelper import yaml_parse
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+
+TEMPLATE = Path(__file__).resolve().parents[3] / "template.yaml"
+_NOTHING: Any = object()
+
+
+@cache
+def _translated() -> dict[str, Any]:
+    template = yaml_parse(TEMPLATE.read_text())
+    template["Resources"]["RollbackFunction"]["Properties"]["CodeUri"] = "s3://bucket/key"
+    made: dict[str, Any] = Translator({}, Parser()).translate(template, {})
+    return made
+
+
+def translated() -> dict[str, Any]:
+    """The template after SAM's transformation; no network, no account. A copy."""
+    return copy.deepcopy(_translated())
+
+
+def defaults() -> dict[str, str]:
+    """Every parameter and its default."""
+    return {name: str(spec.get("Default", "")) for name, spec in _translated()["Parameters"].items()}
+
+
+class StackTemplate:
+    """The template for some parameters. `known` says what `Name` (Ref) and `Name.Attribute` (GetAtt) are.
+
+    What is not known stays as it is written.
+    """
+
+    def __init__(self, parameters: Mapping[str, str] | None = None, known: Mapping[str, str] | None = None) -> None:
+        """Raises ValueError for a parameter that the template does not have."""
+        self._made = translated()
+        unknown = set(parameters or {}) - set(self._made["Parameters"])
+        if unknown:
+            raise ValueError(f"the template has no parameter {', '.join(sorted(unknown))}")
+        self._values: dict[str, Any] = dict(known or {})
+        for name, text in {**defaults(), **(parameters or {})}.items():
+            is_list = self._made["Parameters"][name]["Type"] == "CommaDelimitedList"
+            self._values[name] = text.split(",") if is_list else text
+
+    def resources(self) -> dict[str, Any]:
+        """Every resource that would be made."""
+        return {
+            name: {key: self.resolve(value) for key, value in resource.items() if key != "Condition"}
+            for name, resource in self._made["Resources"].items()
+            if "Condition" not in resource or self._holds(resource["Condition"])
+        }
+
+    def outputs(self) -> dict[str, Any]:
+        """Every output."""
+        found: dict[str, Any] = self.resolve(self._made["Outputs"])
+        return found
+
+    def _holds(self, condition: str) -> bool:
+        return bool(self.resolve(self._made["Conditions"][condition]))
+
+    def resolve(self, node: Any) -> Any:
+        """The value of an expression; a list or mapping with those in it."""
+        if isinstance(node, list):
+            return [value for item in node if (value := self.resolve(item)) is not _NOTHING]
+        if not isinstance(node, dict):
+            return node
+        if len(node) == 1:
+            ((function, argument),) = node.items()
+            if function == "Ref" or function.startswith("Fn::"):
+                return self._call(function, argument)
+        return {key: value for key, item in node.items() if (value := self.resolve(item)) is not _NOTHING}
+
+    def _call(self, function: str, argument: Any) -> Any:
+        match function.removeprefix("Fn::"), argument:
+            case "Ref", "AWS::NoValue":
+                return _NOTHING
+            case "Ref", str(name):
+                return self._values.get(name, {function: name})
+            case "GetAtt", [*path]:
+                return self._values.get(".".join(map(str, path)), {function: path})
+            case "Sub", str(text):
+                return self._substituted(function, text)
+            case "If", [condition, then, otherwise]:
+                return self.resolve(then if self._holds(condition) else otherwise)
+            case "Equals", [left, right]:
+                return str(self.resolve(left)) == str(self.resolve(right))
+            case "Not", [condition]:
+                return not self.resolve(condition)
+            case "And", [*conditions]:
+                return all(self.resolve(conditions))
+            case "Or", [*conditions]:
+                return any(self.resolve(conditions))
+            case "Join", [str(glue), parts]:
+                return glue.join(self.resolve(parts))
+            case "Split", [str(glue), text]:
+                return str(self.resolve(text)).split(glue)
+        return {function: self.resolve(argument)}
+
+    def _substituted(self, function: str, text: str) -> Any:
+        made = re.sub(r"\$\{([\w:.]+)\}", lambda found: str(self._values.get(found[1], found[0])), text)
+        return {function: made} if "${" in made else made
