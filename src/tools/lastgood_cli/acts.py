@@ -158,10 +158,10 @@ def _finish(session: Session, answer: Event | None, wait: bool, timeout: timedel
     """Show the answer about a rollback, wait for its outcome if asked, and say how to exit."""
     if answer is None:
         return Exit.DONE
-    show_answer(session, answer)
-    rollback_id = str(answer.get("rollback_id", ""))
     if wait and not answer.get("outcome"):
-        return wait_for(session, rollback_id, timeout)
+        session.err.print(text(answer.get("explanation", "")))
+        return wait_for(session, str(answer.get("rollback_id", "")), timeout)
+    show_answer(session, answer)
     # Under way is what was asked for; `status` is there for more.
     return code_of(answer) if answer.get("outcome") else Exit.DONE
 
@@ -178,7 +178,7 @@ def _do(session: Session, event: Event, question: str, yes: bool, dry_run: bool)
 @click.command()
 @click.argument("group", type=GroupName(), metavar="APPLICATION/DEPLOYMENT-GROUP")
 @click.option("--to", "to", default="", metavar="DEPLOYMENT-ID", help="Go back to what this deployment deployed.")
-@click.option("--force", is_flag=True, help="Overrule the brakes, pauses and the floor; recorded.")
+@click.option("--force", is_flag=True, help="Overrule pauses, the mode and the floor; recorded.")
 @waiting
 @asked(dry_run="Let the function decide and record it, and touch nothing.")
 @click.pass_obj
@@ -279,7 +279,7 @@ def resume(session: Session, group: DeploymentGroup | None, reason: str, who: st
 
 @click.command()
 @click.argument("group", type=GroupName(), metavar="APPLICATION/DEPLOYMENT-GROUP")
-@click.argument("mode", type=click.Choice([*Mode]))
+@click.argument("mode", type=click.Choice([each.value for each in Mode]))
 @_UNTIL
 @asked()
 @click.pass_obj

@@ -49,7 +49,7 @@ EVERY = click.option("--every", type=Span(), default="5s", show_default=True, he
 
 def filters[F: Callable[..., Any]](command: F) -> F:
     """The options that say which rollbacks are meant."""
-    outcomes = click.Choice(list(Outcome), case_sensitive=False)
+    outcomes = click.Choice([each.value for each in Outcome], case_sensitive=False)
     command = click.option("--open", "open_only", is_flag=True, help="Only those that are open.")(command)
     command = click.option("--alarm", default="", help="Only this alarm; may be a glob.")(command)
     command = click.option("--outcome", type=outcomes, multiple=True, help="Only this outcome; may be repeated.")(

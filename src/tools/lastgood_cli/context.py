@@ -107,18 +107,27 @@ class Session:
     # --- the stack ---
 
     @cached_property
-    def outputs(self) -> Mapping[str, str]:
-        """The stack's outputs, such as AuditTableName. Raises Problem where there is no such stack."""
+    def _described(self) -> Mapping[str, Any]:
         from botocore.exceptions import ClientError
 
         try:
-            (found,) = self.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"]
+            found: list[dict[str, Any]] = self.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"]
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") != "ValidationError":
                 raise
             told = f"There is no stack {self.stack} in {self.region}"
             raise Problem(told, "lastgood --stack NAME …, or --table and --function", Exit.NOT_FOUND) from error
-        return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
+        return found[0]
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """The stack's outputs, such as AuditTableName. Raises Problem where there is no such stack."""
+        return {each["OutputKey"]: each["OutputValue"] for each in self._described.get("Outputs", [])}
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The stack's parameters as it was deployed. Raises Problem where there is no such stack."""
+        return {each["ParameterKey"]: each["ParameterValue"] for each in self._described.get("Parameters", [])}
 
     def stack_output(self, key: str) -> str:
         """One output of the stack. Raises Problem where it has none of that name."""

@@ -14,7 +14,17 @@ from typing import Any
 import click
 from botocore.exceptions import ClientError
 
-from lastgood.signals import Home, Refusal, parse
+from lastgood.signals import (
+    AlarmSignal,
+    DeploymentSignal,
+    HealthRequest,
+    Home,
+    OperatorRequest,
+    Refusal,
+    ServiceDeploymentSignal,
+    SweepSignal,
+    parse,
+)
 from lastgood_cli.context import Session
 from lastgood_cli.output import as_json, show_rows, text, write
 from lastgood_cli.problems import Exit, Problem
@@ -23,6 +33,15 @@ FOLDER = Path(__file__).resolve().parents[3] / "events"
 REGISTRY = "lambda-testevent-schemas"
 MOST_VERSIONS = 5
 """Lambda's console keeps no more versions of a function's schema."""
+
+_KINDS: dict[type, str] = {
+    AlarmSignal: "alarm",
+    DeploymentSignal: "CodeDeploy deployment",
+    ServiceDeploymentSignal: "ECS service deployment",
+    OperatorRequest: "operator",
+    SweepSignal: "sweep",
+    HealthRequest: "health",
+}
 
 
 def names() -> list[str]:
@@ -44,7 +63,7 @@ def leads_to(event: object) -> str:
     if isinstance(found, Refusal):
         return f"not taken: {found.message}"
     action = getattr(found, "action", "") or getattr(found, "state", "")
-    kind = type(found).__name__.removesuffix("Signal").removesuffix("Request").lower()
+    kind = _KINDS[type(found)]
     return f"{kind}: {action}" if action else kind
 
 

@@ -75,7 +75,12 @@ def _global[F: Callable[..., Any]](*names: str, about: str, **more: Any) -> Call
 @_global("--table", default="", about="The audit table, where it is not to be found by the stack.")
 @_global("--function", default="", about="The function, where it is not to be found by the stack.")
 @_global(
-    "--output", "-o", type=click.Choice([*Format]), default=str(Format.TABLE), show_default=True, about="How to print."
+    "--output",
+    "-o",
+    type=click.Choice([each.value for each in Format]),
+    default=Format.TABLE.value,
+    show_default=True,
+    about="How to print.",
 )
 @click.version_option(package_name=None, version="0.1.0", prog_name="lastgood")
 @click.pass_context

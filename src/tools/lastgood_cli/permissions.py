@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lastgood_cli.context import Session
 from lastgood_cli.output import as_json, write
 from lastgood_cli.problems import Exit, Problem
-from lastgood_cli.stack_template import StackTemplate
+from lastgood_cli.stack_template import StackTemplate, defaults
 
 UNKNOWN_ACCOUNT = "123456789012"
 
@@ -123,12 +123,12 @@ def permissions() -> None:
 @click.option("--parameter", "-p", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the stack.")
 @click.pass_obj
 def function(session: Session, parameters: tuple[str, ...]) -> None:
-    """Print what the function may do: its role as template.yaml makes it.
+    """Print what the function may do: its role as template.yaml makes it, for the parameters of the stack.
 
     \b
     lastgood permissions function -p EnableEcs=false -p ApplicationPattern=shop
     """
-    given = dict(_pair(each) for each in parameters)
+    given = {**_deployed_parameters(session), **dict(_pair(each) for each in parameters)}
     region, account, table_arn, _, _ = _names(session)
     partition = table_arn.split(":")[1]
     here = f"{region}:{account}"
@@ -157,6 +157,14 @@ def operator(session: Session, acting: bool) -> None:
     """Print what a person needs: to read, and with --acting to act through the function."""
     region, _, table_arn, function_arn, stack_arn = _names(session)
     write(session.out, as_json(operator_policy(table_arn, function_arn, stack_arn, region, acting=acting)))
+
+
+def _deployed_parameters(session: Session) -> dict[str, str]:
+    """The stack's parameters, where there is one; of another version's only those that the template still has."""
+    try:
+        return {name: value for name, value in session.parameters.items() if name in defaults()}
+    except (BotoCoreError, ClientError, Problem):
+        return {}
 
 
 def _pair(text: str) -> tuple[str, str]:
