@@ -158,7 +158,7 @@ def sentences(found: Backtest, said: dict[str, Any]) -> list[str]:
     if not found.findings:
         told = f"{period} no alarm that leads to lastgood went into ALARM."
         return [told, *_unconnected(found)]
-    lines = [f"{period}: {said['alarms']} alarms, {said['rollbacks']} rollbacks."]
+    lines = [f"{period}: {_count(said['alarms'], 'alarm')}, {_count(said['rollbacks'], 'rollback')}."]
     lines.append("  ".join(f"{verdict}: {count}" for verdict, count in said["verdicts"].items()))
     if said["refusals"]:
         lines.append("Why not: " + "  ".join(f"{reason}: {count}" for reason, count in said["refusals"].items()))
@@ -166,14 +166,18 @@ def sentences(found: Backtest, said: dict[str, Any]) -> list[str]:
         lasted, longest = span(said["alarm_lasted_median_seconds"]), span(said["alarm_lasted_longest_seconds"])
         lines.append(f"Where it would have rolled back, the alarm really lasted {lasted} (median), {longest} at worst.")
     if said["rollbacks"]:
-        lines.append(f"In {said['came_back_anyway']} of {said['rollbacks']} the same revision really came back later.")
+        lines.append(f"In {said['came_back_anyway']} of {said['rollbacks']} the same revision really came back.")
     return [*lines, *_unconnected(found)]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _unconnected(found: Backtest) -> list[str]:
     if not found.unconnected:
         return []
-    return [f"{found.unconnected} more firings belong to alarms that have nothing to do with lastgood."]
+    return [f"{_count(found.unconnected, 'other firing')} came from alarms that have nothing to do with lastgood."]
 
 
 def _row(finding: Finding) -> dict[str, Any]:

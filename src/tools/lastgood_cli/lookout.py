@@ -256,7 +256,7 @@ class Lookout:
             "rb-plan", *group_names(group), TriggerKind.SNS, self.now, self.now, alarm_changed_at=self.now
         )
         supposed = "Supposed: an alarm that leads here goes into ALARM now."
-        return self._judged(f"an alarm of {group.key}", rollback, self.observer, (supposed,))
+        return self._judged(f"Plan for an alarm of {group.key}", rollback, self.observer, (supposed,))
 
     def for_request(self, request: OperatorRequest) -> Plan:
         """What would happen if an operator asked for this rollback now."""
@@ -272,7 +272,7 @@ class Lookout:
             force=request.force,
             to_deployment_id=request.to_deployment_id,
         )
-        return self._judged(f"a rollback of {group.key} by hand", rollback, self.observer, ())
+        return self._judged(f"Plan for a rollback of {group.key} by hand", rollback, self.observer, ())
 
     def _for_signal(self, signal: Signal | Refusal, suppose: Suppose) -> tuple[Plan, ...]:
         match signal:
@@ -282,16 +282,16 @@ class Lookout:
                 return (self.for_request(signal),)
             case Refusal():
                 headline = f"The event would be {'refused' if signal.rejected else 'ignored'} ({signal.code})"
-                return (Plan("this event", headline, f"{signal.message} {signal.hint}".strip()),)
+                return (Plan("Plan for this event", headline, f"{signal.message} {signal.hint}".strip()),)
             case AlarmSignal():
                 why = f"{signal.alarm_name} is {signal.state} in this event: that opens no rollback."
-                return (Plan(f"the alarm {signal.alarm_name}", "It would open no rollback", why),)
+                return (Plan(f"Plan for the alarm {signal.alarm_name}", "It would open no rollback", why),)
             case _:
                 why = "It opens no rollback; at most an open one is taken up again, or an operator's item is written."
-                return (Plan(f"this event ({type(signal).__name__})", "It would open no rollback", why),)
+                return (Plan(f"Plan for this event ({type(signal).__name__})", "It would open no rollback", why),)
 
     def _for_alarm_signal(self, signal: AlarmSignal, suppose: Suppose) -> tuple[Plan, ...]:
-        about = f"the alarm {signal.alarm_name}"
+        about = f"Plan for the alarm {signal.alarm_name}"
         routing = self.routing(signal)
         if not routing.groups:
             why = routing.problem or f"It leads to {', '.join(routing.ecs_services)}, no CodeDeploy deployment group."

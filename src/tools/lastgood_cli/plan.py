@@ -33,7 +33,7 @@ def render(plan: Plan) -> Group:
     """A plan for people."""
     style = "bold green" if plan.acts else "bold yellow"
     where = f" → {plan.group.key}" if plan.group else ""
-    parts: list[Any] = [Text.assemble(("Plan for ", "dim"), harmless(f"{plan.about}{where}"))]
+    parts: list[Any] = [Text(harmless(f"{plan.about}{where}"), "dim")]
     parts += [Text(harmless(said), "italic") for said in plan.suppositions]
     parts += [Text(harmless(plan.headline), style), text(plan.explanation)]
     if plan.then:
@@ -44,7 +44,7 @@ def render(plan: Plan) -> Group:
     if plan.answers:
         parts += [Text(), questions(plan.answers)]
     if plan.candidates:
-        parts += [Text(), candidates(plan.candidates)]
+        parts += [Text(), candidates(plan.candidates, chosen=goes_back(plan))]
     return Group(*parts, Text())
 
 
@@ -60,13 +60,18 @@ def questions(given: Sequence[Answer]) -> Table:
     return table
 
 
-def candidates(looked_at: Sequence[Candidate]) -> Table:
+def goes_back(plan: Plan) -> bool:
+    """True where the candidate with nothing against it would really go back, or did."""
+    return plan.decision.good is not None if plan.decision else "ROLLED_BACK" in plan.headline
+
+
+def candidates(looked_at: Sequence[Candidate], *, chosen: bool) -> Table:
     """Every deployment that was looked at, and why it was not chosen."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for name in ("deployment", "created", "revision", "verdict", "why"):
         table.add_column(name, overflow="fold")
     for c in looked_at:
-        verdict = Text(str(c.rejection)) if c.rejection else Text("CHOSEN", "green")
+        verdict = Text(str(c.rejection)) if c.rejection else Text("CHOSEN" if chosen else "would fit", "green")
         created = f"{c.created_at:%Y-%m-%d %H:%M}Z"
         table.add_row(text(c.deployment_id), created, text(c.revision), verdict, text(c.explanation))
     return table

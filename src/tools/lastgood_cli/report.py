@@ -317,4 +317,4 @@ def report(
     except OSError as error:
         why = f"{out} cannot be written: {error.strerror}"
         raise Problem(why, "lastgood report --out FILE", Exit.USAGE) from error
-    session.err.print(text(f"{len(heads)} rollbacks are in {out}"))
+    session.err.print(text(f"Rollbacks in {out}: {len(heads)}"))

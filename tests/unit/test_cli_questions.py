@@ -1,0 +1,441 @@
+"""The pure parts of `plan`, `explain` and `doctor`: how questions are answered, and what each check says."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from lastgood.decide import GUARDS, Case, decide
+from lastgood.ledger import iso
+from lastgood.model import (
+    AlarmState,
+    ComputePlatform,
+    Controls,
+    DeploymentGroup,
+    Floor,
+    Mode,
+    Outcome,
+    Pause,
+    Phase,
+    Policy,
+    Reason,
+)
+from lastgood.settings import Settings
+from lastgood_cli import checks
+from lastgood_cli.checks import Part, healthy
+from lastgood_cli.local import ROOT
+from lastgood_cli.lookout import (
+    ALONE,
+    ROUTED,
+    Answer,
+    Plan,
+    Verdict,
+    alarm_message,
+    answers,
+    headline,
+    pinned,
+    recorded,
+)
+from lastgood_cli.stack_template import StackTemplate
+from unit.builders import NOW, alarm, by_operator, group, native_rollback, observation, past, release, rollback, running
+
+ARN = "arn:aws:lambda:eu-central-1:123456789012:function:lastgood"
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:AlarmTopic"
+AUTO = Policy()
+HISTORY = (release("d-2", "v2", -10), release("d-1", "v1", -900))
+
+
+def case(*history: Any, policy: Policy = AUTO, **more: Any) -> Case:
+    """A rollback that an alarm opens now, with that history."""
+    return Case(rollback(), observation(*(history or HISTORY), **more), policy, NOW)
+
+
+def settings(**more: str) -> Settings:
+    """The settings of a stack."""
+    return Settings.from_env({"LASTGOOD_TABLE": "AuditTable", "LASTGOOD_ALARM_TOPIC_ARNS": TOPIC, **more})
+
+
+# --- questions ---
+
+
+def test_a_clear_case_answers_every_question_with_yes() -> None:
+    assert [a.verdict for a in answers(case())] == [Verdict.YES] * len(GUARDS)
+
+
+@pytest.mark.parametrize(
+    "it",
+    [
+        case(policy=Policy(kill_switch=True)),
+        case(policy=Policy(mode=Mode.OFF)),
+        case(policy=Policy(mode=Mode.OBSERVE)),
+        case(policy=Policy(mode=Mode.APPROVE)),
+        case(alarm=alarm(AlarmState.OK, 0.5)),
+        case(group=None),
+        case(release("d-1", "v1", -10)),
+        case(release("d-2", "v2", -10, floor=True), HISTORY[1]),
+        case(release("d-3", "v3", 0.5), *HISTORY),
+        case(controls=Controls(past=(past(-5),))),
+        case(controls=Controls(pause_all=Pause("rush", "ann"))),
+        case(running("d-2"), HISTORY[1]),
+        case(native_rollback("d-3", of="d-2"), *HISTORY),
+    ],
+)
+def test_the_first_objection_is_the_decision_and_there_is_only_one(it: Case) -> None:
+    """The table of questions and the decision can never tell two stories."""
+    decision = decide(it.rollback, it.seen, it.policy, it.now)
+    objections = [a for a in answers(it) if a.verdict is Verdict.NO]
+    if objections:
+        (objection,) = objections
+        assert (objection.reason, objection.explanation) == (str(decision.reason), decision.explanation)
+    else:
+        assert decision.action in {"STOP", "ADOPT", "AWAIT_STOP"}
+
+
+def test_what_would_object_too_is_told_so_that_one_unpausing_is_not_the_next_surprise() -> None:
+    paused = case(controls=Controls(pause_all=Pause("rush", "ann"), past=(past(-5),)))
+    told = {a.reason: a.verdict for a in answers(paused) if a.reason}
+    assert told == {"PAUSED": Verdict.NO, "COOLDOWN": Verdict.NO_TOO}
+
+
+@pytest.mark.parametrize("it", [case(group=None), case(release("d-2", "v2", -500), HISTORY[1])])
+def test_questions_without_a_subject_are_not_asked(it: Case) -> None:
+    verdicts = [a.verdict for a in answers(it)]
+    where = verdicts.index(Verdict.NO)
+    assert set(verdicts[where + 1 :]) == {Verdict.NOT_ASKED}
+
+
+@pytest.mark.parametrize(
+    ("it", "said"),
+    [
+        (case(), "It would roll back to v1"),
+        (case(running("d-2"), HISTORY[1]), "It would roll back to v1"),
+        (case(policy=Policy(mode=Mode.APPROVE)), "It would ask for approval to roll back to v1"),
+        (case(policy=Policy(mode=Mode.OBSERVE)), "It would only record that it would roll back to v1 (OBSERVE_MODE)"),
+        (case(policy=Policy(mode=Mode.OFF)), "It would not roll back: SKIPPED (MODE_OFF)"),
+        (
+            case(running("d-1", "v1")),
+            "It would stop the deployment, put nothing back, and call people (NO_GOOD_REVISION)",
+        ),
+        (
+            case(native_rollback("d-3", of="d-2", status="InProgress"), *HISTORY),
+            "It would adopt the rollback to v1 that is under way",
+        ),
+    ],
+)
+def test_the_headline_says_the_decision_in_a_few_words(it: Case, said: str) -> None:
+    assert headline(decide(it.rollback, it.seen, it.policy, it.now)) == said
+
+
+def test_the_step_after_the_first_is_asked_for_with_who_is_blamed_and_what_goes_back_fixed() -> None:
+    it = case()
+    later = pinned(it.rollback, decide(it.rollback, it.seen, it.policy, it.now))
+    assert (later.phase, later.suspect_deployment_id, later.good_revision) == (Phase.STOPPING, "d-2", "v1")
+
+
+def test_the_message_of_a_plan_is_the_one_that_cloudwatch_would_send() -> None:
+    described = {"AlarmName": "a", "AlarmArn": f"{TOPIC[:-10]}:alarm:a", "Period": 60, "EvaluationPeriods": 3}
+    body = json.loads(alarm_message(described, NOW, TOPIC)["Records"][0]["Sns"]["Message"])
+    assert body["StateChangeTime"] == "2026-03-02T10:01:00.000+0000"
+    assert body["Trigger"] == {"Period": 60, "EvaluationPeriods": 3}
+
+
+# --- explaining the past ---
+
+
+def test_a_rollback_that_acted_had_every_question_answered_with_yes() -> None:
+    done = rollback(Phase.CLOSED, outcome=Outcome.ROLLED_BACK, reason_code=Reason.VERIFIED, stop_requested_at=NOW)
+    assert {a.verdict for a in recorded(done)} == {Verdict.YES}
+
+
+def test_a_refusal_marks_its_question_and_none_after_it_was_asked() -> None:
+    refused = rollback(Phase.CLOSED, outcome=Outcome.SKIPPED, reason_code=Reason.COOLDOWN, explanation="A rest.")
+    told = recorded(refused)
+    (no,) = [a for a in told if a.verdict is Verdict.NO]
+    assert (no.reason, no.explanation) == ("COOLDOWN", "A rest.")
+    after = told[told.index(no) + 1 :]
+    assert after and {a.verdict for a in after} == {Verdict.NOT_ASKED}
+
+
+def test_a_reason_that_several_questions_share_marks_each_of_them() -> None:
+    shared = rollback(Phase.CLOSED, outcome=Outcome.SKIPPED, reason_code=Reason.ALREADY_LIVE)
+    marked = [a for a in recorded(shared) if a.verdict is Verdict.NO]
+    assert len(marked) == sum(Reason.ALREADY_LIVE in guard.reasons for guard in GUARDS) > 1
+
+
+@pytest.mark.parametrize("reason", [Reason.UNROUTED_ALARM, Reason.NOT_ALLOWED])
+def test_an_alarm_that_opened_nothing_is_explained_by_its_first_question(reason: Reason) -> None:
+    nowhere = rollback(Phase.CLOSED, outcome=Outcome.SKIPPED, reason_code=reason)
+    (answer,) = recorded(nowhere)
+    assert (answer.verdict, answer.reason) == (Verdict.NO, reason)
+    assert (answer.question == ROUTED) == (reason is Reason.UNROUTED_ALARM)
+
+
+# --- checks: the alarm ---
+
+
+def described(**more: Any) -> dict[str, Any]:
+    """An alarm as CloudWatch tells it."""
+    return {"AlarmName": "a", "ActionsEnabled": True, "AlarmActions": [TOPIC], "OKActions": [TOPIC], **more}
+
+
+@pytest.mark.parametrize(
+    ("alarm_", "wrong"),
+    [
+        (described(), []),
+        (described(AlarmActions=[ARN]), []),
+        (described(OKActions=[]), []),
+        (described(ActionsEnabled=False), ["its actions are enabled"]),
+        (described(AlarmActions=[]), ["going into ALARM reaches lastgood"]),
+        (
+            described(AlarmActions=["arn:aws:sns:eu-central-1:123456789012:Pager"]),
+            ["going into ALARM reaches lastgood"],
+        ),
+    ],
+)
+def test_an_alarm_must_speak_to_the_topic_or_the_function(alarm_: dict[str, Any], wrong: list[str]) -> None:
+    found = checks.alarm_actions(alarm_, settings(), ARN)
+    assert [c.name for c in found if not c.ok] == wrong
+    assert all(c.fix for c in found if not c.ok)
+
+
+def test_a_suppressed_or_muted_alarm_is_wrong_and_says_by_what() -> None:
+    assert checks.alarm_suppressed(described()).ok and checks.alarm_muted([]).ok
+    suppressed = checks.alarm_suppressed(described(ActionsSuppressedBy="Alarm"))
+    muted = checks.alarm_muted([{"AlarmMuteRuleArn": "arn:aws:cloudwatch:eu-central-1:1:alarm-mute-rule:nightly"}])
+    assert not suppressed.ok and not muted.ok
+    assert "nightly" in muted.detail
+
+
+# --- checks: the topic ---
+
+
+def policy(**statement: Any) -> str:
+    """A topic policy with one statement."""
+    allowing = {"Effect": "Allow", "Principal": {"Service": "cloudwatch.amazonaws.com"}, "Action": "sns:Publish"}
+    return json.dumps({"Statement": [{**allowing, **statement}]})
+
+
+@pytest.mark.parametrize(
+    ("text", "ok"),
+    [
+        (policy(), True),
+        (policy(Action=["SNS:Publish"]), True),
+        (policy(Action="sns:*"), True),
+        (policy(Principal="*"), True),
+        (policy(Principal={"AWS": "*"}), True),
+        (
+            policy(Condition={"ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:eu-central-1:123456789012:alarm:*"}}),
+            True,
+        ),
+        (policy(Condition={"ArnLike": {"AWS:SourceArn": "arn:aws:cloudwatch:us-east-1:9:alarm:*"}}), False),
+        (policy(Effect="Deny"), False),
+        (policy(Action="sns:Subscribe"), False),
+        (policy(Principal={"Service": "events.amazonaws.com"}), False),
+        ("", False),
+        ("no json", False),
+        ("[]", False),
+    ],
+)
+def test_the_topics_policy_must_let_this_accounts_alarms_publish(text: str, ok: bool) -> None:
+    assert checks.topic_policy(text, TOPIC).ok is ok
+
+
+def test_the_policy_that_the_template_gives_the_topic_passes() -> None:
+    place = {"AWS::Partition": "aws", "AWS::Region": "eu-central-1", "AWS::AccountId": "123456789012"}
+    resources = StackTemplate(known=place).resources()
+    document = resources["AlarmTopicPolicy"]["Properties"]["PolicyDocument"]
+    assert checks.topic_policy(json.dumps(document), TOPIC).ok
+
+
+def test_a_key_that_cloudwatch_may_not_use_is_wrong_and_one_that_cannot_be_read_is_unknown() -> None:
+    key = "arn:aws:kms:eu-central-1:123456789012:key/1"
+    allowing = policy(Action=["kms:Decrypt", "kms:GenerateDataKey*"])
+    assert checks.topic_key("", None).ok
+    assert checks.topic_key(key, allowing).ok
+    assert checks.topic_key(key, policy(Action="kms:Decrypt")).ok is False
+    assert checks.topic_key(key, None).ok is None
+    assert checks.topic_key("alias/aws/sns", None).ok is False
+
+
+@pytest.mark.parametrize(
+    ("subscriptions", "ok"),
+    [
+        ([], False),
+        ([{"Endpoint": "someone@example.com", "SubscriptionArn": "arn"}], False),
+        ([{"Endpoint": ARN, "SubscriptionArn": "PendingConfirmation"}], False),
+        ([{"Endpoint": ARN, "SubscriptionArn": f"{TOPIC}:1"}], True),
+    ],
+)
+def test_the_function_must_be_subscribed_and_confirmed(subscriptions: list[dict[str, str]], ok: bool) -> None:
+    assert checks.subscription(subscriptions, ARN).ok is ok
+
+
+def test_the_topic_must_be_allowed_to_invoke_the_function() -> None:
+    granted = {"Principal": {"Service": "sns.amazonaws.com"}, "Action": "lambda:InvokeFunction"}
+    this = {"Condition": {"ArnLike": {"AWS:SourceArn": TOPIC}}}
+    other = {"Condition": {"ArnLike": {"AWS:SourceArn": f"{TOPIC}2"}}}
+    assert checks.may_be_invoked(policy(**granted, **this), TOPIC).ok
+    assert not checks.may_be_invoked(policy(**granted, **other), TOPIC).ok
+
+
+# --- checks: the function ---
+
+
+@pytest.mark.parametrize(
+    ("configuration", "wrong"),
+    [
+        ({"State": "Active", "LastUpdateStatus": "Successful"}, 0),
+        ({"State": "Inactive", "LastUpdateStatus": "Successful"}, 0),
+        ({"State": "Failed", "StateReason": "no role", "LastUpdateStatus": "Successful"}, 1),
+        ({"State": "Pending", "LastUpdateStatus": "InProgress"}, 2),
+        ({"State": "Active", "LastUpdateStatus": "Failed"}, 1),
+    ],
+)
+def test_a_function_must_be_able_to_run_what_was_deployed(configuration: dict[str, str], wrong: int) -> None:
+    assert sum(not c.ok for c in checks.function_state(configuration)) == wrong
+
+
+def test_every_problem_of_the_settings_and_every_unknown_variable_has_its_line() -> None:
+    environ = {"LASTGOOD_MODE": "loud", "LASTGOOD_COOLDOWN": "soon", "LASTGOOD_MODUS": "auto"}
+    wrong = [c.name + c.detail for c in checks.settings_valid(environ) if not c.ok]
+    assert len(wrong) == 4  # the table is missing, too
+    for name in (*environ, "LASTGOOD_TABLE"):
+        assert any(name in line for line in wrong)
+    assert all(c.ok for c in checks.settings_valid({"LASTGOOD_TABLE": "t"}))
+
+
+@pytest.mark.parametrize(
+    ("more", "ok"),
+    [
+        ({}, True),
+        ({"LASTGOOD_MODE": "observe"}, True),
+        ({"LASTGOOD_MODE": "off"}, False),
+        ({"LASTGOOD_KILL_SWITCH": "true"}, False),
+    ],
+)
+def test_a_function_that_is_switched_off_is_wrong_and_one_that_observes_is_not(more: dict[str, str], ok: bool) -> None:
+    assert checks.switched_on(settings(**more)).ok is ok
+
+
+def test_each_denied_action_is_named_with_where_to_look() -> None:
+    allowed = {"EvalActionName": "sns:Publish", "EvalDecision": "allowed"}
+    denied = {"EvalActionName": "codedeploy:StopDeployment", "EvalDecision": "explicitDeny", "EvalResourceName": "*"}
+    (fine,) = checks.permissions([allowed])
+    (wrong,) = checks.permissions([allowed, denied])
+    assert fine.ok and not wrong.ok
+    assert "codedeploy:StopDeployment" in wrong.name and "explicitDeny" in wrong.detail
+
+
+def test_only_actions_that_the_template_grants_are_asked_for() -> None:
+    """Otherwise doctor would call a good stack ill."""
+    granted = (ROOT / "template.yaml").read_text()
+    for one in (None, DeploymentGroup("shop", "prod")):
+        topic = settings(LASTGOOD_NOTIFICATION_TOPIC_ARN=TOPIC)
+        needed = checks.needed_actions(one, topic, ARN, "arn:aws:dynamodb:eu-central-1:1:table/t")
+        assert {action for action, _ in needed if action not in granted} == set()
+        assert len(needed) > 15
+
+
+def test_what_lies_in_the_dead_letter_queue_is_counted() -> None:
+    assert checks.dead_letters(0, "q").ok
+    assert checks.dead_letters(3, "q").detail.startswith("3 ")
+
+
+@pytest.mark.parametrize(("minutes_ago", "ok"), [(None, False), (1, True), (5, True), (9, False)])
+def test_a_sweep_that_has_fallen_silent_is_wrong(minutes_ago: int | None, ok: bool) -> None:
+    points = [] if minutes_ago is None else [{"Timestamp": NOW - timedelta(minutes=minutes_ago), "Sum": 1}]
+    assert checks.sweep_ran([*points, {"Timestamp": NOW, "Sum": 0}], NOW).ok is ok
+
+
+# --- checks: the table ---
+
+
+def test_a_table_must_be_whole_active_and_protected() -> None:
+    whole = {
+        "TableStatus": "ACTIVE",
+        "DeletionProtectionEnabled": True,
+        "GlobalSecondaryIndexes": [{"IndexName": n, "IndexStatus": "ACTIVE"} for n in checks.INDEXES],
+    }
+    assert all(c.ok for c in checks.table_state(whole))
+    broken = {**whole, "TableStatus": "UPDATING", "DeletionProtectionEnabled": False, "GlobalSecondaryIndexes": []}
+    assert [c.ok for c in checks.table_state(broken)] == [False, False, False]
+
+
+def test_recovery_and_expiry_must_be_enabled() -> None:
+    on = {"PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "ENABLED"}}
+    assert checks.table_backups({"ContinuousBackupsDescription": on}).ok
+    assert not checks.table_backups({}).ok
+    assert checks.table_expiry(
+        {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}}
+    ).ok
+    assert not checks.table_expiry(
+        {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}}
+    ).ok
+    assert not checks.table_expiry({}).ok
+
+
+def test_an_open_rollback_that_nobody_visits_is_wrong() -> None:
+    fresh = {"rollback_id": "rb-1", "next_check_at": iso(NOW)}
+    late = {"rollback_id": "rb-2", "next_check_at": iso(NOW - timedelta(hours=1))}
+    assert checks.nothing_overdue([fresh], NOW).ok
+    found = checks.nothing_overdue([fresh, late], NOW)
+    assert not found.ok and "rb-2" in found.detail
+
+
+# --- checks: the deployment group ---
+
+
+def planned(*history: Any, policy: Policy = AUTO, **more: Any) -> Plan:
+    """What an operator's request would lead to now."""
+    seen = observation(*(history or HISTORY), **more)
+    it = Case(by_operator(), seen, policy, NOW)
+    decision = decide(it.rollback, seen, policy, NOW)
+    return Plan("", headline(decision), decision.explanation, answers(it), it.rollback.group, decision, mode="auto")
+
+
+@pytest.mark.parametrize(
+    ("plan", "wrong"),
+    [
+        (planned(), []),
+        (planned(policy=Policy(mode=Mode.OBSERVE)), []),
+        (planned(native_rollback("d-3", of="d-2"), *HISTORY), []),
+        (planned(group=None), ["it exists"]),
+        (planned(controls=Controls(pause_group=Pause("rush", "ann"))), ["nothing is paused"]),
+        (planned(policy=Policy(mode=Mode.OFF)), ["its mode lets lastgood act"]),
+        (planned(HISTORY[1]), ["a last good revision exists and can be deployed now"]),
+        (
+            planned(controls=Controls(floor=Floor("d-2", HISTORY[0].created_at))),
+            ["a last good revision exists and can be deployed now"],
+        ),
+        (
+            planned(controls=Controls(pause_all=Pause("rush", "ann"), known_bad={"v1": "it was bad"})),
+            ["nothing is paused", "a last good revision exists and can be deployed now"],
+        ),
+    ],
+)
+def test_a_deployment_group_is_well_when_it_could_be_rolled_back_now(plan: Plan, wrong: list[str]) -> None:
+    found = checks.group_checks(plan)
+    assert [c.name for c in found if c.ok is False] == wrong
+    assert all(c.fix for c in found if c.ok is False)
+
+
+def test_a_group_that_is_being_rolled_back_right_now_is_not_ill() -> None:
+    busy = Plan("", "", "rb-1 is open.", (Answer(ALONE, Verdict.NO, Reason.ALREADY_OPEN, ""),))
+    barred = Plan("", "", "Not allowed.", (Answer(ALONE, Verdict.NO, Reason.NOT_ALLOWED, ""),))
+    assert [c.ok for c in checks.group_checks(busy)] == [True]
+    assert [c.ok for c in checks.group_checks(barred)] == [False]
+
+
+def test_what_could_not_be_looked_at_makes_nothing_ill_but_nothing_whole() -> None:
+    unknown, fine, wrong = checks.Check("a", None), checks.Check("b", True), checks.Check("c", False)
+    assert Part("", (fine,)).ok is True
+    assert Part("", (fine, unknown)).ok is None
+    assert Part("", (unknown, wrong)).ok is False
+    assert healthy([Part("", (fine, unknown))]) and not healthy([Part("", (wrong,))])
+
+
+def test_a_group_on_ecs_is_judged_alike() -> None:
+    assert not [c for c in checks.group_checks(planned(group=group(ComputePlatform.ECS))) if not c.ok]
