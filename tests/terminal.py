@@ -12,14 +12,18 @@ with terminal() as it:
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +31,7 @@ from typing import Any
 from unittest.mock import patch
 
 from aws_lambda_powertools import Logger, Metrics
+from boto3.dynamodb.types import TypeSerializer
 from click.testing import CliRunner
 
 from codedeploy_simulator import Server, VirtualClock, serve
@@ -71,6 +76,8 @@ class Terminal:
         configuration = server.client("lambda").get_function_configuration(FunctionName=self.function)
         self.environ: dict[str, str] = configuration["Environment"]["Variables"]
         self.invoked: list[dict[str, Any]] = []
+        self.ids: dict[str, str] = {}
+        """Rollbacks by names that a test gives them."""
         self.application = Application.make(
             self.environ,
             Logger(service="lastgood", level=logging.CRITICAL),
@@ -120,6 +127,12 @@ class Terminal:
             self.sim.advance(60)
             self.handle({"action": "sweep"})
 
+    def put(self, **attributes: Any) -> None:
+        """Write an item of the audit table as it stands, past everything that the function makes harmless."""
+        encode = TypeSerializer().serialize
+        item = {name: encode(value) for name, value in attributes.items()}
+        self.aws.client("dynamodb").put_item(TableName=self.table, Item=item)
+
     # --- the person ---
 
     def run(self, *arguments: str, stdin: str = "", **environ: str) -> Ran:
@@ -136,6 +149,40 @@ class Terminal:
             check=False,
         )
         return Ran(done.returncode, done.stdout, done.stderr)
+
+    def at_terminal(self, *arguments: str, typed: str = "", **environ: str) -> Ran:
+        """Run the command as a process at a terminal of 100 columns, and type an answer. Output comes as one stream."""
+        here, there = pty.openpty()
+        fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+        variables = {**os.environ, **self._variables(), "TERM": "xterm-256color", **environ}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lastgood_cli", *arguments],
+            env={name: value for name, value in variables.items() if value},
+            stdin=there,
+            stdout=there,
+            stderr=there,
+            start_new_session=True,
+        )
+        os.close(there)
+        os.write(here, typed.encode())
+        shown = b""
+        # Linux ends a terminal's stream with an error once the last process has left it.
+        with suppress(OSError):
+            while chunk := os.read(here, 65_536):
+                shown += chunk
+        os.close(here)
+        return Ran(process.wait(timeout=60), shown.decode(), "")
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the command as a process, to read while it runs."""
+        variables = {**os.environ, **self._variables()}
+        return subprocess.Popen(
+            [sys.executable, "-m", "lastgood_cli", *arguments],
+            env={name: value for name, value in variables.items() if value},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def call(self, *arguments: str, stdin: str = "", session: Session | None = None, **environ: str) -> Ran:
         """Run the command in this process: quicker, and by the simulated clock."""

@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from lastgood.ledger import read_rollback
-from lastgood.results import result_of
+from lastgood.model import Reason
 from lastgood_cli.context import Session
 from lastgood_cli.output import Format, show_one, text
 from lastgood_cli.problems import Exit
@@ -35,7 +34,16 @@ def code_of(result: Mapping[str, Any]) -> Exit:
 
 def look(session: Session, rollback_id: str) -> dict[str, Any]:
     """The rollback as the function would answer it. Raises Problem where there is none of that id."""
-    return result_of(read_rollback(session.records.story(rollback_id).head))
+    head = session.records.story(rollback_id).head
+    state = {"outcome": head["outcome"]} if head.get("outcome") else {"phase": head.get("phase", "")}
+    names = ("application", "deployment_group", *(f"{who}_deployment_id" for who in ("suspect", "good", "rollback")))
+    return {
+        "rollback_id": rollback_id,
+        **state,
+        "reason": head.get("reason_code") or Reason.IN_PROGRESS.value,
+        "explanation": head.get("explanation", ""),
+        **{name: head.get(name, "") for name in names},
+    }
 
 
 def wait_for(session: Session, rollback_id: str, timeout: timedelta) -> Exit:

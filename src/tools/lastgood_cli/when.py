@@ -20,8 +20,11 @@ RULE = "give a duration such as 90m, 24h or 30d, a day such as 2026-11-23, or a 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?)?")
 
 
-def moment(text: str, now: datetime) -> datetime:
-    """The time that is meant, in UTC; without an offset UTC is meant. Raises ValueError with a sentence."""
+def moment(text: str, now: datetime, *, clamped: bool = False) -> datetime:
+    """The time that is meant, in UTC; without an offset UTC is meant. Raises ValueError with a sentence.
+
+    A time in the future is refused, or, with `clamped`, means now.
+    """
     text = text.strip()
     if text == "now":
         return now
@@ -37,15 +40,18 @@ def moment(text: str, now: datetime) -> datetime:
         found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"there is no such time; {RULE}") from None
-    if found > now:
+    if found > now and not clamped:
         raise ValueError("it lies in the future")
-    return found
+    return min(found, now)
 
 
 class Moment(click.ParamType):
-    """A time in the past."""
+    """A time in the past. With `clamped`, a later one means now: `--until` tomorrow."""
 
     name = "time"
+
+    def __init__(self, *, clamped: bool = False) -> None:
+        self._clamped = clamped
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """The time that is meant, by the session's clock."""
@@ -53,7 +59,7 @@ class Moment(click.ParamType):
             return value
         session: Session | None = ctx.find_root().obj if ctx else None
         try:
-            return moment(str(value), session.now if session else datetime.now(UTC))
+            return moment(str(value), session.now if session else datetime.now(UTC), clamped=self._clamped)
         except ValueError as error:
             self.fail(f"{value!r}: {error}.", param, ctx)
 
@@ -77,7 +83,9 @@ def since_until[F: Callable[..., Any]](default: str = "24h") -> Callable[[F], F]
     """The options `--since` and `--until`. `checked` looks whether they fit together."""
 
     def decorate(command: F) -> F:
-        command = click.option("--until", type=Moment(), default="now", show_default=True, help="Up to when.")(command)
+        command = click.option(
+            "--until", type=Moment(clamped=True), default="now", show_default=True, help="Up to when."
+        )(command)
         about = "From when on: 24h, 30d, 2026-11-23, 2026-11-23T10:04Z."
         return click.option("--since", type=Moment(), default=default, show_default=True, help=about)(command)
 
