@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import groupby
 from math import ceil
 from pathlib import Path
@@ -258,22 +259,23 @@ def page(stories: Sequence[Chapter], since: datetime, until: datetime, *, source
     return made
 
 
+@cache
 def _template() -> Any:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_harmless,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["safe_text"] = _safe_text
     environment.globals.update(kinds=KINDS, minute=minute, chain=chain, seconds_text=span, chosen=_chosen, gist=gist)
     return environment.get_template(TEMPLATE)
 
 
-def _safe_text(value: object) -> str:
-    """Text without control and direction characters; the template escapes the rest."""
-    return clean(str(value), LONGEST_TEXT)
+def _harmless(value: Any) -> Any:
+    """Every text that the template prints, without control and direction characters; Jinja escapes the rest."""
+    return clean(value, LONGEST_TEXT) if isinstance(value, str) else value
 
 
 def _chosen(candidate: Candidate) -> bool:
