@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+import boto3
+
 from lastgood_cli.context import Aws
+from lastgood_cli.local import REGION
 
 Answer = Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """What an operation answers, or a function from its parameters to that."""
@@ -45,5 +49,11 @@ def answering(answers: Mapping[str, Answer]) -> Iterator[list[tuple[str, Mapping
         made.meta.events.register_first("before-call", answer)
         return made
 
-    with patch.object(Aws, "client", client):
+    with patch.object(Aws, "client", client), patch.object(Aws, "session", _session()):
         yield asked
+
+
+@cache
+def _session() -> Any:
+    """One session for all: it reads botocore's service models once."""
+    return boto3.Session(region_name=REGION)

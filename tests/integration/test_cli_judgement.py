@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
+from answering import Answer, answering, denied
 from lastgood.model import DeploymentGroup
-from lastgood_cli.local import REGION, TABLE, group_tags
-from lastgood_cli.lookout import Lookout
+from lastgood_cli.local import REGION, TABLE, alarm_event, event, group_tags
+from lastgood_cli.lookout import Lookout, Suppose, Verdict
+from lastgood_cli.readonly import ReadOnlySession, WriteRefusedError
 from scene import ALARM, PLATFORMS, Scene, scene
+from terminal import Ran, Terminal, terminal
 
 GROUP = DeploymentGroup("shop", "prod")
 
@@ -34,12 +40,6 @@ def tagged_alarm(it: Scene, state: str = "OK", name: str = ALARM) -> dict[str, A
     return alarm
 
 
-def writes(it: Scene) -> list[str]:
-    """The operations beyond reading that reached the simulator."""
-    reads = ("Get", "List", "Describe", "BatchGet")
-    return [a.operation for a in it.sim.arrivals if not a.operation.startswith(reads)]
-
-
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_plan_says_what_the_function_then_really_does(platform: str) -> None:
     with scene(platform) as it:
@@ -56,3 +56,398 @@ def test_a_plan_says_what_the_function_then_really_does(platform: str) -> None:
         assert head["outcome"] == "ROLLED_BACK"
         assert [s.deployment_id for s in plan.decision.suspects] == [head["suspect_deployment_id"]] == [bad]
         assert plan.decision.good is not None and plan.decision.good.deployment_id == head["good_deployment_id"]
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_whatever_a_plan_finds_it_changes_nothing(platform: str) -> None:
+    with scene(platform) as it:
+        it.good_history(2)
+        it.release(3)
+        alarm = tagged_alarm(it, "ALARM")
+        table, before = it.local.items(), len(it.sim.arrivals)
+        with lookout(it) as eyes:
+            eyes.for_alarm(alarm, Suppose.ALWAYS)
+            eyes.for_group(GROUP)
+        made = [arrival.operation for arrival in it.sim.arrivals[before:]]
+        assert made and all(each.startswith(("Get", "List", "Describe", "BatchGet")) for each in made)
+        assert it.local.items() == table == []
+
+
+def test_the_clients_of_a_plan_cannot_write_even_if_they_are_told_to() -> None:
+    with scene() as it:
+        running = it.release(1)
+        session = ReadOnlySession(boto3.Session(region_name=REGION))
+        with pytest.raises(WriteRefusedError):
+            session.client("codedeploy").stop_deployment(deploymentId=running)
+        with pytest.raises(WriteRefusedError):
+            session.client("dynamodb").put_item(TableName=TABLE, Item={"pk": {"S": "x"}, "sk": {"S": "x"}})
+        with pytest.raises(WriteRefusedError):
+            session.client("lambda").invoke(FunctionName="lastgood")
+        with lookout(it) as eyes, pytest.raises(WriteRefusedError):
+            eyes.clients.s3.put_object(Bucket="b", Key="k")
+        assert it.calls("StopDeployment") == []
+
+
+PAUSE = {"action": "pause", "reason": "rush", "requested_by": "ann", "until": "2h"}
+MODE = {"action": "set_mode", "application": "shop", "deployment_group": "prod", "requested_by": "ann", "reason": "new"}
+
+
+@pytest.mark.parametrize(
+    ("prepare", "settings"),
+    [
+        ([], {}),
+        ([PAUSE], {}),
+        ([{**MODE, "mode": "approve"}], {}),
+        ([{**MODE, "mode": "observe"}], {}),
+        ([{**MODE, "mode": "off"}], {}),
+        ([], {"LASTGOOD_KILL_SWITCH": "true"}),
+        ([], {"LASTGOOD_ALLOWED_GROUPS": "pay/*"}),
+        ([], {"LASTGOOD_MODE": "observe"}),
+    ],
+)
+def test_whatever_operators_have_set_the_plan_and_the_function_say_the_same(
+    prepare: list[dict[str, Any]], settings: dict[str, str]
+) -> None:
+    with scene(settings=settings) as it:
+        it.good_history(1)
+        it.release(2, settle=True, rest=300)
+        for request in prepare:
+            it.local.handle(request)
+        alarm = tagged_alarm(it, "ALARM")
+        with lookout(it) as eyes:
+            (plan,) = eyes.for_alarm(alarm)
+        result = it.alarm_fires()
+        if plan.decision is None:
+            assert plan.answers[-1].reason == result["reason"]
+        elif plan.acts:
+            it.run_to_end()
+            assert it.is_live(1)
+        else:
+            assert str(plan.decision.reason) == result["reason"]
+            assert plan.decision.explanation == result["explanation"]
+            assert it.is_live(2)
+
+
+def test_a_plan_shows_the_step_that_comes_after_the_first() -> None:
+    with scene("ECS") as it:
+        it.good_history(2)
+        it.release(3, settle=True, rest=300)
+        it.sim.engine.ecs_world.deregister("web:2", it.now())
+        with lookout(it) as eyes:
+            plan = eyes.for_group(GROUP)
+        assert plan.acts and "is INACTIVE; it is registered again unchanged" in plan.then
+
+
+def test_an_alarm_that_leads_nowhere_is_planned_as_what_it_is() -> None:
+    with scene() as it:
+        it.local.alarm("stray")
+        (alarm,) = it.local.cloudwatch.describe_alarms(AlarmNames=["stray"])["MetricAlarms"]
+        with lookout(it) as eyes:
+            (plan,) = eyes.for_alarm(alarm)
+        (answer,) = plan.answers
+        assert (answer.verdict, answer.reason, plan.acts) == (Verdict.NO, "UNROUTED_ALARM", False)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("alarm-ok", "It would open no rollback"),
+        ("codedeploy-state-change", "It would open no rollback"),
+        ("scheduled-sweep", "It would open no rollback"),
+        ("manual-pause", "It would open no rollback"),
+        ("sns-subscription-confirmation", "The event would be ignored"),
+        ("alarm-in-alarm", "It would not roll back: SKIPPED (STALE_SIGNAL)"),
+    ],
+)
+def test_every_sample_event_can_be_planned(name: str, said: str) -> None:
+    with scene() as it:
+        it.good_history(1)
+        it.sim.advance(400 * 86_400)
+        with lookout(it) as eyes:
+            (plan,) = eyes.for_event(event(name))
+        assert plan.headline.startswith(said)
+        assert not plan.acts
+
+
+# --- as a person at a terminal ---
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[Terminal]:
+    """The stack, with what moto's CloudFormation does not make, and a group whose second release is bad."""
+    with terminal() as it:
+        mend(it)
+        it.sim.server_group("shop", "prod")
+        it.sim.release("shop", "prod", "a.zip", settle=True)
+        it.sim.advance(86_400)
+        it.sim.release("shop", "prod", "b.zip", settle=True)
+        it.sim.advance(300)
+        it.alarm(ALARM, "OK")
+        cloudwatch = it.aws.client("cloudwatch")
+        (alarm,) = cloudwatch.describe_alarms(AlarmNames=[ALARM])["MetricAlarms"]
+        tags = [{"Key": key, "Value": value} for key, value in group_tags("shop", "prod").items()]
+        cloudwatch.tag_resource(ResourceARN=alarm["AlarmArn"], Tags=tags)
+        yield it
+
+
+def mend(it: Terminal) -> None:
+    """moto's CloudFormation leaves these out of the template's resources; AWS does not."""
+    dynamodb, arn = it.aws.client("dynamodb"), configuration(it)["FunctionArn"]
+    it.aws.client("sns").subscribe(TopicArn=it.outputs["AlarmTopicArn"], Protocol="lambda", Endpoint=arn)
+    recovery = {"PointInTimeRecoveryEnabled": True}
+    dynamodb.update_continuous_backups(TableName=it.table, PointInTimeRecoverySpecification=recovery)
+    expiry = {"Enabled": True, "AttributeName": "expires_at"}
+    dynamodb.update_time_to_live(TableName=it.table, TimeToLiveSpecification=expiry)
+
+
+def configuration(it: Terminal) -> dict[str, Any]:
+    """The function as Lambda tells it, with the dead-letter queue that moto forgets."""
+    queue = it.outputs["DeadLetterQueueUrl"].rpartition("/")[2]
+    told: dict[str, Any] = it.aws.client("lambda").get_function_configuration(FunctionName=it.function)
+    return {**told, "DeadLetterConfig": {"TargetArn": f"arn:aws:sqs:{REGION}:123456789012:{queue}"}}
+
+
+def unknown_to_moto(it: Terminal, **more: Answer) -> dict[str, Answer]:
+    """What moto does not know: mute rules, IAM's simulation, an alarm's history; and a sweep that has just run."""
+    return {
+        "GetFunctionConfiguration": configuration(it),
+        "ListAlarmMuteRules": {},
+        "SimulatePrincipalPolicy": lambda asked: {
+            "EvaluationResults": [{"EvalActionName": a, "EvalDecision": "allowed"} for a in asked["ActionNames"]]
+        },
+        "GetMetricStatistics": {"Datapoints": [{"Timestamp": it.sim.clock.now(), "Sum": 1}]},
+        "DescribeAlarmHistory": {"AlarmHistoryItems": []},
+        **more,
+    }
+
+
+def wrong(ran: Ran) -> dict[str, str]:
+    """What doctor found wrong, with its fix."""
+    return {row["check"]: row["fix"] for row in ran.json if row["ok"] is False}
+
+
+def test_a_whole_stack_is_found_whole(shop: Terminal) -> None:
+    with answering(unknown_to_moto(shop)) as asked:
+        ran = shop.call("-o", "json", "doctor")
+    assert (ran.code, wrong(ran)) == (0, {})
+    assert all(row["ok"] is True for row in ran.json)
+    assert {"an alarm leads here", "it exists", "the sweep is running"} & {row["check"] for row in ran.json}
+    assert len(ran.json) > 25
+    reads = ("Get", "List", "Describe", "BatchGet", "Query", "Simulate")
+    assert all(operation.startswith(reads) for operation, _ in asked)
+
+
+def test_doctor_prints_a_tree_with_the_fix_below_what_is_wrong(shop: Terminal) -> None:
+    with answering(unknown_to_moto(shop, GetMetricStatistics={"Datapoints": []})):
+        ran = shop.call("doctor", ALARM)
+    assert ran.code == 1
+    lines = ran.out.splitlines()
+    number = next(n for n, line in enumerate(lines) if "the sweep is running" in line)
+    assert "[NG]" in lines[0] and "[NG]" in lines[number]
+    assert "fix: Look at the schedule" in lines[number + 1]
+    assert f"[OK] Alarm {ALARM}" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("operation", "answer", "check"),
+    [
+        ("ListAlarmMuteRules", {"AlarmMuteRuleSummaries": [{"AlarmMuteRuleArn": "a:night"}]}, "it is not muted"),
+        ("GetTopicAttributes", {"Attributes": {"Policy": "{}"}}, "CloudWatch may publish to it"),
+        (
+            "GetTopicAttributes",
+            {"Attributes": {"Policy": "{}", "KmsMasterKeyId": "alias/aws/sns"}},
+            "CloudWatch may use its encryption key",
+        ),
+        ("ListSubscriptionsByTopic", {"Subscriptions": []}, "the function is subscribed"),
+        ("GetPolicy", {"Policy": "{}"}, "the topic may invoke the function"),
+        (
+            "SimulatePrincipalPolicy",
+            {"EvaluationResults": [{"EvalActionName": "sns:Publish", "EvalDecision": "implicitDeny"}]},
+            "it may sns:Publish",
+        ),
+        ("GetQueueAttributes", {"Attributes": {"ApproximateNumberOfMessages": "2"}}, "its dead-letter queue is empty"),
+        ("ListRuleNamesByTarget", {"RuleNames": []}, "the sweep's schedule is enabled"),
+        (
+            "DescribeRule",
+            {"Name": "r", "ScheduleExpression": "rate(1 minute)", "State": "DISABLED"},
+            "the sweep's schedule is enabled",
+        ),
+        ("DescribeTable", {"Table": {"TableStatus": "ARCHIVED"}}, "it is active"),
+        ("DescribeContinuousBackups", {}, "it can be restored to a point in time"),
+        ("DescribeTimeToLive", {}, "old records expire"),
+        ("GetTopicAttributes", denied("NotFound"), "CloudWatch may publish to it"),
+    ],
+)
+def test_each_broken_link_is_found_and_has_its_fix(shop: Terminal, operation: str, answer: Answer, check: str) -> None:
+    with answering(unknown_to_moto(shop, **{operation: answer})):
+        ran = shop.call("-o", "json", "doctor", ALARM)
+    found = wrong(ran)
+    assert ran.code == 1
+    assert check in found
+    assert found[check] or check == "it is active"
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "ListAlarmMuteRules",
+        "GetTopicAttributes",
+        "GetPolicy",
+        "SimulatePrincipalPolicy",
+        "GetQueueUrl",
+        "DescribeTable",
+    ],
+)
+def test_what_may_not_be_looked_at_is_unknown_and_says_what_is_missing(shop: Terminal, operation: str) -> None:
+    with answering(unknown_to_moto(shop, **{operation: denied()})):
+        ran = shop.call("-o", "json", "doctor", ALARM)
+    unknown = [row for row in ran.json if row["ok"] is None]
+    assert ran.code == 0
+    assert [operation in row["detail"] for row in unknown] == [True]
+    assert all(row["fix"] for row in unknown)
+
+
+@pytest.mark.parametrize("answers", [{}, {"GetDeploymentGroup": denied("DeploymentGroupDoesNotExistException")}])
+def test_a_deployment_group_that_does_not_exist_is_wrong(shop: Terminal, answers: dict[str, Answer]) -> None:
+    with answering(unknown_to_moto(shop, **answers)):
+        ran = shop.call("-o", "json", "doctor", "-g", "shop/staging")
+    assert ran.code == 1
+    (fix,) = wrong(ran).values()
+    assert "LASTGOOD_ROUTES" in fix
+
+
+def test_an_alarm_that_does_not_exist_is_the_first_thing_that_doctor_says(shop: Terminal) -> None:
+    with answering(unknown_to_moto(shop)):
+        ran = shop.call("doctor", "no-such-alarm")
+    assert ran.code == 1
+    assert "[NG] Alarm no-such-alarm" in ran.out
+
+
+def test_no_alarm_at_all_is_wrong_because_nothing_would_ever_wake_the_function(shop: Terminal) -> None:
+    with answering(unknown_to_moto(shop, DescribeAlarms={"MetricAlarms": []})):
+        ran = shop.call("-o", "json", "doctor")
+    assert set(wrong(ran)) == {"an alarm leads here"}
+
+
+def test_a_plan_is_told_to_people_to_machines_and_to_spreadsheets(shop: Terminal) -> None:
+    people = shop.run("plan", "--group", "shop/prod")
+    assert people.code == 0, people.err
+    assert "It would" in people.out and "Is no other rollback of the group open?" in people.out
+    (plan,) = shop.call("-o", "json", "plan", ALARM).json
+    assert (plan["acts"], plan["good_revision"]) == (True, "s3://bundles/a.zip")
+    assert plan["suppositions"] == ["Supposed: the alarm goes into ALARM now (CloudWatch says OK)."]
+    sheet = shop.call("-o", "csv", "plan", ALARM).out.splitlines()
+    assert len(sheet) == 2 and sheet[0].startswith("about,deployment_group_key,acts")
+
+
+def test_without_supposing_an_alarm_that_is_ok_leads_to_nothing(shop: Terminal) -> None:
+    (plan,) = shop.call("-o", "json", "plan", ALARM, "--no-suppose").json
+    assert (plan["acts"], plan["reason"]) == (False, "ALARM_RECOVERED")
+
+
+def test_a_saved_event_is_planned_as_if_it_were_delivered_now(shop: Terminal, tmp_path: Path) -> None:
+    message = alarm_event(at=shop.sim.clock.now(), alarm=ALARM, tags=group_tags("shop", "prod"))
+    message["Records"][0]["Sns"]["TopicArn"] = shop.outputs["AlarmTopicArn"]
+    saved = tmp_path / "event.json"
+    saved.write_text(json.dumps(message))
+    (plan,) = shop.call("-o", "json", "plan", "--event", str(saved), "--suppose").json
+    assert plan["acts"]
+    (stale,) = shop.call("-o", "json", "plan", "--event", "-", stdin=json.dumps(event("alarm-in-alarm"))).json
+    assert not stale["acts"] and stale["headline"].startswith("The event would be refused")
+
+
+def test_a_request_by_hand_is_planned_with_what_it_asks_for(shop: Terminal) -> None:
+    request = {
+        "action": "rollback",
+        "application": "shop",
+        "deployment_group": "prod",
+        "reason": "r",
+        "requested_by": "me",
+    }
+    (plan,) = shop.call("-o", "json", "plan", "-e", "-", stdin=json.dumps(request)).json
+    assert plan["acts"] and plan["good_revision"] == "s3://bundles/a.zip"
+    (plan,) = shop.call(
+        "-o", "json", "plan", "-e", "-", stdin=json.dumps({**request, "to_deployment_id": "d-AAAAAAAAA"})
+    ).json
+    assert (plan["acts"], plan["reason"]) == (False, "NO_GOOD_REVISION")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "code", "said"),
+    [
+        (("plan",), "", 2, "Name one of ALARM, --group or --event"),
+        (("plan", "a", "--group", "b/c"), "", 2, "Name one of ALARM, --group or --event"),
+        (("plan", "no-such-alarm"), "", 3, "CloudWatch knows no alarm no-such-alarm"),
+        (("plan", "--group", "shop"), "", 2, "APPLICATION/DEPLOYMENT_GROUP"),
+        (("plan", "--group", "shop/\x1b[31m"), "", 2, "APPLICATION/DEPLOYMENT_GROUP"),
+        (("plan", "--event", "-"), "no json", 2, "it is not JSON"),
+        (("plan", "--event", "-"), "[" * 100_000, 2, "cannot be read"),
+        (("plan", "--event", "/no/such/file"), "", 2, "No such file"),
+        (("explain", "rb-unknown"), "", 3, "There is no rollback rb-unknown"),
+        (("backtest", "--since", "soon"), "", 2, "give a duration such as"),
+        (("backtest", "--since", "2999-01-01"), "", 2, "lies in the future"),
+        (("backtest", "--mode", "loud"), "", 2, "loud"),
+        (("report", "--since", "30d"), "", 2, "--out"),
+        (("report", "--out", "/no/such/folder/report.html"), "", 2, "cannot be written"),
+        (("--function", "nobody", "doctor"), "", 3, "There is no function nobody"),
+        (("--stack", "nobody", "doctor"), "", 3, "There is no stack nobody"),
+    ],
+)
+def test_bad_input_is_one_line_with_the_next_command(
+    shop: Terminal, arguments: tuple[str, ...], stdin: str, code: int, said: str
+) -> None:
+    ran = shop.call(*arguments, stdin=stdin)
+    assert (ran.code, ran.out) == (code, "")
+    assert said in ran.err and "Try: " in ran.err
+    assert len(ran.err.strip().splitlines()) == 1
+    assert "\x1b" not in ran.err and "Traceback" not in ran.err
+
+
+def past(it: Terminal, state: str, seconds_ago: float, name: str = ALARM) -> dict[str, Any]:
+    """One item of an alarm's history."""
+    told = json.dumps({"newState": {"stateValue": state}})
+    when = it.sim.clock.now() - timedelta(seconds=seconds_ago)
+    return {"AlarmName": name, "Timestamp": when, "HistoryItemType": "StateUpdate", "HistoryData": told}
+
+
+def test_a_backtest_says_what_would_have_been_done_and_what_it_cannot_know(shop: Terminal) -> None:
+    items = [past(shop, "ALARM", 200), past(shop, "OK", 20), past(shop, "ALARM", 4000), past(shop, "ALARM", 9, "other")]
+    with answering(unknown_to_moto(shop, DescribeAlarmHistory={"AlarmHistoryItems": items})) as asked:
+        people = shop.call("backtest", "--since", "7d")
+        machines = shop.call("-o", "json", "backtest", "--since", "7d").json
+        sheet = shop.call("-o", "csv", "backtest", "--since", "7d").out.splitlines()
+    assert people.code == 0
+    assert "2 alarms, 1 rollback." in people.out
+    assert "What a backtest cannot know" in people.out
+    assert [f["verdict"] for f in machines["findings"]] == ["refuses", "rolls back"]
+    assert machines["findings"][1]["good"] == "bundles/a.zip"
+    assert machines["findings"][1]["recovered_after_seconds"] == 180
+    assert machines["unconnected"] == 1
+    assert len(sheet) == 3
+    since = next(parameters["StartDate"] for name, parameters in asked if name == "DescribeAlarmHistory")
+    assert shop.sim.clock.now() - since == timedelta(days=7)
+
+
+def test_a_backtest_reads_every_page_of_the_history(shop: Terminal) -> None:
+    def pages(asked: Mapping[str, Any]) -> dict[str, Any]:
+        if "NextToken" in asked:
+            return {"AlarmHistoryItems": [past(shop, "ALARM", 100)]}
+        return {"AlarmHistoryItems": [past(shop, "ALARM", 4000)], "NextToken": "more"}
+
+    with answering(unknown_to_moto(shop, DescribeAlarmHistory=pages)):
+        found = shop.call("-o", "json", "backtest").json
+    assert found["summary"]["alarms"] == 2
+
+
+def test_a_backtest_of_a_quiet_time_says_so(shop: Terminal) -> None:
+    with answering(unknown_to_moto(shop)):
+        ran = shop.call("backtest")
+    assert ran.code == 0
+    assert "no alarm that leads to lastgood went into ALARM" in ran.out
+
+
+def test_without_permission_to_read_the_history_a_backtest_says_which_is_missing(shop: Terminal) -> None:
+    with answering(unknown_to_moto(shop, DescribeAlarmHistory=denied())):
+        ran = shop.call("backtest")
+    assert ran.code == 4
+    assert "describe_alarm_history" in ran.err.lower().replace("describealarmhistory", "describe_alarm_history")

@@ -35,6 +35,7 @@ MOST_ALARMS = 25
 
 _GONE = {"NotFound", "NotFoundException", "ResourceNotFoundException", "NoSuchEntity", "QueueDoesNotExist"}
 _DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException"}
+_NO_GROUP = {"DeploymentGroupDoesNotExistException", "ApplicationDoesNotExistException"}
 type Found = Check | tuple[Check, ...]
 
 
@@ -57,7 +58,9 @@ def _unmade(name: str, operation: str, code: str, message: str) -> Check:
         return Check(name, None, f"You may not call {operation}.", "lastgood permissions shows what an operator needs.")
     if code in _GONE or code.endswith("NonExistentQueue"):
         return Check(name, False, f"It does not exist: {operation} answers {code}.", "Deploy the stack again.")
-    return Check(name, None, f"{operation} answers {code}: {message}")
+    if code in _NO_GROUP:
+        return Check(name, False, message, "Mend the alarm's tags, or LASTGOOD_ROUTES.")
+    return Check(name, None, f"{operation} answers {code}: {message}", "Try again in a moment.")
 
 
 class Doctor:
