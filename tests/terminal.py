@@ -17,6 +17,7 @@ import json
 import logging
 import os
 import pty
+import signal
 import struct
 import subprocess
 import sys
@@ -44,6 +45,7 @@ from lastgood_cli.stack_template import StackTemplate
 
 ROOT = Path(__file__).resolve().parents[1]
 REGION = "us-east-1"
+CTRL_C = "\x03"
 START = datetime(2025, 3, 3, 9, 0, tzinfo=UTC)
 """When the simulated time begins: in the past of any machine, so that a real process may ask for it."""
 
@@ -151,7 +153,7 @@ class Terminal:
         return Ran(done.returncode, done.stdout, done.stderr)
 
     def at_terminal(self, *arguments: str, typed: str = "", **environ: str) -> Ran:
-        """Run the command as a process at a terminal of 100 columns, and type an answer. Output comes as one stream."""
+        """Run the command as a process at a terminal of 100 columns; type when it asks. All output is one stream."""
         here, there = pty.openpty()
         fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
         variables = {**os.environ, **self._variables(), "TERM": "xterm-256color", **environ}
@@ -164,12 +166,14 @@ class Terminal:
             start_new_session=True,
         )
         os.close(there)
-        os.write(here, typed.encode())
         shown = b""
         # Linux ends a terminal's stream with an error once the last process has left it.
         with suppress(OSError):
             while chunk := os.read(here, 65_536):
                 shown += chunk
+                if typed and b"[y/N]" in shown:
+                    process.send_signal(signal.SIGINT) if typed == CTRL_C else os.write(here, typed.encode())
+                    typed = ""
         os.close(here)
         return Ran(process.wait(timeout=60), shown.decode(), "")
 

@@ -321,7 +321,12 @@ def test_a_skipped_rollback_has_its_own_exit_code(it: Terminal) -> None:
 
 def test_waiting_gives_up_after_the_timeout_and_says_so(it: Terminal) -> None:
     waited: list[float] = []
-    session = Session(clock=it.sim.clock.now, wait=lambda seconds: (waited.append(seconds), it.sim.advance(seconds))[0])
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        it.sim.advance(seconds)
+
+    session = Session(clock=it.sim.clock.now, wait=wait)
     ran = it.call("status", it.ids["under_way"], "--wait", "--timeout", "10s", session=session)
     assert ran.code == 20 and "Not closed after 10 s" in ran.err
     assert sum(waited) >= 10

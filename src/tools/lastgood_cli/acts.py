@@ -20,7 +20,7 @@ from lastgood_cli.status import code_of, wait_for
 from lastgood_cli.when import Span
 
 # The function has a minute. One attempt: a second one would be a second request.
-_PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=5, read_timeout=75)
+PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=5, read_timeout=75)
 
 type Event = dict[str, Any]
 
@@ -81,7 +81,7 @@ def _confirm(session: Session, question: str, yes: bool) -> None:
 
 def invoke(session: Session, event: Event) -> Event:
     """Invoke the function and wait. Returns the first result. Raises Problem where there is none."""
-    client = session.aws.client("lambda", config=_PATIENT)
+    client = session.aws.client("lambda", config=PATIENT)
     try:
         answer = client.invoke(FunctionName=session.function, Payload=json.dumps(event).encode())
     except ReadTimeoutError as error:
