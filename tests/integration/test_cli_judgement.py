@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -451,3 +452,35 @@ def test_without_permission_to_read_the_history_a_backtest_says_which_is_missing
         ran = shop.call("backtest")
     assert ran.code == 4
     assert "describe_alarm_history" in ran.err.lower().replace("describealarmhistory", "describe_alarm_history")
+
+
+EVIL = "=cmd()\x1b[31m[bold]\u202eevil"
+
+
+def test_hostile_names_cannot_disturb_the_terminal_or_a_spreadsheet(shop: Terminal) -> None:
+    hostile = {"AlarmName": EVIL, "AlarmArn": f"arn:aws:cloudwatch:us-east-1:1:alarm:{EVIL}", "StateValue": "OK"}
+    here = {**hostile, "AlarmActions": [shop.outputs["AlarmTopicArn"]], "OKActions": []}
+    items = [past(shop, "ALARM", 200, EVIL)]
+    answers = unknown_to_moto(
+        shop, DescribeAlarms={"MetricAlarms": [here]}, DescribeAlarmHistory={"AlarmHistoryItems": items}
+    )
+    for command in (["plan", EVIL], ["doctor", EVIL], ["backtest"], ["plan", "--event", "-"]):
+        for form in ("table", "csv", "json"):
+            with answering(answers):
+                ran = shop.call("-o", form, *command, stdin=json.dumps({"action": EVIL}))
+            shown = ran.out + ran.err
+            assert ran.code in {0, 1}
+            assert "\x1b" not in shown and "\u202e" not in shown
+            assert ran.out
+            if form == "csv":
+                assert not any(value.startswith("=") for row in csv.reader(ran.out.splitlines()) for value in row)
+
+
+def test_an_alarm_that_fires_is_planned_as_it_is_and_says_since_when(shop: Terminal) -> None:
+    (before,) = shop.call("-o", "json", "plan", ALARM).json
+    shop.alarm(ALARM, "ALARM")
+    (plan,) = shop.call("-o", "json", "plan", ALARM).json
+    shop.alarm(ALARM, "OK")
+    assert "Supposed" in before["suppositions"][0]
+    assert plan["suppositions"] == ["The alarm has been in ALARM for 0 s; its message is taken to come now."]
+    assert plan["acts"]

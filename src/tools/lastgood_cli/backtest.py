@@ -57,9 +57,9 @@ def look_back(
         progress(f"Reading the deployments of {group.key} ({number} of {len(groups)})")
         histories[group], note = _group_history(eyes, group, since - LOOKBACK)
         notes += [note] if note else []
-    policy = replace(eyes.settings.policy(), kill_switch=False)
+    policy = eyes.settings.policy()
     if mode is not None:
-        policy = replace(policy, mode=mode)
+        policy = replace(policy, mode=mode, kill_switch=False)
     return Backtest(since, eyes.now, replay(routed, histories, policy), unconnected, tuple(notes))
 
 

@@ -33,6 +33,7 @@ from lastgood.model import (
     TriggerKind,
 )
 from lastgood.observe import Observer
+from lastgood.phrases import ago
 from lastgood.routing import Routing, is_allowed, needs_tags, route
 from lastgood.selection import effective_floor
 from lastgood.settings import Settings
@@ -180,6 +181,13 @@ def points_here(alarm: Mapping[str, Any], settings: Settings, function_arn: str 
 # --- looking ----------------------------------------------------------------------------------------------------------
 
 
+def _since(alarm: AlarmFacts | None, now: datetime) -> str:
+    if alarm is None or alarm.changed_at is None:
+        return "CloudWatch knows no such alarm."
+    since = ago(now, alarm.changed_at)
+    return f"The alarm has been in {alarm.state} for {since}; its message is taken to come now."
+
+
 class _Supposed(Alarms):
     """CloudWatch as it would be if the alarm fired now."""
 
@@ -300,15 +308,15 @@ class Lookout:
         real = self.alarm_facts(signal.alarm_name)
         firing = real is not None and real.state is AlarmState.ALARM
         supposed = suppose is Suppose.ALWAYS or (suppose is Suppose.WHERE_NEEDED and not firing)
-        observer, said = self.observer, tuple[str, ...]()
+        observer, said = self.observer, _since(real, self.now)
         if supposed:
             facts = AlarmFacts(signal.alarm_name, AlarmState.ALARM, self.now, real.suppressed_by if real else "")
             observer = replace(observer, alarms=_Supposed(facts))
             signal = replace(signal, changed_at=self.now)
-            said = (f"Supposed: the alarm goes into ALARM now (CloudWatch says {real.state if real else 'nothing'}).",)
+            said = f"Supposed: the alarm goes into ALARM now (CloudWatch says {real.state if real else 'nothing'})."
         how = Answer(ROUTED, Verdict.YES, explanation=f"By {routing.source}.")
         return tuple(
-            self._judged(about, self._rollback(signal, group), observer, said, (how,)) for group in routing.groups
+            self._judged(about, self._rollback(signal, group), observer, (said,), (how,)) for group in routing.groups
         )
 
     def alarm_facts(self, name: str) -> AlarmFacts | None:

@@ -121,14 +121,15 @@ def _new_state(item: Mapping[str, Any]) -> AlarmState | None:
 
 
 def firings(changes: Sequence[tuple[str, AlarmState, datetime]]) -> tuple[Transition, ...]:
-    """Each time that an alarm went into ALARM, with when it was OK again."""
-    fired = []
-    for number, (name, state, at) in enumerate(changes):
-        if state is not AlarmState.ALARM:
-            continue
-        later = (t for other, s, t in changes[number + 1 :] if other == name and s is AlarmState.OK)
-        fired.append(Transition(name, at, next(later, None)))
-    return tuple(fired)
+    """Each time that an alarm went into ALARM, oldest first, with when it was OK again. `changes` are oldest first."""
+    fired: list[Transition] = []
+    next_ok: dict[str, datetime] = {}
+    for name, state, at in reversed(changes):
+        if state is AlarmState.OK:
+            next_ok[name] = at
+        elif state is AlarmState.ALARM:
+            fired.append(Transition(name, at, next_ok.get(name)))
+    return tuple(reversed(fired))
 
 
 def as_of(deployments: Sequence[Deployment], at: datetime) -> tuple[Deployment, ...]:
