@@ -57,8 +57,8 @@ format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-readme: $(STAMP) ## write the README's blocks that come from the code
-	$(RUN) -m lastgood_cli.readme README.md
+readme: $(STAMP) ## write the blocks of README.md and docs/cli.md that come from the code
+	$(RUN) -m lastgood_cli.readme README.md docs/cli.md
 
 lock: $(STAMP) ## pin all dependencies again, with hashes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

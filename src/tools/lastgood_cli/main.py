@@ -49,11 +49,8 @@ class LazyCommands(Commands):
         if cmd_name not in COMMANDS:
             return None
         module, name = COMMANDS[cmd_name].split(":")
-        try:
-            found = getattr(import_module(f"lastgood_cli.{module}"), name)
-        except (ModuleNotFoundError, AttributeError):
-            return None
-        return found if isinstance(found, click.Command) else None
+        found: click.Command = getattr(import_module(f"lastgood_cli.{module}"), name)
+        return found
 
 
 def _global[F: Callable[..., Any]](*names: str, about: str, **more: Any) -> Callable[[F], F]:

@@ -1,6 +1,6 @@
-"""The blocks of the README that come from the code. A test compares them; `make readme` writes them.
+"""The blocks of the README and of docs/cli.md that come from the code. Tests compare them; `make readme` writes them.
 
-Run as `python -m lastgood_cli.readme README.md`.
+Run as `python -m lastgood_cli.readme README.md docs/cli.md`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lastgood.decide import GUARDS
 from lastgood.ledger import stored_name
 from lastgood.model import TIMES, Rollback
 from lastgood.settings import Settings, variable
-from lastgood_cli import demo, queries
+from lastgood_cli import demo, manual, queries
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -80,16 +80,20 @@ BLOCKS: dict[str, Callable[[], str]] = {
 }
 
 
-def rendered(text: str) -> str:
-    """The README's text with every block as the code makes it now."""
-    for name, make in BLOCKS.items():
+PAGES: dict[str, dict[str, Callable[[], str]]] = {"README.md": BLOCKS, "cli.md": manual.BLOCKS}
+"""The blocks of each page, by its file's name."""
+
+
+def rendered(text: str, blocks: dict[str, Callable[[], str]] = BLOCKS) -> str:
+    """A page's text with every block as the code makes it now."""
+    for name, make in blocks.items():
         block = f"<!-- {name} -->\n{make()}\n<!-- /{name} -->"
         text, count = re.subn(rf"<!-- {name} -->.*?<!-- /{name} -->", lambda _: block, text, flags=re.DOTALL)  # noqa: B023
         if count != 1:
-            raise ValueError(f"the README has {count} blocks named {name}, not one")
+            raise ValueError(f"the page has {count} blocks named {name}, not one")
     return text
 
 
 if __name__ == "__main__":
-    readme = Path(sys.argv[1])
-    readme.write_text(rendered(readme.read_text()))
+    for page in map(Path, sys.argv[1:]):
+        page.write_text(rendered(page.read_text(), PAGES[page.name]))
