@@ -19,7 +19,7 @@ from lastgood_cli.local import REGION, TABLE, alarm_event, event, group_tags
 from lastgood_cli.lookout import Lookout, Suppose, Verdict
 from lastgood_cli.readonly import ReadOnlySession, WriteRefusedError
 from scene import ALARM, PLATFORMS, Scene, scene
-from terminal import Ran, Terminal, terminal
+from terminal import START, Ran, Terminal, terminal
 
 GROUP = DeploymentGroup("shop", "prod")
 
@@ -216,7 +216,9 @@ def unknown_to_moto(it: Terminal, **more: Answer) -> dict[str, Answer]:
         "SimulatePrincipalPolicy": lambda asked: {
             "EvaluationResults": [{"EvalActionName": a, "EvalDecision": "allowed"} for a in asked["ActionNames"]]
         },
-        "GetMetricStatistics": {"Datapoints": [{"Timestamp": it.sim.clock.now(), "Sum": 1}]},
+        "GetMetricStatistics": lambda asked: {
+            "Datapoints": [{"Timestamp": it.sim.clock.now(), "Sum": float(asked["MetricName"] == "SweepRan")}]
+        },
         "DescribeAlarmHistory": {"AlarmHistoryItems": []},
         **more,
     }
@@ -265,6 +267,11 @@ def test_doctor_prints_a_tree_with_the_fix_below_what_is_wrong(shop: Terminal) -
             "SimulatePrincipalPolicy",
             {"EvaluationResults": [{"EvalActionName": "sns:Publish", "EvalDecision": "implicitDeny"}]},
             "it may sns:Publish",
+        ),
+        (
+            "GetMetricStatistics",
+            {"Datapoints": [{"Timestamp": START, "Sum": 1.0}]},
+            "it has not failed in the last hour",
         ),
         ("GetQueueAttributes", {"Attributes": {"ApproximateNumberOfMessages": "2"}}, "its dead-letter queue is empty"),
         ("ListRuleNamesByTarget", {"RuleNames": []}, "the sweep's schedule is enabled"),

@@ -218,6 +218,11 @@ def policy(**statement: Any) -> str:
     return json.dumps({"Statement": [{**allowing, **statement}]})
 
 
+def both(*policies: str) -> str:
+    """Several policies as one."""
+    return json.dumps({"Statement": [statement for p in policies for statement in json.loads(p)["Statement"]]})
+
+
 @pytest.mark.parametrize(
     ("text", "ok"),
     [
@@ -231,7 +236,16 @@ def policy(**statement: Any) -> str:
             True,
         ),
         (policy(Condition={"ArnLike": {"AWS:SourceArn": "arn:aws:cloudwatch:us-east-1:9:alarm:*"}}), False),
+        (policy(Condition={"StringEquals": {"aws:SourceAccount": "123456789012"}}), True),
+        (policy(Condition={"StringEquals": {"aws:SourceAccount": ["999999999999"]}}), False),
+        (policy(Condition={"Bool": {"aws:SecureTransport": "true"}}), True),
         (policy(Effect="Deny"), False),
+        (both(policy(), policy(Effect="Deny")), False),
+        (policy(Principal="cloudwatch.amazonaws.com"), True),
+        (policy(Principal={"AWS": "arn:aws:iam::123456789012:root"}), False),
+        (policy(Principal=None, Action=None), False),
+        ('{"Statement": ["odd", 3]}', False),
+        ('{"Statement": {}}', False),
         (policy(Action="sns:Subscribe"), False),
         (policy(Principal={"Service": "events.amazonaws.com"}), False),
         ("", False),
@@ -342,6 +356,11 @@ def test_only_actions_that_the_template_grants_are_asked_for() -> None:
 def test_what_lies_in_the_dead_letter_queue_is_counted() -> None:
     assert checks.dead_letters(0, "q").ok
     assert checks.dead_letters(3, "q").detail.startswith("3 ")
+
+
+def test_failures_of_the_last_hour_are_counted() -> None:
+    assert checks.recent_errors([{"Sum": 0.0}]).ok
+    assert checks.recent_errors([{"Sum": 1.0}, {"Sum": 2.0}]).detail == "It failed 3 times."
 
 
 @pytest.mark.parametrize(("minutes_ago", "ok"), [(None, False), (1, True), (5, True), (9, False)])

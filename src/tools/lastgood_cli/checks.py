@@ -100,35 +100,45 @@ def alarm_muted(rules: Sequence[Mapping[str, Any]]) -> Check:
 
 
 def allows(policy: str, action: str, service: str, source_arn: str = "") -> bool:
-    """Whether a resource policy (JSON) allows a service an action, for a source where it is conditioned on one."""
+    """Whether a resource policy (JSON) allows a service an action, for a source where it is conditioned on one.
+
+    A denial counts where it has no condition; those that have one (such as TLS only) are not worked out.
+    """
     try:
-        statements = json.loads(policy or "{}").get("Statement", [])
-    except (ValueError, AttributeError):
+        statements = json.loads(policy or "{}")["Statement"]
+    except (ValueError, TypeError, KeyError):
         return False
-    statements = statements if isinstance(statements, list) else [statements]
-    matching = [s for s in statements if _names(s, action, service) and _source_fits(s, source_arn)]
-    return any(s.get("Effect") == "Allow" for s in matching)
+    told = [s for s in (statements if isinstance(statements, list) else [statements]) if isinstance(s, dict)]
+    matching = [s for s in told if _names(s, action, service)]
+    denied = any(s.get("Effect") == "Deny" and not s.get("Condition") for s in matching)
+    return not denied and any(s.get("Effect") == "Allow" and _source_fits(s, source_arn) for s in matching)
 
 
 def _names(statement: Mapping[str, Any], action: str, service: str) -> bool:
-    principal = statement.get("Principal", {})
-    named = ["*"] if principal == "*" else _listed(principal.get("Service")) + _listed(principal.get("AWS"))
+    principal = statement.get("Principal")
+    if isinstance(principal, dict):
+        principal = [*_listed(principal.get("Service")), *(p for p in _listed(principal.get("AWS")) if p == "*")]
     actions = [each.lower() for each in _listed(statement.get("Action"))]
-    return any(p in {service, "*"} for p in named) and any(fnmatchcase(action.lower(), a) for a in actions)
+    return any(p in {service, "*"} for p in _listed(principal)) and any(fnmatchcase(action.lower(), a) for a in actions)
 
 
 def _source_fits(statement: Mapping[str, Any], source_arn: str) -> bool:
-    conditions: Mapping[str, Mapping[str, Any]] = statement.get("Condition", {})
-    for operator in ("ArnLike", "ArnEquals", "StringLike", "StringEquals"):
-        pairs = {key.lower(): value for key, value in conditions.get(operator, {}).items()}
-        wanted = _listed(pairs.get("aws:sourcearn"))
-        if wanted and source_arn and not any(fnmatchcase(source_arn, each) for each in wanted):
-            return False
+    """Whether the conditions on the source's ARN and account hold; others are not looked at."""
+    if not source_arn:
+        return True
+    source = {"aws:sourcearn": source_arn, "aws:sourceaccount": source_arn.split(":")[4]}
+    for operator, pairs in (statement.get("Condition") or {}).items():
+        if operator not in {"ArnLike", "ArnEquals", "StringLike", "StringEquals"}:
+            continue
+        for key, wanted in pairs.items():
+            is_ = source.get(key.lower())
+            if is_ is not None and not any(fnmatchcase(is_, each) for each in _listed(wanted)):
+                return False
     return True
 
 
 def _listed(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else list(value or [])
+    return [value] if isinstance(value, str) else [each for each in value or [] if isinstance(each, str)]
 
 
 def topic_policy(policy: str, topic_arn: str) -> Check:
@@ -276,6 +286,13 @@ def dead_letters(count: int, queue: str) -> Check:
     """Whether anything lies in the dead-letter queue."""
     fix = f"Read them, mend the cause, redrive {queue}: a stale message then does nothing." if count else ""
     return Check("its dead-letter queue is empty", count == 0, f"{count} events lie there." if count else "", fix)
+
+
+def recent_errors(datapoints: Sequence[Mapping[str, Any]]) -> Check:
+    """Whether the function has failed lately, by Lambda's own metric."""
+    count = int(sum(point.get("Sum", 0) for point in datapoints))
+    fix = 'Read its logs; invoke it with {"action": "health"}.' if count else ""
+    return Check("it has not failed in the last hour", not count, f"It failed {count} times." if count else "", fix)
 
 
 def sweep_ran(datapoints: Sequence[Mapping[str, Any]], now: datetime) -> Check:

@@ -175,6 +175,7 @@ class Doctor:
             checks.append(check.switched_on(eyes.settings))
             settings = eyes.settings
             checks += attempted("it may do what it must", lambda: check.permissions(self._simulated(settings, group)))
+        checks += attempted("it has not failed in the last hour", self._errors)
         checks += attempted("its dead-letter queue is empty", self._dead_letters)
         checks += attempted("the sweep's schedule is enabled", self._schedule)
         checks += attempted("the sweep is running", self._sweep)
@@ -226,17 +227,29 @@ class Doctor:
         fix = "" if ok else "aws events enable-rule --name …" if scheduled else "Deploy the stack again."
         return Check("the sweep's schedule is enabled", ok, detail, fix)
 
+    def _errors(self) -> Check:
+        name = ("FunctionName", str(self._configuration["FunctionName"]))
+        return check.recent_errors(self._sums("AWS/Lambda", "Errors", name, timedelta(hours=1)))
+
     def _sweep(self) -> Check:
+        points = self._sums("lastgood", "SweepRan", ("service", "lastgood"), timedelta(minutes=15))
+        return check.sweep_ran(points, self._now)
+
+    def _sums(
+        self, namespace: str, metric: str, dimension: tuple[str, str], back: timedelta
+    ) -> Sequence[Mapping[str, Any]]:
+        """A metric's sums by the minute."""
         answer = self._aws.client("cloudwatch").get_metric_statistics(
-            Namespace="lastgood",
-            MetricName="SweepRan",
-            Dimensions=[{"Name": "service", "Value": "lastgood"}],
-            StartTime=self._now - timedelta(minutes=15),
+            Namespace=namespace,
+            MetricName=metric,
+            Dimensions=[{"Name": dimension[0], "Value": dimension[1]}],
+            StartTime=self._now - back,
             EndTime=self._now,
             Period=60,
             Statistics=["Sum"],
         )
-        return check.sweep_ran(answer["Datapoints"], self._now)
+        points: Sequence[Mapping[str, Any]] = answer["Datapoints"]
+        return points
 
     def _table(self, eyes: Lookout) -> Part:
         dynamodb, table = eyes.clients.dynamodb, eyes.settings.table
