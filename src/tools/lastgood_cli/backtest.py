@@ -217,6 +217,10 @@ def backtest(session: Session, since: datetime, alarms: tuple[str, ...], mode: s
     """Say what lastgood would have done about the alarms that really came: before you switch `auto` on.
 
     The account's alarm history and deployment history go through the code that the function runs. Nothing is changed.
+
+    \b
+    lastgood backtest --since 30d
+    lastgood --output csv backtest --alarm shop-prod-error-rate > backtest.csv
     """
     checked(since, session.now)
     with lookout(session) as eyes, session.err.status("Looking back") as status:

@@ -329,13 +329,18 @@ def rows(parts: Iterable[Part]) -> list[dict[str, Any]]:
 
 @click.command()
 @click.argument("alarm", default="")
-@click.option("--group", "-g", type=GROUP, help="Also look at this deployment group: APPLICATION/DEPLOYMENT_GROUP.")
+@click.option("--group", "-g", type=GROUP, metavar="APPLICATION/GROUP", help="Also look at this deployment group.")
 @click.pass_obj
 def doctor(session: Session, alarm: str, group: DeploymentGroup | None) -> Exit:
     """Look at the whole chain from an alarm to the audit table, and say how to mend what is wrong.
 
     Without ALARM it looks at every alarm that leads to lastgood. Nothing is changed. Leaves with 1 if something is
     wrong; what could not be looked at, for want of a permission, is marked [??] and does not count.
+
+    \b
+    lastgood doctor
+    lastgood doctor shop-prod-error-rate
+    lastgood doctor --group shop/prod
     """
     with session.err.status("Looking at the function") as status:
         one = Doctor(session.aws, session.configuration, session.environ, session.now)

@@ -183,11 +183,13 @@ def read_event(source: IO[str]) -> object:
 
 @click.command()
 @click.argument("alarm", default="")
+@click.option("--group", "-g", type=GROUP, metavar="APPLICATION/GROUP", help="Instead of an alarm: a deployment group.")
 @click.option(
-    "--group", "-g", type=GROUP, help="Instead of an alarm: a deployment group, APPLICATION/DEPLOYMENT_GROUP."
-)
-@click.option(
-    "--event", "-e", type=click.File(encoding="utf-8"), help="Instead of an alarm: a saved event; - is stdin."
+    "--event",
+    "-e",
+    type=click.File(encoding="utf-8"),
+    metavar="FILE",
+    help="Instead of an alarm: a saved event; - is stdin.",
 )
 @click.option(
     "--suppose/--no-suppose",
@@ -201,6 +203,11 @@ def plan(
     """Say what would happen now, and why. Nothing is done, and nothing is written.
 
     The plan goes the way of a real event, through the same code and with the function's own settings.
+
+    \b
+    lastgood plan shop-prod-error-rate
+    lastgood plan --group shop/prod
+    lastgood plan --event events/manual-dry-run.json
     """
     if sum(map(bool, (alarm, group, event))) != 1:
         raise click.UsageError("Name one of ALARM, --group or --event.")
@@ -229,7 +236,11 @@ def _known_alarm(eyes: Lookout, name: str) -> dict[str, Any]:
 @click.argument("rollback_id", metavar="ID")
 @click.pass_obj
 def explain(session: Session, rollback_id: str) -> Exit | None:
-    """Say why a rollback that happened went as it did: every question with its answer, every candidate."""
+    """Say why a rollback that happened went as it did: every question with its answer, every candidate.
+
+    \b
+    lastgood explain rb-20261123T100412345Z-0123456789ab
+    """
     ledger = Ledger(ReadOnlySession(session.aws).client("dynamodb", config=READS), session.table, timedelta())
     rollback = ledger.load(rollback_id)
     if rollback is None:

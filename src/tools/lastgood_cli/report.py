@@ -304,6 +304,10 @@ def report(
     """Write one page about a period: figures, timeline, outcomes, times, and each rollback's story.
 
     The page needs no network and no script: send it, print it, read it on a phone.
+
+    \b
+    lastgood report --since 30d --out report.html
+    lastgood report --since 2026-11-01 --application shop --out shop.html
     """
     checked(since, until)
     with session.err.status("Reading the audit table") as status:
