@@ -17,6 +17,7 @@ from answering import Answer, answering, denied
 from lastgood.model import DeploymentGroup
 from lastgood_cli.local import REGION, TABLE, alarm_event, event, group_tags
 from lastgood_cli.lookout import Lookout, Suppose, Verdict
+from lastgood_cli.permissions import READS
 from lastgood_cli.readonly import ReadOnlySession, WriteRefusedError
 from scene import ALARM, PLATFORMS, Scene, scene
 from terminal import START, Ran, Terminal, terminal
@@ -491,3 +492,31 @@ def test_an_alarm_that_fires_is_planned_as_it_is_and_says_since_when(shop: Termi
     assert "Supposed" in before["suppositions"][0]
     assert plan["suppositions"] == ["The alarm has been in ALARM for 0 s; its message is taken to come now."]
     assert plan["acts"]
+
+
+# --- what a person must be allowed ---
+
+
+def may_be_asked() -> set[str]:
+    """The operations that `lastgood permissions operator` lets a person call."""
+    return {action.split(":")[1] for actions in READS.values() for action in actions}
+
+
+def test_a_person_with_the_operators_policy_can_use_every_command_that_looks(shop: Terminal) -> None:
+    with answering(unknown_to_moto(shop)) as asked:
+        for command in (["plan", ALARM], ["plan", "-g", "shop/prod"], ["doctor"], ["backtest"]):
+            assert shop.call(*command).code == 0
+    assert {operation for operation, _ in asked} <= may_be_asked()
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_the_operators_policy_is_enough_on_every_platform(platform: str) -> None:
+    asked: list[str] = []
+    session = boto3.Session(region_name=REGION)
+    session.events.register("before-call", lambda model, **_: asked.append(model.name))
+    with scene(platform, settings={"LASTGOOD_CHECK_BUNDLES": "false"}) as it:
+        it.good_history(2)
+        it.release(3, settle=True, rest=300)
+        with Lookout(session, {"LASTGOOD_TABLE": TABLE}, it.now(), REGION) as eyes:
+            assert eyes.for_group(GROUP).acts
+    assert set(asked) <= may_be_asked()

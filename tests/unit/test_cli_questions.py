@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from typing import Any
 
+import click
 import pytest
 
 from lastgood.decide import GUARDS, Case, decide
@@ -39,6 +41,7 @@ from lastgood_cli.lookout import (
     pinned,
     recorded,
 )
+from lastgood_cli.main import cli
 from lastgood_cli.stack_template import StackTemplate
 from unit.builders import NOW, alarm, by_operator, group, native_rollback, observation, past, release, rollback, running
 
@@ -458,3 +461,14 @@ def test_what_could_not_be_looked_at_makes_nothing_ill_but_nothing_whole() -> No
 
 def test_a_group_on_ecs_is_judged_alike() -> None:
     assert not [c for c in checks.group_checks(planned(group=group(ComputePlatform.ECS))) if not c.ok]
+
+
+def test_every_command_that_a_fix_names_exists() -> None:
+    source = "".join((ROOT / "src/tools/lastgood_cli" / name).read_text() for name in ("checks.py", "doctor.py"))
+    named = set(re.findall(r": lastgood ([a-z]+(?: [a-z]+)?)", source))
+    assert len(named) >= 5
+    for command in named:
+        first, _, second = command.partition(" ")
+        found = cli.get_command(click.Context(cli), first)
+        assert found is not None, command
+        assert not second or (isinstance(found, click.Group) and second in found.commands), command

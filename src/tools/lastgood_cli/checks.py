@@ -233,7 +233,7 @@ def switched_on(settings: Settings) -> Check:
         return Check("it is switched on", False, "LASTGOOD_KILL_SWITCH is on: nothing is ever rolled back.", fix)
     said = {"off": "nothing is rolled back", "observe": "it records and does nothing", "approve": "it asks first"}
     meaning = said.get(settings.mode, "it acts by itself")
-    fix = "" if settings.mode != "off" else "Deploy with another Mode, or lastgood mode set."
+    fix = "" if settings.mode != "off" else "Deploy with another Mode, or: lastgood mode APPLICATION/GROUP auto"
     return Check("it is switched on", settings.mode != "off", f"Mode {settings.mode}: {meaning}.", fix)
 
 
@@ -367,12 +367,12 @@ _NOT_WRONG = {Reason.ALREADY_LIVE, Reason.SUSPECT_IS_ROLLBACK, Reason.OBSERVE_MO
 _FIXES: Mapping[str, str] = {
     Reason.GROUP_NOT_FOUND: "Mend the alarm's tags, or LASTGOOD_ROUTES.",
     Reason.NOT_ALLOWED: "Add it to AllowedGroups, or mend the route.",
-    Reason.PAUSED: "lastgood resume, when it is time.",
-    Reason.MODE_OFF: "lastgood mode auto, when it is time.",
+    Reason.PAUSED: "When it is time: lastgood resume",
+    Reason.MODE_OFF: "When it is time: lastgood mode APPLICATION/GROUP auto",
     Reason.KILL_SWITCH: "Deploy with KillSwitch=false.",
     Reason.NO_GOOD_REVISION: "Release twice: the first good revision makes the second one reversible.",
-    Reason.BELOW_FLOOR: "Until the next good release, only fixing forward helps. See lastgood floor.",
-    Reason.KNOWN_BAD: "lastgood mark good, if a revision was marked wrongly.",
+    Reason.BELOW_FLOOR: "Fix forward, or, if the database can go back after all: lastgood floor clear",
+    Reason.KNOWN_BAD: "If a revision was marked wrongly: lastgood mark good",
     Reason.LIVE_DIFFERS: "Release through CodeDeploy again, so that live and history agree.",
     Reason.NOT_ATTRIBUTABLE: "Release something: there is nothing yet that could be rolled back.",
     Reason.MANAGED_BY_CLOUDFORMATION: "CloudFormation must roll back its own deployments.",

@@ -55,7 +55,7 @@ def attempted(name: str, look: Callable[[], Found]) -> tuple[Check, ...]:
 
 def _unmade(name: str, operation: str, code: str, message: str) -> Check:
     if code in _DENIED:
-        return Check(name, None, f"You may not call {operation}.", "lastgood permissions shows what an operator needs.")
+        return Check(name, None, f"You may not call {operation}.", "What you need: lastgood permissions operator")
     if code in _GONE or code.endswith("NonExistentQueue"):
         return Check(name, False, f"It does not exist: {operation} answers {code}.", "Deploy the stack again.")
     if code in _NO_GROUP:

@@ -55,6 +55,7 @@ READS: dict[str, tuple[str, ...]] = {
         "cloudwatch:GetMetricStatistics",
         "cloudwatch:GetMetricData",
         "lambda:GetAlias",
+        "lambda:GetFunctionConfiguration",
         "ecs:DescribeServices",
         "ecs:DescribeTaskDefinition",
         "events:DescribeRule",
