@@ -154,7 +154,7 @@ class Records:
         except RefusedError as error:
             region = self._client.meta.region_name
             if error.code == "ResourceNotFoundException":
-                told = f"There is no table {self._table} in {region}"
+                told = f"There is no audit table {self._table} in {region}"
                 raise Problem(told, "lastgood --stack NAME --region REGION …", Exit.NOT_FOUND) from error
             if error.code == "ValidationException":
                 told = f"The table {self._table} in {region} is not lastgood's audit table: {error.message}"

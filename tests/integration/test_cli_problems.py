@@ -1,0 +1,236 @@
+"""Whatever goes wrong: one line that says what is wrong and what to try next, an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from terminal import Ran, Terminal, terminal
+
+NO_CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "",
+    "AWS_SECRET_ACCESS_KEY": "",
+    "AWS_SESSION_TOKEN": "",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_SHARED_CREDENTIALS_FILE": "/nowhere",
+    "AWS_CONFIG_FILE": "/nowhere",
+}
+
+
+@pytest.fixture(scope="module")
+def it() -> Iterator[Terminal]:
+    with terminal() as made:
+        made.aws.client("dynamodb").create_table(
+            TableName="somebody-elses",
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        yield made
+
+
+@contextmanager
+def aws_that_refuses(code: str, message: str = "no", status: int = 400) -> Iterator[str]:
+    """An AWS that answers every call with an error. Yields its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = json.dumps({"__type": f"com.amazonaws#{code}", "message": message, "Message": message}).encode()
+            self.send_response(status)
+            self.send_header("x-amzn-errortype", code)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def is_one_line(ran: Ran, code: int, *words: str) -> None:
+    """A problem as everybody should see it."""
+    assert ran.code == code, ran.err
+    assert ran.out == ""
+    assert len(ran.err.splitlines()) == 1 and ran.err.startswith("lastgood: ")
+    assert "Try: " in ran.err and "Traceback" not in ran.err and "\x1b" not in ran.err
+    for word in words:
+        assert word in ran.err, (word, ran.err)
+
+
+# --- the wrong place ---
+
+
+def test_an_unknown_table(it: Terminal) -> None:
+    is_one_line(it.run("--table", "nope", "audit", "list"), 3, "no audit table nope in us-east-1")
+
+
+def test_a_table_that_is_not_lastgoods(it: Terminal) -> None:
+    is_one_line(it.run("--table", "somebody-elses", "audit", "list"), 3, "no audit table somebody-elses")
+
+
+def test_a_table_without_the_indexes_as_dynamodb_itself_says_it(it: Terminal) -> None:
+    with aws_that_refuses("ValidationException", "The table does not have the specified index: by_day") as url:
+        ran = it.run("--endpoint-url", url, "--table", "theirs", "audit", "list")
+    is_one_line(ran, 3, "theirs in us-east-1 is not lastgood's audit table", "by_day")
+
+
+def test_the_wrong_region(it: Terminal) -> None:
+    is_one_line(it.run("--region", "eu-west-1", "audit", "list"), 3, "no stack lastgood in eu-west-1", "--stack")
+
+
+def test_no_region(it: Terminal) -> None:
+    environ = {"AWS_DEFAULT_REGION": "", "AWS_REGION": "", "AWS_CONFIG_FILE": "/nowhere"}
+    is_one_line(it.run("audit", "list", **environ), 4, "No region", "--region us-east-1")
+
+
+def test_a_region_that_cannot_be(it: Terminal) -> None:
+    ran = it.run("--region", "mars/../1", "--table", "t", "audit", "list", LASTGOOD_ENDPOINT_URL="")
+    is_one_line(ran, 4, "region")
+
+
+def test_an_unknown_stack(it: Terminal) -> None:
+    is_one_line(it.run("--stack", "nope", "status", "rb-1"), 3, "no stack nope")
+
+
+def test_a_stack_that_is_not_lastgoods(it: Terminal) -> None:
+    body = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
+    it.aws.client("cloudformation").create_stack(StackName="another", TemplateBody=body)
+    is_one_line(it.run("--stack", "another", "audit", "list"), 3, "another has no output AuditTableName")
+
+
+def test_an_unknown_function(it: Terminal) -> None:
+    is_one_line(it.run("--function", "nope", "audit", "list"), 3, "no function nope")
+    is_one_line(it.call("--function", "nope", "resume", "--reason", "x", "--yes", "--as", "me"), 3, "nope")
+
+
+def test_an_unknown_rollback(it: Terminal) -> None:
+    for command in (("audit", "show"), ("status",), ("explain",)):
+        is_one_line(it.call(*command, "rb-nope"), 3, "no rollback rb-nope")
+
+
+def test_an_id_that_is_hostile_is_made_harmless(it: Terminal) -> None:
+    ran = it.run("audit", "show", "\x1b[31mrb-\u202e[bold]")
+    is_one_line(ran, 3, "\ufffd[31mrb-\ufffd[bold]")
+
+
+# --- who asks ---
+
+
+def test_no_credentials(it: Terminal) -> None:
+    is_one_line(it.run("audit", "list", **NO_CREDENTIALS), 4, "no AWS credentials", "--profile")
+
+
+def test_an_unknown_profile(it: Terminal) -> None:
+    is_one_line(it.run("--profile", "nope", "audit", "list"), 4, "nope", "aws configure list-profiles")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("AccessDeniedException", "lastgood permissions operator"),
+        ("ExpiredTokenException", "expired"),
+        ("UnrecognizedClientException", "does not know these credentials"),
+        ("InvalidSignatureException", "does not know these credentials"),
+        ("SomethingNewException", "SomethingNewException"),
+    ],
+)
+def test_what_aws_refuses(it: Terminal, code: str, words: str) -> None:
+    with aws_that_refuses(code, "User \x1b[31m[red]jane may not Query") as url:
+        ran = it.run("--endpoint-url", url, "--table", "t", "audit", "list")
+    is_one_line(ran, 4, words)
+
+
+def test_a_permission_that_is_missing_names_the_call(it: Terminal) -> None:
+    with aws_that_refuses("AccessDeniedException", "jane is not authorized to perform: lambda:InvokeFunction") as url:
+        ran = it.run("--endpoint-url", url, "--function", "f", "pause", "--reason", "x", "--yes", "--as", "jane")
+    is_one_line(ran, 4, "You may not do this (Invoke)", "lambda:InvokeFunction", "permissions operator --acting")
+
+
+# --- what cannot be meant ---
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--since", "2099-01-01"), "in the future"),
+        (("--since", "2025-13-45"), "no such time"),
+        (("--since", "2025-02-29"), "no such time"),
+        (("--since", "yesterday"), "give a duration such as"),
+        (("--since", "5x"), "give a duration such as"),
+        (("--since", ""), "give a duration such as"),
+        (("--since", "0000-00-00"), "no such time"),
+        (("--since", "999999d"), "at most 3650d"),
+        (("--since", "-3h"), "give a duration such as"),
+        (("--since", "\x1b[31m"), "give a duration such as"),
+        (("--since", "1h", "--until", "2h"), "--since lies after --until"),
+        (("--outcome", "great"), "'great' is not one of"),
+        (("--limit", "0"), "0 is not in the range"),
+        (("--every", "soon"), "must be a duration"),
+        (("--colour",), "No such option"),
+        (("surplus",), "unexpected extra argument"),
+    ],
+)
+def test_options_that_cannot_be_meant(it: Terminal, options: tuple[str, ...], words: str) -> None:
+    is_one_line(it.call("audit", "list", *options), 2, words, "lastgood audit list --help")
+
+
+def test_a_command_that_does_not_exist(it: Terminal) -> None:
+    is_one_line(it.run("adit"), 2, "No such command 'adit'", "lastgood --help")
+
+
+def test_an_output_that_does_not_exist(it: Terminal) -> None:
+    is_one_line(it.run("--output", "xml", "audit", "list"), 2, "'xml' is not one of 'table', 'json', 'csv'")
+
+
+# --- the environment's twins ---
+
+
+def test_every_global_option_has_a_twin_in_the_environment(it: Terminal) -> None:
+    ran = it.run("audit", "list", LASTGOOD_TABLE=it.table, LASTGOOD_STACK="nope", LASTGOOD_OUTPUT="json")
+    assert (ran.code, ran.json) == (0, [])
+    is_one_line(it.run("audit", "list", LASTGOOD_REGION="eu-west-1"), 3, "eu-west-1")
+    is_one_line(it.run("audit", "list", LASTGOOD_PROFILE="nope"), 4, "nope")
+    is_one_line(it.run("status", "rb-1", LASTGOOD_FUNCTION="nope"), 3, "no function nope")
+
+
+def test_a_commands_option_has_one_too(it: Terminal) -> None:
+    is_one_line(it.run("audit", "list", LASTGOOD_AUDIT_LIST_SINCE="soon"), 2, "'soon'")
+
+
+def test_the_table_is_found_by_the_function_that_is_named(it: Terminal) -> None:
+    ran = it.run("--function", it.function, "--stack", "nope", "-o", "json", "audit", "list")
+    assert (ran.code, ran.json) == (0, [])
+
+
+def test_an_option_stands_over_the_environment(it: Terminal) -> None:
+    is_one_line(it.run("--stack", "option", "audit", "list", LASTGOOD_STACK="environment"), 3, "no stack option")
+
+
+# --- a reader that goes away ---
+
+
+def test_a_reader_that_goes_away_is_no_traceback(it: Terminal) -> None:
+    process = it.start("permissions", "function")
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    err = process.stderr.read()
+    process.wait(timeout=60)
+    assert "Traceback" not in err
