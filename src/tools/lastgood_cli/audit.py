@@ -216,7 +216,7 @@ def _watch_story(session: Session, rollback_id: str, told: set[Line], every: tim
 @filters
 @click.option("--steps", is_flag=True, help="With each rollback's steps; JSON lines only.")
 @click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True)
-@click.option("--out", "-O", type=click.File("w", encoding="utf-8", lazy=False), default="-", help="A file.")
+@click.option("--out", "-O", type=click.File("w", encoding="utf-8", lazy=True), default="-", help="A file.")
 @click.pass_obj
 def export(
     session: Session, /, since: datetime, until: datetime, steps: bool, form: str, out: Any, **given: Any

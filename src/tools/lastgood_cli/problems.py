@@ -10,6 +10,7 @@ import click
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionError,
     CredentialRetrievalError,
     HTTPClientError,
     InvalidRegionError,
@@ -141,7 +142,7 @@ def _unanswered(error: BotoCoreError) -> Problem:
             return Problem("No region is given", "lastgood --region us-east-1 …", Exit.AWS)
         case InvalidRegionError():
             return Problem(str(error), "lastgood --region us-east-1 …", Exit.AWS)
-        case HTTPClientError():
+        case HTTPClientError() | ConnectionError():
             told = f"AWS cannot be reached: {error}"
             return Problem(told, "another --region or --endpoint-url, or look at the network", Exit.AWS)
         case _:

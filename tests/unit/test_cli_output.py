@@ -1,0 +1,271 @@
+"""What the command prints and reads, without AWS: cells, tables, times, figures, links, the template."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import unicodedata
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from lastgood.errors import AmbiguousError, LastgoodError, RefusedError, RetryableError, SettingsError
+from lastgood_cli import links, output
+from lastgood_cli.figures import rank, seconds_to, statistics
+from lastgood_cli.output import Format, as_csv, as_json, as_table, cell, harmless
+from lastgood_cli.problems import Exit, Problem, problem_of
+from lastgood_cli.stack_template import StackTemplate
+from lastgood_cli.when import moment, short, span
+
+NOW = datetime(2026, 11, 23, 10, 4, 12, tzinfo=UTC)
+ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=()), max_size=200)
+
+
+# --- harmless ---
+
+
+@given(ANY_TEXT)
+def test_no_text_can_steer_a_terminal(text: str) -> None:
+    shown = harmless(text)
+    assert {"Cc", "Cf", "Cs", "Zl", "Zp"}.isdisjoint(map(unicodedata.category, shown))
+    shown.encode()
+
+
+@given(ANY_TEXT)
+def test_no_text_is_a_formula_in_a_spreadsheet(text: str) -> None:
+    shown = cell(text)
+    assert not shown.lstrip().startswith(tuple("=+-@"))
+    (row,) = csv.reader(io.StringIO(as_csv([{"a": text, "b": 1}], ["a", "b"], header=False)))
+    assert row == [shown, "1"]
+
+
+@given(ANY_TEXT)
+def test_json_is_ascii_and_loses_nothing(text: str) -> None:
+    made = as_json({"text": text})
+    assert made.isascii() and "\x1b" not in made
+    assert json.loads(made) == {"text": text}
+
+
+@settings(deadline=None)
+@given(st.text(alphabet="[]/boldred \\", max_size=40))
+def test_markup_is_text_in_a_table(text: str) -> None:
+    out = io.StringIO()
+    Console(file=out, width=500, color_system="truecolor", force_terminal=True).print(as_table([{"x": text}], ["x"]))
+    assert harmless(text).strip() in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, ""),
+        (True, "yes"),
+        (False, "no"),
+        (Decimal("3"), "3"),
+        (-5, "-5"),
+        (NOW, "2026-11-23T10:04:12.000Z"),
+        ({"a": Decimal("1")}, '{"a": 1}'),
+        (["x", "y"], '["x", "y"]'),
+        ("\ud800", "\ufffd"),
+    ],
+)
+def test_values_are_shown_plainly(value: object, shown: str) -> None:
+    assert harmless(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("=1+1", "'=1+1"), (" =1", "' =1"), ("＝1", "'＝1"), ("\t=1", "' =1"), (-1, "-1"), ("a=1", "a=1")],
+)
+def test_a_formula_is_made_a_text_and_a_number_stays_one(value: object, shown: str) -> None:
+    assert cell(value) == shown
+
+
+def test_a_very_long_text_is_cut_with_an_ellipsis() -> None:
+    assert len(harmless("x" * 10_000)) == output.LONGEST_CELL and harmless("x" * 10_000).endswith("…")
+
+
+@pytest.mark.parametrize("form", Format)
+def test_no_rows_are_printed_in_each_form(form: Format) -> None:
+    out = io.StringIO()
+    output.show_rows(output.console(file=out), form, [], ("a", "b"), empty="None at all.")
+    assert out.getvalue() == {"table": "None at all.\n", "json": "[]\n", "csv": "a,b\n"}[form]
+
+
+# --- times ---
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("now", NOW),
+        ("90s", NOW - timedelta(seconds=90)),
+        ("24h", NOW - timedelta(hours=24)),
+        ("30d", NOW - timedelta(days=30)),
+        ("2026-11-22", datetime(2026, 11, 22, tzinfo=UTC)),
+        (" 2026-11-22 ", datetime(2026, 11, 22, tzinfo=UTC)),
+        ("2026-11-22T10:04Z", datetime(2026, 11, 22, 10, 4, tzinfo=UTC)),
+        ("2026-11-22 10:04", datetime(2026, 11, 22, 10, 4, tzinfo=UTC)),
+        ("2026-11-22T10:04:05.5+02:00", datetime(2026, 11, 22, 8, 4, 5, 500_000, tzinfo=UTC)),
+        ("2026-11-22T10:04+0200", datetime(2026, 11, 22, 8, 4, tzinfo=UTC)),
+    ],
+)
+def test_times_are_read_as_people_give_them(text: str, meant: datetime) -> None:
+    assert moment(text, NOW) == meant
+
+
+@given(ANY_TEXT)
+def test_whatever_is_typed_is_a_time_in_the_past_or_refused_with_a_sentence(text: str) -> None:
+    try:
+        assert moment(text, NOW) <= NOW
+    except ValueError as error:
+        assert "give a duration" in str(error) or "future" in str(error) or "at most" in str(error)
+
+
+@pytest.mark.parametrize(
+    "text", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00", "2026-11-22T25:00Z", "2026-11-31"]
+)
+def test_times_at_and_beyond_the_calendars_ends_are_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        moment(text, NOW)
+
+
+def test_a_clamped_time_in_the_future_means_now() -> None:
+    assert moment("2026-12-24", NOW, clamped=True) == NOW
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "0 s"),
+        (59.4, "59 s"),
+        (60, "1 min"),
+        (200, "3 min 20 s"),
+        (7_500, "2 h 5 min"),
+        (273_600, "3 d 4 h"),
+        (-5, "-5 s"),
+    ],
+)
+def test_spans_are_two_units_at_most(seconds: float, shown: str) -> None:
+    assert span(seconds) == shown
+
+
+def test_what_is_no_time_is_shown_as_it_is() -> None:
+    assert short("soon") == "soon" and short(None) == "" and short("2026-11-23T10:04:12.345Z") == "2026-11-23 10:04:12"
+
+
+# --- figures ---
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.5, 5), (0.9, 9), (1.0, 10), (0.0, 1)])
+def test_percentiles_are_by_nearest_rank(share: float, value: float) -> None:
+    assert rank([float(n) for n in range(1, 11)], share) == value
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=50))
+def test_median_p90_and_worst_are_measured_values_in_order(values: list[float]) -> None:
+    ordered = sorted(values)
+    found = [rank(ordered, share) for share in (0.5, 0.9, 1.0)]
+    assert found == sorted(found) and set(found) <= set(values) and found[-1] == max(values)
+
+
+def test_seconds_count_from_the_alarm_else_from_the_opening() -> None:
+    head = {"opened_at": "2026-11-23T10:00:10.000Z", "stopped_at": "2026-11-23T10:00:12.000Z"}
+    assert seconds_to(head, "stopped_at") == 2
+    assert seconds_to({**head, "alarm_changed_at": "2026-11-23T10:00:00.000Z"}, "stopped_at") == 12
+    assert seconds_to(head, "redeployed_at") is None
+    assert seconds_to({**head, "stopped_at": "nonsense"}, "stopped_at") is None
+
+
+def test_an_open_rollback_counts_as_open() -> None:
+    found = statistics([{"rollback_id": "rb-1"}, {"outcome": "FAILED", "reason_code": "X", "needs_human": True}])
+    assert found.outcomes == {"open": 1, "FAILED": 1} and found.needs_human == 1 and found.times == {}
+
+
+# --- links ---
+
+
+@pytest.mark.parametrize(
+    ("region", "domain"),
+    [
+        ("eu-west-1", "https://eu-west-1.console.aws.amazon.com/"),
+        ("cn-north-1", "https://cn-north-1.console.amazonaws.cn/"),
+        ("us-gov-west-1", "https://us-gov-west-1.console.amazonaws-us-gov.com/"),
+    ],
+)
+def test_links_lead_to_the_console_of_the_regions_partition(region: str, domain: str) -> None:
+    assert links.deployment(region, "d-A1B2C3D4E").startswith(domain)
+
+
+def test_a_hostile_name_cannot_leave_its_place_in_a_link() -> None:
+    assert links.alarm("us-east-1", "a/b?c#d e").endswith("alarm/a%2Fb%3Fc%23d%20e")
+    assert "?x=1" not in links.deployment_group("us-east-1", "shop", "prod?x=1")
+
+
+def test_only_what_a_record_names_is_linked() -> None:
+    assert set(links.of_record("us-east-1", "T", {"rollback_id": "rb-1"})) == {"record"}
+    assert "suspect deployment" not in links.of_record("us-east-1", "T", {"suspect_deployment_id": "ecs-svc/1"})
+
+
+# --- problems ---
+
+
+def refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "Query")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (Problem("x", "y", Exit.NOT_FOUND), Exit.NOT_FOUND, "x. Try: y"),
+        (NoCredentialsError(), Exit.AWS, "no AWS credentials"),
+        (EndpointConnectionError(endpoint_url="http://nowhere"), Exit.AWS, "cannot be reached"),
+        (refused("ThrottlingException"), Exit.AWS, "throttling Query. Try: the same command again"),
+        (refused("ResourceNotFoundException"), Exit.NOT_FOUND, "found nothing there"),
+        (RetryableError("down"), Exit.AWS, "down"),
+        (AmbiguousError("perhaps"), Exit.AWS, "perhaps"),
+        (RefusedError("query", "AccessDenied", "no"), Exit.AWS, "You may not do this (query)"),
+        (SettingsError(["LASTGOOD_MODE: wrong"]), Exit.AWS, "LASTGOOD_MODE: wrong. Try: lastgood doctor"),
+        (LastgoodError("else"), Exit.UNEXPECTED, "else"),
+        (KeyError("x"), Exit.UNEXPECTED, "mistake in lastgood"),
+    ],
+)
+def test_every_error_is_one_line_with_an_exit_code(error: Exception, code: Exit, words: str) -> None:
+    problem = problem_of(error)
+    assert problem.exit_code is code
+    assert words in problem.line() and "\n" not in problem.line()
+
+
+def test_an_error_that_the_function_translated_is_told_from_its_cause() -> None:
+    error = RefusedError("query", "NoCredentialsError", "Unable to locate credentials")
+    error.__cause__ = NoCredentialsError()
+    assert "no AWS credentials" in problem_of(error).line()
+
+
+@given(ANY_TEXT)
+def test_whatever_an_error_says_it_stays_one_harmless_line(text: str) -> None:
+    line = Problem(text, text).line()
+    assert "\n" not in line and "\x1b" not in line and len(line) < 900
+    assert not set(line) & {"\x1b", "\u202e", "\r"}
+
+
+# --- the template ---
+
+
+def test_the_template_is_worked_out_as_far_as_is_known() -> None:
+    made = StackTemplate({"EnableDashboard": "false"}, {"AuditTable.Arn": "arn:table"})
+    resources = made.resources()
+    assert "Dashboard" not in resources and "AuditTable" in resources
+    assert made.resolve({"Fn::GetAtt": ["AuditTable", "Arn"]}) == "arn:table"
+    assert made.resolve({"Ref": "AlarmTopic"}) == {"Ref": "AlarmTopic"}
+    assert made.resolve({"Fn::Sub": "${AuditTable.Arn}/${AlarmTopic}"}) == {"Fn::Sub": "arn:table/${AlarmTopic}"}
+
+
+def test_a_parameter_that_the_template_does_not_have_is_refused() -> None:
+    with pytest.raises(ValueError, match="no parameter Nope"):
+        StackTemplate({"Nope": "1"})
