@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any
 
@@ -93,10 +94,18 @@ class Reader(HTMLParser):
 def test_times_count_from_the_alarm_and_only_for_rollbacks_that_worked() -> None:
     slow = closed(verified_at=ALARM_AT + seconds(300))
     failed = closed(Outcome.FAILED, Reason.ROLLBACK_DEPLOYMENT_FAILED, redeployed_at=at(60))
-    found = {s.name: s for s in spreads([closed(), slow, failed])}
+    found = {s.name: s for s in spreads(told(closed(), slow, failed))}
     assert found["Live"].marks == (("median", 95.0), ("p90", 300.0), ("worst", 300.0))
     assert found["Redeploy"].values == (35.0, 35.0)
     assert found["Recover"].place(240) == 80.0
+
+
+def test_times_that_the_record_holds_are_believed_before_they_are_worked_out() -> None:
+    """A release that landed in an alarm counts from the release, which only the record knows."""
+    landed = Chapter(closed(), recorded={"verify": 40.0})
+    found = {s.name: s.values for s in spreads([landed])}
+    assert (found["Live"], found["Stop"]) == ((40.0,), (30.0,))
+    assert "proven live 40 s after" in gist(landed)
 
 
 def test_a_period_without_rollbacks_has_no_times_and_no_axis() -> None:
@@ -153,8 +162,11 @@ def test_a_mark_stands_where_its_time_is_and_never_outside() -> None:
 
 
 def test_the_gist_of_a_rollback_is_from_what_to_what_and_how_fast() -> None:
-    assert gist(closed()) == "v2 went back to v1, proven live 1 min 35 s after the alarm; the alarm was OK after 4 min."
-    assert gist(closed(Outcome.SKIPPED, Reason.COOLDOWN, explanation="A rest.")) == "A rest."
+    assert (
+        gist(Chapter(closed()))
+        == "v2 went back to v1, proven live 1 min 35 s after the alarm; the alarm was OK after 4 min."
+    )
+    assert gist(Chapter(closed(Outcome.SKIPPED, Reason.COOLDOWN, explanation="A rest."))) == "A rest."
 
 
 def test_the_moments_of_a_rollback_are_told_in_order_with_the_time_since_it_began() -> None:
@@ -169,11 +181,12 @@ def test_the_moments_of_a_rollback_are_told_in_order_with_the_time_since_it_bega
     ]
 
 
-def test_commits_and_links_come_from_the_record() -> None:
+def test_commits_links_and_times_come_from_the_record() -> None:
     head = {"rollback_id": "rb-1", "application": "shop", "deployment_group": "prod", "suspect_commit": "abc123"}
     times = {"opened_at": "2026-03-02T10:00:00.000Z", "signal_at": "2026-03-02T10:00:00.000Z"}
-    found = chapter(Story({**head, **times}), "eu-central-1", "AuditTable")
+    found = chapter(Story({**head, **times, "seconds_to_stop": Decimal(7)}), "eu-central-1", "AuditTable")
     assert found.suspect_commit == "abc123"
+    assert found.recorded == {"stop": 7.0}
     assert found.links["record"].startswith("https://eu-central-1.console.aws.amazon.com/")
     assert "abc123" in made(replace(found, rollback=closed(suspect_deployment_id="d-2")))
 

@@ -5,7 +5,7 @@ The page needs no network and no script, and escapes every text: alarm names, re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -54,6 +54,15 @@ class Chapter:
     links: Mapping[str, str] = field(default_factory=dict)
     suspect_commit: str = ""
     good_commit: str = ""
+    recorded: Mapping[str, float] = field(default_factory=dict)
+
+    def seconds(self, what: str, moment: str) -> float | None:
+        """Seconds until `what` (`stop`, …) was reached: as recorded, else from the alarm or request to that moment."""
+        at: datetime | None = getattr(self.rollback, moment)
+        if what in self.recorded or at is None:
+            return self.recorded.get(what)
+        began = self.rollback.alarm_changed_at or self.rollback.opened_at
+        return max(0.0, (at - began).total_seconds())
 
     @property
     def kind(self) -> str:
@@ -95,30 +104,22 @@ class Mark:
 # --- pure: figures ---------------------------------------------------------------------------------------------------
 
 
-def seconds_taken(rollbacks: Iterable[Rollback], moment: str) -> tuple[float, ...]:
-    """Seconds from the alarm to a moment (`stopped_at`, …) of every rollback that has it, rising."""
-    taken = []
-    for rollback in rollbacks:
-        at = getattr(rollback, moment)
-        if at is not None:
-            taken.append(max(0.0, (at - began(rollback)).total_seconds()))
-    return tuple(sorted(taken))
+MEASURED = (
+    ("Stop", "the failing deployment has ended", "stop", "stopped_at"),
+    ("Redeploy", "the redeployment is created", "redeploy", "redeployed_at"),
+    ("Live", "the last good revision is proven live", "verify", "verified_at"),
+    ("Recover", "the alarm is OK again", "recover", "alarm_recovered_at"),
+)
+"""What is timed: its name and meaning in the page, its name in the record, the moment that ends it."""
 
 
-def began(rollback: Rollback) -> datetime:
-    """When it began for the people concerned: with the alarm, or with somebody's request."""
-    return rollback.alarm_changed_at or rollback.opened_at
-
-
-def spreads(rollbacks: Sequence[Rollback]) -> tuple[Spread, ...]:
-    """How long it took to stop, to redeploy, to be live, and to recover; on one axis."""
-    done = [r for r in rollbacks if r.outcome is Outcome.ROLLED_BACK]
-    measured = [
-        ("Stop", "the failing deployment has ended", seconds_taken(done, "stopped_at")),
-        ("Redeploy", "the redeployment is created", seconds_taken(done, "redeployed_at")),
-        ("Live", "the last good revision is proven live", seconds_taken(done, "verified_at")),
-        ("Recover", "the alarm is OK again", seconds_taken(done, "alarm_recovered_at")),
-    ]
+def spreads(chapters: Sequence[Chapter]) -> tuple[Spread, ...]:
+    """How long it took to stop, to redeploy, to be live, and to recover, where it worked; on one axis."""
+    done = [c for c in chapters if c.rollback.outcome is Outcome.ROLLED_BACK]
+    measured = []
+    for name, about, what, moment in MEASURED:
+        taken = (chapter.seconds(what, moment) for chapter in done)
+        measured.append((name, about, tuple(sorted(seconds for seconds in taken if seconds is not None))))
     longest = max((values[-1] for _, _, values in measured if values), default=0.0)
     return tuple(Spread(name, about, values, longest) for name, about, values in measured)
 
@@ -215,16 +216,17 @@ def chain(rollback: Rollback) -> tuple[tuple[str, datetime, str], ...]:
     return tuple((name, at, f"+{span((at - start).total_seconds())}") for name, at in moments)
 
 
-def gist(rollback: Rollback) -> str:
+def gist(chapter: Chapter) -> str:
     """A rollback in one line: for one that worked, from what to what and how fast; for others, why."""
+    rollback = chapter.rollback
     if rollback.outcome is not Outcome.ROLLED_BACK or not rollback.good_revision:
         return rollback.explanation
     text = f"{rollback.suspect_revision or 'What was live'} went back to {rollback.good_revision}"
-    if rollback.verified_at:
-        text += f", proven live {span((rollback.verified_at - began(rollback)).total_seconds())} after "
-        text += "the alarm" if rollback.alarm_changed_at else "the request"
-    if rollback.alarm_recovered_at:
-        text += f"; the alarm was OK after {span((rollback.alarm_recovered_at - began(rollback)).total_seconds())}"
+    live, healed = chapter.seconds("verify", "verified_at"), chapter.seconds("recover", "alarm_recovered_at")
+    if live is not None:
+        text += f", proven live {span(live)} after {'the alarm' if rollback.alarm_changed_at else 'the request'}"
+    if healed is not None:
+        text += f"; the alarm was OK after {span(healed)}"
     return text + "."
 
 
@@ -235,6 +237,7 @@ def page(stories: Sequence[Chapter], since: datetime, until: datetime, *, source
     """The whole page as HTML. `source` says where the records come from; times are in UTC."""
     newest_first = sorted(stories, key=lambda s: s.rollback.opened_at, reverse=True)
     rollbacks = [story.rollback for story in newest_first]
+    times = spreads(newest_first)
     made: str = _template().render(
         stories=newest_first[:MOST_STORIES],
         total=len(newest_first),
@@ -247,8 +250,8 @@ def page(stories: Sequence[Chapter], since: datetime, until: datetime, *, source
         reasons=reasons(newest_first),
         lanes=lanes(newest_first, since, until),
         days=days(since, until),
-        spreads=spreads(rollbacks),
-        time_ticks=ticks(max((s.longest for s in spreads(rollbacks)), default=0.0)),
+        spreads=times,
+        time_ticks=ticks(max(each.longest for each in times)),
         rolled_back=[r for r in rollbacks if r.outcome is Outcome.ROLLED_BACK],
         failed=[r for r in rollbacks if r.outcome is Outcome.FAILED],
         refused=[r for r in rollbacks if r.outcome in {Outcome.SKIPPED, Outcome.BLOCKED}],
@@ -289,7 +292,9 @@ def chapter(story: Story, region: str, table: str) -> Chapter:
     """A stored story as a chapter of the page."""
     head = story.head
     commits = {name: str(head.get(name) or "") for name in ("suspect_commit", "good_commit")}
-    return Chapter(read_rollback(head), story.steps, links.of_record(region, table, head), **commits)
+    prefix = "seconds_to_"
+    recorded = {name.removeprefix(prefix): float(head[name]) for name in head if name.startswith(prefix)}
+    return Chapter(read_rollback(head), story.steps, links.of_record(region, table, head), **commits, recorded=recorded)
 
 
 @click.command()
