@@ -494,6 +494,15 @@ def test_an_alarm_that_fires_is_planned_as_it_is_and_says_since_when(shop: Termi
     assert plan["acts"]
 
 
+@pytest.mark.parametrize("operation", ["DescribeAlarms", "ListDeployments", "GetItem", "Query"])
+def test_a_plan_without_the_permission_to_look_is_one_line_and_no_guess(shop: Terminal, operation: str) -> None:
+    with answering({operation: denied("AccessDeniedException")}):
+        ran = shop.call("plan", ALARM)
+    assert (ran.code, ran.out) == (4, "")
+    assert f"You may not do this ({operation})" in ran.err
+    assert "Try: lastgood permissions operator" in ran.err
+
+
 # --- what a person must be allowed ---
 
 
