@@ -290,6 +290,7 @@ def test_statistics_count_outcomes_and_time_from_the_alarm(it: Terminal) -> None
     assert found["outcomes"] == {"ROLLED_BACK": 1, "DRY_RUN": 1}
     assert {"outcome": "ROLLED_BACK", "reason_code": "VERIFIED", "count": 1} in found["reasons"]
     recover = found["seconds"]["recover"]
+    assert found["seconds"]["detect"]["count"] == 1  # from the release on
     assert recover["worst"] == 300.0 and recover["worst_rollback_id"] == it.ids["done"]
     assert "stop" not in found["seconds"]  # the release had succeeded: there was nothing to stop
 

@@ -60,6 +60,19 @@ def test_markup_is_text_in_a_table(text: str) -> None:
     assert harmless(text).strip() in out.getvalue()
 
 
+@given(ANY_TEXT, ANY_TEXT)
+@settings(deadline=None)
+def test_a_narrow_terminal_gets_the_long_column_below(name: str, long: str) -> None:
+    out = io.StringIO()
+    rows = [{"name": name, "outcome": "FAILED", "long": long}]
+    Console(file=out, width=1_000, markup=False, emoji=False).print(
+        output.as_blocks(rows, ("name", "outcome"), ("long",))
+    )
+    header, first, *rest = out.getvalue().split("\n")
+    assert header.split() == ["name", "outcome"] and "FAILED" in first
+    assert all(line.startswith("    ") or not line for line in rest)
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
@@ -174,12 +187,18 @@ def test_median_p90_and_worst_are_measured_values_in_order(values: list[float]) 
     assert found == sorted(found) and set(found) <= set(values) and found[-1] == max(values)
 
 
-def test_seconds_count_from_the_alarm_else_from_the_opening() -> None:
+def test_the_seconds_that_a_record_holds_are_believed() -> None:
+    assert seconds_to({"seconds_to_stop": Decimal("7"), "stopped_at": "2026-11-23T10:00:12.000Z"}, "stop") == 7
+    assert seconds_to({"seconds_to_detect": 90}, "detect") == 90
+    assert seconds_to({"seconds_to_stop": "soon"}, "stop") is None
+
+
+def test_without_them_seconds_count_from_the_alarm_else_from_the_opening() -> None:
     head = {"opened_at": "2026-11-23T10:00:10.000Z", "stopped_at": "2026-11-23T10:00:12.000Z"}
-    assert seconds_to(head, "stopped_at") == 2
-    assert seconds_to({**head, "alarm_changed_at": "2026-11-23T10:00:00.000Z"}, "stopped_at") == 12
-    assert seconds_to(head, "redeployed_at") is None
-    assert seconds_to({**head, "stopped_at": "nonsense"}, "stopped_at") is None
+    assert seconds_to(head, "stop") == 2
+    assert seconds_to({**head, "alarm_changed_at": "2026-11-23T10:00:00.000Z"}, "stop") == 12
+    assert seconds_to(head, "redeploy") is None and seconds_to(head, "detect") is None
+    assert seconds_to({**head, "stopped_at": "nonsense"}, "stop") is None
 
 
 def test_an_open_rollback_counts_as_open() -> None:

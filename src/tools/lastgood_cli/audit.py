@@ -9,11 +9,12 @@ from itertools import islice
 from typing import Any
 
 import click
+from rich.console import RenderableType
 
 from lastgood.model import Outcome
 from lastgood_cli.context import Session
 from lastgood_cli.figures import Statistics, statistics
-from lastgood_cli.output import Format, as_csv, as_json, as_table, grid, show_rows, text, write
+from lastgood_cli.output import Format, as_blocks, as_csv, as_json, as_table, grid, show_rows, text, write
 from lastgood_cli.problems import Exit, Problem
 from lastgood_cli.records import Record, Wanted
 from lastgood_cli.story import Moment as Line
@@ -44,6 +45,8 @@ WIDE = (
     "alarm_recovered_at",
     "needs_human",
 )
+ONE_LINE = 160
+"""From this width on, a rollback and its explanation fit on one line."""
 EVERY = click.option("--every", type=Span(), default="5s", show_default=True, help="How often --watch looks.")
 
 
@@ -112,8 +115,12 @@ def list_(
     checked(since, until)
     with looking(session) as told:
         found = list(islice(session.records.rollbacks(since, until, which, told), limit + 1))
+    rows = _shown(session, found[:limit])
     empty = f"No rollback from {short(since.isoformat())} to {short(until.isoformat())} UTC. More: --since 7d"
-    show_rows(session.out, session.output, _shown(session, found[:limit]), COLUMNS, wide=WIDE, empty=empty)
+    if session.output is Format.TABLE and rows:
+        session.out.print(_table(session, rows))
+    else:
+        show_rows(session.out, session.output, rows, COLUMNS, wide=WIDE, empty=empty)
     if len(found) > limit:
         session.err.print(text(f"There are more than {limit}. All of them: --limit 100000, or lastgood audit export"))
 
@@ -126,6 +133,15 @@ def _shown(session: Session, heads: Iterable[Record]) -> list[dict[str, Any]]:
         {**head, "opened_at": short(head.get("opened_at")), "outcome": head.get("outcome") or head.get("phase")}
         for head in heads
     ]
+
+
+def _table(session: Session, rows: Sequence[Record], *, header: bool = True) -> RenderableType:
+    """A line for each rollback; where a terminal is too narrow, the explanation stands below it."""
+    if session.out.width >= ONE_LINE:
+        made = as_table(rows, COLUMNS)
+        made.show_header = header
+        return made
+    return as_blocks(rows, COLUMNS[:4], COLUMNS[4:], header=header)
 
 
 def _watch_list(session: Session, since: datetime, which: Wanted, every: timedelta) -> None:
@@ -149,10 +165,8 @@ def _print_lines(session: Session, rows: Sequence[Record], *, first: bool) -> No
         case Format.CSV:
             write(session.out, as_csv(rows, [*COLUMNS, *WIDE], header=first).rstrip("\n"))
         case Format.TABLE:
-            table = as_table(rows, COLUMNS)
-            table.show_header = first
             if rows:
-                session.out.print(table)
+                session.out.print(_table(session, rows, header=first))
     session.out.file.flush()
 
 
@@ -263,7 +277,7 @@ def stats(session: Session, /, since: datetime, until: datetime, **given: Any) -
             _print_stats(session, found)
 
 
-_TIME_COLUMNS = ("from_the_alarm_to", "count", "median", "p90", "worst", "worst_rollback_id")
+_TIME_COLUMNS = ("time_to", "count", "median", "p90", "worst", "worst_rollback_id")
 
 
 def stats_data(found: Statistics) -> dict[str, Any]:
@@ -274,7 +288,7 @@ def stats_data(found: Statistics) -> dict[str, Any]:
         "needs_human": found.needs_human,
         "outcomes": dict(found.outcomes),
         "reasons": reasons,
-        "seconds": {row["from_the_alarm_to"]: row for row in _time_rows(found)},
+        "seconds": {row["time_to"]: row for row in _time_rows(found)},
     }
 
 

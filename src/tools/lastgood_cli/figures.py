@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from math import ceil
 from typing import Any
 
+from lastgood.model import TIMES
 from lastgood_cli.when import when
 
-TIMES = (
-    ("stop", "stopped_at"),
-    ("redeploy", "redeployed_at"),
-    ("verify", "verified_at"),
-    ("recover", "alarm_recovered_at"),
-)
-"""What is timed, and the attribute that says when it was reached. All count from the alarm."""
+_REACHED = {
+    "stop": "stopped_at",
+    "redeploy": "redeployed_at",
+    "verify": "verified_at",
+    "recover": "alarm_recovered_at",
+}
+"""The attribute that says when something was reached; for records that do not hold its seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def statistics(heads: Iterable[Mapping[str, Any]]) -> Statistics:
     """Count rollbacks; an open one counts as `open`. Times only of those that acted and were no dry run."""
     heads = list(heads)
     pairs = Counter((_outcome(head), str(head.get("reason_code") or "")) for head in heads)
-    spreads = {name: _spread(heads, attribute) for name, attribute in TIMES}
+    spreads = {name: _spread(heads, name) for name in TIMES}
     return Statistics(
         total=len(heads),
         outcomes=dict(Counter(map(_outcome, heads)).most_common()),
@@ -55,10 +57,16 @@ def statistics(heads: Iterable[Mapping[str, Any]]) -> Statistics:
     )
 
 
-def seconds_to(head: Mapping[str, Any], attribute: str) -> float | None:
-    """Seconds from the alarm (or the request) until something was reached; None where it was not."""
+def seconds_to(head: Mapping[str, Any], name: str) -> float | None:
+    """Seconds to `name`, one of TIMES, as the record holds them; None where it was not reached.
+
+    Detecting counts from the release, all else from the alarm, or from the request where there was none.
+    """
+    stored = head.get(f"seconds_to_{name}")
+    if isinstance(stored, int | float | Decimal) and not isinstance(stored, bool):
+        return float(stored)
     began = when(head.get("alarm_changed_at")) or when(head.get("opened_at"))
-    reached = when(head.get(attribute))
+    reached = when(head.get(_REACHED.get(name, "")))
     if began is None or reached is None:
         return None
     return max(0.0, (reached - began).total_seconds())
@@ -73,8 +81,8 @@ def _outcome(head: Mapping[str, Any]) -> str:
     return str(head.get("outcome") or "open")
 
 
-def _spread(heads: Sequence[Mapping[str, Any]], attribute: str) -> Spread | None:
-    timed = [(s, str(head.get("rollback_id", ""))) for head in heads if (s := seconds_to(head, attribute)) is not None]
+def _spread(heads: Sequence[Mapping[str, Any]], name: str) -> Spread | None:
+    timed = [(s, str(head.get("rollback_id", ""))) for head in heads if (s := seconds_to(head, name)) is not None]
     if not timed:
         return None
     timed.sort()

@@ -12,7 +12,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import IO, Any
 
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -91,6 +93,27 @@ def as_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Table
         style = OUTCOME_STYLES.get(str(row.get("outcome", "")), "")
         table.add_row(*[text(row.get(name, ""), style if name == "outcome" else "") for name in columns])
     return table
+
+
+def as_blocks(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], below: Sequence[str], *, header: bool = True
+) -> RenderableType:
+    """The same for a narrow terminal: of each row a line, and under it, indented, the columns that are long."""
+    titles = {name: name.replace("_", " ") for name in columns}
+    widths = {name: max(cell_len(harmless(row.get(name, ""))) for row in (titles, *rows)) for name in columns}
+    parts: list[RenderableType] = []
+    if header:
+        parts.append(Text("  ".join(titles[name].ljust(widths[name]) for name in columns).rstrip(), style="bold"))
+    for row in rows:
+        style = OUTCOME_STYLES.get(str(row.get("outcome", "")), "")
+        line = Text()
+        for name in columns:
+            shown = harmless(row.get(name, ""))
+            line.append(shown + " " * (widths[name] - cell_len(shown) + 2), style if name == "outcome" else "")
+        line.rstrip()
+        long = "  ".join(harmless(row.get(name, "")) for name in below)
+        parts += [line, Padding(Text(long, style="dim"), (0, 0, 0, 4))]
+    return Group(*parts)
 
 
 def grid(columns: int) -> Table:

@@ -10,8 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from lastgood.model import TIMES
 from lastgood_cli import links
-from lastgood_cli.figures import TIMES, seconds_to
+from lastgood_cli.figures import seconds_to
 from lastgood_cli.output import OUTCOME_STYLES, grid, harmless, text
 from lastgood_cli.records import Story
 from lastgood_cli.when import short, span, when
@@ -24,8 +25,8 @@ _TOLD = frozenset(
     "good_commit rollback_deployment_id redeployed_revision adopted opened_at closed_at alarm_recovered_at needs_human "
     "signal_at pk sk day deployment_group_key open_key next_check_at expires_at schema_version version step_count "
     "lease_owner lease_until notified evaluation_seconds native_rollback_asked create_attempted_at stop_requested_at "
-    "stopped_at redeployed_at verified_at".split()
-)
+    "stopped_at redeployed_at verified_at suspect_created_at".split()
+) | {f"seconds_to_{name}" for name in TIMES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def as_page(story: Story, region: str, table: str) -> RenderableType:
         _candidates_table(story.head),
         *_also(story.head),
         _heading("Look further"),
-        _grid(links.of_record(region, table, story.head).items()),
+        _links(links.of_record(region, table, story.head)),
         *_next(story),
     )
 
@@ -134,19 +135,27 @@ def _facts(head: Mapping[str, Any]) -> Table:
         "rollback": _deployed(head, "rollback"),
         "opened": f"{short(head.get('opened_at'))} by {head.get('trigger_kind', '')}",
         "closed": short(head.get("closed_at")),
-        "after the alarm": ", ".join(_reached(head)),
+        "times": ", ".join(_reached(head)),
         "dry run": "yes, nothing was touched" if head.get("dry_run") else "",
         "forced": "yes" if head.get("forced") else "",
     }
     return _grid((name, value) for name, value in rows.items() if value)
 
 
+_REACHED = {
+    "detect": "{} from the release to the alarm",
+    "stop": "stopped +{}",
+    "redeploy": "redeployed +{}",
+    "verify": "verified +{}",
+    "recover": "alarm OK again +{}",
+}
+
+
 def _reached(head: Mapping[str, Any]) -> Iterator[str]:
-    words = {"stop": "stopped", "redeploy": "redeployed", "verify": "verified", "recover": "alarm OK again"}
-    for name, attribute in TIMES:
-        seconds = seconds_to(head, attribute)
+    for name in TIMES:
+        seconds = seconds_to(head, name)
         if seconds is not None:
-            yield f"{words[name]} +{span(seconds)}"
+            yield _REACHED[name].format(span(seconds))
 
 
 def _deployed(head: Mapping[str, Any], who: str) -> str:
@@ -192,6 +201,14 @@ def _next(story: Story) -> Iterator[RenderableType]:
         yield Text(f"\nApprove with: lastgood approve {rollback_id} --reason …   or reject it.")
     elif story.open:
         yield Text(f"\nIt is open. Follow it with: lastgood audit show {rollback_id} --watch")
+
+
+def _links(found: Mapping[str, str]) -> Table:
+    table = grid(2)
+    for name, address in found.items():
+        # Folded, a terminal would no longer see one address: a link keeps it whole.
+        table.add_row(Text(f"  {name}", style="dim"), Text(address, style=f"link {address}"))
+    return table
 
 
 def _heading(words: str) -> Text:
