@@ -166,6 +166,12 @@ def test_approve_mode_would_have_asked() -> None:
     assert found.verdict is Verdict.ASKS
 
 
+def test_what_would_only_have_been_recorded_leaves_no_memory_behind() -> None:
+    known = history(release("d-2", "v2", at=-10), release("d-1", "v1", at=-900))
+    found = replay([fired(0), fired(1)], known, Policy(mode=Mode.OBSERVE))
+    assert [(f.verdict, f.reason) for f in found] == [(Verdict.REFUSES, "OBSERVE_MODE")] * 2
+
+
 def test_a_group_that_is_gone_and_an_alarm_that_leads_nowhere_are_told() -> None:
     nowhere = Transition(ALARM, at(0), problem="No tag, no route.")
     found = replay([fired(), nowhere], {}, Policy())
