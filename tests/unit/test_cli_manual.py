@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
+from pathlib import Path
 
 import click
 import pytest
 
+from lastgood.signals import ACTIONS
 from lastgood_cli import manual
 from lastgood_cli.main import COMMANDS, cli
 from lastgood_cli.problems import ABOUT, Exit
@@ -62,6 +66,28 @@ def test_every_exit_code_is_explained_once() -> None:
 def test_the_commands_that_the_issue_names_are_there() -> None:
     wanted = {"audit", "plan", "explain", "rollback", "approve", "reject", "pause", "resume", "mode", "floor", "mark"}
     assert wanted | {"status", "doctor", "backtest", "report", "events", "permissions", "demo"} <= set(COMMANDS)
+
+
+def test_whatever_an_operator_may_ask_of_the_function_has_its_command() -> None:
+    """`sweep` is the schedule's; `health` is `doctor`'s; `status` reads the table."""
+    typed = {" ".join(path) for path in manual.commands()}
+    words = {"set_mode": "mode", "set_floor": "floor set", "clear_floor": "floor clear"}
+    words |= {"mark_good": "mark good", "mark_bad": "mark bad", "health": "doctor", "sweep": "doctor"}
+    assert {words.get(action, action) for action in ACTIONS} <= typed
+
+
+def test_the_command_runs_from_a_checkout_and_through_a_link(tmp_path: Path) -> None:
+    link = tmp_path / "lastgood"
+    link.symlink_to(ROOT / "bin" / "lastgood")
+    ran = subprocess.run([str(link), "--version"], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert ran.stdout.startswith("lastgood, version ")
+
+
+def test_a_checkout_that_is_not_installed_says_how_to_install_it(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    copy = Path(shutil.copy(ROOT / "bin" / "lastgood", tmp_path / "bin"))
+    ran = subprocess.run([str(copy)], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (5, f"lastgood: it is not installed yet. Try: make -C {tmp_path} install\n")
 
 
 @pytest.mark.parametrize("path", sorted(manual.commands()))

@@ -12,8 +12,9 @@ from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
 
 from lastgood.model import DeploymentGroup, Mode
-from lastgood.signals import Home, Refusal, name_problem, parse
+from lastgood.signals import Home, Refusal, parse
 from lastgood_cli.context import Session
+from lastgood_cli.names import GROUP
 from lastgood_cli.output import Format, as_json, harmless, show_one, text, write
 from lastgood_cli.problems import Exit, Problem
 from lastgood_cli.status import code_of, wait_for
@@ -23,22 +24,6 @@ from lastgood_cli.when import Span
 PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=5, read_timeout=75)
 
 type Event = dict[str, Any]
-
-
-class GroupName(click.ParamType):
-    """`shop/prod`: an application and its deployment group."""
-
-    name = "application/deployment-group"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> DeploymentGroup:
-        """The deployment group of that name; whether it exists is for AWS to say."""
-        if isinstance(value, DeploymentGroup):
-            return value
-        parts = str(value).split("/")
-        problem = next((found for part in parts if (found := name_problem(part))), "")
-        if len(parts) != 2 or problem:
-            self.fail(f"{harmless(value, 80)!r} is no APPLICATION/DEPLOYMENT-GROUP such as shop/prod.", param, ctx)
-        return DeploymentGroup(*parts)
 
 
 # --- asking the function ---
@@ -176,7 +161,7 @@ def _do(session: Session, event: Event, question: str, yes: bool, dry_run: bool)
 
 
 @click.command()
-@click.argument("group", type=GroupName(), metavar="APPLICATION/DEPLOYMENT-GROUP")
+@click.argument("group", type=GROUP, metavar="APPLICATION/GROUP")
 @click.option("--to", "to", default="", metavar="DEPLOYMENT-ID", help="Go back to what this deployment deployed.")
 @click.option("--force", is_flag=True, help="Overrule pauses, the mode and the floor; recorded.")
 @waiting
@@ -243,7 +228,7 @@ def reject(session: Session, rollback_id: str, reason: str, who: str, yes: bool,
 
 # --- the stop signs ---
 
-_GROUP_OR_ALL = click.argument("group", type=GroupName(), required=False, metavar="[APPLICATION/DEPLOYMENT-GROUP]")
+_GROUP_OR_ALL = click.argument("group", type=GROUP, required=False, metavar="[APPLICATION/GROUP]")
 _UNTIL = click.option("--until", default="", help="A duration such as 2h, or a time. Without it: until changed.")
 
 
@@ -278,7 +263,7 @@ def resume(session: Session, group: DeploymentGroup | None, reason: str, who: st
 
 
 @click.command()
-@click.argument("group", type=GroupName(), metavar="APPLICATION/DEPLOYMENT-GROUP")
+@click.argument("group", type=GROUP, metavar="APPLICATION/GROUP")
 @click.argument("mode", type=click.Choice([each.value for each in Mode]))
 @_UNTIL
 @asked()
@@ -323,7 +308,7 @@ def _about_deployment(parent: click.Group, name: str, action: str, question: str
     """A command about one deployment of a group: `floor set`, `floor clear`, `mark good`, `mark bad`."""
 
     @parent.command(name, help=about)
-    @click.argument("group", type=GroupName(), metavar="APPLICATION/DEPLOYMENT-GROUP")
+    @click.argument("group", type=GROUP, metavar="APPLICATION/GROUP")
     @click.argument("deployment_id")
     @asked()
     @click.pass_obj

@@ -24,8 +24,8 @@ from lastgood_cli import checks as check
 from lastgood_cli.checks import Check, Part, healthy
 from lastgood_cli.context import Session
 from lastgood_cli.lookout import Lookout, group_names, points_here
+from lastgood_cli.names import GROUP
 from lastgood_cli.output import Format, harmless, show_rows
-from lastgood_cli.plan import GROUP
 from lastgood_cli.problems import Exit
 from lastgood_cli.readonly import ReadOnlySession
 

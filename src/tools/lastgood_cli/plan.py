@@ -14,10 +14,10 @@ from rich.text import Text
 from lastgood.clients import READS
 from lastgood.ledger import Ledger, iso
 from lastgood.model import Candidate, DeploymentGroup, Rollback
-from lastgood.signals import name_problem
 from lastgood.text import UnreadableError, read_json
 from lastgood_cli.context import Session
 from lastgood_cli.lookout import Answer, Lookout, Plan, Suppose, Verdict, recorded
+from lastgood_cli.names import GROUP
 from lastgood_cli.output import Format, harmless, show_rows, text
 from lastgood_cli.problems import Exit, Problem
 from lastgood_cli.readonly import ReadOnlySession
@@ -146,25 +146,6 @@ COLUMNS = (
 
 
 # --- the commands -----------------------------------------------------------------------------------------------------
-
-
-class _GroupName(click.ParamType):
-    name = "APPLICATION/DEPLOYMENT_GROUP"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> DeploymentGroup:
-        """`shop/prod` → DeploymentGroup."""
-        if isinstance(value, DeploymentGroup):
-            return value
-        application, slash, group = str(value).partition("/")
-        for part in (application, group) if slash else ("", ""):
-            if problem := name_problem(part):
-                self.fail(
-                    f"{harmless(value, 200)!r} must be APPLICATION/DEPLOYMENT_GROUP; a name {problem}.", param, ctx
-                )
-        return DeploymentGroup(application, group)
-
-
-GROUP = _GroupName()
 
 
 def lookout(session: Session) -> Lookout:
