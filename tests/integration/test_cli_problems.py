@@ -196,6 +196,11 @@ def test_a_command_that_does_not_exist(it: Terminal) -> None:
     is_one_line(it.run("adit"), 2, "No such command 'adit'", "lastgood --help")
 
 
+def test_a_global_option_behind_the_command(it: Terminal) -> None:
+    ran = it.call("audit", "list", "--output", "json")
+    is_one_line(ran, 2, "--output stands before the command", "Try: lastgood --output … audit list")
+
+
 def test_an_output_that_does_not_exist(it: Terminal) -> None:
     is_one_line(it.run("--output", "xml", "audit", "list"), 2, "'xml' is not one of 'table', 'json', 'csv'")
 

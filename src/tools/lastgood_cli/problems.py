@@ -127,7 +127,15 @@ def problem_of(error: BaseException) -> Problem:
 def _usage(error: click.ClickException) -> Problem:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "lastgood"
+    if isinstance(error, click.NoSuchOption) and context is not None and _is_global(error.option_name, context):
+        command = path.removeprefix("lastgood").strip()
+        told = f"{error.option_name} stands before the command"
+        return Problem(told, f"lastgood {error.option_name} … {command}", Exit.USAGE)
     return Problem(error.format_message(), f"{path} --help", Exit.USAGE)
+
+
+def _is_global(option: str, context: click.Context) -> bool:
+    return any(option in parameter.opts for parameter in context.find_root().command.params)
 
 
 def _unanswered(error: BotoCoreError) -> Problem:
