@@ -190,11 +190,13 @@ class Terminal:
 
     def call(self, *arguments: str, stdin: str = "", session: Session | None = None, **environ: str) -> Ran:
         """Run the command in this process: quicker, and by the simulated clock."""
-        session = session or Session(clock=self.sim.clock.now, wait=self.pass_time)
-        variables: dict[str, str | None] = {**self._variables(), **{k: v or None for k, v in environ.items()}}
-        ran = CliRunner(mix_stderr=False).invoke(
-            cli, list(arguments), input=stdin, env=variables, obj=session, prog_name="lastgood"
-        )
+        variables: dict[str, str | None] = {k: v or None for k, v in {**self._variables(), **environ}.items()}
+        with patch.dict(os.environ):
+            os.environ.pop("COLUMNS", None)  # a test runner may set it
+            session = session or Session(clock=self.sim.clock.now, wait=self.pass_time)
+            ran = CliRunner(mix_stderr=False).invoke(
+                cli, list(arguments), input=stdin, env=variables, obj=session, prog_name="lastgood"
+            )
         if ran.exception is not None and not isinstance(ran.exception, SystemExit):
             raise ran.exception
         return Ran(ran.exit_code, ran.stdout, ran.stderr)

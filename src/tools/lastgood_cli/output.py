@@ -45,7 +45,7 @@ class Format(StrEnum):
 def console(*, stderr: bool = False, file: IO[str] | None = None) -> Console:
     """A console: colour on a terminal only, and never with NO_COLOR; into a pipe no line is wrapped."""
     made = Console(stderr=stderr, file=file, highlight=False, markup=False, emoji=False, soft_wrap=False)
-    if not made.is_terminal and "COLUMNS" not in os.environ:
+    if not made.is_terminal and not os.environ.get("COLUMNS"):
         made.width = UNWRAPPED
     if not made.is_terminal:
         made.no_color = True
