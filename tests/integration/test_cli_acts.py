@@ -66,6 +66,11 @@ def test_each_act_is_one_request_to_the_function_with_who_and_why(
     assert it.invoked == [{**common, **{name: named(value) for name, value in event.items()}}]
 
 
+def test_a_service_that_ecs_itself_deploys_is_named_by_its_cluster(it: Terminal) -> None:
+    shown = it.call("pause", "ecs:production/shop", *WHY, "--dry-run", "--as", "jane").json
+    assert shown == {"action": "pause", "ecs_service": "production/shop", "reason": WHY[1], "requested_by": "jane"}
+
+
 def test_a_pause_of_everything_names_no_group(it: Terminal) -> None:
     for command in ("pause", "resume"):
         assert it.call(command, *WHY, "--yes").code == 0
@@ -173,6 +178,7 @@ def test_a_dry_run_of_a_rollback_is_decided_and_recorded_and_touches_nothing(it:
         (("pause", "shop"), "must be APPLICATION/DEPLOYMENT_GROUP"),
         (("pause", "shop/prod/eu"), "must be APPLICATION/DEPLOYMENT_GROUP"),
         (("pause", "shop/\x1b[31mprod"), "must be APPLICATION/DEPLOYMENT_GROUP"),
+        (("pause", "ecs:production"), "must be cluster/service"),
         (("pause", "/"), "must be APPLICATION/DEPLOYMENT_GROUP"),
         (("mode", GROUP, "turbo"), "'turbo' is not one of 'auto'"),
         (("rollback", GROUP, "--to", "v1.zip"), "to_deployment_id must be a deployment's id"),

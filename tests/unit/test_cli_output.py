@@ -226,6 +226,12 @@ def test_a_hostile_name_cannot_leave_its_place_in_a_link() -> None:
     assert "?x=1" not in links.deployment_group("us-east-1", "shop", "prod?x=1")
 
 
+def test_a_service_that_ecs_itself_deploys_is_linked_to_ecs() -> None:
+    head = {"application": "production", "deployment_group": "shop", "controller": "ECS", "rollback_id": "rb-1"}
+    found = links.of_record("us-east-1", "T", head)
+    assert set(found) == {"service", "record"} and "/ecs/v2/clusters/production/services/shop/" in found["service"]
+
+
 def test_only_what_a_record_names_is_linked() -> None:
     assert set(links.of_record("us-east-1", "T", {"rollback_id": "rb-1"})) == {"record"}
     assert "suspect deployment" not in links.of_record("us-east-1", "T", {"suspect_deployment_id": "ecs-svc/1"})

@@ -11,7 +11,7 @@ import click
 from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
 
-from lastgood.model import DeploymentGroup, Mode
+from lastgood.model import Controller, DeploymentGroup, Mode
 from lastgood.signals import Home, Refusal, parse
 from lastgood_cli.context import Session
 from lastgood_cli.names import GROUP
@@ -132,7 +132,11 @@ def waiting[F: Callable[..., Any]](command: F) -> F:
 
 
 def _names(group: DeploymentGroup | None) -> Event:
-    return {"application": group.application, "deployment_group": group.deployment_group} if group else {}
+    if group is None:
+        return {}
+    if group.controller is Controller.ECS:
+        return {"ecs_service": f"{group.application}/{group.deployment_group}"}
+    return {"application": group.application, "deployment_group": group.deployment_group}
 
 
 def _said(session: Session, who: str, reason: str) -> Event:
@@ -184,6 +188,7 @@ def rollback(
     \b
     lastgood rollback shop/prod --dry-run --reason "would it work?"
     lastgood rollback shop/prod --reason "orders get lost" --wait
+    lastgood rollback ecs:production/shop --reason "a service that ECS itself deploys"
     """
     event: Event = {"action": "rollback", **_names(group), **_said(session, who, reason)}
     event |= {

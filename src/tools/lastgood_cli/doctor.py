@@ -117,7 +117,7 @@ class Doctor:
             fix = "aws cloudwatch describe-alarms --alarm-name-prefix …"
             return Part(title, (Check("it exists", False, "CloudWatch knows no alarm of that name here.", fix),)), ()
         routing = eyes.routing(eyes.signal_of(name, alarm))
-        leads = ", ".join(group.key for group in routing.groups) or ", ".join(routing.ecs_services)
+        leads = ", ".join(group.key for group in routing.groups)
         fix = "" if leads else "Tag it lastgood:application and lastgood:deployment-group, or add a route."
         said = f"{leads}, by {routing.source}." if leads else routing.problem
         muted = attempted("it is not muted", lambda: check.alarm_muted(self._mute_rules(name)))

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from lastgood.model import Controller
+
 _DOMAINS = {"cn": "amazonaws.cn", "us-gov": "amazonaws-us-gov.com"}
 
 
@@ -28,6 +30,12 @@ def deployment_group(region: str, application: str, group: str) -> str:
     return f"{_console(region)}/codesuite/codedeploy/{path}?region={region}"
 
 
+def service(region: str, cluster: str, name: str) -> str:
+    """An ECS service with its deployments."""
+    where = f"clusters/{quote(cluster, safe='')}/services/{quote(name, safe='')}"
+    return f"{_console(region)}/ecs/v2/{where}/deployments?region={region}"
+
+
 def alarm(region: str, name: str) -> str:
     """A CloudWatch alarm."""
     return f"{_console(region)}/cloudwatch/home?region={region}#alarmsV2:alarm/{quote(name, safe='')}"
@@ -48,7 +56,10 @@ def of_record(region: str, table: str, head: Mapping[str, Any]) -> dict[str, str
         found = str(head.get(f"{name}_deployment_id") or "")
         if found.startswith("d-"):
             made[f"{name} deployment"] = deployment(region, found)
-    if head.get("application") and head.get("deployment_group"):
-        made["deployment group"] = deployment_group(region, str(head["application"]), str(head["deployment_group"]))
+    names = (str(head.get("application") or ""), str(head.get("deployment_group") or ""))
+    if all(names) and head.get("controller") == Controller.ECS:
+        made["service"] = service(region, *names)
+    elif all(names):
+        made["deployment group"] = deployment_group(region, *names)
     made["record"] = record(region, table, str(head.get("rollback_id", "")))
     return made

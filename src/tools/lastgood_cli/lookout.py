@@ -261,20 +261,27 @@ class Lookout:
     def for_group(self, group: DeploymentGroup) -> Plan:
         """What would happen to a group if an alarm of its own fired now."""
         rollback = Rollback(
-            "rb-plan", *group_names(group), TriggerKind.SNS, self.now, self.now, alarm_changed_at=self.now
+            "rb-plan",
+            *group_names(group),
+            TriggerKind.SNS,
+            self.now,
+            self.now,
+            controller=group.controller,
+            alarm_changed_at=self.now,
         )
         supposed = "Supposed: an alarm that leads here goes into ALARM now."
         return self._judged(f"Plan for an alarm of {group.key}", rollback, self.observer, (supposed,))
 
     def for_request(self, request: OperatorRequest) -> Plan:
         """What would happen if an operator asked for this rollback now."""
-        group = DeploymentGroup(request.application, request.deployment_group)
+        group = DeploymentGroup(request.application, request.deployment_group, request.controller)
         rollback = Rollback(
             "rb-plan",
             *group_names(group),
             TriggerKind.MANUAL,
             self.now,
             self.now,
+            controller=group.controller,
             requested_by=request.requested_by,
             request_reason=request.reason,
             force=request.force,
@@ -302,7 +309,7 @@ class Lookout:
         about = f"Plan for the alarm {signal.alarm_name}"
         routing = self.routing(signal)
         if not routing.groups:
-            why = routing.problem or f"It leads to {', '.join(routing.ecs_services)}, no CodeDeploy deployment group."
+            why = routing.problem
             objection = Answer(ROUTED, Verdict.NO, Reason.UNROUTED_ALARM, why)
             return (Plan(about, "It would be recorded and told, and lead nowhere (UNROUTED_ALARM)", why, (objection,)),)
         real = self.alarm_facts(signal.alarm_name)
@@ -330,6 +337,7 @@ class Lookout:
             signal.trigger_kind,
             self.now,
             signal.changed_at,
+            controller=group.controller,
             alarm_name=signal.alarm_name,
             alarm_arn=signal.alarm_arn,
             alarm_changed_at=signal.changed_at,

@@ -1,4 +1,4 @@
-"""A deployment group's name on the command line: `shop/prod`."""
+"""A deployment group's name on the command line: `shop/prod`, or `ecs:cluster/service` where ECS itself deploys."""
 
 from __future__ import annotations
 
@@ -7,25 +7,42 @@ from typing import Any
 import click
 
 from lastgood.model import DeploymentGroup
+from lastgood.settings import parse_ecs_service
 from lastgood.signals import name_problem
 from lastgood_cli.output import harmless
 
+SERVICE = "ecs:"
+
 
 class GroupName(click.ParamType):
-    """`shop/prod`: an application and its deployment group. Whether there is one of that name is for AWS to say."""
+    """`shop/prod`, or `ecs:cluster/service`. Whether there is one of that name is for AWS to say."""
 
     name = "APPLICATION/DEPLOYMENT_GROUP"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> DeploymentGroup:
-        """`shop/prod` → DeploymentGroup. CodeDeploy allows no slash in a name."""
+        """A name → DeploymentGroup. CodeDeploy allows no slash in a name."""
         if isinstance(value, DeploymentGroup):
             return value
-        names = str(value).split("/")
-        problem = next((found for name in names if (found := name_problem(name))), "")
-        if len(names) != 2 or problem:
-            why = f"; a name {problem}" if problem else ""
-            self.fail(f"{harmless(value, 200)!r} must be APPLICATION/DEPLOYMENT_GROUP, as shop/prod{why}.", param, ctx)
-        return DeploymentGroup(*names)
+        try:
+            return parse_group(str(value))
+        except ValueError as error:
+            self.fail(
+                f"{harmless(value, 200)!r} must be APPLICATION/DEPLOYMENT_GROUP, as shop/prod{error}.", param, ctx
+            )
+
+
+def parse_group(text: str) -> DeploymentGroup:
+    """The reverse of DeploymentGroup.key. Raises ValueError with the end of a sentence."""
+    if text.startswith(SERVICE):
+        try:
+            return parse_ecs_service(text.removeprefix(SERVICE))
+        except ValueError as error:
+            raise ValueError(f"; a service {error}") from None
+    names = text.split("/")
+    problem = next((found for name in names if (found := name_problem(name))), "")
+    if len(names) != 2 or problem:
+        raise ValueError(f"; a name {problem}" if problem else "")
+    return DeploymentGroup(names[0], names[1])
 
 
 GROUP = GroupName()

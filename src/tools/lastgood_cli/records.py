@@ -17,6 +17,7 @@ from lastgood.clients import call
 from lastgood.errors import RefusedError
 from lastgood.ledger import OPEN_KEY, iso
 from lastgood.model import DeploymentGroup
+from lastgood_cli.names import parse_group
 from lastgood_cli.problems import Exit, Problem
 
 Record = Mapping[str, Any]
@@ -50,17 +51,21 @@ class Wanted:
 
     @property
     def group(self) -> DeploymentGroup | None:
-        """The one deployment group that is asked for, where that is so."""
+        """The one deployment group that is asked for, where that is so. Of an ECS service: `ecs:cluster`, service."""
         names = (self.application, self.deployment_group)
         if not all(names) or any(set(name) & set("*?[") for name in names):
             return None
-        return DeploymentGroup(*names)
+        try:
+            return parse_group("/".join(names))
+        except ValueError:
+            return None
 
     def takes(self, head: Record) -> bool:
         """True where a rollback is one of them."""
-        globs = (("application", self.application), ("deployment_group", self.deployment_group))
+        application, _, group = str(head.get("deployment_group_key", "")).rpartition("/")
         return (
-            all(not glob or fnmatchcase(str(head.get(name, "")), glob) for name, glob in globs)
+            (not self.application or fnmatchcase(application, self.application))
+            and (not self.deployment_group or fnmatchcase(group, self.deployment_group))
             and (not self.alarm or fnmatchcase(str(head.get("alarm_name", "")), self.alarm))
             and (not self.outcomes or str(head.get("outcome", "")) in self.outcomes)
             and (not self.open_only or not head.get("outcome"))

@@ -239,6 +239,7 @@ def _opened(transition: Transition, group: DeploymentGroup, now: datetime) -> Ro
         TriggerKind.SNS,
         now,
         transition.at,
+        controller=group.controller,
         alarm_name=transition.alarm_name,
         alarm_changed_at=transition.at,
         evaluation_seconds=transition.evaluation_seconds,

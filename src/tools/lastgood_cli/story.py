@@ -116,7 +116,7 @@ def _title(head: Mapping[str, Any]) -> Text:
     made.append_text(text(state, OUTCOME_STYLES.get(state, "bold")))
     made.append_text(text(f" ({head.get('reason_code') or 'in progress'})"))
     if head.get("application"):
-        made.append_text(text(f"  {head['application']}/{head.get('deployment_group', '')}"))
+        made.append_text(text(f"  {head.get('deployment_group_key', '')}"))
     if head.get("needs_human"):
         made.append("  people must act", style="bold red")
     return made
