@@ -541,7 +541,7 @@ def read_rollback(item: Mapping[str, Any]) -> Rollback:
             values[name] = read(found)
         except (ValueError, TypeError, KeyError):
             continue
-    return Rollback(**values)
+    return Rollback(**{"signal_at": values.get("opened_at"), **values})
 
 
 def _read_candidates(rows: list[Mapping[str, Any]]) -> tuple[Candidate, ...]:
