@@ -50,6 +50,11 @@ START = datetime(2025, 3, 3, 9, 0, tzinfo=UTC)
 """When the simulated time begins: in the past of any machine, so that a real process may ask for it."""
 
 
+def _hears_ctrl_c() -> None:
+    """A shell starts what it puts in the background with Ctrl-C ignored, and everything below inherits that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @dataclass(frozen=True)
 class Ran:
     """How a command ended, and what it printed."""
@@ -164,6 +169,7 @@ class Terminal:
             stdout=there,
             stderr=there,
             start_new_session=True,
+            preexec_fn=_hears_ctrl_c,
         )
         os.close(there)
         shown = b""
@@ -186,6 +192,7 @@ class Terminal:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_hears_ctrl_c,
         )
 
     def call(self, *arguments: str, stdin: str = "", session: Session | None = None, **environ: str) -> Ran:

@@ -9,8 +9,8 @@ import pytest
 from codedeploy_simulator import Server, serve
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """One server for the session: starting and stopping one costs half a second."""
+    """One server for a file: starting and stopping one costs half a second."""
     with serve() as running:
         yield running
