@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import pytest
 
+from codedeploy_simulator import github_revision
 from codedeploy_simulator.pipelines import Run
+from lastgood.follow_ups import FollowUps
 from scene import PLATFORMS, Scene, scene
 
 EVERYWHERE = pytest.mark.parametrize("platform", PLATFORMS)
@@ -139,8 +142,6 @@ def first_deployment(it: Scene) -> str:
 def test_a_github_revision_names_its_commit_without_any_pipeline() -> None:
     with scene("Server") as it:
         for commit in (GOOD, BAD):
-            from codedeploy_simulator import github_revision
-
             it.sim.release("shop", "prod", github_revision("acme/shop", commit), settle=True)
             it.sim.advance(7200 if commit == GOOD else 600)
         it.alarm_fires()
@@ -581,3 +582,10 @@ def test_a_second_delivery_of_the_alarm_starts_nothing_twice() -> None:
             it.deliver(message)
         assert len(starts(it)) == 1
         assert len(runs(it)) == 3
+
+
+def test_a_mistake_in_the_follow_ups_fails_neither_the_rollback_nor_its_notice() -> None:
+    with released(rule=RERUN) as it, patch.object(FollowUps, "_held_back", side_effect=ZeroDivisionError):
+        head = rolled_back(it)
+        assert "closed" in head["notified"]
+        assert "3 attempts" in head["pipeline_problem"]

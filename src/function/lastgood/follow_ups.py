@@ -270,7 +270,9 @@ class FollowUps:
     def _release_if_wanted(self) -> None:
         it, stage = self.rollback, self._stage()
         held_at = it.held_at or it.opened_at
-        if stage is None or not stage.held_by(it.rollback_id):
+        if stage is not None and stage.enabled and it.follow_up_attempts:
+            self._released("We opened it, though no answer came.", alert=not it.release_requested_by)
+        elif stage is None or not stage.held_by(it.rollback_id):
             who = clean(stage.changed_by, 100) if stage else ""
             by = f" by {who}" if who else ""
             self._settle(FollowUp.RELEASE, f"The hold of {it.hold_stage} is not ours any more: it was changed{by}.")
@@ -286,6 +288,10 @@ class FollowUps:
         it = self.rollback
         self._intend(FollowUp.RELEASE, f"The stage {it.hold_stage} of {it.pipeline} is released: {why}")
         self._pipelines.enable(it.pipeline, it.hold_stage)
+        self._released(why, alert=alert)
+
+    def _released(self, why: str, *, alert: bool) -> None:
+        it = self.rollback
         text = f"The stage {it.hold_stage} of {it.pipeline} is open again: {why}"
         if alert:
             self._alert(text)
@@ -348,9 +354,8 @@ class FollowUps:
         self.rollback = replace(self.rollback, **changes)
 
     def _save(self) -> None:
-        # Open rollbacks are visited anyway, at their own pace.
-        at = self.rollback.follow_up_at or self._now()
-        due = None if self.rollback.open or self.rollback.follow_up is None else at
+        # Open rollbacks are visited anyway, at their own pace. A closed one is visited until its lease is given back.
+        due = None if self.rollback.open else self.rollback.follow_up_at or self._now()
         self.rollback = self._parts.ledger.write(self._written, self.rollback, self._steps, next_check_at=due)
         self._written, self._steps = self.rollback, []
 
