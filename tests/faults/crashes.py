@@ -48,6 +48,9 @@ EFFECTS = {
     "CreateDeployment": "CREATE",
     "UpdateAlias": "CLEAR_ALIAS",
     "RegisterTaskDefinition": "REGISTER_TASK_DEFINITION",
+    "StartPipelineExecution": "RERUN",
+    "DisableStageTransition": "HOLD",
+    "EnableStageTransition": "RELEASE",
 }
 """What changes something outside the audit table, and the action whose intent has to be written before it."""
 
@@ -310,7 +313,7 @@ class Run:
         """
         rows = sorted(self.rows(), key=lambda row: (row["pk"], row["sk"]))
         mine = (answered, self.waiting, len(self.later), self.requests, self.attempts, self.notices, self.violations)
-        text = canonical((rows, self.it.sim.engine, self.it.sim.clock, mine))
+        text = canonical((rows, self.it.sim.engine, self.it.sim.pipelines, self.it.sim.clock, mine))
         return hashlib.sha256(text.encode()).hexdigest()
 
     # --- what there is to see -----------------------------------------------------------------------------------------
@@ -394,7 +397,7 @@ make_clients = Clients.make
 @cache
 def _clients() -> Clients:
     made = make_clients()
-    _ = made.events, made.s3
+    _ = made.events, made.s3, made.codepipeline
     return made
 
 

@@ -25,6 +25,7 @@ from lastgood_cli.local import ROOT, TABLE, alarm_event, audit_table, event, gro
 from scene import ALARM, Scene
 
 SOAKS = os.environ.get("LASTGOOD_SOAK") == "1"
+COMMITS = {2: "a2" * 20, 3: "b3" * 20}
 MID_SHIFT = {"Server": 15, "Lambda": 60, "ECS": 60}
 BLUE_GREEN = {"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"}
 ELSEWHERE: dict[str, Any] = {"versions": 4, "current": 4}
@@ -36,6 +37,10 @@ AFTER_GRACE = {
     "LASTGOOD_RELEASE_IN_ALARM_GRACE": "5m",
     "LASTGOOD_ROUTES": json.dumps([{"alarm": ALARM, **GROUP}]),
 }
+PIPELINE = {**GROUP, "pipeline": "shop"}
+RERUNS = {"LASTGOOD_PIPELINES": json.dumps([{**PIPELINE, "after_rollback": "rerun"}])}
+HOLDS = {"LASTGOOD_PIPELINES": json.dumps([{**PIPELINE, "hold": "Deploy"}])}
+RERUN, HOLD, RELEASE = "StartPipelineExecution", "DisableStageTransition", "EnableStageTransition"
 STOP, CREATE, CLEAR, REGISTER = "StopDeployment", "CreateDeployment", "UpdateAlias", "RegisterTaskDefinition"
 
 
@@ -83,6 +88,15 @@ def released_in_alarm(it: Scene) -> None:
     it.release(3, settle=True, rest=0)
 
 
+def pushed(it: Scene) -> None:
+    """A pipeline released a good commit, and then the bad one, which has been live for ten minutes."""
+    it.sim.pipeline("shop", "shop", "prod")
+    for number, rest in ((2, 7200), (3, 600)):
+        it.sim.push("shop", COMMITS[number], it.revision(number), settle=True)
+        it.sim.advance(rest)
+    it.local.alarm(ALARM)
+
+
 def inactive(it: Scene) -> None:
     """The last good task definition was deregistered meanwhile."""
     succeeded(it)
@@ -112,6 +126,31 @@ def registered_again(it: Scene) -> bool:
 def the_recovery_is_noted(it: Scene) -> bool:
     """The good revision is live, and the record says when the alarm was OK again."""
     return it.is_live(2) and "alarm_recovered_at" in it.head
+
+
+def runs_of(it: Scene) -> list[str]:
+    """The commits that the pipeline ran for."""
+    return [run.sources["Source"] for run in it.sim.pipelines.pipeline("shop").runs]
+
+
+def the_pipeline_ran_again(it: Scene) -> bool:
+    """Once, for the good commit, and the record knows how that ended; live is what it built anew."""
+    again = it.head["rerun_status"] == "Succeeded" and not it.head["pipeline_problem"]
+    return again and runs_of(it) == [COMMITS[2], COMMITS[3], COMMITS[2]] and it.live.startswith("v2.zip.")
+
+
+def the_pipeline_was_held(it: Scene) -> bool:
+    """As long as nobody released it; and nothing ran meanwhile."""
+    held = "held_at" in it.head and "released_at" in it.head and not it.head["pipeline_problem"]
+    is_open = it.sim.pipelines.transition("shop", "Deploy").enabled
+    return held and is_open and runs_of(it) == [COMMITS[2], COMMITS[3]] and it.is_live(2)
+
+
+def releases(it: Scene) -> dict[str, Any] | None:
+    """Once people were told of the end, somebody releases the pipeline."""
+    if "closed" not in it.head.get("notified", ()) or "held_at" not in it.head:
+        return None
+    return {"action": "release", **GROUP, "requested_by": "me", "reason": "the fix is ready"}
 
 
 def recovers(it: Scene) -> dict[str, Any] | None:
@@ -183,6 +222,18 @@ ALWAYS = (
     ),
     scenario("active, native", "Lambda", active, 2, STOP),
     scenario("inactive task definition", "ECS", inactive, registered_again, REGISTER, CREATE),
+    scenario("the pipeline runs again", "Server", pushed, the_pipeline_ran_again, CREATE, RERUN, settings=RERUNS),
+    scenario(
+        "the pipeline is held",
+        "Server",
+        pushed,
+        the_pipeline_was_held,
+        CREATE,
+        HOLD,
+        RELEASE,
+        settings=HOLDS,
+        then=(releases,),
+    ),
 )
 """One of each kind of step on each platform: what every test run crashes."""
 

@@ -258,3 +258,10 @@ def test_a_plan_waits_until_it_is_approved_or_rejected(answer: str, code: int, i
     assert it.call("status", rollback_id, "--wait").code == code
     assert f"{answer.rstrip('e')}ed by" in it.call("audit", "show", rollback_id).out
     assert it.call(answer, rollback_id, *WHY, "--yes").code == 1
+
+
+def test_a_pipeline_that_no_rollback_holds_is_not_released_and_one_line_says_so(it: Terminal) -> None:
+    ran = it.call("release", GROUP, *WHY, "--yes")
+    assert ran.code == 1
+    assert "holds no stage for shop/prod; nothing was changed" in ran.err
+    assert ran.err.count("\n") == 1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lastgood.pipelines import hold_reason
 from lastgood_cli.local import EVENTS, event
 from scene import PLATFORMS, Scene, scene
 
@@ -48,10 +50,13 @@ def controls(it: Scene, name: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_example_is_taken_once_its_ids_are_filled_in(name: str) -> None:
-    with scene("Server", settings={"LASTGOOD_MODE": "approve"}) as it:
+    rule = {"application": "shop", "deployment_group": "prod", "pipeline": "shop", "hold": "Deploy"}
+    with scene("Server", settings={"LASTGOOD_MODE": "approve", "LASTGOOD_PIPELINES": json.dumps([rule])}) as it:
         ids = bad_release(it)
         it.sim.rolling_service("production", "shop", "shop")
+        it.sim.pipeline("shop", "shop", "prod")
         rollback_id = it.alarm_fires()["rollback_id"]
+        it.sim.pipelines.set_transition("shop", "Deploy", enabled=False, by="us", reason=hold_reason(rollback_id))
         given = event(name)
         given |= {"rollback_id": rollback_id} if "rollback_id" in given else {}
         given |= {"deployment_id": ids[1]} if "deployment_id" in given else {}

@@ -9,7 +9,7 @@ import pytest
 
 from lastgood.errors import SettingsError
 from lastgood.model import Controller, DeploymentGroup, Mode, Policy
-from lastgood.settings import Route, Settings, parse_duration, unknown_variables, variable
+from lastgood.settings import PipelineRule, Route, Settings, parse_duration, unknown_variables, variable
 
 REQUIRED = {"LASTGOOD_TABLE": "audit"}
 
@@ -224,3 +224,65 @@ def test_a_misspelt_variable_is_reported_and_others_are_not():
 def test_every_setting_is_explained_in_a_sentence():
     for spec in fields(Settings):
         assert spec.metadata["about"].endswith("."), spec.name
+
+
+# --- pipelines ---
+
+SHOP = '"application": "shop", "deployment_group": "prod", "pipeline": "shop"'
+
+
+def test_the_rules_of_pipelines_are_read_in_their_order_with_their_defaults():
+    found = settings(
+        pipelines=f'[{{{SHOP}, "after_rollback": "none", "hold": "Deploy"}},'
+        ' {"application": "*", "deployment_group": "prod-*", "pipeline": "rest"},'
+        ' {"ecs_service": "main/*", "pipeline": "services"}]'
+    ).pipelines
+    assert found == (
+        PipelineRule("shop/prod", "shop", "none", "Deploy"),
+        PipelineRule("*/prod-*", "rest", "tell", ""),
+        PipelineRule("ecs:main/*", "services", "tell", ""),
+    )
+
+
+@pytest.mark.parametrize(
+    ("group", "pipeline"),
+    [(("shop", "prod"), "shop"), (("pay", "prod-eu"), "rest"), (("pay", "test"), ""), (("shopping", "prod"), "")],
+)
+def test_the_first_rule_that_covers_the_whole_name_of_a_group_counts(group, pipeline):
+    found = settings(
+        pipelines=f'[{{{SHOP}}}, {{"application": "*", "deployment_group": "prod-*", "pipeline": "rest"}}]'
+    ).pipeline_of(DeploymentGroup(*group))
+    assert (found.pipeline if found else "") == pipeline
+
+
+def test_a_rule_for_services_and_one_for_deployment_groups_cover_nothing_of_each_other():
+    service = DeploymentGroup("main", "web", Controller.ECS)
+    everything = PipelineRule("*/*", "all")
+    assert everything.covers(DeploymentGroup("main", "web"))
+    assert not everything.covers(service)
+    assert PipelineRule("ecs:*/*", "services").covers(service)
+    assert not PipelineRule("ecs:*/*", "services").covers(DeploymentGroup("main", "web"))
+
+
+@pytest.mark.parametrize(
+    ("rule", "word"),
+    [
+        ('"application": "shop", "deployment_group": "prod"', "must have"),
+        ('"deployment_group": "prod", "pipeline": "shop"', "must have"),
+        (f'{SHOP}, "ecs_service": "main/web"', "must have"),
+        (f'{SHOP}, "region": "eu-west-1"', "nothing else"),
+        (f'{SHOP}, "hold": ""', "1 to 255"),
+        (f'{SHOP}, "hold": null', "1 to 255"),
+        ('"application": "shop/x", "deployment_group": "prod", "pipeline": "shop"', "slash"),
+        ('"ecs_service": "web", "pipeline": "shop"', "cluster/service"),
+        ('"application": "shop", "deployment_group": "prod", "pipeline": "shop-*"', "not patterns"),
+        ('"application": "shop", "deployment_group": "prod", "pipeline": "a; rm -rf"', "not patterns"),
+        (f'{SHOP}, "hold": "Deploy/*"', "not patterns"),
+        (f'{SHOP}, "after_rollback": "restart"', "tell, rerun, none"),
+        (f'{SHOP}, "after_rollback": "rerun", "hold": "Deploy"', "exclude each other"),
+    ],
+)
+def test_a_rule_that_is_not_exactly_right_is_refused_with_what_is_wrong(rule, word):
+    (problem,) = problems(pipelines=f"[{{{rule}}}]")
+    assert problem.startswith("LASTGOOD_PIPELINES: ")
+    assert word in problem

@@ -36,6 +36,9 @@ EVERYTHING_ON = {
     "TaskRoleArns": "arn:aws:iam::123456789012:role/task,arn:aws:iam::123456789012:role/execution",
     "ArtifactBucketArns": "arn:aws:s3:::bundles,arn:aws:s3:::more-bundles",
     "EcsServices": "*/*",
+    "PipelinePattern": "shop-*",
+    "EnablePipelineRerun": "true",
+    "EnablePipelineHold": "true",
 }
 
 
@@ -323,6 +326,8 @@ def test_the_stack_takes_nothing_that_the_code_refuses(setting: str) -> None:
         ("max_rollbacks", "-1", False),
         ("routes", '[\n{"alarm": "*", "application": "shop", "deployment_group": "prod"}\n]', True),
         ("routes", '{"alarm": "*"}', False),
+        ("pipelines", '[{"application": "shop", "deployment_group": "prod", "pipeline": "shop"}]', True),
+        ("pipelines", '{"pipeline": "shop"}', False),
         ("default_application", "shop", True),
         ("default_application", "shop floor", False),
         ("event_bus", "", True),
@@ -349,6 +354,9 @@ def test_the_stack_takes_right_values_and_refuses_wrong_ones(setting: str, text:
         ("TaskRoleArns", "*", False),
         ("ArtifactBucketArns", "arn:aws:s3:::bundles", True),
         ("ArtifactBucketArns", "arn:aws:s3:::bundles/*", False),
+        ("PipelinePattern", "", True),
+        ("PipelinePattern", "shop-*", True),
+        ("PipelinePattern", "shop/Deploy", False),
         ("AlarmTopicKmsKeyArn", "arn:aws:kms:us-east-1:123456789012:key/0a", True),
         ("AlarmTopicKmsKeyArn", "alias/aws/sns", False),
         ("PermissionsBoundaryArn", "arn:aws:iam::123456789012:policy/edge", True),
@@ -371,6 +379,8 @@ def test_every_parameter_has_a_description_a_default_and_a_rule(name: str) -> No
 
 
 BUCKET = "arn:aws:s3:::bundles"
+ONE_PIPELINE = '[{"application": "shop", "deployment_group": "prod", "pipeline": "shop"}]'
+PIPELINES_NEED_PATTERN = "Pipelines, EnablePipelineRerun and EnablePipelineHold need PipelinePattern."
 
 
 @pytest.mark.parametrize(
@@ -382,6 +392,10 @@ BUCKET = "arn:aws:s3:::bundles"
         ({"DefaultDeploymentGroup": "prod"}, ["DefaultApplication and DefaultDeploymentGroup go together."]),
         ({"CheckBundles": "true", "ArtifactBucketArns": BUCKET}, []),
         ({"CheckBundles": "true"}, ["CheckBundles needs ArtifactBucketArns."]),
+        ({"Pipelines": ONE_PIPELINE, "PipelinePattern": "shop"}, []),
+        ({"Pipelines": ONE_PIPELINE}, [PIPELINES_NEED_PATTERN]),
+        ({"EnablePipelineRerun": "true"}, [PIPELINES_NEED_PATTERN]),
+        ({"EnablePipelineHold": "true"}, [PIPELINES_NEED_PATTERN]),
     ],
 )
 def test_parameters_that_contradict_each_other_are_refused_before_anything_is_made(
@@ -803,6 +817,44 @@ def test_bundles_are_read_only_from_the_buckets_that_are_named() -> None:
     allowed = Stack(**EVERYTHING_ON).allowed()
     assert allowed["s3:GetObject"].resources == ["arn:aws:s3:::bundles/*", "arn:aws:s3:::more-bundles/*"]
     assert allowed["s3:ListBucket"].resources == ["arn:aws:s3:::bundles", "arn:aws:s3:::more-bundles"]
+
+
+READS_OF_PIPELINES = {
+    f"codepipeline:{name}"
+    for name in (
+        "GetPipeline",
+        "GetPipelineExecution",
+        "GetPipelineState",
+        "ListActionExecutions",
+        "ListPipelineExecutions",
+    )
+}
+
+
+@pytest.mark.parametrize(
+    ("switches", "more"),
+    [
+        ({}, set[str]()),
+        ({"EnablePipelineRerun": "true"}, {"codepipeline:StartPipelineExecution"}),
+        (
+            {"EnablePipelineHold": "true"},
+            {"codepipeline:DisableStageTransition", "codepipeline:EnableStageTransition"},
+        ),
+    ],
+)
+def test_pipelines_are_read_started_and_held_only_where_each_is_switched_on(
+    switches: dict[str, str], more: set[str]
+) -> None:
+    assert not granted("codepipeline:")
+    assert granted("codepipeline:", PipelinePattern="shop", **switches) == READS_OF_PIPELINES | more
+
+
+def test_only_the_pipelines_that_are_named_may_be_touched() -> None:
+    base = "arn:aws:codepipeline:us-east-1:123456789012:shop-*"
+    allowed = Stack(**EVERYTHING_ON).allowed()
+    assert all(allowed[action].resources == [base] for action in READS_OF_PIPELINES)
+    assert allowed["codepipeline:StartPipelineExecution"].resources == [base]
+    assert allowed["codepipeline:DisableStageTransition"].resources == [f"{base}/*"]
 
 
 def test_the_function_speaks_on_the_bus_only_as_lastgood() -> None:

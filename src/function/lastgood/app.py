@@ -27,6 +27,7 @@ from lastgood.model import (
 from lastgood.notices import Notices
 from lastgood.observe import Deployer, Observer
 from lastgood.operators import Operators
+from lastgood.pipelines import Pipelines
 from lastgood.releases import Releases
 from lastgood.results import ignored, refusal, result_of
 from lastgood.rollback import Parts, Rollbacks, rollback_id
@@ -89,6 +90,7 @@ class Application:
             settings=settings,
             ledger=Ledger(clients.dynamodb, settings.table, settings.retention),
             alarms=Alarms(clients.cloudwatch),
+            pipelines=Pipelines(clients),
             notices=Notices(clients, settings.notification_topic_arn, settings.event_bus),
             deployer_for=_deployers(clients, settings, pool),
             pool=pool,

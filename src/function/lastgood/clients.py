@@ -87,6 +87,11 @@ class Clients:
         return self.session.client("ecs", config=WRITES)
 
     @cached_property
+    def codepipeline(self) -> Any:
+        """Only where a pipeline belongs to the deployment group. Its writes may be repeated: see `pipelines`."""
+        return self.session.client("codepipeline", config=READS)
+
+    @cached_property
     def events(self) -> Any:
         """Only after a rollback has moved."""
         return self.session.client("events", config=READS)

@@ -229,7 +229,7 @@ class Ledger:
         sets, removes = _changes(before, after)
         if next_check_at is not None:
             sets |= {"open_key": OPEN_KEY, "next_check_at": iso(next_check_at)}
-        elif not after.open and not after.notices_due:
+        elif not after.open and not after.notices_due and after.follow_up is None:
             removes += ["open_key", "next_check_at"]
         sets |= {f"seconds_to_{name}": span for name, span in after.seconds.items() if before.seconds.get(name) != span}
         items = [self._set(_pk(after.rollback_id), "META", sets, removes, "version = :expected", before.version)]

@@ -75,6 +75,21 @@ class Outcome(StrEnum):
     DRY_RUN = "DRY_RUN"
 
 
+class FollowUp(StrEnum):
+    """What is done for the pipeline beside a rollback. None of it touches, delays or fails the rollback itself."""
+
+    HOLD = "HOLD"
+    FIND_COMMITS = "FIND_COMMITS"
+    RERUN = "RERUN"
+    WATCH_RERUN = "WATCH_RERUN"
+    RELEASE = "RELEASE"
+
+    @property
+    def prompt(self) -> bool:
+        """True for what is done at once, and told in the closing notice; the others take hours or days."""
+        return self in {FollowUp.HOLD, FollowUp.FIND_COMMITS, FollowUp.RERUN}
+
+
 class Reason(StrEnum):
     """Why: one code for machines. The explanation beside it is for people."""
 
@@ -451,6 +466,27 @@ class Rollback:
     closed_at: datetime | None = None
     alarm_recovered_at: datetime | None = None
     not_recovered_at: datetime | None = None
+    looks_for_commits: bool = False
+    pipeline: str = ""
+    after_rollback: str = ""
+    hold_stage: str = ""
+    suspect_commit: str = ""
+    good_commit: str = ""
+    revert_command: str = ""
+    suspect_execution_id: str = ""
+    good_execution_id: str = ""
+    rerun_request: str = ""
+    rerun_command: str = ""
+    rerun_execution_id: str = ""
+    rerun_status: str = ""
+    held_at: datetime | None = None
+    release_requested_by: str = ""
+    released_at: datetime | None = None
+    pipeline_problem: str = ""
+    pipeline_alert: str = ""
+    followed_up: tuple[str, ...] = ()
+    follow_up_attempts: int = 0
+    follow_up_at: datetime | None = None
     needs_human: bool = False
     notified: tuple[str, ...] = ()
     version: int = 0
@@ -501,7 +537,30 @@ class Rollback:
         wanted = {
             "opened": under_way,
             "needs_human": self.phase is Phase.AWAITING_APPROVAL,
-            "closed": not self.open,
+            # What follows for the pipeline is tried, and told, first; it gives up soon.
+            "closed": not self.open and not (self.follow_up and self.follow_up.prompt),
             "not_recovered": self.not_recovered_at is not None,
+            "pipeline": bool(self.pipeline_alert),
         }
         return tuple(kind for kind, called_for in wanted.items() if called_for and kind not in self.notified)
+
+    @property
+    def follow_up(self) -> FollowUp | None:
+        """What is to be done next for the pipeline, now that the rollback is this far; None: nothing."""
+        rolled_back = self.outcome is Outcome.ROLLED_BACK
+        # Nothing is looked up before the redeployment runs: that would only delay it.
+        moved = bool(self.rollback_deployment_id) and (self.phase is Phase.VERIFYING or self.outcome is Outcome.FAILED)
+        ended = not self.open and self.outcome is not Outcome.SKIPPED
+        wanted = {
+            FollowUp.HOLD: bool(self.hold_stage) and not self.dry_run and (moved or rolled_back),
+            FollowUp.FIND_COMMITS: self._commits_can_be_found and (moved or ended),
+            FollowUp.RERUN: self.after_rollback == "rerun" and bool(self.rerun_request) and rolled_back,
+            FollowUp.WATCH_RERUN: bool(self.rerun_execution_id),
+            FollowUp.RELEASE: self.held_at is not None,
+        }
+        return next((each for each, due in wanted.items() if due and each not in self.followed_up), None)
+
+    @property
+    def _commits_can_be_found(self) -> bool:
+        traced = bool(self.pipeline) or self.suspect_revision.startswith("s3://")
+        return self.looks_for_commits and traced and bool(self.suspect_deployment_id)

@@ -18,6 +18,7 @@ from lastgood.model import Outcome, Reason, Rollback
 from lastgood.text import clean
 
 OPENED, NEEDS_HUMAN, CLOSED, NOT_RECOVERED = "opened", "needs_human", "closed", "not_recovered"
+PIPELINE = "pipeline"
 _SYMBOL = {
     Outcome.ROLLED_BACK: "✅",
     Outcome.SKIPPED: "⚪",
@@ -35,7 +36,7 @@ _TITLES: dict[Reason | None, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One message about one rollback. `kind` is opened, needs_human, closed or not_recovered."""
+    """One message about one rollback. `kind` is opened, needs_human, closed, not_recovered or pipeline."""
 
     notice_id: str
     kind: str
@@ -55,25 +56,35 @@ def compose(rollback: Rollback, kind: str) -> Notice:
         title = f"✋ {where} waits for approval"
     elif kind == NOT_RECOVERED:
         title = f"⚠️ {where} was rolled back, and the alarm is still firing"
+    elif kind == PIPELINE:
+        title = f"🔁 The pipeline {rollback.pipeline} of {where}"
     else:
         title = f"⏪ Rolling back {where}"
     return Notice(
         notice_id=f"{rollback.rollback_id}:{kind}",
         kind=kind,
         title=clean(title, 240),
-        text=clean(_story(rollback), 3000),
+        text=clean(_story(rollback, kind), 3000),
         next_steps=_next_steps(rollback, kind),
     )
 
 
-def _story(rollback: Rollback) -> str:
+def _story(rollback: Rollback, kind: str) -> str:
     lines = [
+        rollback.pipeline_alert * (kind == PIPELINE),
         rollback.explanation,
         f"Alarm: {rollback.alarm_name}" if rollback.alarm_name else f"Asked for by {rollback.requested_by}",
         f"Suspect: {rollback.suspect_deployment_id} ({rollback.suspect_revision})"
         * bool(rollback.suspect_deployment_id),
         f"Last good: {rollback.good_deployment_id} ({rollback.good_revision})" * bool(rollback.good_deployment_id),
         f"Rollback deployment: {rollback.rollback_deployment_id}" * bool(rollback.rollback_deployment_id),
+        f"Commits: {rollback.suspect_commit or 'unknown'} is bad, {rollback.good_commit or 'unknown'} is good"
+        * bool(rollback.suspect_commit or rollback.good_commit),
+        f"Pipeline {rollback.pipeline}: runs again as {rollback.rerun_execution_id}"
+        * bool(rollback.rerun_execution_id),
+        f"Pipeline {rollback.pipeline}: the stage {rollback.hold_stage} is held"
+        * bool(rollback.held_at and not rollback.released_at),
+        rollback.pipeline_problem,
         f"Rollback id: {rollback.rollback_id}",
     ]
     return " | ".join(line for line in lines if line)
@@ -91,9 +102,29 @@ def _next_steps(rollback: Rollback, kind: str) -> tuple[str, ...]:
             "deployment_group": rollback.deployment_group,
         }
         return (f"When the cause is found, resume with {json.dumps(answer)} and your name and reason", show)
+    for_git = _for_the_pipeline(rollback) if kind == CLOSED else ()
     if rollback.needs_human or kind == NOT_RECOVERED:
-        return ("Look at the service now: lastgood does nothing more by itself", show)
-    return (show,)
+        return ("Look at the service now: lastgood does nothing more by itself", *for_git, show)
+    return (*for_git, show)
+
+
+def _for_the_pipeline(rollback: Rollback) -> tuple[str, ...]:
+    """How the newest definition becomes right again: at once by the pipeline, more slowly and clearly in git."""
+    steps = []
+    if rollback.outcome is Outcome.ROLLED_BACK and rollback.rerun_command and not rollback.rerun_execution_id:
+        steps.append(f"Run the pipeline for the good commit: {rollback.rerun_command}")
+    if rollback.held_at and not rollback.released_at:
+        release = {
+            "action": "release",
+            "application": rollback.application,
+            "deployment_group": rollback.deployment_group,
+        }
+        steps.append(f"When the fix is ready, release the pipeline with {json.dumps(release)} and your name and reason")
+    if rollback.revert_command:
+        steps.append(
+            f"The slower, clearer way back: {rollback.revert_command} (with -m 1 for a merge), and release that"
+        )
+    return tuple(steps)
 
 
 class Notices:
@@ -186,6 +217,10 @@ def _detail(rollback: Rollback, notice: Notice) -> dict[str, Any]:
         "suspect_deployment_id": rollback.suspect_deployment_id,
         "good_deployment_id": rollback.good_deployment_id,
         "rollback_deployment_id": rollback.rollback_deployment_id,
+        "suspect_commit": rollback.suspect_commit,
+        "good_commit": rollback.good_commit,
+        "pipeline": rollback.pipeline,
+        "rerun_execution_id": rollback.rerun_execution_id,
         "opened_at": iso(rollback.opened_at),
         "closed_at": iso(rollback.closed_at) if rollback.closed_at else "",
         "needs_human": rollback.needs_human,

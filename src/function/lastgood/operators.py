@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from lastgood.errors import LastgoodError
 from lastgood.ledger import iso
 from lastgood.model import Deployment, DeploymentGroup, Phase, Rollback, TriggerKind
-from lastgood.results import answer, refusal, result_of
+from lastgood.pipelines import holder
+from lastgood.results import answer, pipeline_of, refusal, result_of
 from lastgood.rollback import Parts, Rollbacks, rollback_id
 from lastgood.routing import is_allowed
 from lastgood.signals import OperatorRequest
@@ -37,6 +39,7 @@ class Operators:
             "set_mode": self._set_mode,
             "set_floor": self._set_floor,
             "clear_floor": self._clear_floor,
+            "release": self._release,
             "mark_good": self._mark,
             "mark_bad": self._mark,
         }
@@ -87,7 +90,7 @@ class Operators:
             return _unknown(request.rollback_id)
         steps = self._parts.ledger.steps(found.rollback_id)
         told = [{k: s.get(k, "") for k in ("occurred_at", "kind", "step_name", "explanation")} for s in steps]
-        return {**result_of(found), "steps": told}
+        return {**result_of(found), **pipeline_of(found), "steps": told}
 
     def _pause(self, request: OperatorRequest) -> dict[str, Any]:
         until = iso(request.until) if request.until else ""
@@ -137,6 +140,29 @@ class Operators:
             now=self._parts.clock(),
         )
         return answer(request.action, f"{found.revision.identity} is marked {'good' if good else 'bad'}.")
+
+    def _release(self, request: OperatorRequest) -> dict[str, Any]:
+        """Open the stage that a rollback holds; one that somebody else closed stays closed."""
+        group = _group(request)
+        rule = self._parts.settings.pipeline_of(group)
+        if rule is None or not rule.hold:
+            return refusal("not_held", f"LASTGOOD_PIPELINES holds no stage for {group.key}; nothing was changed.")
+        try:
+            stage = self._parts.pipelines.stage(rule.pipeline, rule.hold)
+        except LastgoodError as error:
+            return refusal("pipeline_unreadable", f"{error} Nothing was changed.")
+        rollback_id = holder(stage.reason) if stage and not stage.enabled else ""
+        held = self._parts.ledger.load(rollback_id) if rollback_id else None
+        if held is None:
+            state = "is not disabled" if stage and stage.enabled else "is not held by lastgood"
+            return refusal("not_held", f"The stage {rule.hold} of {rule.pipeline} {state}; nothing was changed.")
+        note = f"{request.requested_by} asks to release the stage {rule.hold} of {rule.pipeline}: {request.reason}"
+        released = self._rollbacks.release_stage(held.rollback_id, request.requested_by, note)
+        if released is None:
+            return refusal("busy", f"{held.rollback_id} is being advanced right now; send it again in a moment.")
+        if released.released_at is None:
+            return refusal("not_released", released.pipeline_problem or "It is tried again within minutes.")
+        return answer("release", f"The stage {rule.hold} of {rule.pipeline} is open again.")
 
     def _deployment(self, request: OperatorRequest) -> Deployment | None:
         return self._parts.deployer_for(_group(request), None).deployment(request.deployment_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lastgood.ledger import to_item
 from lastgood.model import Controller, Reason, Rollback
 
 
@@ -24,8 +25,27 @@ def result_of(rollback: Rollback, *, joined: bool = False) -> dict[str, Any]:
         "suspect_deployment_id": rollback.suspect_deployment_id,
         "good_deployment_id": rollback.good_deployment_id,
         "rollback_deployment_id": rollback.rollback_deployment_id,
+        "suspect_commit": rollback.suspect_commit,
+        "good_commit": rollback.good_commit,
         **({"controller": str(rollback.controller)} if rollback.controller is Controller.ECS else {}),
     }
+
+
+def pipeline_of(rollback: Rollback) -> dict[str, Any]:
+    """What followed for the pipeline, as far as anything did: for status answers."""
+    names = (
+        "pipeline",
+        "revert_command",
+        "rerun_command",
+        "rerun_execution_id",
+        "rerun_status",
+        "hold_stage",
+        "held_at",
+        "released_at",
+        "pipeline_problem",
+    )
+    found = to_item(rollback)
+    return {name: found[name] for name in names if found.get(name)}
 
 
 def refusal(code: str, message: str, hint: str = "") -> dict[str, Any]:

@@ -23,10 +23,12 @@ from lastgood.errors import (
     RefusedError,
     RetryableError,
 )
+from lastgood.follow_ups import FollowUps, is_due, pinned, revert_command
 from lastgood.ledger import LEASE_MARGIN, Kind, Ledger, Step
 from lastgood.model import (
     NATIVE_ROLLBACK_CREATOR,
     DeploymentGroup,
+    FollowUp,
     Observation,
     Outcome,
     Phase,
@@ -35,6 +37,7 @@ from lastgood.model import (
 )
 from lastgood.notices import Notices
 from lastgood.observe import Deployer, DeployerFor, Observer
+from lastgood.pipelines import Pipelines, commit_in
 from lastgood.settings import Settings
 from lastgood.telemetry import Telemetry
 from lastgood.text import clean
@@ -63,6 +66,7 @@ class Parts:
     settings: Settings
     ledger: Ledger
     alarms: Alarms
+    pipelines: Pipelines
     notices: Notices
     deployer_for: DeployerFor
     pool: ThreadPoolExecutor
@@ -96,6 +100,7 @@ class Rollbacks:
         """
         ledger, now = self._parts.ledger, self._parts.clock()
         until = self._deadline + LEASE_MARGIN
+        rollback = pinned(rollback, self._parts.settings)
         leased = replace(rollback, lease_owner=self._owner, lease_until=until, step_count=1)
         step = Step(Kind.NOTE, "OPEN", _why_opened(rollback), now)
         claim = ledger.open(leased, step, counts_for_storm=bool(rollback.alarm_name))
@@ -144,6 +149,22 @@ class Rollbacks:
         step = Step(Kind.NOTE, "ANSWER", note, now)
         return self._advance(self._parts.ledger.write(leased, replace(leased, **changes), [step]))
 
+    def release_stage(self, rollback_id: str, requested_by: str, note: str) -> Rollback | None:
+        """An operator wants the stage open that a rollback holds. None if somebody else is at it right now."""
+        now = self._parts.clock()
+        leased = self._parts.ledger.lease(rollback_id, self._owner, self._deadline, now)
+        if leased is None:
+            return None
+        asked = replace(
+            leased,
+            release_requested_by=requested_by,
+            held_at=leased.held_at or now,
+            # It may have been given up before.
+            followed_up=tuple(each for each in leased.followed_up if each != FollowUp.RELEASE),
+            follow_up_at=None,
+        )
+        return self._advance(self._parts.ledger.write(leased, asked, [Step(Kind.NOTE, "RELEASE", note, now)]))
+
     def alarm_recovered(self, rollback_id: str, at: datetime) -> Rollback | None:
         """The alarm that opened this rollback is OK again. Noted once, also beside whoever is at the rollback."""
         ledger = self._parts.ledger
@@ -182,6 +203,24 @@ class Rollbacks:
             if not visit.give_up(error):
                 visit.release()
                 raise
+        visit.tell()
+        return self._follow_up(visit.rollback)
+
+    def _follow_up(self, rollback: Rollback) -> Rollback:
+        """What is due for the pipeline, when the rollback itself is seen to and told. It can fail nothing."""
+        parts, now = self._parts, self._parts.clock()
+        if not is_due(rollback, now):
+            return rollback
+        try:
+            leased = parts.ledger.lease(rollback.rollback_id, self._owner, self._deadline, now)
+            if leased is None:
+                return rollback
+            following = FollowUps(parts, leased, self._deadline)
+            following.run()
+        except LastgoodError as error:
+            parts.telemetry.failed("follow_up", error, rollback_id=rollback.rollback_id)
+            return rollback
+        visit = Visit(parts, following.rollback, self._deadline)
         visit.tell()
         return visit.rollback
 
@@ -485,11 +524,14 @@ def _pins(decision: Decision) -> dict[str, Any]:
     if decision.suspects:
         pins["suspect_deployment_id"] = decision.suspects[0].deployment_id
         pins["suspect_revision"] = decision.suspects[0].revision.identity
+        pins["suspect_commit"] = commit_in(decision.suspects[0].revision.commit)
+        pins["revert_command"] = revert_command(pins["suspect_commit"])
         pins["suspect_created_at"] = decision.suspects[-1].created_at
         pins["suspect_revisions"] = tuple(dict.fromkeys(s.revision.identity for s in decision.suspects))
     if decision.good:
         pins["good_deployment_id"] = decision.good.deployment_id
         pins["good_revision"] = decision.good.revision.identity
+        pins["good_commit"] = commit_in(decision.good.revision.commit)
     if decision.candidates:
         pins["candidates"] = decision.candidates
     return pins

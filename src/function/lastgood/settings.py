@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import Any, cast
 
 from lastgood.errors import SettingsError
@@ -24,6 +25,11 @@ _SERVICE_ROUTE_KEYS = {"alarm", "ecs_service"}
 _LONGEST = {"ecs_service": 511}
 # The names that ECS allows for clusters and services.
 _ECS_SERVICE = re.compile(r"([A-Za-z0-9_-]{1,255})/([A-Za-z0-9_-]{1,255})")
+_PIPELINE_OPTIONS = {"after_rollback", "hold"}
+_AFTER_ROLLBACK = ("tell", "rerun", "none")
+_SERVICE = "ecs:"
+# CodePipeline's own rule for the names of pipelines and stages.
+_PIPELINE_NAME = re.compile(r"[A-Za-z0-9.@_-]{1,100}")
 
 
 def parse_duration(text: str) -> timedelta:
@@ -58,6 +64,27 @@ class Route:
     def group(self) -> DeploymentGroup:
         """Where the route leads."""
         return DeploymentGroup(self.application, self.deployment_group, self.controller)
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineRule:
+    """The pipeline that releases to some deployment groups, and what is done with it after a rollback.
+
+    `groups`: a glob over `application/deployment_group`, or over `ecs:cluster/service` for services that ECS itself
+    deploys. `after_rollback`: tell people how to re-run it for the good commit, re-run it, or neither. `hold`: the
+    stage whose inbound transition is disabled then; empty for none.
+    """
+
+    groups: str
+    pipeline: str
+    after_rollback: str = "tell"
+    hold: str = ""
+
+    def covers(self, group: DeploymentGroup) -> bool:
+        """A glob of deployment groups covers no service, however wide it is."""
+        return self.groups.startswith(_SERVICE) == group.key.startswith(_SERVICE) and fnmatchcase(
+            group.key, self.groups
+        )
 
 
 def _text(value: str) -> str:
@@ -98,13 +125,53 @@ def _mode(value: str) -> Mode:
 
 
 def _routes(value: str) -> tuple[Route, ...]:
+    return tuple(_route(row) for row in _rows(value))
+
+
+def _rows(value: str) -> list[object]:
     try:
         rows = json.loads(value)
     except (ValueError, RecursionError):
         raise ValueError("must be a JSON list") from None
     if not isinstance(rows, list):
         raise ValueError("must be a JSON list")
-    return tuple(_route(row) for row in rows)
+    return rows
+
+
+def _pipelines(value: str) -> tuple[PipelineRule, ...]:
+    return tuple(_pipeline(row) for row in _rows(value))
+
+
+def _pipeline(row: object) -> PipelineRule:
+    if not isinstance(row, dict) or set(row) - _PIPELINE_OPTIONS not in (
+        {"application", "deployment_group", "pipeline"},
+        {"ecs_service", "pipeline"},
+    ):
+        raise ValueError(
+            'each pipeline must have "pipeline" and either "application" and "deployment_group" or "ecs_service", may '
+            'have "after_rollback" and "hold", and nothing else'
+        )
+    values = cast(dict[str, Any], row)
+    if not all(isinstance(value, str) and 0 < len(value.strip()) <= 255 for value in values.values()):
+        raise ValueError("each value of a pipeline must be a text of 1 to 255 characters")
+    values = {key: value.strip() for key, value in values.items()}
+    if "/" in values.get("application", "") + values.get("deployment_group", ""):
+        raise ValueError('"application" and "deployment_group" of a pipeline must have no slash in them')
+    if values.get("ecs_service", "/").count("/") != 1:
+        raise ValueError('"ecs_service" of a pipeline must be cluster/service')
+    groups = (
+        _SERVICE + values.pop("ecs_service")
+        if "ecs_service" in values
+        else f"{values.pop('application')}/{values.pop('deployment_group')}"
+    )
+    rule = PipelineRule(groups, **values)
+    if not all(_PIPELINE_NAME.fullmatch(name) for name in (rule.pipeline, rule.hold or rule.pipeline)):
+        raise ValueError('"pipeline" and "hold" must be the names of a pipeline and of a stage, not patterns')
+    if rule.after_rollback not in _AFTER_ROLLBACK:
+        raise ValueError('"after_rollback" must be one of ' + ", ".join(_AFTER_ROLLBACK))
+    if rule.hold and rule.after_rollback == "rerun":
+        raise ValueError('"hold" and "after_rollback": "rerun" exclude each other: the held stage stops the re-run')
+    return rule
 
 
 def _route(row: object) -> Route:
@@ -150,6 +217,12 @@ class Settings:
     kill_switch: bool = _setting("false", _flag, "The break-glass: true stops every rollback, with no table needed.")
     routes: tuple[Route, ...] = _setting(
         "[]", _routes, "Alarm name globs and their deployment groups or ECS services, as JSON."
+    )
+    pipelines: tuple[PipelineRule, ...] = _setting(
+        "[]",
+        _pipelines,
+        "Deployment groups or ECS services (globs), the pipeline that releases to them, and what to do with it after a "
+        "rollback, as JSON. The first that fits counts.",
     )
     default_application: str = _setting("", _text, "The application of alarms that no tag and no route claims.")
     default_deployment_group: str = _setting("", _text, "The deployment group of such alarms.")
@@ -241,6 +314,10 @@ class Settings:
         if problems:
             raise SettingsError(problems)
         return cls(**values)
+
+    def pipeline_of(self, group: DeploymentGroup) -> PipelineRule | None:
+        """The first rule whose globs cover the deployment group."""
+        return next((rule for rule in self.pipelines if rule.covers(group)), None)
 
     def policy(self) -> Policy:
         """The settings that decisions need, before any operator's item is laid over them."""

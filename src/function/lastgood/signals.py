@@ -691,6 +691,7 @@ ACTIONS: Mapping[str, Action] = {
     "set_mode": Action((*_GROUP, "mode", *_WHO_AND_WHY), ("until",)),
     "set_floor": _DEPLOYMENT,
     "clear_floor": _DEPLOYMENT,
+    "release": Action((*_GROUP, *_WHO_AND_WHY)),
     "mark_good": _DEPLOYMENT,
     "mark_bad": _DEPLOYMENT,
     "sweep": Action(),

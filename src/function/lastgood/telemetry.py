@@ -52,6 +52,10 @@ class Telemetry:
         if rollback.outcome is Outcome.ROLLED_BACK and "recover" in rollback.seconds:
             self._seconds("recover", rollback.seconds["recover"])
 
+    def followed_up(self, rollback: Rollback, what: str, text: str) -> None:
+        """Something for the pipeline is settled, or given up."""
+        self.logger.info("followed_up", rollback_id=rollback.rollback_id, action=str(what), explanation=text)
+
     def refused(self, code: str, message: str, *, rejected: bool) -> None:
         """An event that was not taken: bad input, or one that is rightly ignored."""
         self.logger.warning("refused", code=code, problem=message, rejected=rejected)

@@ -15,6 +15,7 @@ _METHODS = (
     "settle",
     "timing",
     "release",
+    "push",
     "release_service",
     "service_deployments",
     "deployment",
@@ -32,7 +33,7 @@ _METHODS = (
     "read_events",
     "lose_events",
 )
-_SCENES = ("server_group", "lambda_group", "ecs_group", "rolling_service")
+_SCENES = ("server_group", "lambda_group", "ecs_group", "rolling_service", "pipeline")
 
 
 def command(simulator: Simulator, given: dict[str, Any]) -> Any:

@@ -67,6 +67,7 @@ class Engine:
         self.timings: dict[tuple[str, ...], Timing] = {}
         self.bad_targets: dict[tuple[str, str], tuple[str, str, float | None]] = {}
         self.failures: list[tuple[str, str, float | None]] = []
+        self.ended: list[Callable[[Deployment], None]] = []
         self.list_order = "newest_first"
         self.flag_false_suppresses_group_rollback = True
         self.events = Events(account, region)
@@ -134,7 +135,7 @@ class Engine:
 
         self._schedule(seconds, still)
 
-    # --- for services that ECS itself deploys ---------------------------------------------------------------
+    # --- for services that ECS itself deploys, and for pipelines --------------------------------------------
 
     def later(self, seconds: float, act: Callable[[], None]) -> None:
         """Do something so many seconds from now."""
@@ -397,6 +398,8 @@ class Engine:
         deployment.status = status
         if deployment.terminal:
             deployment.completed_at = self.now()
+            for told in self.ended:
+                told(deployment)
         if status in EVENTS:
             self.events.tell(deployment, EVENTS[status], self.now(), self.new_uuid())
 

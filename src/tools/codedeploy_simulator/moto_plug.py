@@ -19,6 +19,7 @@ from botocore.exceptions import ReadTimeoutError
 from moto.awslambda import urls as lambda_urls
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.codedeploy import urls as codedeploy_urls
+from moto.codepipeline import urls as codepipeline_urls
 from moto.core.request import Request, normalize_request
 from moto.ecs import urls as ecs_urls
 from moto.moto_api._internal import urls as control_urls
@@ -63,6 +64,7 @@ def unplug(over_http: bool) -> None:
 
 def _swap_handlers() -> None:
     _swap(codedeploy_urls.url_paths, "{0}/$", _codedeploy)
+    _swap(codepipeline_urls.url_paths, "{0}/$", _codepipeline)
     _swap(ecs_urls.url_paths, "{0}/$", _ecs)
     _swap(control_urls.url_paths, "{0}/moto-api/codedeploy", lambda moto: _control)
     for path in list(lambda_urls.url_paths):
@@ -79,17 +81,26 @@ def _swap(paths: dict[str, Any], path: str, make: Callable[[Any], Handler]) -> N
 # --- one handler for each service ---------------------------------------------------------------------------
 
 
-def _codedeploy(moto: Handler) -> Handler:
-    def simulated_codedeploy(request: Any, full_url: str, headers: Any) -> Any:
-        asked = normalize_request(request)
-        simulator, operation = _simulator(asked), _operation(asked)
-        act = getattr(simulator.codedeploy, xform_name(operation), None) if simulator else None
-        if simulator is None or act is None:
-            return moto(request, full_url, headers)
-        given = _body(asked)
-        return _answered(asked, lambda: simulator.answer("codedeploy", operation, given, lambda: act(given)))
+def _by_operation(service: str) -> Callable[[Handler], Handler]:
+    """A service whose operations are the methods of the simulator's attribute of that name."""
 
-    return simulated_codedeploy
+    def make(moto: Handler) -> Handler:
+        def simulated(request: Any, full_url: str, headers: Any) -> Any:
+            asked = normalize_request(request)
+            simulator, operation = _simulator(asked), _operation(asked)
+            act = getattr(getattr(simulator, service), xform_name(operation), None) if simulator else None
+            if simulator is None or act is None:
+                return moto(request, full_url, headers)
+            given = _body(asked)
+            return _answered(asked, lambda: simulator.answer(service, operation, given, lambda: act(given)))
+
+        return simulated
+
+    return make
+
+
+_codedeploy = _by_operation("codedeploy")
+_codepipeline = _by_operation("codepipeline")
 
 
 def _ecs(moto: Handler) -> Handler:

@@ -13,6 +13,8 @@ from codedeploy_simulator.clock import Clock, VirtualClock
 from codedeploy_simulator.codedeploy_api import CodeDeployApi, deployment_info
 from codedeploy_simulator.engine import Engine
 from codedeploy_simulator.model import Deployment, DeploymentGroup, NoAnswer, ServiceError
+from codedeploy_simulator.pipelines import Pipeline, Pipelines
+from codedeploy_simulator.pipelines_api import PipelinesApi
 from codedeploy_simulator.service_deployments import RollingService
 from codedeploy_simulator.world import Objects, Service
 from codedeploy_simulator.world_api import EcsApi, LambdaApi
@@ -85,6 +87,8 @@ class Simulator:
         self.codedeploy = CodeDeployApi(self.engine)
         self.lambda_ = LambdaApi(self.engine)
         self.ecs = EcsApi(self.engine)
+        self.pipelines = Pipelines(self.engine, self._build)
+        self.codepipeline = PipelinesApi(self.pipelines, account)
         self.arrivals: list[Arrival] = []
         self.faults: list[Fault] = []
         self._lock = threading.RLock()
@@ -333,6 +337,41 @@ class Simulator:
         if settle:
             self.settle(made.id)
         return made.id
+
+    def pipeline(self, name: str, application: str, group: str, **options: Any) -> Pipeline:
+        """A pipeline that releases to a group; `options` are fields of `Pipeline` (`pipeline_type`, `mode` …)."""
+        with self._lock:
+            return self.pipelines.create(name, application, group, **options)
+
+    def push(
+        self, pipeline: str, commit: str, builds: Revision, *, settle: bool = False, summary: str = "", action: str = ""
+    ) -> str:
+        """A commit reaches a pipeline, which builds a revision from it and releases that. Returns the run's id.
+
+        `settle` lets time pass until the run is over, or waits before a stage.
+        """
+        with self._lock:
+            self.engine.tick()
+            run = self.pipelines.push(pipeline, commit, builds, summary, action)
+        limit = self.clock.now() + timedelta(days=2)
+        while settle and run.status == "InProgress" and not run.waiting and self._play_next(limit):
+            pass
+        return run.id
+
+    def _build(self, application: str, group: str, revision: Revision, again: bool) -> dict[str, Any]:
+        """What a build gives. Building a commit again gives a new revision with the same content."""
+        owner = self.engine.group(application, group)
+        if again and not isinstance(revision, dict):
+            revision = self._copied(owner, revision)
+        return self.revision(application, group, revision)
+
+    def _copied(self, group: DeploymentGroup, revision: str | int) -> str | int:
+        if group.platform == "ECS":
+            old = self.engine.ecs_world.task_definition(self._task_definition_arn(group, revision))
+            return self.register_task_definition(group.family, **old.content)
+        if group.platform == "Lambda":
+            return self.publish_version(self._alias_of(group)[0], f"the same as {revision}")
+        return f"{revision}.{len(group.deployments)}"
 
     def release_service(self, cluster: str, service: str, task_definition: str, *, settle: bool = False) -> str:
         """Update a service as a pipeline would, outside the log of arrivals: to `family:revision` or an ARN.

@@ -296,6 +296,19 @@ def mode(
     _do(session, event, f"Set {group.key} to {mode}{' for ' + until if until else ''}?", yes, dry_run)
 
 
+@click.command()
+@click.argument("group", type=GROUP, metavar="APPLICATION/GROUP")
+@asked()
+@click.pass_obj
+def release(session: Session, group: DeploymentGroup, reason: str, who: str, yes: bool, dry_run: bool) -> None:
+    """Open the pipeline's stage that a rollback of this deployment group holds.
+
+    A transition that somebody else disabled stays as it is.
+    """
+    event = {"action": "release", **_names(group), **_said(session, who, reason)}
+    _do(session, event, f"Release the pipeline of {group.key}?", yes, dry_run)
+
+
 # --- what may be deployed again ---
 
 

@@ -105,8 +105,12 @@ class Act:
 
     def until_closed(self, rollback_id: str) -> dict[str, Any]:
         """Let time pass, with a sweep each minute, until the rollback is closed."""
+        return self.until(rollback_id, lambda head: bool(head.get("outcome")))
+
+    def until(self, rollback_id: str, done: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The same, until the record's head is so."""
         for _ in range(240):
-            if self.local.head(rollback_id).get("outcome"):
+            if done(self.local.head(rollback_id)):
                 break
             self.sim.advance(60)
             self.local.handle({"action": "sweep"})
@@ -122,6 +126,12 @@ class Act:
             if head.get(f"{name}_deployment_id"):
                 revision = head.get(f"{name}_revision", "")
                 self._row((8, ""), (10, ""), (9, name), text=f"{head[f'{name}_deployment_id']}  {revision}")
+        if head.get("suspect_commit"):
+            self._row((8, ""), (10, ""), (9, "commits"), text=f"{head['suspect_commit']} is bad")
+            self._row((8, ""), (10, ""), (9, ""), text=f"{head['good_commit']} is good")
+            self._row((8, ""), (10, ""), (9, "in git"), text=head["revert_command"])
+        if head.get("rerun_execution_id"):
+            self._row((8, ""), (10, ""), (9, "rerun"), text=f"{head['rerun_execution_id']}: {head['rerun_status']}")
         for candidate in head["candidates"]:
             why = candidate.get("rejection") or "CHOSEN"
             text = f"{candidate['deployment_id']}  {why}: {candidate['explanation']}"
@@ -218,12 +228,34 @@ def refusal(act: Act) -> None:
     act.record(found)
 
 
+def with_a_pipeline(act: Act) -> None:
+    """The pipeline: it runs again for the good commit, so that the newest task definition is right too."""
+    good, bad = "7c9e0f1" + "a4" * 16 + "2", "d05b3e8" + "f6" * 16 + "1"
+    act.local.restart(LASTGOOD_PIPELINES=PIPELINE_RULE)
+    act.sim.ecs_group(act.application, act.group, "main", "cart", "cart", task_definitions=3)
+    act.sim.pipeline("cart", act.application, act.group)
+    for commit, number in ((good, 2), (bad, 3)):
+        act.sim.push("cart", commit, number, settle=True)
+        act.say("pipeline", f"commit {commit[:7]} is built into task definition cart:{number} and released: Succeeded")
+        if commit == good:
+            act.a_day_passes()
+    act.sim.advance(240)
+    found = act.alarm_fires()
+    act.until_closed(found)
+    act.until(found, lambda head: head["rerun_status"] == "Succeeded")
+    act.record(found)
+
+
+PIPELINE_RULE = '[{"application": "cart", "deployment_group": "*", "pipeline": "cart", "after_rollback": "rerun"}]'
+
+
 ACTS: tuple[tuple[type[Act], str, str, Callable[[Any], None]], ...] = (
     (Act, "shop", "prod", on_servers),
     (Act, "checkout", "prod", on_lambda),
     (Act, "web", "prod", on_ecs),
     (ServiceAct, "production", "api", on_ecs_service),
     (Act, "payments", "prod", refusal),
+    (Act, "cart", "prod", with_a_pipeline),
 )
 
 

@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "pause": "acts:pause",
     "resume": "acts:resume",
     "mode": "acts:mode",
+    "release": "acts:release",
     "floor": "acts:floor",
     "mark": "acts:mark",
     "events": "events:events",
