@@ -17,7 +17,7 @@ from typing import Any
 from unittest.mock import patch
 
 from codedeploy_simulator import Simulator, simulated_aws
-from lastgood_cli.local import Local, alarm_event, group_tags
+from lastgood_cli.local import Local, alarm_event, group_tags, service_tags
 
 ALARM = "shop-prod-error-rate"
 PLATFORMS = ("Server", "Lambda", "ECS")
@@ -58,13 +58,18 @@ class Scene:
 
     # --- signals ---
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags of an alarm that watches this group."""
+        return group_tags(self.application, self.group)
+
     def now(self) -> datetime:
         """The simulated time."""
         return self.sim.clock.now()
 
     def alarm_message(self, *, at: datetime | None = None, alarm: str = ALARM, **more: Any) -> dict[str, Any]:
         """CloudWatch's message for an alarm that went into ALARM now (or at another time)."""
-        tags = more.pop("tags", group_tags(self.application, self.group))
+        tags = more.pop("tags", self.tags)
         return alarm_event(at=at or self.now(), alarm=alarm, tags=tags, **more)
 
     def alarm_fires(self, *, alarm: str = ALARM, **more: Any) -> dict[str, Any]:
@@ -133,9 +138,53 @@ class Scene:
         return self.live == wanted or self.live.endswith(f":{wanted}")
 
 
+class ServiceScene(Scene):
+    """The service `main/web`, which ECS itself deploys; it was created with `web:1` a day ago."""
+
+    def __init__(self, sim: Simulator, local: Local, **options: Any) -> None:
+        self.platform, self.sim, self.local = "Service", sim, local
+        self.rollback_id = ""
+        self.application, self.group = "main", "web"
+        self.owner = sim.rolling_service(self.application, self.group, **options)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tag of an alarm that watches this service."""
+        return service_tags(self.application, self.group)
+
+    def release(self, number: int, *, settle: bool = False, rest: float = 7200, **request: Any) -> str:
+        """Update the service to `web:n`. Settled releases get two hours of peace afterwards."""
+        made = self.sim.release_service(self.application, self.group, f"web:{number}", settle=settle, **request)
+        if settle:
+            self.sim.advance(rest)
+        return made
+
+    @property
+    def live(self) -> str:
+        """The task definition that all tasks run; empty while there are two."""
+        return self.sim.service_live(self.application, self.group).target
+
+    def status(self, deployment_id: str) -> str:
+        """The status of a service deployment."""
+        return self.sim.service_deployments(self.application, self.group)[deployment_id]
+
+
+@contextmanager
+def service_scene(*, settings: dict[str, str] | None = None, **options: Any) -> Iterator[ServiceScene]:
+    """A scene with a service. `settings` are the function's variables, `options` the service's."""
+    with _world(settings) as (sim, local):
+        yield ServiceScene(sim, local, **options)
+
+
 @contextmanager
 def scene(platform: str = "Server", *, settings: dict[str, str] | None = None, **options: Any) -> Iterator[Scene]:
     """A scene on one platform. `settings` are the function's variables, `options` the deployment group's."""
+    with _world(settings) as (sim, local):
+        yield Scene(platform, sim, local, **options)
+
+
+@contextmanager
+def _world(settings: dict[str, str] | None) -> Iterator[tuple[Simulator, Local]]:
     # moto stamps alarms with the machine's time; here everything lives by the simulated clock.
     with (
         simulated_aws() as sim,
@@ -143,6 +192,6 @@ def scene(platform: str = "Server", *, settings: dict[str, str] | None = None, *
     ):
         local = Local(sim.clock, sim.advance, environment=dict(settings or {}))
         try:
-            yield Scene(platform, sim, local, **options)
+            yield sim, local
         finally:
             local.close()

@@ -15,7 +15,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from codedeploy_simulator import Server, Simulator, lambda_appspec, s3_revision, serve, simulated_aws
+from codedeploy_simulator import Server, Simulator, lambda_appspec, s3_revision, simulated_aws
 
 CANARY = "CodeDeployDefault.LambdaCanary10Percent5Minutes"
 ECS_CANARY = "CodeDeployDefault.ECSCanary10Percent5Minutes"
@@ -69,13 +69,6 @@ class Aws:
     def live(self) -> Any:
         """What is live."""
         return self.simulator.live(self.application, "prod")
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    """One server for the session: starting and stopping one costs half a second."""
-    with serve() as running:
-        yield running
 
 
 @pytest.fixture(params=["in process", "over HTTP"])

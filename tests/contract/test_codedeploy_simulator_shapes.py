@@ -10,10 +10,11 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.loaders import Loader
-from botocore.model import ServiceModel, Shape
+from botocore.model import ServiceModel
 
 from codedeploy_simulator import Simulator, VirtualClock, s3_revision, simulated_aws
 from codedeploy_simulator.codedeploy_api import CodeDeployApi
+from shapes import check
 
 MODEL = ServiceModel(Loader().load_service_model("codedeploy", "service-2"))
 UNKNOWN = "d-NOTTHERE1"
@@ -38,28 +39,6 @@ def simulator() -> Iterator[Simulator]:
 def newest(simulator: Simulator, application: str) -> str:
     """The newest deployment of an application."""
     return str(simulator.deployments(application, "prod")[-1]["deploymentId"])
-
-
-def check(value: Any, shape: Shape, where: str) -> None:
-    """Walk an answer along its shape."""
-    if value is None:
-        return
-    if shape.type_name == "structure":
-        unknown = set(value) - set(shape.members)  # type: ignore[attr-defined]
-        assert not unknown, f"{where}: unknown members {unknown}"
-        for name, member in value.items():
-            check(member, shape.members[name], f"{where}.{name}")  # type: ignore[attr-defined]
-    elif shape.type_name == "list":
-        for index, member in enumerate(value):
-            check(member, shape.member, f"{where}[{index}]")  # type: ignore[attr-defined]
-    elif shape.type_name == "string":
-        assert isinstance(value, str), where
-        enum = getattr(shape, "enum", None)
-        assert not enum or value in enum, f"{where}: {value} is not in {enum}"
-    elif shape.type_name == "boolean":
-        assert isinstance(value, bool), where
-    elif shape.type_name in {"integer", "long"}:
-        assert isinstance(value, int), where
 
 
 def names(application: str) -> dict[str, str]:

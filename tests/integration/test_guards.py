@@ -95,6 +95,7 @@ def test_too_many_rollbacks_in_a_day_call_people() -> None:
         it.release(5, settle=True, rest=600)
         it.alarm_fires()
         assert_untouched(it, "BLOCKED", "TOO_MANY_ROLLBACKS", live=5)
+        ask(it, "resume", **GROUP, **WHO_AND_WHY)
         it.sim.advance(86400)
         it.release(6, settle=True, rest=600)
         it.alarm_fires()

@@ -50,6 +50,7 @@ def controls(it: Scene, name: str) -> list[dict[str, Any]]:
 def test_every_example_is_taken_once_its_ids_are_filled_in(name: str) -> None:
     with scene("Server", settings={"LASTGOOD_MODE": "approve"}) as it:
         ids = bad_release(it)
+        it.sim.rolling_service("production", "shop", "shop")
         rollback_id = it.alarm_fires()["rollback_id"]
         given = event(name)
         given |= {"rollback_id": rollback_id} if "rollback_id" in given else {}

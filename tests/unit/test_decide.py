@@ -11,6 +11,7 @@ from lastgood.decide import GUARDS, LIVE_GRACE, STOP_AGAIN_AFTER, Action, Case, 
 from lastgood.model import (
     AlarmState,
     ComputePlatform,
+    Controller,
     Controls,
     Deployment,
     Floor,
@@ -628,6 +629,44 @@ def test_codedeploy_does_not_roll_back_itself_when_switched_off_or_when_an_opera
     assert first_step(BAD_RUNNING, GOOD, asked=by_operator(to_deployment_id="d-1")).native is False
 
 
+SERVICE = {"controller": Controller.ECS, "application": "main", "deployment_group": "web"}
+
+
+def test_a_service_whose_own_rollback_goes_to_the_good_revision_is_stopped():
+    decision = first_step(BAD_RUNNING, GOOD, asked=rollback(**SERVICE))
+    assert (decision.action, decision.native) == (Action.STOP, True)
+    assert "ECS puts the revision before it back" in decision.explanation
+
+
+def test_a_running_deployment_of_a_service_is_replaced_where_a_stop_would_bring_back_something_else():
+    """ECS has no stop without a rollback."""
+    decision = first_step(BAD_RUNNING, GOOD, asked=rollback(**SERVICE), policy=Policy(native_rollback=False))
+    assert (decision.action, decision.good, decision.suspects) == (Action.AWAIT_STOP, GOOD, (BAD_RUNNING,))
+    pinned = rollback(
+        Phase.STOPPING,
+        **SERVICE,
+        suspect_deployment_id=BAD_RUNNING.deployment_id,
+        good_deployment_id=GOOD.deployment_id,
+        good_revision=GOOD.revision.identity,
+    )
+    ready = Observation(suspect=BAD_RUNNING, newest=BAD_RUNNING, good=GOOD, group=group(ComputePlatform.ECS))
+    assert decide(pinned, ready, Policy(), NOW).action is Action.CREATE
+    asked_to_stop = replace(pinned, stop_requested_at=NOW)
+    assert decide(asked_to_stop, ready, Policy(), NOW).action is Action.WAIT
+
+
+def test_a_service_is_never_stopped_when_nothing_can_go_back():
+    for policy in ("first-deployment", "always"):
+        decision = first_step(BAD_RUNNING, asked=rollback(**SERVICE), policy=Policy(stop_without_target=policy))
+        assert (decision.action, decision.outcome) == (Action.CLOSE, Outcome.BLOCKED)
+
+
+def test_a_service_that_is_not_there_is_told_as_a_service():
+    decision = first_step(BAD, GOOD, asked=rollback(**SERVICE), group=None)
+    assert decision.reason is Reason.GROUP_NOT_FOUND
+    assert "ECS has no service main/web" in decision.explanation
+
+
 def test_a_native_rollback_to_a_known_bad_revision_is_not_adopted():
     back = native_rollback("d-3", "v1.5", -1, of="d-2", status="InProgress")
     history = (back, STOPPED_NATIVELY, release("d-15", "v1.5", -90), GOOD)
@@ -836,14 +875,14 @@ def test_no_native_rollback_is_awaited_where_none_was_asked_for_or_the_release_h
 
 def test_a_native_rollback_to_an_unacceptable_revision_has_to_end_first():
     elsewhere = native_rollback("d-3", "v0", 1, of="d-2", status="InProgress")
-    assert after_stop(rollback=elsewhere, active=elsewhere).action is Action.WAIT
+    assert after_stop(rollback=elsewhere, newest=elsewhere).action is Action.WAIT
     ended = native_rollback("d-3", "v0", 1, of="d-2")
     assert after_stop(rollback=ended).action is Action.CREATE
 
 
 def test_a_native_rollback_elsewhere_that_never_ends_runs_into_the_deadline():
     elsewhere = native_rollback("d-3", "v0", 1, of="d-2", status="InProgress")
-    decision = after_stop(rollback=elsewhere, active=elsewhere, later=2 * 3600 + 1)
+    decision = after_stop(rollback=elsewhere, newest=elsewhere, later=2 * 3600 + 1)
     refused(decision, Reason.DEADLINE_PASSED, Outcome.FAILED)
 
 
@@ -857,20 +896,57 @@ def test_after_the_deadline_what_is_done_already_is_still_told_as_it_is():
 
 def test_another_deployment_that_occupies_the_group_may_be_the_fix_and_is_left_alone():
     fix = running("d-9", "v3", 2)
-    decision = refused(after_stop(active=fix), Reason.OTHER_DEPLOYMENT, Outcome.BLOCKED)
+    decision = refused(after_stop(newest=fix), Reason.OTHER_DEPLOYMENT, Outcome.BLOCKED)
     assert "d-9" in decision.explanation
     assert decision.needs_human
 
 
+@pytest.mark.parametrize("status", ["Succeeded", "Failed", "Stopped"])
+def test_a_release_that_came_and_ended_meanwhile_is_left_alone_too(status):
+    fix = release("d-9", "v3", 2, took=1, status=status)
+    decision = refused(after_stop(newest=fix), Reason.OTHER_DEPLOYMENT, Outcome.BLOCKED)
+    assert f"is {status}" in decision.explanation
+
+
+def test_what_was_there_before_the_alarm_does_not_hold_the_redeployment_up():
+    again = release("d-3", "v2", -1, took=0.5)
+    assert after_stop(newest=again).action is Action.CREATE
+
+
+def test_a_scale_out_that_has_ended_does_not_hold_the_redeployment_up():
+    scaled = release("d-9", "v2", 2, took=1, creator="autoscaling")
+    assert after_stop(newest=scaled).action is Action.CREATE
+    assert after_stop(newest=replace(scaled, status="InProgress")).action is Action.WAIT
+
+
+def test_a_revision_that_was_marked_bad_meanwhile_is_not_put_back():
+    controls = Controls(known_bad={"v1": "it loses orders"})
+    decision = refused(after_stop(controls=controls), Reason.KNOWN_BAD, Outcome.BLOCKED)
+    assert "it loses orders" in decision.explanation
+    assert decision.needs_human
+
+
+def test_a_revision_below_a_floor_that_was_set_meanwhile_is_not_put_back():
+    controls = Controls(floor=Floor("d-2", at(-10), "a column is gone"))
+    decision = refused(after_stop(controls=controls), Reason.BELOW_FLOOR, Outcome.BLOCKED)
+    assert "a column is gone" in decision.explanation
+
+
+def test_an_operator_who_forces_a_deployment_passes_what_was_marked_meanwhile():
+    controls = Controls(known_bad={"v1": "it loses orders"}, floor=Floor("d-2", at(-10)))
+    pinned = stopping(force=True, to_deployment_id="d-1")
+    assert after_stop(pinned, controls=controls).action is Action.CREATE
+
+
 def test_a_native_rollback_that_occupies_the_group_is_adopted_or_awaited():
     good = native_rollback("d-3", "v1", 1, status="InProgress")
-    assert after_stop(active=good).action is Action.ADOPT
-    assert after_stop(active=replace(good, revision=BAD.revision)).action is Action.WAIT
+    assert after_stop(newest=good).action is Action.ADOPT
+    assert after_stop(newest=replace(good, revision=BAD.revision)).action is Action.WAIT
 
 
 def test_the_suspect_that_still_occupies_the_group_is_stopped_not_taken_for_a_fix():
     record = stopping(stop_requested_at=None)
-    decision = decide(replace(record, phase=Phase.REDEPLOYING), replace(READY, active=BAD_RUNNING), Policy(), NOW)
+    decision = decide(replace(record, phase=Phase.REDEPLOYING), replace(READY, newest=BAD_RUNNING), Policy(), NOW)
     assert (decision.action, decision.deployment) == (Action.STOP, BAD_RUNNING)
 
 
@@ -932,7 +1008,7 @@ def test_a_create_that_was_never_attempted_is_attempted():
 
 def test_our_own_deployment_that_occupies_the_group_is_adopted_not_taken_for_a_fix():
     ours = our_rollback("d-5", "v1", 1, rollback_id=ROLLBACK_ID, status="InProgress")
-    decision = decide(replace(stopping(), phase=Phase.REDEPLOYING), replace(READY, active=ours), Policy(), NOW)
+    decision = decide(replace(stopping(), phase=Phase.REDEPLOYING), replace(READY, newest=ours), Policy(), NOW)
     assert (decision.action, decision.deployment) == (Action.ADOPT, ours)
 
 
@@ -978,6 +1054,18 @@ def test_a_success_is_given_a_moment_to_show_in_what_is_live():
     assert verifying(live=Live("v2"), later=6.9).action is Action.WAIT
     refused(verifying(live=Live("v2"), later=7), Reason.LIVE_DIFFERS, Outcome.FAILED)
     assert minutes(5) == LIVE_GRACE
+
+
+def test_a_success_that_another_deployment_followed_is_a_success_without_a_proof():
+    followed = group(last_attempted_id="d-6")
+    decision = verifying(live=Live("v3"), group=followed)
+    assert (decision.action, decision.outcome, decision.reason) == (
+        Action.CLOSE,
+        Outcome.ROLLED_BACK,
+        Reason.OTHER_DEPLOYMENT,
+    )
+    assert "d-6" in decision.explanation
+    assert verifying(live=Live("v1"), group=followed).reason is Reason.VERIFIED
 
 
 def test_a_split_alias_is_no_proof_though_its_main_version_is_the_good_one():

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lastgood.model import AlarmState, Mode, TriggerKind
+from lastgood.model import AlarmState, Controller, DeploymentGroup, Mode, TriggerKind
 from lastgood.signals import (
     ACTIONS,
     AlarmSignal,
@@ -125,6 +125,11 @@ def test_the_two_rollbacks_differ_by_the_dry_run_only() -> None:
     assert (real.application, real.deployment_group) == (dry.application, dry.deployment_group)
 
 
+def test_a_dry_run_may_be_asked_for_a_service_too() -> None:
+    asked = request_in("manual-dry-run-service")
+    assert (asked.dry_run, asked.group) == (True, DeploymentGroup("production", "shop", Controller.ECS))
+
+
 @pytest.mark.parametrize("action", sorted(set(ACTIONS) - {"sweep", "health"}))
 def test_every_action_has_a_file_with_what_it_requires(action: str) -> None:
     request = request_in(f"manual-{action.replace('_', '-')}")
@@ -152,5 +157,5 @@ def test_messages_that_are_no_alarms_are_ignored_and_not_rejected(name: str, cod
 
 def test_every_file_is_read_without_a_rejection() -> None:
     results = {path.stem: read(path.stem) for path in EVENTS.glob("*.json")}
-    assert len(results) == 27
+    assert len(results) == 28
     assert not [name for name, result in results.items() if isinstance(result, Refusal) and result.rejected]

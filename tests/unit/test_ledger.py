@@ -14,10 +14,11 @@ import pytest
 from moto import mock_aws
 
 from lastgood.errors import LostLeaseError
-from lastgood.ledger import LEASE_MARGIN, Kind, Ledger, Step, iso, parse_iso
+from lastgood.ledger import LEASE_MARGIN, Kind, Ledger, Step, Watch, iso, parse_iso
 from lastgood.model import (
     Candidate,
     ComputePlatform,
+    Controller,
     Controls,
     DeploymentGroup,
     Mode,
@@ -107,6 +108,7 @@ def full() -> Rollback:
         reason_code=Reason.LIVE_DIFFERS,
         explanation="live differs",
         compute_platform=ComputePlatform.ECS,
+        controller=Controller.ECS,
         alarm_arn="arn:aws:cloudwatch:eu-west-1:123456789012:alarm:shop-errors",
         evaluation_seconds=300,
         requested_by="ann",
@@ -328,6 +330,26 @@ def test_a_rollback_that_acted_is_remembered_with_its_end_and_outcome(ledger):
     assert (found.rollback_id, found.closed_at, found.outcome) == (ROLLBACK_ID, at(5), Outcome.BLOCKED)
 
 
+def test_a_past_rollback_names_the_deployment_that_it_created(ledger):
+    """ECS's deployments carry no marker: this is how the next visit knows which of them were lastgood's own."""
+    before = opened(ledger)
+    made = replace(before, phase=Phase.CLOSED, outcome=Outcome.ROLLED_BACK, closed_at=at(5))
+    made = replace(made, rollback_deployment_id="NCWGC2ZR-taawPAYrIaU5")
+    ledger.write(before, made, [], extra=ledger.closing(made, acted=True, watch_until=None))
+    (found,) = ledger.controls(SHOP, NOW).past
+    assert found.rollback_deployment_id == "NCWGC2ZR-taawPAYrIaU5"
+
+
+def test_the_controller_is_kept_and_code_deploy_where_none_is_written(ledger, table):
+    service = replace(opened(ledger), rollback_id="rb-service", controller=Controller.ECS)
+    ledger.open(service, Step(Kind.NOTE, "OPEN", "", NOW), counts_for_storm=False)
+    found = ledger.load("rb-service")
+    assert found is not None and found.group == replace(SHOP, controller=Controller.ECS)
+    assert ledger.lock(found.group).open_rollback_id == "rb-service"
+    rewrite(table, controller=None)
+    assert ledger.load(ROLLBACK_ID).group == SHOP
+
+
 @pytest.mark.parametrize("outcome", [Outcome.ROLLED_BACK, Outcome.FAILED])
 def test_every_revision_that_was_rolled_away_from_is_known_bad(ledger, outcome):
     close(ledger, opened(ledger), outcome, suspect_revisions=("v3", "v2"), good_revision="v1")
@@ -394,10 +416,10 @@ def test_a_rollback_is_watched_for_its_alarm_until_that_is_settled(ledger):
     closed = replace(record, phase=Phase.CLOSED, outcome=Outcome.ROLLED_BACK, closed_at=at(5))
     extra = ledger.closing(closed, acted=True, watch_until=at(20))
     ledger.write(record, closed, [], extra=extra)
-    ((key, found, until),) = ledger.watched(at(6))
-    assert (found, until) == (ROLLBACK_ID, at(20))
-    assert [row[1] for row in ledger.watched(at(25))] == [ROLLBACK_ID], "overdue, and still to be settled"
-    ledger.settle(key, at(7))
+    (watch,) = ledger.watched(at(6))
+    assert watch == Watch(ROLLBACK_ID, at(20), record.alarm_name)
+    assert ledger.watched(at(25)) == [watch], "overdue, and still to be settled"
+    ledger.settle(watch, at(7))
     assert ledger.watched(at(8)) == []
 
 

@@ -11,9 +11,8 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from lastgood import notices
 from lastgood.model import Outcome, Phase, Reason, Rollback
-from lastgood.notices import CLOSED, NEEDS_HUMAN, OPENED, Notices, compose, due
+from lastgood.notices import CLOSED, NEEDS_HUMAN, NOT_RECOVERED, OPENED, Notices, compose
 from lastgood.signals import Home, OperatorRequest, parse
 from unit.builders import NOW, ROLLBACK_ID, at, by_operator, rollback
 
@@ -103,19 +102,20 @@ def told(record: Rollback, kind: str) -> Ears:
         (rollback(Phase.VERIFYING), (OPENED,)),
         (DONE, (CLOSED,)),
         (replace(DONE, outcome=Outcome.SKIPPED), (CLOSED,)),
+        (replace(DONE, notified=(CLOSED,), not_recovered_at=DONE.opened_at), (NOT_RECOVERED,)),
     ],
 )
 def test_a_notice_is_due_once_there_is_something_to_say(record, kinds):
-    assert due(record) == kinds
-    assert due(replace(record, notified=kinds)) == ()
+    assert record.notices_due == kinds
+    assert replace(record, notified=(*record.notified, *kinds)).notices_due == ()
 
 
 def test_a_notice_that_was_sent_does_not_silence_the_next_one():
-    assert due(replace(DONE, notified=(OPENED, NEEDS_HUMAN))) == (CLOSED,)
+    assert replace(DONE, notified=(OPENED, NEEDS_HUMAN)).notices_due == (CLOSED,)
 
 
 def test_a_rollback_that_began_and_ended_in_one_visit_is_told_by_its_end():
-    assert due(DONE) == (CLOSED,)
+    assert DONE.notices_due == (CLOSED,)
 
 
 # --- what -------------------------------------------------------------------------------------------------------------
@@ -296,5 +296,5 @@ def test_a_rollback_of_no_group_is_told_as_such():
         explanation="It leads nowhere.",
     )
     assert "no deployment group" in compose(unrouted, CLOSED).title
-    assert notices.due(unrouted) == (CLOSED,)
+    assert unrouted.notices_due == (CLOSED,)
     assert told(unrouted, CLOSED).chat["content"]["keywords"] == []

@@ -37,6 +37,7 @@ from unit.builders import (
     by_operator,
     group,
     newest_first,
+    our_rollback,
     past,
     release,
     rollback,
@@ -181,7 +182,7 @@ def under_way(draw: st.DrawFn) -> tuple[Rollback, Observation]:
         suspect=draw(st.none() | st.just(suspect)),
         good=good if target else None,
         rollback=draw(one),
-        active=active if active and active.active else None,
+        newest=active,
         preparation=draw(
             st.builds(Preparation, st.sampled_from(["", "", "gone"]), st.booleans(), st.sampled_from(["", "task:6"]))
         ),
@@ -361,23 +362,50 @@ def test_a_dry_run_plans_what_the_real_one_does(asked, seen, policy):
 
 
 @CALM
+@given(histories(), st.sampled_from(["v1", "v2", "v3"]), st.sampled_from([0, 1, 30]), surveys(), policies)
+def test_nobody_goes_two_steps_back_for_one_incident(history, back_to, later, seen, policy):
+    """Once a rollback is what was deployed last, an alarm can adopt it at most."""
+    older = [d for d in history if d.created_at < NOW]
+    done = our_rollback("d-99", back_to, later, took=0.1)
+    asked = replace(rollback(), alarm_changed_at=at(later), opened_at=at(later + 1))
+    decision = decide(asked, replace(seen, history=newest_first(done, *older)), policy, at(later + 1))
+    assert decision.action in {Action.CLOSE, Action.ADOPT}
+    assert decision.action is Action.CLOSE or decision.deployment == done
+
+
+@CALM
+@given(histories(), surveys(), policies)
+def test_a_release_in_a_firing_alarm_never_leads_back_to_what_came_after_the_alarm(history, seen, policy):
+    if not history:
+        return
+    landed = replace(history[0], created_at=at(5), completed_at=at(6), status="Succeeded")
+    asked = rollback(released_in_alarm=landed.deployment_id, opened_at=at(20), signal_at=at(20))
+    decision = decide(asked, replace(seen, history=newest_first(landed, *history[1:])), policy, at(20))
+    if decision.good is not None and decision.action is not Action.ADOPT:
+        assert decision.good.created_at <= asked.alarm_changed_at
+        assert landed in decision.suspects
+
+
+@CALM
 @given(under_way(), policies)
 def test_a_rollback_that_is_under_way_never_stops_anything_but_its_suspect(story, policy):
     record, seen = story
     decision = decide(record, seen, policy, NOW)
     if decision.action is Action.STOP and record.phase is not Phase.AWAITING_APPROVAL:
         assert decision.deployment is not None
-        assert decision.deployment in (seen.suspect, seen.active)
+        assert decision.deployment in (seen.suspect, seen.newest)
         assert seen.suspect == decision.deployment or decision.deployment.deployment_id == record.suspect_deployment_id
 
 
 @CALM
 @given(under_way(), policies)
-def test_nothing_is_created_while_another_deployment_occupies_the_group_or_after_the_deadline(story, policy):
+def test_nothing_is_created_over_somebody_elses_deployment_or_after_the_deadline(story, policy):
     record, seen = story
     decision = decide(record, seen, policy, NOW)
     if decision.action is Action.CREATE:
-        assert seen.active is None
+        newest = seen.newest
+        assert newest is None or not newest.active
+        assert newest is None or not newest.is_release or newest.created_at <= record.alarm_changed_at
         assert record.good_deployment_id
         assert NOW - record.opened_at <= policy.deadline
         assert not seen.preparation.problem
@@ -386,12 +414,24 @@ def test_nothing_is_created_while_another_deployment_occupies_the_group_or_after
 
 @CALM
 @given(under_way(), policies)
-def test_a_rollback_is_called_rolled_back_only_when_the_good_revision_is_live(story, policy):
+def test_a_rollback_is_called_verified_only_when_the_good_revision_is_live(story, policy):
     record, seen = story
     decision = decide(record, seen, policy, NOW)
-    if decision.outcome is Outcome.ROLLED_BACK:
+    if decision.outcome is Outcome.ROLLED_BACK and decision.reason is not Reason.OTHER_DEPLOYMENT:
+        assert decision.reason is Reason.VERIFIED
         assert seen.live.identity == record.good_revision
         assert not seen.live.split
+
+
+@CALM
+@given(under_way(), policies)
+def test_what_people_said_against_the_chosen_revision_meanwhile_is_heard(story, policy):
+    record, seen = story
+    decision = decide(record, seen, policy, NOW)
+    if decision.action is Action.CREATE and not record.force:
+        floor = seen.controls.floor
+        assert record.good_revision not in seen.controls.known_bad
+        assert floor is None or seen.good is None or seen.good.created_at >= floor.created_at
 
 
 @CALM

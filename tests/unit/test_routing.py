@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from lastgood.model import AlarmState, DeploymentGroup
+from lastgood.model import AlarmState, Controller, DeploymentGroup
 from lastgood.routing import Routing, is_allowed, needs_tags, route
 from lastgood.settings import Settings
 from lastgood.signals import AlarmSignal
 
 SHOP = DeploymentGroup("shop", "prod")
+SERVICE_GROUP = DeploymentGroup("production", "shop", Controller.ECS)
 APPLICATION, GROUP, SERVICE = "lastgood:application", "lastgood:deployment-group", "lastgood:ecs-service"
 
 
@@ -66,15 +67,42 @@ def test_tags_that_are_not_ours_leave_the_word_to_the_routes() -> None:
 
 def test_an_ecs_service_tag_names_a_service_beside_or_instead_of_a_group() -> None:
     alone = route(alarm(), {SERVICE: "production/shop"}, settings(**DEFAULT))
-    assert alone == Routing((), "alarm tags", ecs_services=("production/shop",))
+    assert alone == Routing((SERVICE_GROUP,), "alarm tags")
     both = route(alarm(), {SERVICE: "production/shop", APPLICATION: "shop", GROUP: "prod"}, settings())
-    assert (both.groups, both.ecs_services) == ((SHOP,), ("production/shop",))
+    assert both.groups == (SHOP, SERVICE_GROUP)
+
+
+def test_a_route_may_lead_to_an_ecs_service() -> None:
+    routes = json.dumps([{"alarm": "shop-*", "ecs_service": "production/shop"}])
+    made = Settings.from_env({"LASTGOOD_TABLE": "audit", "LASTGOOD_ROUTES": routes})
+    assert route(alarm(), {}, made) == Routing((SERVICE_GROUP,), "LASTGOOD_ROUTES")
+
+
+def test_a_service_and_a_deployment_group_of_the_same_names_are_told_apart() -> None:
+    assert DeploymentGroup("production", "shop").key == "production/shop"
+    assert SERVICE_GROUP.key == "ecs:production/shop"
+
+
+@pytest.mark.parametrize(
+    ("globs", "service", "group"),
+    [("*", True, True), ("production/*", False, True), ("ecs:*", True, False), ("ecs:production/shop", True, False)],
+)
+def test_the_allow_list_covers_services_by_their_own_keys(globs: str, service: bool, group: bool) -> None:
+    made = settings(allowed_groups=globs)
+    assert is_allowed(SERVICE_GROUP, made) is service
+    assert is_allowed(DeploymentGroup("production", "shop"), made) is group
+
+
+def test_an_application_tag_cannot_pass_for_a_service() -> None:
+    found = route(alarm(), {APPLICATION: "ecs:production", GROUP: "shop"}, settings())
+    assert found.groups == ()
+    assert "ecs:" in found.problem
 
 
 @pytest.mark.parametrize("service", ["", "shop", "a/b/c", "a b/c", "a/", "/b", "a/b\n\x1b[31m"])
 def test_an_ecs_service_tag_of_another_shape_is_a_problem(service: str) -> None:
     found = route(alarm(), {SERVICE: service}, settings(**DEFAULT))
-    assert (found.groups, found.ecs_services) == ((), ())
+    assert found.groups == ()
     assert "cluster/service" in found.problem and found.problem.isprintable()
 
 

@@ -502,3 +502,42 @@ def test_the_record_is_capped_and_keeps_the_chosen_one():
     candidates = choose(release("d-bad", "v9"), *pile, release("d-good", "v1", -600), suspects=("d-bad",)).candidates
     assert len(candidates) == MAX_CANDIDATES_RECORDED
     assert (candidates[-1].deployment_id, candidates[-1].rejection) == ("d-good", None)
+
+
+# --- a release in an alarm that fires already -------------------------------------------------------------------------
+
+
+def landed(*history: Deployment, **more: Any) -> Attribution:
+    """What is blamed when `d-9` was released while the alarm fired already."""
+    return blame(release("d-9", "v9", 5, took=1), *history, now=at(20), released_in_alarm="d-9", **more)
+
+
+def test_a_release_into_a_firing_alarm_is_blamed_alone_where_the_alarm_blames_nothing_older():
+    assert [s.deployment_id for s in landed(release("d-1", "v1", -900)).suspects] == ["d-9"]
+
+
+def test_what_the_alarm_blames_by_itself_is_blamed_too():
+    found = landed(release("d-2", "v2", -10), release("d-1", "v1", -900))
+    assert [s.deployment_id for s in found.suspects] == ["d-9", "d-2"]
+
+
+def test_everything_that_was_released_while_the_alarm_fired_is_blamed():
+    found = landed(release("d-8", "v8", 2, took=1), release("d-1", "v1", -900))
+    assert [s.deployment_id for s in found.suspects] == ["d-9", "d-8"]
+
+
+def test_a_release_of_what_was_live_already_is_not_blamed_for_a_firing_alarm():
+    found = blame(release("d-9", "v1", 5, took=1), release("d-1", "v1", -900), now=at(20), released_in_alarm="d-9")
+    assert (found.suspects, found.reason) == ((), Reason.NOT_ATTRIBUTABLE)
+
+
+def test_what_came_after_the_release_in_question_may_be_the_fix():
+    found = blame(release("d-10", "v10", 7), release("d-9", "v9", 5), now=at(20), released_in_alarm="d-9")
+    assert found.reason is Reason.NEWER_DEPLOYMENT
+
+
+def test_a_person_who_asks_means_what_was_released_until_then():
+    history = (release("d-2", "v2", 1, took=1), release("d-1", "v1", -900))
+    assert blame(*history, alarm_at=None, requested_at=at(3)).suspect == history[0]
+    assert blame(*history, alarm_at=None, requested_at=at(0)).reason is Reason.NEWER_DEPLOYMENT
+    assert blame(*history, alarm_at=None, requested_at=at(0), force=True).suspect == history[0]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lastgood.errors import SettingsError
-from lastgood.model import Mode, Policy
+from lastgood.model import Controller, DeploymentGroup, Mode, Policy
 from lastgood.settings import Route, Settings, parse_duration, unknown_variables, variable
 
 REQUIRED = {"LASTGOOD_TABLE": "audit"}
@@ -133,6 +133,11 @@ def test_routes_are_read_in_their_order():
     assert settings(routes=routes).routes == (Route("shop-*", "shop", "prod"), Route("*", "rest", "prod"))
 
 
+def test_a_route_may_name_an_ecs_service():
+    (route,) = settings(routes='[{"alarm": "shop-*", "ecs_service": " production/shop "}]').routes
+    assert route.group == DeploymentGroup("production", "shop", Controller.ECS)
+
+
 @pytest.mark.parametrize(
     "routes",
     [
@@ -143,6 +148,11 @@ def test_routes_are_read_in_their_order():
         '[{"alarm": "a", "application": "b"}]',
         '[{"alarm": "a", "application": "b", "deployment_group": "c", "region": "d"}]',
         '[{"alarm": "a", "application": "b", "group": "c"}]',
+        '[{"alarm": "a", "application": "b", "deployment_group": "c", "ecs_service": "d/e"}]',
+        '[{"alarm": "a", "application": "ecs:b", "deployment_group": "c"}]',
+        '[{"alarm": "a", "ecs_service": "shop"}]',
+        '[{"alarm": "a", "ecs_service": "a/b/c"}]',
+        '[{"alarm": "a", "ecs_service": 5}]',
         '[{"alarm": "", "application": "b", "deployment_group": "c"}]',
         '[{"alarm": "a", "application": " ", "deployment_group": "c"}]',
         '[{"alarm": "a", "application": 5, "deployment_group": "c"}]',

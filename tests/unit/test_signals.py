@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lastgood.model import AlarmState, Mode, TriggerKind
+from lastgood.model import AlarmState, Controller, DeploymentGroup, Mode, TriggerKind
 from lastgood.signals import (
     ACTIONS,
     EXAMPLES,
@@ -356,6 +356,65 @@ class TestOperators:
     def test_sweep_and_health_take_nothing_else(self, action: str) -> None:
         assert refusal({"action": action, "reason": "x"}).code == "unknown_field"
         assert isinstance(sole({"action": action}), SweepSignal | HealthRequest)
+
+    @pytest.mark.parametrize("action", sorted(name for name, a in ACTIONS.items() if "ecs_service" in a.known))
+    def test_a_service_may_stand_for_the_deployment_group(self, action: str) -> None:
+        event = {k: v for k, v in EXAMPLES[action].items() if k not in {"application", "deployment_group"}}
+        found = asked(event | {"ecs_service": "production/shop"})
+        assert found.group == DeploymentGroup("production", "shop", Controller.ECS)
+
+    def test_every_action_that_takes_a_group_takes_a_service(self) -> None:
+        taking = {name for name, action in ACTIONS.items() if "application" in action.known}
+        assert taking == {name for name, action in ACTIONS.items() if "ecs_service" in action.known}
+        assert {"rollback", "pause", "set_floor", "mark_bad"} <= taking
+
+    @pytest.mark.parametrize("more", [{"application": "shop"}, {"deployment_group": "prod"}, {"application": None}])
+    def test_a_service_and_a_group_together_are_refused(self, more: dict[str, Any]) -> None:
+        event = {"action": "pause", "reason": "x", "requested_by": "me", "ecs_service": "production/shop"}
+        assert refusal(event | more).code == "two_groups"
+
+    @pytest.mark.parametrize("service", ["", "shop", "a/b/c", "a b/c", "a/", None, 7, "a/b\n", ["a/b"]])
+    def test_a_service_of_another_shape_is_refused_and_never_means_everything(self, service: object) -> None:
+        event = {"action": "pause", "reason": "x", "requested_by": "me", "ecs_service": service}
+        if service == "a/b\n":
+            assert asked(event).group == DeploymentGroup("a", "b", Controller.ECS)
+            return
+        assert refusal(event).code == "bad_field"
+
+    @pytest.mark.parametrize(
+        ("given", "kept"),
+        [
+            ("NCWGC2ZR-taawPAYrIaU5", "NCWGC2ZR-taawPAYrIaU5"),
+            ("NCWGC2ZR-taawPAYrIaU5/rollback", "NCWGC2ZR-taawPAYrIaU5/rollback"),
+            (
+                "arn:aws:ecs:us-east-1:123456789012:service-deployment/c/s/NCWGC2ZR-taawPAYrIaU5",
+                "NCWGC2ZR-taawPAYrIaU5",
+            ),
+        ],
+    )
+    def test_a_service_deployment_is_named_by_its_id_or_its_arn(self, given: str, kept: str) -> None:
+        event = {"action": "mark_bad", "ecs_service": "c/s", "reason": "x", "requested_by": "me"}
+        assert asked(event | {"deployment_id": given}).deployment_id == kept
+
+    @pytest.mark.parametrize("given", ["", "short", "a/b/c", "x" * 65, None, 7, "arn:aws:ecs:us-east-1:1:service/c/s"])
+    def test_a_service_deployment_of_another_shape_is_refused(self, given: object) -> None:
+        event = {"action": "mark_bad", "ecs_service": "c/s", "reason": "x", "requested_by": "me"}
+        assert refusal(event | {"deployment_id": given}).code in {"bad_field", "missing_field"}
+
+    def test_an_application_cannot_pass_for_a_service(self) -> None:
+        assert refusal(load("manual-rollback") | {"application": "ecs:production"}).code == "bad_field"
+
+    @pytest.mark.parametrize(
+        ("resource", "group"),
+        [
+            ("service/production/shop", DeploymentGroup("production", "shop", Controller.ECS)),
+            ("service/shop", None),
+        ],
+    )
+    def test_an_event_of_ecs_names_its_service(self, resource: str, group: DeploymentGroup | None) -> None:
+        event = load("ecs-deployment-state-change") | {"resources": [f"arn:aws:ecs:us-east-1:123456789012:{resource}"]}
+        found = sole(event)
+        assert isinstance(found, ServiceDeploymentSignal) and found.group == group
 
     @pytest.mark.parametrize("action", ["Rollback", "roll_back", "", None, 7, ["rollback"], {"a": 1}])
     def test_an_unknown_action_is_refused_with_the_list(self, action: object) -> None:

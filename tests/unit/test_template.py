@@ -18,7 +18,7 @@ from samcli.yamlhelper import yaml_parse
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
-from lastgood.model import Outcome
+from lastgood.model import TIMES, Outcome
 from lastgood.settings import Settings, variable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +35,7 @@ NOTHING = object()
 EVERYTHING_ON = {
     "TaskRoleArns": "arn:aws:iam::123456789012:role/task,arn:aws:iam::123456789012:role/execution",
     "ArtifactBucketArns": "arn:aws:s3:::bundles,arn:aws:s3:::more-bundles",
+    "EcsServices": "*/*",
 }
 
 
@@ -341,6 +342,9 @@ def test_the_stack_takes_right_values_and_refuses_wrong_ones(setting: str, text:
         ("ApplicationPattern", "shop/prod", False),
         ("LambdaFunctionPattern", "shop-*", True),
         ("LambdaFunctionPattern", "arn:aws:lambda:us-east-1:123456789012:function:shop", False),
+        ("EcsServices", "", True),
+        ("EcsServices", "main/*", True),
+        ("EcsServices", "*", False),
         ("TaskRoleArns", "", True),
         ("TaskRoleArns", "*", False),
         ("ArtifactBucketArns", "arn:aws:s3:::bundles", True),
@@ -496,6 +500,23 @@ def test_codedeploys_state_changes_reach_the_function(stack: Stack) -> None:
     assert (example["source"], example["detail-type"]) == ("aws.codedeploy", rule["EventPattern"]["detail-type"][0])
 
 
+def test_ecs_own_state_changes_reach_the_function_only_where_services_are_named(stack: Stack) -> None:
+    assert "ServiceDeploymentMoved" not in stack.resources
+    on = Stack(EcsServices="main/*")
+    rule = on.properties("ServiceDeploymentMoved")
+    assert rule["EventPattern"] == {"source": ["aws.ecs"], "detail-type": ["ECS Deployment State Change"]}
+    (target,) = rule["Targets"]
+    assert target["Arn"] == "<RollbackFunction.Arn>"
+    assert target["DeadLetterConfig"] == {"Arn": "<DeadLetterQueue.Arn>"}
+    callers = {(p["Principal"], p["SourceArn"]) for p in on.of_type("AWS::Lambda::Permission").values()}
+    assert ("events.amazonaws.com", "<ServiceDeploymentMoved.Arn>") in callers and len(callers) == 5
+    (policy,) = on.of_type("AWS::SQS::QueuePolicy").values()
+    senders = {s["Condition"]["ArnEquals"]["aws:SourceArn"] for s in policy["PolicyDocument"]["Statement"]}
+    assert "<ServiceDeploymentMoved.Arn>" in senders and len(senders) == 3
+    example = json.loads((ROOT / "events" / "ecs-deployment-state-change.json").read_text())
+    assert (example["source"], example["detail-type"]) == ("aws.ecs", rule["EventPattern"]["detail-type"][0])
+
+
 def test_the_sweep_runs_every_minute_with_the_event_of_the_examples(stack: Stack) -> None:
     rule = stack.properties("RollbackFunctionSweep")
     assert rule["ScheduleExpression"] == "rate(1 minute)"
@@ -637,6 +658,9 @@ NEEDED_BY = {
     },
     "register_task_definition": {"ecs:RegisterTaskDefinition", "ecs:TagResource", "iam:PassRole"},
     "get_object": {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"},
+    "describe_task_definition": {"ecs:DescribeTaskDefinition", "ecs:ListTagsForResource"},
+    "list_tags_for_resource": {"cloudwatch:ListTagsForResource"},
+    "get_object_tagging": {"s3:GetObjectTagging", "s3:GetObjectVersionTagging"},
     "head_object": {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"},
 }
 # Given by SAM, for the function's own dead letters.
@@ -723,6 +747,17 @@ def test_codedeploy_may_be_touched_only_where_the_patterns_say() -> None:
     for name in ("GetDeploymentGroup", "ListDeployments", "CreateDeployment", "UpdateDeploymentGroup"):
         assert allowed[f"codedeploy:{name}"].resources == [f"{base}:deploymentgroup:shop/prod-*"]
     assert allowed["codedeploy:GetApplicationRevision"].resources == [f"{base}:application:shop"]
+
+
+def test_services_may_be_stopped_and_updated_only_where_the_pattern_says() -> None:
+    base = "arn:aws:ecs:us-east-1:123456789012"
+    off, on = Stack().allowed(), Stack(EcsServices="main/web-*", EnableEcs="false").allowed()
+    assert not {"ecs:UpdateService", "ecs:StopServiceDeployment", "ecs:ListServiceDeployments"} & off.keys()
+    for name in ("DescribeServices", "ListServiceDeployments", "UpdateService"):
+        assert on[f"ecs:{name}"].resources == [f"{base}:service/main/web-*"]
+    for name in ("DescribeServiceDeployments", "StopServiceDeployment"):
+        assert on[f"ecs:{name}"].resources == [f"{base}:service-deployment/main/web-*/*"]
+    assert on["ecs:DescribeServiceRevisions"].resources == [f"{base}:service-revision/main/web-*/*"]
 
 
 def test_lambda_aliases_may_be_touched_only_where_the_pattern_says() -> None:
@@ -843,6 +878,7 @@ def test_five_minutes_without_a_sweep_are_an_alarm(stack: Stack) -> None:
 def metrics_sent() -> set[str]:
     """The names of the metrics that the code can send."""
     sent = {"Rollback" + outcome.title().replace("_", "") for outcome in Outcome}
+    sent |= {f"SecondsTo{name.title()}" for name in TIMES}
     for name in ("telemetry.py", "handler.py"):
         for node in ast.walk(ast.parse((SHIPPED / "lastgood" / name).read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):

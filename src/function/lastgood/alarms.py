@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from lastgood.clients import call
 from lastgood.errors import RefusedError
 from lastgood.model import AlarmFacts, AlarmState
+
+MOST_FIRING = 50
+"""Of more alarms than this that fire at once, only so many are looked at when a release comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FiringAlarm:
+    """An alarm that is in ALARM now, and since when."""
+
+    name: str
+    arn: str
+    changed_at: datetime
 
 
 class Alarms:
@@ -23,13 +37,27 @@ class Alarms:
         if not found:
             return None
         alarm = found[0]
-        changed = alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp")
         return AlarmFacts(
             name=alarm["AlarmName"],
             state=AlarmState(alarm["StateValue"]),
-            changed_at=changed.astimezone(UTC) if changed else None,
+            changed_at=_changed_at(alarm),
             suppressed_by=alarm.get("ActionsSuppressedBy", ""),
         )
+
+    def firing(self) -> list[FiringAlarm]:
+        """The alarms that are in ALARM now and whose actions are not suppressed."""
+        answer = call(
+            self._client,
+            "describe_alarms",
+            StateValue="ALARM",
+            AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+            MaxRecords=MOST_FIRING,
+        )
+        return [
+            FiringAlarm(alarm["AlarmName"], alarm["AlarmArn"], changed)
+            for alarm in (*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", []))
+            if (changed := _changed_at(alarm)) and not alarm.get("ActionsSuppressedBy")
+        ]
 
     def tags(self, alarm_arn: str) -> dict[str, str]:
         """The alarm's tags, for routing; none if it is gone or its tags may not be read."""
@@ -38,3 +66,8 @@ class Alarms:
         except RefusedError:
             return {}
         return {tag["Key"]: tag["Value"] for tag in answer.get("Tags", [])}
+
+
+def _changed_at(alarm: Mapping[str, Any]) -> datetime | None:
+    changed = alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp")
+    return changed.astimezone(UTC) if changed else None

@@ -14,11 +14,12 @@ from aws_lambda_powertools import Logger, Metrics
 from lastgood.alarms import Alarms
 from lastgood.clients import Clients
 from lastgood.deployers.codedeploy import CodeDeploy
-from lastgood.errors import LastgoodError, RetryableError
-from lastgood.ledger import Ledger
+from lastgood.deployers.ecs_rolling import EcsRolling, Memory
+from lastgood.ledger import Ledger, Watch
 from lastgood.model import (
     AlarmState,
     ComputePlatform,
+    Controller,
     DeploymentGroup,
     Reason,
     Rollback,
@@ -26,6 +27,7 @@ from lastgood.model import (
 from lastgood.notices import Notices
 from lastgood.observe import Deployer
 from lastgood.operators import Operators
+from lastgood.releases import Releases
 from lastgood.results import ignored, refusal, result_of
 from lastgood.rollback import Parts, Rollbacks, rollback_id
 from lastgood.routing import Routing, is_allowed, needs_tags, route
@@ -103,8 +105,8 @@ class Application:
         for signal in parse(event, self._home, now):
             try:
                 results += visit.handle(signal)
-            except LastgoodError as error:
-                # One record must not keep the others from being handled.
+            except Exception as error:
+                # One record must not keep the others from being handled; what is raised is delivered again.
                 self._parts.telemetry.failed(type(signal).__name__, error, request_id=request_id)
                 failures.append(error)
         if failures:
@@ -120,6 +122,7 @@ class _Invocation:
         self._environ = environ
         self._deadline = deadline
         self._rollbacks = Rollbacks(parts, request_id, deadline)
+        self._releases = Releases(parts, self._rollbacks)
         self._operators = Operators(parts, self._rollbacks, request_id)
 
     def handle(self, signal: Signal | Refusal) -> list[dict[str, Any]]:
@@ -132,7 +135,7 @@ class _Invocation:
             case DeploymentSignal():
                 return self._deployment(signal)
             case ServiceDeploymentSignal():
-                return [ignored("ECS rolling deployments are not watched.")]
+                return self._service_deployment(signal)
             case OperatorRequest():
                 return [self._operators.handle(signal)]
             case SweepSignal():
@@ -151,8 +154,7 @@ class _Invocation:
         routing = self._route(signal)
         if not routing.groups:
             unrouted = self._rollback(signal, DeploymentGroup("", ""))
-            why = routing.problem or "It leads to an ECS service with rolling deployments, which is not supported."
-            return [result_of(self._rollbacks.record(unrouted, Reason.UNROUTED_ALARM, why))]
+            return [result_of(self._rollbacks.record(unrouted, Reason.UNROUTED_ALARM, routing.problem))]
         return [self._open(signal, group) for group in routing.groups]
 
     def _open(self, signal: AlarmSignal, group: DeploymentGroup) -> dict[str, Any]:
@@ -174,6 +176,7 @@ class _Invocation:
             rollback_id=rollback_id(signal.key, group, signal.changed_at),
             application=group.application,
             deployment_group=group.deployment_group,
+            controller=group.controller,
             trigger_kind=signal.trigger_kind,
             opened_at=self._parts.clock(),
             signal_at=signal.changed_at,
@@ -198,54 +201,71 @@ class _Invocation:
             return ignored(f"{signal.alarm_name} is OK; no rollback of {group.key} waits for that.")
         return result_of(self._rollbacks.alarm_recovered(found.rollback_id, signal.changed_at) or found)
 
-    # --- CodeDeploy ---------------------------------------------------------------------------------------------------
+    # --- CodeDeploy and ECS -------------------------------------------------------------------------------------------
 
     def _deployment(self, signal: DeploymentSignal) -> list[dict[str, Any]]:
-        """A deployment moved: take up the group's open rollback. The event is not believed, only looked after."""
+        """A deployment moved: take up the group's open rollback, or look at the release. The event is not believed."""
         group = DeploymentGroup(signal.application, signal.deployment_group)
+        return self._moved(group, signal.state, signal.deployment_id)
+
+    def _service_deployment(self, signal: ServiceDeploymentSignal) -> list[dict[str, Any]]:
+        """The same for a service that ECS itself deploys."""
+        if signal.group is None:
+            return [ignored(f"{signal.service_arn} does not name its cluster; the sweep goes on with its rollback.")]
+        return self._moved(signal.group, signal.state, "")
+
+    def _moved(self, group: DeploymentGroup, state: str, deployment_id: str) -> list[dict[str, Any]]:
         open_id = self._parts.ledger.lock(group).open_rollback_id
-        found = self._rollbacks.resume(open_id) if open_id else None
-        return [result_of(found)] if found else [ignored(f"No rollback of {group.key} is open.")]
+        if open_id:
+            found = self._rollbacks.resume(open_id)
+            return [result_of(found)] if found else []
+        told = [result_of(each) for each in self._releases.noticed(group, state, deployment_id)]
+        what = deployment_id or "its newest deployment"
+        return told or [ignored(f"No rollback of {group.key} is open, and nothing is wrong with {what}.")]
 
     # --- the sweep ----------------------------------------------------------------------------------------------------
 
     def _sweep(self) -> dict[str, Any]:
         """Finish what events did not: advance what is open, send what was not told, watch alarms recover."""
         visited = failed = 0
-        for each in self._parts.ledger.due(self._parts.clock()):
+        now, ledger = self._parts.clock(), self._parts.ledger
+        work: list[tuple[Callable[[], object], str]] = []
+        work += [(partial(self._rollbacks.resume, each), each) for each in ledger.due(now)]
+        work += [(partial(self._watch, watch), watch.rollback_id) for watch in ledger.watched(now)]
+        for step, each in work:
             if self._deadline - self._parts.clock() < SWEEP_RESERVE:
                 break
-            failed += not self._attempt(partial(self._rollbacks.resume, each), each)
+            failed += not self._attempt(step, each)
             visited += 1
-        for key, each, until in self._parts.ledger.watched(self._parts.clock()):
-            failed += not self._attempt(partial(self._watch, key, each, until), each)
         self._parts.telemetry.swept(visited, failed)
         return {"swept": visited, "failed": failed}
 
     def _attempt(self, work: Callable[[], object], rollback_id: str) -> bool:
         try:
             work()
-        except LastgoodError as error:
+        except Exception as error:
+            # Whatever is wrong with one rollback, the others are due as well.
             self._parts.telemetry.failed("sweep", error, rollback_id=rollback_id)
             return False
         return True
 
-    def _watch(self, key: str, rollback_id: str, until: datetime) -> None:
+    def _watch(self, watch: Watch) -> None:
         """Did the rollback heal what the alarm measures? OK within the window is the proof; otherwise people hear."""
+        if watch.deployment_id:
+            self._releases.after_grace(watch)
+            return
         now, ledger = self._parts.clock(), self._parts.ledger
-        rollback = ledger.load(rollback_id)
+        rollback = ledger.load(watch.rollback_id)
         if rollback is None or rollback.alarm_recovered_at is not None:
-            ledger.settle(key, now)
+            ledger.settle(watch, now)
             return
         alarm = self._parts.alarms.read(rollback.alarm_name)
         if alarm is not None and alarm.state is AlarmState.OK:
-            self._rollbacks.alarm_recovered(rollback_id, alarm.changed_at or now)
-            ledger.settle(key, now)
-        elif now >= until:
-            problems = self._parts.notices.send(rollback, "not_recovered")
-            if problems:
-                raise RetryableError("; ".join(problems))
-            ledger.settle(key, now)
+            self._rollbacks.alarm_recovered(watch.rollback_id, alarm.changed_at or now)
+            ledger.settle(watch, now)
+        elif now >= watch.until:
+            self._rollbacks.not_recovered(watch.rollback_id)
+            ledger.settle(watch, now)
 
     # --- health -------------------------------------------------------------------------------------------------------
 
@@ -257,8 +277,11 @@ def _deployers(
     clients: Clients, settings: Settings, pool: ThreadPoolExecutor
 ) -> Callable[[DeploymentGroup, ComputePlatform | None], Deployer]:
     contents: dict[tuple[str, str], str] = {}
+    memory = Memory()
 
     def deployer(group: DeploymentGroup, compute_platform: ComputePlatform | None) -> Deployer:
+        if group.controller is Controller.ECS:
+            return EcsRolling(group, clients, pool, memory)
         return CodeDeploy(group, clients, settings, pool, contents, compute_platform)
 
     return deployer

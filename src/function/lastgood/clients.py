@@ -1,7 +1,7 @@
 """AWS clients, made once, and the one place where botocore's errors become ours.
 
 Lambda gives initialisation a full CPU and throttles the handler, so every client on the way to the stop is made while
-the module is imported; the two that are rarely needed are made on first use.
+the module is imported; those that are rarely needed are made on first use.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from lastgood.errors import (
 )
 
 READS = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=2, read_timeout=5)
-# CreateDeployment has no idempotency token: a silent second attempt could create a second deployment.
+# CreateDeployment has no idempotency token: a silent second attempt could create a second deployment. A second
+# UpdateService is harmless by itself, but a late one could replace what somebody released in between.
 WRITES = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=2, read_timeout=10)
 
 _THROTTLED = {
@@ -42,6 +43,8 @@ _SPECIFIC: dict[str, type[RefusedError]] = {
     "DeploymentGroupDoesNotExistException": GroupNotFoundError,
     "DeploymentLimitExceededException": GroupBusyError,
     "DeploymentAlreadyCompletedException": AlreadyCompletedError,
+    "ClusterNotFoundException": GroupNotFoundError,
+    "ServiceNotFoundException": GroupNotFoundError,
 }
 
 
@@ -75,6 +78,11 @@ class Clients:
     def s3(self) -> Any:
         """Only to look whether a bundle is still there."""
         return self.session.client("s3", config=READS)
+
+    @cached_property
+    def ecs_writer(self) -> Any:
+        """Only to update a service; one attempt per call."""
+        return self.session.client("ecs", config=WRITES)
 
     @cached_property
     def events(self) -> Any:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,10 +16,10 @@ from typing import assert_never
 from lastgood.model import (
     CLOUDFORMATION_CREATORS,
     NATIVE_ROLLBACK_CREATOR,
-    SCALE_OUT_CREATORS,
     AlarmState,
     Candidate,
     ComputePlatform,
+    Controller,
     Deployment,
     Mode,
     Observation,
@@ -71,6 +71,7 @@ class Decision:
     good: Deployment | None = None
     candidates: tuple[Candidate, ...] = ()
     needs_human: bool = False
+    pauses_group: bool = False
 
 
 def decide(rollback: Rollback, seen: Observation, policy: Policy, now: datetime) -> Decision:
@@ -126,7 +127,9 @@ class Case:
             attribution_window=self.policy.attribution_window,
             evaluation_window=evaluation,
             now=self.now,
+            requested_at=None if self.by_alarm else self.rollback.signal_at,
             force=self.forced,
+            released_in_alarm=self.rollback.released_in_alarm,
         )
 
     @cached_property
@@ -190,7 +193,7 @@ def _mode_off(case: Case) -> Decision | None:
 
 def _fresh(case: Case) -> Decision | None:
     changed = case.rollback.alarm_changed_at
-    if not case.by_alarm or changed is None or case.approved:
+    if not case.by_alarm or changed is None or case.approved or case.rollback.released_in_alarm:
         return None
     # The age that counts is the age at which the signal came: a rollback that was opened in time and then waited
     # for a retry is not stale.
@@ -239,10 +242,17 @@ def _group_exists(case: Case) -> Decision | None:
         return None
     return case.refuse(
         Reason.GROUP_NOT_FOUND,
-        f"CodeDeploy has no deployment group {case.rollback.group.key}. Mend the alarm's tags or LASTGOOD_ROUTES.",
+        f"{_no_such_group(case.rollback)}. Mend the alarm's tags or LASTGOOD_ROUTES.",
         Outcome.FAILED,
         needs_human=True,
     )
+
+
+def _no_such_group(rollback: Rollback) -> str:
+    if rollback.controller is Controller.CODE_DEPLOY:
+        return f"CodeDeploy has no deployment group {rollback.group.key}"
+    where = f"{rollback.application}/{rollback.deployment_group}"
+    return f"ECS has no service {where} whose deployment controller is ECS"
 
 
 def _attributable(case: Case) -> Decision | None:
@@ -291,24 +301,32 @@ def _cooled_down(case: Case) -> Decision | None:
         )
     recent = [p for p in past if case.now - p.closed_at < case.policy.rollback_window]
     if case.policy.max_rollbacks and len(recent) >= case.policy.max_rollbacks:
-        return case.block(
+        blocked = case.block(
             Reason.TOO_MANY_ROLLBACKS,
             f"{len(recent)} rollbacks in {duration(case.policy.rollback_window)} are the limit for a deployment group: "
-            "something else is wrong here.",
+            "something else is wrong here. The group is paused until somebody resumes it.",
         )
+        return replace(blocked, pauses_group=not case.rollback.dry_run and case.policy.mode is not Mode.OBSERVE)
     return None
 
 
 def _no_storm(case: Case) -> Decision | None:
-    limit, groups = case.policy.storm_groups, case.seen.controls.groups_in_alarm
-    count = len(groups | {case.rollback.group.key})
+    limit = case.policy.storm_groups
+    groups = sorted(case.seen.controls.groups_in_alarm | {case.rollback.group.key})
+    count = len(groups)
     if not case.by_alarm or not limit or count <= limit or case.attribution.adopt:
         return None
     return case.block(
         Reason.STORM,
         f"{count} deployment groups went into alarm within {duration(case.policy.storm_window)}; more than {limit} at "
-        "once means a shared fault, not so many bad releases.",
+        f"once means a shared fault, not so many bad releases. In alarm: {_listed(groups)}. Rollbacks go on by "
+        "themselves when fewer groups fire, or when somebody resumes everything.",
     )
+
+
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _good_revision(case: Case) -> Decision | None:
@@ -374,6 +392,9 @@ def _why_not_requested(case: Case) -> tuple[Reason, str]:
 def _stops_without_target(case: Case, reason: Reason) -> bool:
     if case.policy.mode is not Mode.AUTO or case.rollback.to_deployment_id:
         return False
+    if case.rollback.controller is Controller.ECS:
+        # ECS's only stop brings the revision before back: one that was just refused.
+        return False
     if case.selection.rejected_for(Rejection.UNREADABLE_REVISION) and case.policy.stop_without_target != "always":
         return False
     if case.policy.stop_without_target == "always":
@@ -392,7 +413,7 @@ def _live_as_expected(case: Case) -> Decision | None:
         return case.block(
             Reason.LIVE_DIFFERS,
             f"Live is {live.identity}, which is neither the suspect nor the last good revision: somebody changed it "
-            "outside CodeDeploy.",
+            f"outside {case.rollback.group.deployer}.",
         )
     return None
 
@@ -504,7 +525,14 @@ def _act(case: Case) -> Decision:
     )
     if suspect and suspect.active:
         native = _native_flip(case)
-        how = "CodeDeploy flips the traffic back by itself" if native else f"then {_name(good)} is deployed again"
+        if case.rollback.replaces and not native:
+            return replace(
+                pinned,
+                action=Action.AWAIT_STOP,
+                explanation=f"{suspect.deployment_id} ({_label(suspect)}) is {suspect.status}. A stop would bring back "
+                f"what was before it, which is not what is wanted: {_name(good)} is deployed in its place.",
+            )
+        how = _by_itself(case.rollback) if native else f"then {_name(good)} is deployed again"
         return replace(
             pinned,
             deployment=suspect,
@@ -516,7 +544,8 @@ def _act(case: Case) -> Decision:
             pinned,
             action=Action.AWAIT_STOP,
             reason=Reason.SUSPECT_STOPPED,
-            explanation=f"CodeDeploy stopped {suspect.deployment_id} and started {suspect.rollback_deployment_id}.",
+            explanation=f"{case.rollback.group.deployer} stopped {suspect.deployment_id} and started "
+            f"{suspect.rollback_deployment_id}.",
         )
     succeeded = suspect is None or suspect.status == "Succeeded"
     return replace(
@@ -525,6 +554,12 @@ def _act(case: Case) -> Decision:
         reason=Reason.SUSPECT_SUCCEEDED if succeeded else Reason.SUSPECT_STOPPED,
         explanation=f"{_subject(suspect)}: {_name(good)}, the last good revision, is deployed again.",
     )
+
+
+def _by_itself(rollback: Rollback) -> str:
+    if rollback.controller is Controller.ECS:
+        return "ECS puts the revision before it back by itself"
+    return "CodeDeploy flips the traffic back by itself"
 
 
 def _take_over(case: Case, adopt: Deployment) -> Decision:
@@ -543,7 +578,7 @@ def _take_over(case: Case, adopt: Deployment) -> Decision:
         found,
         action=Action.AWAIT_STOP,
         deployment=None,
-        explanation=f"CodeDeploy is rolling back to {_label(adopt)}, which is not acceptable; once "
+        explanation=f"{case.rollback.group.deployer} is rolling back to {_label(adopt)}, which is not acceptable; once "
         f"{adopt.deployment_id} has ended, {_name(case.selection.good)} is deployed.",
     )
 
@@ -596,9 +631,13 @@ def _fail(reason: Reason, explanation: str) -> Decision:
     return Decision(Action.CLOSE, reason, explanation, Outcome.FAILED, needs_human=True)
 
 
+def _block(reason: Reason, explanation: str) -> Decision:
+    return Decision(Action.CLOSE, reason, explanation, Outcome.BLOCKED, needs_human=True)
+
+
 def _after_stop(rollback: Rollback, seen: Observation, policy: Policy, now: datetime) -> Decision:
     suspect = seen.suspect
-    if suspect is not None and suspect.active:
+    if suspect is not None and suspect.active and not rollback.replaces:
         return _still_active(rollback, suspect, policy, now)
     if not rollback.good_deployment_id:
         return Decision(
@@ -610,13 +649,15 @@ def _after_stop(rollback: Rollback, seen: Observation, policy: Policy, now: date
         )
     native = seen.rollback
     if native is not None and native.revision.identity == rollback.good_revision:
-        return _adopt(native)
+        return _adopt(rollback, native)
     if now - rollback.opened_at > policy.deadline:
         return _fail(Reason.DEADLINE_PASSED, f"The redeployment could not start within {duration(policy.deadline)}.")
     if native is not None and native.active:
-        return _wait(f"CodeDeploy's rollback {native.deployment_id} goes elsewhere; it has to end first.")
+        return _wait(
+            f"{rollback.group.deployer}'s rollback {native.deployment_id} goes elsewhere; it has to end first."
+        )
     if _native_may_come(rollback, suspect, native, policy, now):
-        return _wait("The deployment is stopped; CodeDeploy's own rollback has not shown up yet.")
+        return _wait(f"The deployment is stopped; {rollback.group.deployer}'s own rollback has not shown up yet.")
     return _clear_way(rollback, seen, policy, now)
 
 
@@ -652,11 +693,12 @@ def _native_may_come(
     return now - rollback.stop_requested_at < policy.native_rollback_grace
 
 
-def _adopt(deployment: Deployment) -> Decision:
+def _adopt(rollback: Rollback, deployment: Deployment) -> Decision:
     return Decision(
         Action.ADOPT,
         Reason.NATIVE_ROLLBACK,
-        f"CodeDeploy's own rollback {deployment.deployment_id} to {_label(deployment)} is adopted and watched.",
+        f"{rollback.group.deployer}'s own rollback {deployment.deployment_id} to {_label(deployment)} is adopted and "
+        "watched.",
         deployment=deployment,
     )
 
@@ -684,31 +726,39 @@ def _redeploy(rollback: Rollback, seen: Observation, policy: Policy, now: dateti
 
 
 def _clear_way(rollback: Rollback, seen: Observation, policy: Policy, now: datetime) -> Decision:
-    """Nothing else may occupy the group before the last good revision goes back."""
-    active = seen.active
-    if active is None:
+    """Nobody else may have come to the group since: what they released, running or done, may be the fix."""
+    newest = seen.newest
+    if newest is None:
         return _put_back(rollback, seen)
-    if active.rollback_id == rollback.rollback_id:
-        return _found(active)
-    if active.deployment_id == rollback.suspect_deployment_id:
-        return _still_active(rollback, active, policy, now)
-    if active.creator in SCALE_OUT_CREATORS or active.restart:
-        return _wait(f"{active.deployment_id} brings what is live to more instances; it has to end first.")
-    if active.creator == NATIVE_ROLLBACK_CREATOR:
-        if active.revision.identity == rollback.good_revision:
-            return _adopt(active)
-        return _wait(f"CodeDeploy's rollback {active.deployment_id} occupies the group; it has to end first.")
-    return Decision(
-        Action.CLOSE,
-        Reason.OTHER_DEPLOYMENT,
-        f"{active.deployment_id} ({_label(active)}) was started meanwhile and occupies the deployment group. It may be "
-        "the fix, so it is left alone.",
-        Outcome.BLOCKED,
-        needs_human=True,
-    )
+    if newest.rollback_id == rollback.rollback_id:
+        return _found(newest)
+    if newest.active and newest.deployment_id == rollback.suspect_deployment_id:
+        if rollback.replaces:
+            return _put_back(rollback, seen)
+        return _still_active(rollback, newest, policy, now)
+    if newest.creator == NATIVE_ROLLBACK_CREATOR and newest.revision.identity == rollback.good_revision:
+        return _adopt(rollback, newest)
+    if _released_since(rollback, newest):
+        return _block(
+            Reason.OTHER_DEPLOYMENT,
+            f"{newest.deployment_id} ({_label(newest)}) came meanwhile and is {newest.status}. It may be the fix, so "
+            "it is left alone.",
+        )
+    if newest.active:
+        return _wait(f"{newest.deployment_id} ({_label(newest)}) occupies the deployment group; it has to end first.")
+    return _put_back(rollback, seen)
+
+
+def _released_since(rollback: Rollback, newest: Deployment) -> bool:
+    """Somebody meant to change what is live after the signal. What was there before it, the guards have judged."""
+    changes = newest.active or newest.created_at > (rollback.alarm_changed_at or rollback.signal_at)
+    return changes and newest.is_release and newest.deployment_id != rollback.suspect_deployment_id
 
 
 def _put_back(rollback: Rollback, seen: Observation) -> Decision:
+    objection = _objection(rollback, seen)
+    if objection is not None:
+        return objection
     todo = seen.preparation
     if todo.problem:
         return _fail(Reason.REDEPLOY_REFUSED, f"{rollback.good_revision} cannot be deployed any more: {todo.problem}")
@@ -738,6 +788,22 @@ def _put_back(rollback: Rollback, seen: Observation) -> Decision:
     )
 
 
+def _objection(rollback: Rollback, seen: Observation) -> Decision | None:
+    """What an operator has said against the chosen revision since it was chosen."""
+    if rollback.force and rollback.to_deployment_id:
+        return None
+    identity, floor = rollback.good_revision, seen.controls.floor
+    if identity in seen.controls.known_bad:
+        return _block(Reason.KNOWN_BAD, f"{identity} is known bad by now: {seen.controls.known_bad[identity]}.")
+    if floor and seen.good and seen.good.created_at < floor.created_at:
+        return _block(
+            Reason.BELOW_FLOOR,
+            f"{seen.good.deployment_id} is older than the floor {floor.deployment_id} that was set meanwhile: "
+            f"{floor.reason}. Fix forward, or revert the commit and release it.",
+        )
+    return None
+
+
 def _there_already(rollback: Rollback, seen: Observation) -> bool:
     """Only for platforms whose live state can be read; servers may be half way."""
     return (
@@ -755,7 +821,8 @@ def _verify(rollback: Rollback, seen: Observation, policy: Policy, now: datetime
     running = seen.rollback
     if running is None:
         return _fail(
-            Reason.ROLLBACK_DEPLOYMENT_FAILED, f"CodeDeploy no longer knows {rollback.rollback_deployment_id}."
+            Reason.ROLLBACK_DEPLOYMENT_FAILED,
+            f"{rollback.group.deployer} no longer knows {rollback.rollback_deployment_id}.",
         )
     if running.active:
         return _still_running(rollback, running, seen, policy, now)
@@ -803,11 +870,25 @@ def _prove_live(rollback: Rollback, running: Deployment, seen: Observation, now:
             Outcome.ROLLED_BACK,
             needs_human=bool(gaps),
         )
+    after = _attempted_after(running, seen)
+    if after:
+        return Decision(
+            Action.CLOSE,
+            Reason.OTHER_DEPLOYMENT,
+            f"{running.deployment_id} succeeded. {after} came after it, so what is live now is "
+            "no longer this rollback's doing.",
+            Outcome.ROLLED_BACK,
+        )
     ended = running.completed_at or now
     found = "two versions" if seen.live.split else seen.live.identity or "something that cannot be read"
     if now - ended < LIVE_GRACE:
         return _wait(f"{running.deployment_id} succeeded; live is still {found}.")
     return _fail(Reason.LIVE_DIFFERS, f"{running.deployment_id} succeeded, yet live is {found} and not {wanted}.")
+
+
+def _attempted_after(running: Deployment, seen: Observation) -> str:
+    attempted = seen.group.last_attempted_id if seen.group else ""
+    return "" if attempted == running.deployment_id else attempted
 
 
 _ADVICE = {
@@ -827,7 +908,7 @@ _ADVICE = {
 
 
 def _why_it_failed(deployment: Deployment) -> str:
-    advice = _ADVICE.get(deployment.error_code, deployment.error_message or "CodeDeploy gives no reason")
+    advice = _ADVICE.get(deployment.error_code, deployment.error_message or "no reason is given")
     code = f" ({deployment.error_code})" if deployment.error_code else ""
     return (
         f"The rollback deployment {deployment.deployment_id} is {deployment.status}{code}: {advice}. lastgood does not "

@@ -12,8 +12,8 @@ from lastgood.app import Application
 from lastgood.errors import SettingsError
 from lastgood.results import refusal
 
-logger = Logger(service="lastgood")
-metrics = Metrics(namespace="lastgood", service="lastgood")
+logger = Logger()
+metrics = Metrics(namespace="lastgood")
 
 
 def _application() -> Application | SettingsError:

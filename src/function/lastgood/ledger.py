@@ -7,12 +7,15 @@ One table, partition key `pk`, sort key `sk`:
 | `ROLLBACK#<id>` | `META` | the rollback itself, changed only under its `version` |
 | `ROLLBACK#<id>` | `STEP#<nnnn>` | one step: an intent, a result, a decision; written once |
 | `ROLLBACK#<id>` | `SIGNAL#<key>` | another message that joined this rollback |
-| `GROUP#<application>/<group>` | `LOCK` | which rollback is open; absent attribute: none |
-| `GROUP#<application>/<group>` | `PAST#<time>#<id>` | a rollback that acted, for cooldown and limits |
-| `GROUP#<application>/<group>` | `BAD#<hash>` | a known-bad revision; `marked_good_at` takes it back |
-| `GROUP#<application>/<group>` | `MODE`, `PAUSE`, `FLOOR`, `FLOOR_CLEARED#<deployment>` | what an operator set |
+| `GROUP#<group key>` | `LOCK` | which rollback is open; absent attribute: none |
+| `GROUP#<group key>` | `PAST#<time>#<id>` | a rollback that acted, for cooldown and limits |
+| `GROUP#<group key>` | `BAD#<hash>` | a known-bad revision; `marked_good_at` takes it back |
+| `GROUP#<group key>` | `MODE`, `PAUSE`, `FLOOR`, `FLOOR_CLEARED#<deployment>` | what an operator set |
 | `CONTROL` | `PAUSE`, `OPENED#<time>#<group>` | the pause of everything; groups in alarm, for the storm brake |
-| `WATCH` | `<until>#<id>` | a closed rollback whose alarm is still watched |
+| `CONTROL` | `STORM` | which rollback told of the storm, and until when that is enough |
+| `WATCH` | `<until>#<id>` | an alarm that is looked at again: after a rollback, or after a release that met it firing |
+
+A group's key is `<application>/<group>`, or `ecs:<cluster>/<service>` where ECS itself deploys.
 
 Indexes: `by_deployment_group` (`deployment_group_key`, `opened_at`), `by_day` (`day`, `opened_at`), and `open`
 (`open_key`, `next_check_at`), which holds a rollback only while the sweep has something to do for it. Times are
@@ -36,6 +39,7 @@ from lastgood.errors import LostLeaseError, RefusedError, RetryableError
 from lastgood.model import (
     Candidate,
     ComputePlatform,
+    Controller,
     Controls,
     DeploymentGroup,
     Floor,
@@ -86,6 +90,21 @@ class Claim:
 
     kind: str
     rollback_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """An alarm that the sweep looks at until a time. With a `deployment_id` it was firing when that was released."""
+
+    rollback_id: str
+    until: datetime
+    alarm_name: str = ""
+    deployment_id: str = ""
+
+    @property
+    def key(self) -> str:
+        """Its sort key: in the order in which watches end."""
+        return f"{iso(self.until)}#{self.rollback_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +229,9 @@ class Ledger:
         sets, removes = _changes(before, after)
         if next_check_at is not None:
             sets |= {"open_key": OPEN_KEY, "next_check_at": iso(next_check_at)}
-        elif not after.open and set(after.notified) >= {"closed"}:
+        elif not after.open and not after.notices_due:
             removes += ["open_key", "next_check_at"]
+        sets |= {f"seconds_to_{name}": span for name, span in after.seconds.items() if before.seconds.get(name) != span}
         items = [self._set(_pk(after.rollback_id), "META", sets, removes, "version = :expected", before.version)]
         for number, step in enumerate(steps, start=before.step_count + 1):
             items.append(self._put(self._step_item(after.rollback_id, number, step), "attribute_not_exists(pk)"))
@@ -219,7 +239,25 @@ class Ledger:
             raise LostLeaseError(f"{after.rollback_id} was advanced by another invocation")
         return after
 
-    def closing(self, rollback: Rollback, *, acted: bool, watch_until: datetime | None) -> list[dict[str, Any]]:
+    def note_recovery(self, rollback: Rollback, at: datetime) -> None:
+        """Note that the alarm is OK again, beside whoever holds the lease: the version stays as it is."""
+        recovered = replace(rollback, alarm_recovered_at=at)
+        try:
+            self._call_update(
+                _pk(rollback.rollback_id),
+                "META",
+                "SET alarm_recovered_at = :at, seconds_to_recover = :seconds",
+                "attribute_exists(pk) AND attribute_not_exists(alarm_recovered_at)",
+                {":at": iso(at), ":seconds": recovered.seconds.get("recover", 0)},
+            )
+        except RefusedError as error:
+            # It was noted before, or there is no such rollback.
+            if error.code != "ConditionalCheckFailedException":
+                raise
+
+    def closing(
+        self, rollback: Rollback, *, acted: bool, watch_until: datetime | None, pauses_group: bool = False
+    ) -> list[dict[str, Any]]:
         """What is written together with a rollback's end: the lock goes, the memory stays."""
         closed = rollback.closed_at or rollback.opened_at
         pk = _group_pk(rollback.group)
@@ -234,12 +272,21 @@ class Ledger:
         ]
         if acted:
             past = {"pk": pk, "sk": f"PAST#{iso(closed)}#{rollback.rollback_id}", "outcome": str(rollback.outcome)}
-            items.append(self._put(self._expiring({**past, "rollback_id": rollback.rollback_id}, closed, days=30)))
+            past |= {"rollback_id": rollback.rollback_id, "rollback_deployment_id": rollback.rollback_deployment_id}
+            items.append(self._put(self._expiring(past, closed, days=30)))
             items += [self._bad_item(rollback, identity, closed) for identity in _rolled_away(rollback)]
         if watch_until is not None:
-            watch = {"pk": "WATCH", "sk": f"{iso(watch_until)}#{rollback.rollback_id}"}
-            items.append(self._put(self._expiring({**watch, "rollback_id": rollback.rollback_id}, watch_until, days=2)))
+            watch = Watch(rollback.rollback_id, watch_until, rollback.alarm_name)
+            items.append(self._put(self._watch_item(watch)))
+        if pauses_group:
+            why = {"requested_by": "lastgood", "explanation": rollback.explanation, "occurred_at": iso(closed)}
+            items.append(self._put({"pk": pk, "sk": "PAUSE", **why}))
         return items
+
+    def _watch_item(self, watch: Watch) -> dict[str, Any]:
+        about = {"alarm_name": watch.alarm_name, "deployment_id": watch.deployment_id}
+        item = {"pk": "WATCH", "sk": watch.key, "rollback_id": watch.rollback_id, **about}
+        return self._expiring(item, watch.until, days=2)
 
     def _bad_item(self, rollback: Rollback, identity: str, closed: datetime) -> dict[str, Any]:
         return self._update(
@@ -257,11 +304,31 @@ class Ledger:
         return read_controls(self._query(_group_pk(group)), now)
 
     def alarmed_groups(self, now: datetime, storm_window: timedelta) -> tuple[Pause | None, frozenset[str]]:
-        """The pause of everything, and which groups an alarm opened a rollback for within the window."""
+        """The pause of everything, and which groups an alarm opened a rollback for within the window.
+
+        Whoever resumes everything has looked: what fired before that counts no more.
+        """
         rows = self._query("CONTROL", low=f"OPENED#{iso(now - storm_window)}", high="PAUSE")
-        pause = next((_pause(row) for row in rows if row["sk"] == "PAUSE"), None)
-        groups = {row["sk"].split("#", 2)[2] for row in rows if row["sk"].startswith("OPENED#")}
-        return pause, frozenset(groups)
+        said = next((row for row in rows if row["sk"] == "PAUSE"), {})
+        since = f"OPENED#{said.get('resumed_at', '')}"
+        groups = {row["sk"].split("#", 2)[2] for row in rows if row["sk"].startswith("OPENED#") and row["sk"] > since}
+        return _pause(said) if said else None, frozenset(groups)
+
+    def tells_of_storm(self, rollback_id: str, now: datetime, storm_window: timedelta) -> bool:
+        """True for the one rollback that tells people of a storm; the others are recorded in silence."""
+        try:
+            self._call_update(
+                "CONTROL",
+                "STORM",
+                "SET told_by = :id, silent_until = :until",
+                "attribute_not_exists(pk) OR silent_until <= :now OR told_by = :id",
+                {":id": rollback_id, ":until": iso(now + storm_window), ":now": iso(now)},
+            )
+        except RefusedError as error:
+            if error.code == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
 
     def set_control(self, group: DeploymentGroup | None, name: str, attributes: Mapping[str, Any]) -> None:
         """Write one of an operator's items: `PAUSE`, `MODE`, `FLOOR`, …; None is for everything."""
@@ -306,18 +373,27 @@ class Ledger:
         )
         return [_unmarshal(item)["rollback_id"] for item in answer.get("Items", [])]
 
-    def watched(self, now: datetime) -> list[tuple[str, str, datetime]]:
-        """Closed rollbacks whose alarm is watched: (watch key, rollback id, until). Settled ones are left out."""
+    def watch(self, watch: Watch) -> None:
+        """Have the sweep look at an alarm. The same watch twice is one, and a settled one stays settled."""
+        self._transact([self._put(self._watch_item(watch), "attribute_not_exists(pk)")])
+
+    def watched(self, now: datetime) -> list[Watch]:
+        """The alarms that are watched. Settled ones are left out."""
         rows = self._query("WATCH", low=iso(now - timedelta(days=1)), high="9999")
         return [
-            (row["sk"], row["rollback_id"], parse_iso(row["sk"].split("#", 1)[0]))
+            Watch(
+                row["rollback_id"],
+                parse_iso(row["sk"].split("#", 1)[0]),
+                row.get("alarm_name", ""),
+                row.get("deployment_id", ""),
+            )
             for row in rows
             if not row.get("settled_at")
         ]
 
-    def settle(self, watch_key: str, now: datetime) -> None:
+    def settle(self, watch: Watch, now: datetime) -> None:
         """The watched alarm recovered, or its time is over."""
-        self._call_update("WATCH", watch_key, "SET settled_at = :at", None, {":at": iso(now)})
+        self._call_update("WATCH", watch.key, "SET settled_at = :at", None, {":at": iso(now)})
 
     def steps(self, rollback_id: str) -> list[dict[str, Any]]:
         """A rollback's steps in order, as plain dictionaries."""
@@ -492,6 +568,7 @@ _BY_TYPE: dict[Any, Callable[[Any], Any]] = {
     Reason | None: Reason,
     ComputePlatform | None: ComputePlatform,
     TriggerKind: TriggerKind,
+    Controller: Controller,
     tuple[str, ...]: tuple,
     tuple[Candidate, ...]: _read_candidates,
 }
@@ -538,7 +615,7 @@ def _floor(row: Mapping[str, Any]) -> Floor | None:
 def _past(row: Mapping[str, Any]) -> PastRollback:
     closed = parse_iso(str(row["sk"]).split("#", 2)[1])
     outcome = Outcome(row["outcome"]) if row.get("outcome") in set(Outcome) else Outcome.FAILED
-    return PastRollback(row.get("rollback_id", ""), closed, outcome)
+    return PastRollback(row.get("rollback_id", ""), closed, outcome, row.get("rollback_deployment_id", ""))
 
 
 def _rolled_away(rollback: Rollback) -> tuple[str, ...]:

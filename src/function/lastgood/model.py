@@ -19,6 +19,13 @@ class ComputePlatform(StrEnum):
     ECS = "ECS"
 
 
+class Controller(StrEnum):
+    """Who deploys: CodeDeploy, or ECS itself (its deployment controller of that name, with any strategy)."""
+
+    CODE_DEPLOY = "CODE_DEPLOY"
+    ECS = "ECS"
+
+
 class AlarmState(StrEnum):
     """CloudWatch's alarm states."""
 
@@ -44,7 +51,7 @@ class TriggerKind(StrEnum):
     ALARM_ACTION = "alarm_action"
     EVENTBRIDGE = "eventbridge"
     MANUAL = "manual"
-    SWEEP = "sweep"
+    RELEASE = "release"
 
 
 class Phase(StrEnum):
@@ -82,6 +89,8 @@ class Reason(StrEnum):
     # why a signal opens or changes nothing
     ALREADY_OPEN = "ALREADY_OPEN"
     UNROUTED_ALARM = "UNROUTED_ALARM"
+    KNOWN_BAD_RELEASED = "KNOWN_BAD_RELEASED"
+    RELEASED_IN_ALARM = "RELEASED_IN_ALARM"
     NOT_ALLOWED = "NOT_ALLOWED"
     # why nothing was done
     KILL_SWITCH = "KILL_SWITCH"
@@ -111,6 +120,7 @@ class Reason(StrEnum):
     # why it failed
     GROUP_NOT_FOUND = "GROUP_NOT_FOUND"
     PERMISSION_DENIED = "PERMISSION_DENIED"
+    READ_REFUSED = "READ_REFUSED"
     STOP_REFUSED = "STOP_REFUSED"
     REDEPLOY_REFUSED = "REDEPLOY_REFUSED"
     ROLLBACK_DEPLOYMENT_FAILED = "ROLLBACK_DEPLOYMENT_FAILED"
@@ -143,19 +153,34 @@ NATIVE_ROLLBACK_CREATOR = "codeDeployRollback"
 FLOOR_MARKER = "lastgood:floor"
 APPROVAL_MARKER = "lastgood:needs-approval"
 MARKER_PREFIX = "lastgood "
+TIMES = ("detect", "stop", "redeploy", "verify", "recover")
+"""The spans of a rollback that are recorded (`seconds_to_stop`) and sent as metrics (`SecondsToStop`)."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class DeploymentGroup:
-    """The name of a CodeDeploy deployment group: where a revision is deployed."""
+    """Where a revision is deployed: a CodeDeploy deployment group, or a service that ECS itself deploys.
+
+    Of a service, `application` is the cluster's name and `deployment_group` the service's.
+    """
 
     application: str
     deployment_group: str
+    controller: Controller = Controller.CODE_DEPLOY
 
     @property
     def key(self) -> str:
-        """`<application>/<deployment_group>`, as the audit table's index has it."""
-        return f"{self.application}/{self.deployment_group}"
+        """`<application>/<deployment_group>`, as the audit table's index has it; `ecs:<cluster>/<service>`.
+
+        A name of CodeDeploy's that begins with `ecs:` is refused, so the two can never be confused.
+        """
+        prefix = "ecs:" if self.controller is Controller.ECS else ""
+        return f"{prefix}{self.application}/{self.deployment_group}"
+
+    @property
+    def deployer(self) -> str:
+        """Who deploys there, as people say it."""
+        return "ECS" if self.controller is Controller.ECS else "CodeDeploy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +248,14 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True)
+class Marks:
+    """What a revision says of itself in its tags or its description, wherever its platform keeps them."""
+
+    floor: bool = False
+    needs_approval: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class GroupFacts:
     """A deployment group as `GetDeploymentGroup` tells it."""
 
@@ -287,6 +320,7 @@ class PastRollback:
     rollback_id: str
     closed_at: datetime
     outcome: Outcome
+    rollback_deployment_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +360,10 @@ class Preparation:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The facts of one look at AWS, enough to decide the next step. Which are filled depends on the phase."""
+    """The facts of one look at AWS, enough to decide the next step. Which are filled depends on the phase.
+
+    `newest` is the deployment that was attempted last, where that is not one that the rollback knows already.
+    """
 
     group: GroupFacts | None = None
     alarm: AlarmFacts | None = None
@@ -338,7 +375,7 @@ class Observation:
     suspect: Deployment | None = None
     good: Deployment | None = None
     rollback: Deployment | None = None
-    active: Deployment | None = None
+    newest: Deployment | None = None
     preparation: Preparation = Preparation()
 
 
@@ -376,6 +413,7 @@ class Rollback:
     trigger_kind: TriggerKind
     opened_at: datetime
     signal_at: datetime
+    controller: Controller = Controller.CODE_DEPLOY
     phase: Phase = Phase.CLAIMED
     outcome: Outcome | None = None
     reason_code: Reason | None = None
@@ -384,6 +422,7 @@ class Rollback:
     alarm_name: str = ""
     alarm_arn: str = ""
     alarm_changed_at: datetime | None = None
+    released_in_alarm: str = ""
     evaluation_seconds: int = 0
     requested_by: str = ""
     request_reason: str = ""
@@ -394,6 +433,7 @@ class Rollback:
     rejected_by: str = ""
     suspect_deployment_id: str = ""
     suspect_revision: str = ""
+    suspect_created_at: datetime | None = None
     suspect_revisions: tuple[str, ...] = ()
     good_deployment_id: str = ""
     good_revision: str = ""
@@ -409,6 +449,7 @@ class Rollback:
     verified_at: datetime | None = None
     closed_at: datetime | None = None
     alarm_recovered_at: datetime | None = None
+    not_recovered_at: datetime | None = None
     needs_human: bool = False
     notified: tuple[str, ...] = ()
     version: int = 0
@@ -419,9 +460,47 @@ class Rollback:
     @property
     def group(self) -> DeploymentGroup:
         """The deployment group that is rolled back."""
-        return DeploymentGroup(self.application, self.deployment_group)
+        return DeploymentGroup(self.application, self.deployment_group, self.controller)
+
+    @property
+    def replaces(self) -> bool:
+        """A suspect that still runs is not stopped first: what goes back replaces it.
+
+        ECS can stop a deployment only by putting back what was before it. Where that is known bad, or not what is
+        wanted, it must not come back even for a moment; and ECS lets an update take a running deployment's place.
+        """
+        return self.controller is Controller.ECS and self.stop_requested_at is None
 
     @property
     def open(self) -> bool:
         """True until it has an outcome."""
         return self.phase is not Phase.CLOSED
+
+    @property
+    def seconds(self) -> dict[str, int]:
+        """The times that matter, as far as they are known: detecting counts from the release, all else from the alarm.
+
+        Without an alarm, everything counts from the request.
+        """
+        since = self.signal_at if self.released_in_alarm else self.alarm_changed_at or self.signal_at
+        spans = (
+            (self.suspect_created_at, self.alarm_changed_at),
+            (since, self.stopped_at),
+            (since, self.redeployed_at),
+            (since, self.verified_at),
+            (self.alarm_changed_at, self.alarm_recovered_at),
+        )
+        known = ((name, start, end) for name, (start, end) in zip(TIMES, spans, strict=True) if start and end)
+        return {name: max(0, round((end - start).total_seconds())) for name, start, end in known}
+
+    @property
+    def notices_due(self) -> tuple[str, ...]:
+        """The kinds of notices that the record calls for and that were not sent yet."""
+        under_way = self.open and self.phase not in {Phase.CLAIMED, Phase.AWAITING_APPROVAL}
+        wanted = {
+            "opened": under_way,
+            "needs_human": self.phase is Phase.AWAITING_APPROVAL,
+            "closed": not self.open,
+            "not_recovered": self.not_recovered_at is not None,
+        }
+        return tuple(kind for kind, called_for in wanted.items() if called_for and kind not in self.notified)

@@ -14,16 +14,22 @@ from typing import Any
 from lastgood.clients import Clients, call
 from lastgood.errors import LastgoodError
 from lastgood.ledger import iso
-from lastgood.model import Outcome, Phase, Rollback
+from lastgood.model import Outcome, Reason, Rollback
 from lastgood.text import clean
 
-OPENED, NEEDS_HUMAN, CLOSED = "opened", "needs_human", "closed"
+OPENED, NEEDS_HUMAN, CLOSED, NOT_RECOVERED = "opened", "needs_human", "closed", "not_recovered"
 _SYMBOL = {
     Outcome.ROLLED_BACK: "✅",
     Outcome.SKIPPED: "⚪",
     Outcome.BLOCKED: "⛔",
     Outcome.FAILED: "🔥",
     Outcome.DRY_RUN: "🧪",
+}
+_TITLES: dict[Reason | None, str] = {
+    Reason.STORM: "⛈️ Too many deployment groups are in alarm at once: rollbacks rest",
+    Reason.TOO_MANY_ROLLBACKS: "⛔ {where} has had its limit of rollbacks and is paused",
+    Reason.KNOWN_BAD_RELEASED: "⚠️ A known-bad revision is being released to {where}",
+    Reason.RELEASED_IN_ALARM: "⚠️ A release to {where} meets an alarm that fires already",
 }
 
 
@@ -38,26 +44,16 @@ class Notice:
     next_steps: tuple[str, ...]
 
 
-def due(rollback: Rollback) -> tuple[str, ...]:
-    """The kinds of notices that the record calls for and that were not sent yet."""
-    wanted = []
-    if rollback.open and rollback.phase not in {Phase.CLAIMED, Phase.AWAITING_APPROVAL}:
-        wanted.append(OPENED)
-    if rollback.phase is Phase.AWAITING_APPROVAL:
-        wanted.append(NEEDS_HUMAN)
-    if not rollback.open:
-        wanted.append(CLOSED)
-    return tuple(kind for kind in wanted if kind not in rollback.notified)
-
-
 def compose(rollback: Rollback, kind: str) -> Notice:
     """A notice as a person reads it."""
-    where = f"{rollback.application}/{rollback.deployment_group}" if rollback.application else "no deployment group"
+    where = rollback.group.key if rollback.application else "no deployment group"
     if kind == CLOSED and rollback.outcome:
-        title = f"{_SYMBOL[rollback.outcome]} {rollback.outcome} on {where}: {rollback.reason_code}"
+        title = _TITLES.get(rollback.reason_code, "{symbol} {outcome} on {where}: {reason}").format(
+            symbol=_SYMBOL[rollback.outcome], outcome=rollback.outcome, where=where, reason=rollback.reason_code
+        )
     elif kind == NEEDS_HUMAN:
         title = f"✋ {where} waits for approval"
-    elif kind == "not_recovered":
+    elif kind == NOT_RECOVERED:
         title = f"⚠️ {where} was rolled back, and the alarm is still firing"
     else:
         title = f"⏪ Rolling back {where}"
@@ -88,7 +84,14 @@ def _next_steps(rollback: Rollback, kind: str) -> tuple[str, ...]:
     if kind == NEEDS_HUMAN:
         answer = {"action": "approve", "rollback_id": rollback.rollback_id, "requested_by": "you"}
         return (f"Approve with {json.dumps(answer)}, or send the same with reject and a reason", show)
-    if rollback.needs_human or kind == "not_recovered":
+    if rollback.reason_code is Reason.TOO_MANY_ROLLBACKS:
+        answer = {
+            "action": "resume",
+            "application": rollback.application,
+            "deployment_group": rollback.deployment_group,
+        }
+        return (f"When the cause is found, resume with {json.dumps(answer)} and your name and reason", show)
+    if rollback.needs_human or kind == NOT_RECOVERED:
         return ("Look at the service now: lastgood does nothing more by itself", show)
     return (show,)
 
@@ -174,6 +177,7 @@ def _detail(rollback: Rollback, notice: Notice) -> dict[str, Any]:
         "rollback_id": rollback.rollback_id,
         "application": rollback.application,
         "deployment_group": rollback.deployment_group,
+        "controller": rollback.controller,
         "phase": rollback.phase,
         "outcome": rollback.outcome or "",
         "reason": rollback.reason_code or "",

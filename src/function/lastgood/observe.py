@@ -12,11 +12,15 @@ from lastgood.alarms import Alarms
 from lastgood.decide import Case
 from lastgood.ledger import Ledger
 from lastgood.model import (
+    MARKER_PREFIX,
+    TERMINAL_STATUSES,
     ComputePlatform,
+    Controls,
     Deployment,
     DeploymentGroup,
     GroupFacts,
     Live,
+    Marks,
     Observation,
     Phase,
     Policy,
@@ -37,10 +41,11 @@ class Deployer(Protocol):
     def facts(self) -> GroupFacts | None: ...
     def survey(self, since: datetime, now: datetime) -> tuple[GroupFacts | None, Iterator[tuple[Deployment, ...]]]: ...
     def deployment(self, deployment_id: str) -> Deployment | None: ...
-    def active(self, facts: GroupFacts) -> Deployment | None: ...
-    def marked(self, rollback_id: str, since: datetime, now: datetime) -> Deployment | None: ...
+    def newest(self, facts: GroupFacts) -> Deployment | None: ...
+    def marked(self, rollback: Rollback, now: datetime) -> Deployment | None: ...
     def live(self, facts: GroupFacts, revision: Revision) -> Live: ...
     def unusable(self, revision: Revision) -> str: ...
+    def marks(self, revision: Revision) -> Marks: ...
     def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> Preparation: ...
     def stop(self, deployment_id: str, *, native: bool) -> str: ...
     def clear_alias(self, revision: Revision) -> None: ...
@@ -108,23 +113,41 @@ class Observer:
     ) -> Observation:
         """Read back until the last good revision is found and can be deployed, or it is clear that none is needed."""
         for part in parts:
-            seen = replace(seen, history=seen.history + part)
+            seen = replace(seen, history=seen.history + signed(part, seen.controls))
             if self._searched_enough(Case(rollback, seen, policy, now)):
                 break
-        case = Case(rollback, seen, policy, now)
+        case, marks = Case(rollback, seen, policy, now), dict[str, Marks]()
         while (good := case.selection.good) and not case.attribution.reason and len(seen.unusable) < MAX_UNUSABLE:
-            problem = deployer.unusable(good.revision)
-            if not problem:
-                return self._with_live(case, deployer)
-            seen = replace(seen, unusable={**seen.unusable, good.deployment_id: problem})
+            looking = self.pool.submit(deployer.unusable, good.revision)
+            seen = self._with_marks(case, good, deployer, marks)
+            problem = looking.result()
+            if problem:
+                seen = replace(seen, unusable={**seen.unusable, good.deployment_id: problem})
             case = Case(rollback, seen, policy, now)
+            if not problem and case.selection.good == good:
+                return self._with_live(case, deployer)
             if case.selection.good is None:
                 seen = self._read_on(seen, parts)
                 case = Case(rollback, seen, policy, now)
         return seen
 
+    def _with_marks(self, case: Case, good: Deployment, deployer: Deployer, marks: dict[str, Marks]) -> Observation:
+        """What lies between the good revision and now may carry a mark where its platform keeps tags.
+
+        Read are the suspects and what succeeded; each revision once (`marks`).
+        """
+        suspects = {s.deployment_id for s in case.attribution.suspects}
+        between = [
+            d
+            for d in case.seen.history
+            if d.created_at > good.created_at and (d.status == "Succeeded" or d.deployment_id in suspects)
+        ]
+        unread = {d.revision.identity: d.revision for d in between if d.revision.identity not in marks}
+        marks |= dict(zip(unread, self.pool.map(deployer.marks, unread.values()), strict=True))
+        return replace(case.seen, history=tuple(_marked(d, marks.get(d.revision.identity)) for d in case.seen.history))
+
     def _read_on(self, seen: Observation, parts: Iterator[tuple[Deployment, ...]]) -> Observation:
-        return replace(seen, history=seen.history + next(parts, ()))
+        return replace(seen, history=seen.history + signed(next(parts, ()), seen.controls))
 
     def _searched_enough(self, case: Case) -> bool:
         blame = case.attribution
@@ -156,7 +179,7 @@ class Observer:
         if suspect is None and rollback.suspect_deployment_id:
             suspect = deployer.deployment(rollback.suspect_deployment_id)
         seen = Observation(suspect=suspect, group=last.group if last else None)
-        if suspect is not None and suspect.active:
+        if suspect is not None and suspect.active and not rollback.replaces:
             return seen
         if suspect is not None and suspect.rollback_deployment_id:
             native = deployer.deployment(suspect.rollback_deployment_id)
@@ -174,18 +197,18 @@ class Observer:
 
     def _before_create(self, rollback: Rollback, deployer: Deployer, now: datetime) -> Observation:
         if rollback.create_attempted_at is not None:
-            made = deployer.marked(rollback.rollback_id, rollback.create_attempted_at, now)
+            made = deployer.marked(rollback, now)
             if made is not None:
                 return Observation(rollback=made)
         return self._ready(rollback, deployer, Observation(), None)
 
     def _ready(self, rollback: Rollback, deployer: Deployer, seen: Observation, good: Deployment | None) -> Observation:
         """What is in the way of the redeployment, and what has to be done before it."""
-        facts = seen.group
-        active = None
+        facts, newest = seen.group, None
         if facts is None:
+            # A later visit: whoever else came to the group meanwhile may have been quick, and be done already.
             facts = deployer.facts()
-            active = deployer.active(facts) if facts else None
+            newest = deployer.newest(facts) if facts and not _is_suspect(rollback, facts) else None
         good = good or deployer.deployment(rollback.good_deployment_id)
         if facts is None or good is None:
             gone = f"{rollback.good_deployment_id} or its deployment group is gone."
@@ -195,7 +218,7 @@ class Observer:
         todo = deployer.prepare(facts, good.revision, live)
         if rollback.redeployed_revision:
             todo = replace(todo, register_task_definition="")
-        return replace(seen, group=facts, active=active, good=good, live=live, preparation=todo)
+        return replace(seen, group=facts, newest=newest, good=good, live=live, preparation=todo)
 
     # --- proof --------------------------------------------------------------------------------------------------------
 
@@ -209,3 +232,30 @@ class Observer:
         if facts is None:
             return seen
         return replace(seen, group=facts, live=deployer.live(facts, running.revision))
+
+
+def _is_suspect(rollback: Rollback, facts: GroupFacts) -> bool:
+    """The suspect has ended, and nothing came after it: there is no need to look at it once more."""
+    ended = facts.last_attempted_status in TERMINAL_STATUSES
+    return ended and facts.last_attempted_id == rollback.suspect_deployment_id
+
+
+def _marked(deployment: Deployment, marks: Marks | None) -> Deployment:
+    if marks is None or not (marks.floor or marks.needs_approval) or deployment.is_rollback:
+        return deployment
+    return replace(
+        deployment,
+        floor=deployment.floor or marks.floor,
+        needs_approval=deployment.needs_approval or marks.needs_approval,
+    )
+
+
+def signed(deployments: tuple[Deployment, ...], controls: Controls) -> tuple[Deployment, ...]:
+    """ECS keeps no description of a deployment: which of them past rollbacks created stands in the ledger alone."""
+    ours = {p.rollback_deployment_id: p.rollback_id for p in controls.past if p.rollback_deployment_id}
+    return tuple(
+        replace(d, description=MARKER_PREFIX + ours[d.deployment_id])
+        if d.deployment_id in ours and not d.is_rollback
+        else d
+        for d in deployments
+    )

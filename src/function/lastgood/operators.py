@@ -49,6 +49,7 @@ class Operators:
             rollback_id=rollback_id(f"manual|{self._request_id}", group, None),
             application=group.application,
             deployment_group=group.deployment_group,
+            controller=group.controller,
             trigger_kind=TriggerKind.MANUAL,
             opened_at=now,
             signal_at=now,
@@ -94,7 +95,11 @@ class Operators:
         return answer("pause", f"Paused {_what(request)}{' until ' + until if until else ', until resumed'}.")
 
     def _resume(self, request: OperatorRequest) -> dict[str, Any]:
-        self._set(request, "PAUSE", resumed_at=iso(self._parts.clock()))
+        now = iso(self._parts.clock())
+        self._set(request, "PAUSE", resumed_at=now)
+        if not request.application:
+            # Whoever resumes everything has looked at the storm; the next one is told again.
+            self._set(request, "STORM", silent_until=now)
         return answer("resume", f"Resumed {_what(request)}.")
 
     def _set_mode(self, request: OperatorRequest) -> dict[str, Any]:
@@ -137,7 +142,6 @@ class Operators:
         return self._parts.deployer_for(_group(request), None).deployment(request.deployment_id)
 
     def _set(self, request: OperatorRequest, name: str, **attributes: str) -> None:
-        group = _group(request) if request.application else None
         now = self._parts.clock()
         said = {
             "requested_by": request.requested_by,
@@ -145,11 +149,11 @@ class Operators:
             "occurred_at": iso(now),
             **attributes,
         }
-        self._parts.ledger.set_control(group, name, said)
+        self._parts.ledger.set_control(request.group, name, said)
 
 
 def _group(request: OperatorRequest) -> DeploymentGroup:
-    return DeploymentGroup(request.application, request.deployment_group)
+    return request.group or DeploymentGroup("", "")
 
 
 def _what(request: OperatorRequest) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lastgood.model import Reason, Rollback
+from lastgood.model import Controller, Reason, Rollback
 
 
 def result_of(rollback: Rollback, *, joined: bool = False) -> dict[str, Any]:
@@ -24,6 +24,7 @@ def result_of(rollback: Rollback, *, joined: bool = False) -> dict[str, Any]:
         "suspect_deployment_id": rollback.suspect_deployment_id,
         "good_deployment_id": rollback.good_deployment_id,
         "rollback_deployment_id": rollback.rollback_deployment_id,
+        **({"controller": str(rollback.controller)} if rollback.controller is Controller.ECS else {}),
     }
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
-from lastgood import notices
 from lastgood.alarms import Alarms
 from lastgood.decide import Action, Decision, decide
 from lastgood.errors import (
@@ -38,13 +37,20 @@ from lastgood.notices import Notices
 from lastgood.observe import Deployer, DeployerFor, Observer
 from lastgood.settings import Settings
 from lastgood.telemetry import Telemetry
+from lastgood.text import clean
 
 NEXT_CHECK = timedelta(seconds=20)
 RESERVE = timedelta(seconds=8)
 """No step begins with less time than this left: a call that is cut off leaves its effect unknown."""
 
+GIVE_UP_AFTER = timedelta(minutes=30)
+"""Past its deadline, a rollback whose visits all fail is given up after this long; one that can be decided is not."""
+
 STOP_POLLS = (0.5, 1.0, 2.0)
 """A stop mostly takes effect within seconds; a longer one is left to the next event."""
+
+LONGEST_EXPLANATION = 2_000
+"""Characters of an explanation that are kept."""
 
 CREATE_RETRIES = (1.0, 2.0, 4.0)
 """A throttled CreateDeployment had no effect, so it may be tried again at once."""
@@ -139,18 +145,32 @@ class Rollbacks:
         return self._advance(self._parts.ledger.write(leased, replace(leased, **changes), [step]))
 
     def alarm_recovered(self, rollback_id: str, at: datetime) -> Rollback | None:
-        """The alarm that opened this rollback is OK again."""
-        for _ in range(3):
-            rollback = self._parts.ledger.load(rollback_id)
-            if rollback is None or rollback.alarm_recovered_at is not None:
-                return rollback
-            step = Step(Kind.NOTE, "ALARM_RECOVERED", f"The alarm {rollback.alarm_name} is OK again.", at)
-            try:
-                return self._parts.ledger.write(rollback, replace(rollback, alarm_recovered_at=at), [step])
-            except LostLeaseError:
-                # Somebody advanced the rollback in this very moment; the fact is still true, so it is written again.
-                continue
-        raise RetryableError(f"{rollback_id} is advanced by others all the time")
+        """The alarm that opened this rollback is OK again. Noted once, also beside whoever is at the rollback."""
+        ledger = self._parts.ledger
+        leased = ledger.lease(rollback_id, self._owner, self._deadline, self._parts.clock())
+        if leased is None:
+            held = ledger.load(rollback_id)
+            if held is not None:
+                ledger.note_recovery(held, at)
+            return held
+        steps = []
+        if leased.alarm_recovered_at is None:
+            steps = [Step(Kind.NOTE, "ALARM_RECOVERED", f"The alarm {leased.alarm_name} is OK again.", at)]
+            self._parts.telemetry.recovered(replace(leased, alarm_recovered_at=at))
+        after = replace(leased, alarm_recovered_at=leased.alarm_recovered_at or at, lease_owner="", lease_until=None)
+        return ledger.write(leased, after, steps)
+
+    def not_recovered(self, rollback_id: str) -> None:
+        """The alarm still fires though the rollback is long live: say so. Raises RetryableError if it is taken."""
+        now = self._parts.clock()
+        leased = self._parts.ledger.lease(rollback_id, self._owner, self._deadline, now)
+        if leased is None:
+            raise RetryableError(f"{rollback_id} is being advanced by another invocation")
+        step = Step(
+            Kind.NOTE, "NOT_RECOVERED", f"The alarm {leased.alarm_name} still fires: this did not heal it.", now
+        )
+        after = replace(leased, not_recovered_at=leased.not_recovered_at or now, needs_human=True)
+        self._advance(self._parts.ledger.write(leased, after, [step], next_check_at=now + NEXT_CHECK))
 
     def _advance(self, rollback: Rollback) -> Rollback:
         visit = Visit(self._parts, rollback, self._deadline)
@@ -158,9 +178,10 @@ class Rollbacks:
             visit.run()
         except LostLeaseError:
             return self._parts.ledger.load(rollback.rollback_id) or rollback
-        except Exception:
-            visit.release()
-            raise
+        except Exception as error:
+            if not visit.give_up(error):
+                visit.release()
+                raise
         visit.tell()
         return visit.rollback
 
@@ -184,9 +205,14 @@ class Visit:
         """Observe, decide, act, record, until the rollback must wait or is closed."""
         while self.rollback.open:
             self._enough_time()
-            self._seen, self._policy = self._observer.look(self.rollback, self._policy, self._parts.clock(), self._seen)
+            try:
+                looked = self._observer.look(self.rollback, self._policy, self._parts.clock(), self._seen)
+            except RefusedError as error:
+                self._refused(Reason.READ_REFUSED, error)
+                return
+            self._seen, self._policy = looked
             self._note_what_was_seen(self._seen)
-            decision = decide(self.rollback, self._seen, self._policy, self._parts.clock())
+            decision = _readable(decide(self.rollback, self._seen, self._policy, self._parts.clock()))
             self._parts.telemetry.decided(self.rollback, decision)
             if decision.action is Action.WAIT:
                 if self._wait_a_little():
@@ -200,7 +226,7 @@ class Visit:
 
     def tell(self) -> None:
         """Send the notices that the record calls for. What fails is sent by the sweep."""
-        for kind in notices.due(self.rollback):
+        for kind in self.rollback.notices_due:
             problems = self._parts.notices.send(self.rollback, kind)
             if problems:
                 self._parts.telemetry.notice_failed(self.rollback, kind, problems)
@@ -220,6 +246,16 @@ class Visit:
             self._save(next_check_at=self._parts.clock(), release=True)
         except LastgoodError:
             return
+
+    def give_up(self, error: Exception) -> bool:
+        """Close what fails at every visit until long after its deadline: it must not hold the group for ever."""
+        overdue = self._parts.clock() - self.rollback.opened_at > self._policy.deadline + GIVE_UP_AFTER
+        if not overdue or not self._written.open:
+            return False
+        self.rollback, self._steps = self._written, []
+        why = f"Every visit failed until long after the deadline, at last with {type(error).__name__}: {error}"
+        self._close(Decision(Action.CLOSE, Reason.DEADLINE_PASSED, why, Outcome.FAILED, needs_human=True))
+        return True
 
     # --- acting -------------------------------------------------------------------------------------------------------
 
@@ -267,7 +303,7 @@ class Visit:
         except RefusedError as error:
             self._refused(Reason.STOP_REFUSED, error)
             return
-        self._result(Action.STOP, f"CodeDeploy answers {answer}.", suspect.deployment_id)
+        self._result(Action.STOP, f"{self.rollback.group.deployer} answers {answer}.", suspect.deployment_id)
 
     def _adopt(self, decision: Decision) -> None:
         found = decision.deployment
@@ -353,7 +389,7 @@ class Visit:
     def _refused(self, reason: Reason, error: RefusedError) -> None:
         """AWS said no for good: people have to act, and the record says what AWS said."""
         reason = Reason.PERMISSION_DENIED if error.permission_denied else reason
-        self._close(Decision(Action.CLOSE, reason, str(error), Outcome.FAILED, needs_human=True))
+        self._close(_readable(Decision(Action.CLOSE, reason, str(error), Outcome.FAILED, needs_human=True)))
 
     def _close(self, decision: Decision) -> None:
         now = self._parts.clock()
@@ -366,12 +402,19 @@ class Visit:
             explanation=decision.explanation,
             needs_human=decision.needs_human,
             closed_at=now,
-            **({"verified_at": now} if rolled_back else {}),
+            **({"verified_at": now} if decision.reason is Reason.VERIFIED else {}),
         )
         watch = now + self._policy.recovery_window if rolled_back and self.rollback.alarm_name else None
-        extra = self._parts.ledger.closing(self.rollback, acted=_acted(self.rollback), watch_until=watch)
+        if decision.reason is Reason.STORM and not self._tells_of_storm(now):
+            self._change(notified=(*self.rollback.notified, "closed"))
+        extra = self._parts.ledger.closing(
+            self.rollback, acted=_acted(self.rollback), watch_until=watch, pauses_group=decision.pauses_group
+        )
         self._save(next_check_at=now + NEXT_CHECK, extra=extra)
         self._parts.telemetry.closed(self.rollback)
+
+    def _tells_of_storm(self, now: datetime) -> bool:
+        return self._parts.ledger.tells_of_storm(self.rollback.rollback_id, now, self._policy.storm_window)
 
     # --- recording ----------------------------------------------------------------------------------------------------
 
@@ -383,7 +426,8 @@ class Visit:
         self._steps.append(Step(kind, str(decision.action), decision.explanation, now, deployment_id))
 
     def _result(self, action: Action, text: str, deployment_id: str = "") -> None:
-        self._steps.append(Step(Kind.RESULT, str(action), text, self._parts.clock(), deployment_id))
+        told = clean(text, LONGEST_EXPLANATION)
+        self._steps.append(Step(Kind.RESULT, str(action), told, self._parts.clock(), deployment_id))
 
     def _save(
         self, *, next_check_at: datetime | None = None, release: bool = False, extra: list[dict[str, Any]] | None = None
@@ -429,12 +473,19 @@ class Visit:
         return self._parts.deployer_for(self.rollback.group, self.rollback.compute_platform)
 
 
+def _readable(decision: Decision) -> Decision:
+    """Names of revisions and AWS's own messages are strangers' text: made harmless before they are kept anywhere."""
+    candidates = tuple(replace(c, explanation=clean(c.explanation, LONGEST_EXPLANATION)) for c in decision.candidates)
+    return replace(decision, explanation=clean(decision.explanation, LONGEST_EXPLANATION), candidates=candidates)
+
+
 def _pins(decision: Decision) -> dict[str, Any]:
     """Who is blamed and what goes back are fixed with the first decision; later steps do not choose again."""
     pins: dict[str, Any] = {}
     if decision.suspects:
         pins["suspect_deployment_id"] = decision.suspects[0].deployment_id
         pins["suspect_revision"] = decision.suspects[0].revision.identity
+        pins["suspect_created_at"] = decision.suspects[-1].created_at
         pins["suspect_revisions"] = tuple(dict.fromkeys(s.revision.identity for s in decision.suspects))
     if decision.good:
         pins["good_deployment_id"] = decision.good.deployment_id

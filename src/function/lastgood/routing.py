@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from lastgood.model import DeploymentGroup
-from lastgood.settings import Settings
+from lastgood.settings import Settings, parse_ecs_service
 from lastgood.signals import AlarmSignal, name_problem
 from lastgood.text import clean
 
@@ -16,18 +15,14 @@ APPLICATION_TAG = "lastgood:application"
 DEPLOYMENT_GROUP_TAG = "lastgood:deployment-group"
 ECS_SERVICE_TAG = "lastgood:ecs-service"
 
-# The names that ECS allows for clusters and services.
-_ECS_SERVICE = re.compile(r"[A-Za-z0-9_-]{1,255}/[A-Za-z0-9_-]{1,255}")
-
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """Where an alarm leads. `source`: by what; `problem`: why nowhere. ECS services are `cluster/service`."""
+    """Where an alarm leads. `source`: by what; `problem`: why nowhere."""
 
     groups: tuple[DeploymentGroup, ...] = ()
     source: str = ""
     problem: str = ""
-    ecs_services: tuple[str, ...] = ()
 
 
 def needs_tags(signal: AlarmSignal, settings: Settings) -> bool:
@@ -41,11 +36,17 @@ def needs_tags(signal: AlarmSignal, settings: Settings) -> bool:
 
 def route(signal: AlarmSignal, tags: Mapping[str, str] | None, settings: Settings) -> Routing:
     """The deployment groups of an alarm. `tags` are the alarm's, from the message or from CloudWatch."""
-    return _by_tags(tags or {}) or _by_routes(signal.alarm_name, settings) or _by_default(signal, settings)
+    found = speaks_for(signal.alarm_name, tags or {}, settings)
+    return found if found.source or found.problem else _by_default(signal, settings)
+
+
+def speaks_for(alarm_name: str, tags: Mapping[str, str], settings: Settings) -> Routing:
+    """Where an alarm leads by its tags or the routes, the default left out: what somebody meant for it."""
+    return _by_tags(tags) or _by_routes(alarm_name, settings) or Routing()
 
 
 def is_allowed(group: DeploymentGroup, settings: Settings) -> bool:
-    """True where a glob of the allow-list covers `application/deployment-group`."""
+    """True where a glob of the allow-list covers `application/deployment-group`, or `ecs:cluster/service`."""
     return any(fnmatchcase(group.key, pattern) for pattern in settings.allowed_groups)
 
 
@@ -58,8 +59,9 @@ def _by_tags(tags: Mapping[str, str]) -> Routing | None:
     problem = _group_problem(named) or _service_problem(service)
     if problem:
         return Routing(problem=problem)
-    groups = (DeploymentGroup(*(value.strip() for value in named.values())),) if named else ()
-    return Routing(groups, "alarm tags", ecs_services=(service.strip(),) if service else ())
+    groups = (DeploymentGroup(named[APPLICATION_TAG].strip(), named[DEPLOYMENT_GROUP_TAG].strip()),) if named else ()
+    services = (parse_ecs_service(service),) if service else ()
+    return Routing((*groups, *services), "alarm tags")
 
 
 def _group_problem(named: Mapping[str, str]) -> str:
@@ -74,15 +76,19 @@ def _group_problem(named: Mapping[str, str]) -> str:
 
 
 def _service_problem(service: str | None) -> str:
-    if service is None or _ECS_SERVICE.fullmatch(service.strip()):
+    if service is None:
         return ""
-    return f"The alarm's tag {ECS_SERVICE_TAG} must be cluster/service; it is {clean(service, 100)!r}."
+    try:
+        parse_ecs_service(service)
+    except ValueError as error:
+        return f"The alarm's tag {ECS_SERVICE_TAG} {error}; it is {clean(service, 100)!r}."
+    return ""
 
 
 def _by_routes(alarm_name: str, settings: Settings) -> Routing | None:
     """Every route that fits counts, in the order in which they are written, each group once."""
     fitting = (found for found in settings.routes if fnmatchcase(alarm_name, found.alarm))
-    groups = dict.fromkeys(DeploymentGroup(found.application, found.deployment_group) for found in fitting)
+    groups = dict.fromkeys(found.group for found in fitting)
     return Routing(tuple(groups), "LASTGOOD_ROUTES") if groups else None
 
 
@@ -92,5 +98,6 @@ def _by_default(signal: AlarmSignal, settings: Settings) -> Routing:
         return Routing((group,), "default")
     return Routing(
         problem=f"Nothing says which deployment group the alarm {clean(signal.alarm_name, 255)} speaks for. "
-        f"Tag the alarm with {APPLICATION_TAG} and {DEPLOYMENT_GROUP_TAG}, or add it to LASTGOOD_ROUTES."
+        f"Tag the alarm with {APPLICATION_TAG} and {DEPLOYMENT_GROUP_TAG} (or {ECS_SERVICE_TAG}), or add it to "
+        "LASTGOOD_ROUTES."
     )

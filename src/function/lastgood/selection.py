@@ -59,9 +59,14 @@ def attribute(
     attribution_window: timedelta,
     evaluation_window: timedelta,
     now: datetime,
+    requested_at: datetime | None = None,
     force: bool = False,
+    released_in_alarm: str = "",
 ) -> Attribution:
     """Find the deployments that an alarm which changed at `alarm_at` may blame; None when an operator asks.
+
+    An operator who asked at `requested_at` saw what was released until then, and means that. `released_in_alarm` is a
+    deployment that was released while the alarm fired already, and that the policy blames because it still fires.
 
     Only a deployment that changed what is live, was created before the alarm changed, and ended within the window is
     blamed. Releases that ended inside one evaluation window cannot be told apart: all of them are suspects.
@@ -79,11 +84,15 @@ def attribute(
             f"{newest.deployment_id} goes back to {newest.revision.label or newest.revision.identity}, which was live "
             f"before: somebody {'has rolled' if done else 'is rolling'} back by hand.",
         )
-    if alarm_at is not None and newest.created_at > alarm_at:
+    if alarm_at is not None and released_in_alarm == newest.deployment_id:
+        return _released_into(events, alarm_at, attribution_window, evaluation_window, now)
+    since = alarm_at or (None if force else requested_at)
+    if since is not None and newest.created_at > since:
+        what = "the alarm changed" if alarm_at else "the rollback was asked for"
         return _nobody(
             Reason.NEWER_DEPLOYMENT,
-            f"{newest.deployment_id} was created at {clock(newest.created_at)}, after the alarm changed at "
-            f"{clock(alarm_at)}. It may be the fix, so it is left alone.",
+            f"{newest.deployment_id} was created at {clock(newest.created_at)}, after {what} at {clock(since)}. It may "
+            "be the fix, so it is left alone.",
         )
     changes = changes_of_live(events)
     if not changes:
@@ -112,7 +121,7 @@ def _rollback_on_top(
     if force:
         return Attribution(suspects=(rollback,))
     native = rollback.creator == NATIVE_ROLLBACK_CREATOR
-    whose = "CodeDeploy's own rollback" if native else f"the rollback {rollback.rollback_id}"
+    whose = "AWS's own rollback" if native else f"the rollback {rollback.rollback_id}"
     return Attribution(
         suspects=suspects,
         reason=Reason.SUSPECT_IS_ROLLBACK,
@@ -191,6 +200,26 @@ def _within_windows(
         f"{ago(alarm_at, _ended(newest, now))} before the alarm, longer ago than the attribution window allows. The "
         "release is not the likely cause.",
     )
+
+
+def _released_into(
+    events: Sequence[Deployment],
+    alarm_at: datetime,
+    attribution_window: timedelta,
+    evaluation_window: timedelta,
+    now: datetime,
+) -> Attribution:
+    """Blame all that was released since the alarm changed, and whatever the alarm blames by itself.
+
+    Going back to a revision under which the alarm began to fire would heal nothing.
+    """
+    changes = changes_of_live(events)
+    before = [d for d in changes if d.created_at <= alarm_at]
+    since = tuple(d for d in changes if d.created_at > alarm_at)
+    own = _within_windows(before, alarm_at, attribution_window, evaluation_window, now) if before else Attribution()
+    if not since:
+        return _nobody(Reason.NOT_ATTRIBUTABLE, f"{events[0].deployment_id} released what was live already.")
+    return Attribution(suspects=since + own.suspects)
 
 
 def _ended(deployment: Deployment, now: datetime) -> datetime:
@@ -312,7 +341,7 @@ class _Case:
         if undone and identity not in self.controls.marked_good and not self.override:
             return (
                 Rejection.ROLLED_BACK_BY_CODEDEPLOY,
-                f"CodeDeploy itself rolled the same revision back later ({undone.deployment_id}).",
+                f"AWS itself rolled the same revision back later ({undone.deployment_id}).",
             )
         if d.deployment_id in self.unusable:
             return Rejection.NOT_DEPLOYABLE, self.unusable[d.deployment_id]

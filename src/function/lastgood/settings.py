@@ -14,12 +14,16 @@ from datetime import timedelta
 from typing import Any, cast
 
 from lastgood.errors import SettingsError
-from lastgood.model import Mode, Policy
+from lastgood.model import Controller, DeploymentGroup, Mode, Policy
 
 _DURATION = re.compile(r"(\d{1,6})([smhd])")
 LONGEST = timedelta(days=3650)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _ROUTE_KEYS = {"alarm", "application", "deployment_group"}
+_SERVICE_ROUTE_KEYS = {"alarm", "ecs_service"}
+_LONGEST = {"ecs_service": 511}
+# The names that ECS allows for clusters and services.
+_ECS_SERVICE = re.compile(r"([A-Za-z0-9_-]{1,255})/([A-Za-z0-9_-]{1,255})")
 
 
 def parse_duration(text: str) -> timedelta:
@@ -33,6 +37,14 @@ def parse_duration(text: str) -> timedelta:
     return span
 
 
+def parse_ecs_service(text: str) -> DeploymentGroup:
+    """`cluster/service` → the service as ECS itself deploys it. Raises ValueError for anything else."""
+    match = _ECS_SERVICE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("must be cluster/service, the two names with a slash between")
+    return DeploymentGroup(match[1], match[2], Controller.ECS)
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """An alarm's name, as a glob, and the deployment group that it speaks for."""
@@ -40,6 +52,12 @@ class Route:
     alarm: str
     application: str
     deployment_group: str
+    controller: Controller = Controller.CODE_DEPLOY
+
+    @property
+    def group(self) -> DeploymentGroup:
+        """Where the route leads."""
+        return DeploymentGroup(self.application, self.deployment_group, self.controller)
 
 
 def _text(value: str) -> str:
@@ -90,12 +108,24 @@ def _routes(value: str) -> tuple[Route, ...]:
 
 
 def _route(row: object) -> Route:
-    if not isinstance(row, dict) or set(row) != _ROUTE_KEYS:
-        raise ValueError('each route must have exactly "alarm", "application" and "deployment_group"')
+    if not isinstance(row, dict) or set(row) not in (_ROUTE_KEYS, _SERVICE_ROUTE_KEYS):
+        raise ValueError(
+            'each route must have exactly "alarm", "application" and "deployment_group", or "alarm" and "ecs_service"'
+        )
     values = cast(dict[str, Any], row)
-    if not all(isinstance(value, str) and 0 < len(value.strip()) <= 255 for value in values.values()):
+    if not all(
+        isinstance(value, str) and 0 < len(value.strip()) <= _LONGEST.get(key, 255) for key, value in row.items()
+    ):
         raise ValueError("each value of a route must be a text of 1 to 255 characters")
-    return Route(**{key: value.strip() for key, value in values.items()})
+    if values.get("application", "").strip().startswith("ecs:"):
+        raise ValueError('an "application" of a route begins with ecs:; name the service with "ecs_service" instead')
+    if "ecs_service" not in values:
+        return Route(**{key: value.strip() for key, value in values.items()})
+    try:
+        group = parse_ecs_service(values["ecs_service"])
+    except ValueError as error:
+        raise ValueError(f'a route\'s "ecs_service" {error}') from None
+    return Route(values["alarm"].strip(), group.application, group.deployment_group, group.controller)
 
 
 def _setting(default: str | None, parse: Callable[[str], Any], about: str) -> Any:
@@ -118,11 +148,16 @@ class Settings:
     )
     mode: Mode = _setting("auto", _mode, "How far lastgood goes by itself: auto, approve, observe or off.")
     kill_switch: bool = _setting("false", _flag, "The break-glass: true stops every rollback, with no table needed.")
-    routes: tuple[Route, ...] = _setting("[]", _routes, "Alarm name globs and their deployment groups, as JSON.")
+    routes: tuple[Route, ...] = _setting(
+        "[]", _routes, "Alarm name globs and their deployment groups or ECS services, as JSON."
+    )
     default_application: str = _setting("", _text, "The application of alarms that no tag and no route claims.")
     default_deployment_group: str = _setting("", _text, "The deployment group of such alarms.")
     allowed_groups: tuple[str, ...] = _setting(
-        "*", _globs, "Globs of application/deployment-group that may be rolled back at all, separated by commas."
+        "*",
+        _globs,
+        "Globs of application/deployment-group, or ecs:cluster/service, that may be rolled back at all, separated by "
+        "commas.",
     )
     attribution_window: timedelta = _setting("1h", parse_duration, "How long after a deployment an alarm may blame it.")
     evaluation_window: timedelta = _setting(
@@ -160,8 +195,18 @@ class Settings:
         "true", _flag, "Go on when the scripts of the revision that is replaced fail."
     )
     check_bundles: bool = _setting(
-        "false", _flag, "Look whether a bundle is still in S3 before anything is stopped; needs s3:GetObject on it."
+        "false",
+        _flag,
+        "Look whether a bundle is still in S3 and what its tags say, before anything is stopped; needs s3:GetObject "
+        "and s3:GetObjectTagging on it.",
     )
+    release_in_alarm: str = _setting(
+        "tell",
+        _choice("ignore", "tell", "rollback"),
+        "What to do when a release comes while its alarm fires already, for then CloudWatch sends no message: tell "
+        "people, or also roll it back when the alarm still fires some time after the release is done.",
+    )
+    release_in_alarm_grace: timedelta = _setting("10m", parse_duration, "How long that alarm may go on firing.")
     appspec_hooks: str = _setting(
         "keep", _choice("keep", "drop"), "Whether a rollback runs the validation functions of the old AppSpec."
     )

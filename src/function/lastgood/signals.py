@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Never
 
-from lastgood.model import AlarmState, Mode, TriggerKind
-from lastgood.settings import parse_duration
+from lastgood.model import AlarmState, Controller, DeploymentGroup, Mode, TriggerKind
+from lastgood.settings import parse_duration, parse_ecs_service
 from lastgood.text import UnreadableError, clean, is_plain, read_json, read_time, without_surrogates
 
 MAX_NAME = 100
@@ -31,6 +31,8 @@ FURTHEST_UNTIL = timedelta(days=3660)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DEPLOYMENT_ID = re.compile(r"d-[A-Z0-9]{9}")
+# No document gives the shape of a service deployment's id; the examples have 20 to 22 of these characters.
+_SERVICE_DEPLOYMENT_ID = re.compile(r"[A-Za-z0-9_-]{8,64}(?:/rollback|/revision)?")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2}[a-z0-9-]{3,30}")
 _PARTITION = re.compile(r"aws[a-z-]{0,20}")
@@ -98,6 +100,18 @@ class ServiceDeploymentSignal:
     occurred_at: datetime
     reason: str = ""
 
+    @property
+    def state(self) -> str:
+        """The same in CodeDeploy's words: START, SUCCESS or FAILURE."""
+        states = {"SERVICE_DEPLOYMENT_IN_PROGRESS": "START", "SERVICE_DEPLOYMENT_COMPLETED": "SUCCESS"}
+        return states.get(self.event_name, "FAILURE")
+
+    @property
+    def group(self) -> DeploymentGroup | None:
+        """The service; None where its ARN is of the old kind, which does not name the cluster."""
+        cluster, _, service = self.service_arn.partition(":service/")[2].rpartition("/")
+        return DeploymentGroup(cluster, service, Controller.ECS) if cluster else None
+
 
 @dataclass(frozen=True, slots=True)
 class OperatorRequest:
@@ -115,6 +129,14 @@ class OperatorRequest:
     force: bool = False
     mode: Mode | None = None
     until: datetime | None = None
+    controller: Controller = Controller.CODE_DEPLOY
+
+    @property
+    def group(self) -> DeploymentGroup | None:
+        """What it is about; None for everything."""
+        if not self.application:
+            return None
+        return DeploymentGroup(self.application, self.deployment_group, self.controller)
 
 
 @dataclass(frozen=True, slots=True)
@@ -649,10 +671,12 @@ class Action:
 
     @property
     def known(self) -> tuple[str, ...]:
-        """Every field, as a refusal lists them."""
-        return ("action", *self.required, *self.optional)
+        """Every field, as a refusal lists them. An ECS service may stand for a deployment group."""
+        fields = ("action", *self.required, *self.optional)
+        return (*fields, ECS_SERVICE) if set(_GROUP) <= set(fields) else fields
 
 
+ECS_SERVICE = "ecs_service"
 _GROUP = ("application", "deployment_group")
 _WHO_AND_WHY = ("reason", "requested_by")
 _DEPLOYMENT = Action((*_GROUP, "deployment_id", *_WHO_AND_WHY))
@@ -720,7 +744,10 @@ def _check_fields(event: dict[str, Any], name: str) -> None:
         hint = f"{_did_you_mean(unknown[0], action.known)}Fields of {name} are: {', '.join(action.known)}. "
         told = ", ".join(clean(str(field), 40) for field in unknown[:5])
         _reject("unknown_field", f"Unknown to {name}: {told}.", hint + _copy(name))
-    missing = [field for field in action.required if event.get(field) is None]
+    if ECS_SERVICE in event and any(name in event for name in _GROUP):
+        _reject("two_groups", f"{name} takes ecs_service, or application and deployment_group, not both.", _copy(name))
+    given = _GROUP if event.get(ECS_SERVICE) is not None else ()
+    missing = [field for field in action.required if event.get(field) is None and field not in given]
     if missing:
         _reject("missing_field", f"{name} needs {' and '.join(missing)}.", _copy(name))
 
@@ -730,7 +757,11 @@ def _request(event: dict[str, Any], name: str, now: datetime) -> OperatorRequest
         _reject(code, message, _copy(name))
 
     given = {field: value for field, value in event.items() if field != "action"}
-    values = {field: _FIELDS[field](value, field, now, refuse) for field, value in given.items()}
+    fields = _SERVICE_FIELDS if ECS_SERVICE in given else _FIELDS
+    values = {field: fields[field](value, field, now, refuse) for field, value in given.items()}
+    service: DeploymentGroup | None = values.pop(ECS_SERVICE, None)
+    if service:
+        values |= {name: getattr(service, name) for name in (*_GROUP, "controller")}
     request = OperatorRequest(action=name, **values)
     if bool(request.application) != bool(request.deployment_group):
         refuse("missing_field", f"{name} takes application and deployment_group together, or neither.")
@@ -756,6 +787,8 @@ def name_problem(value: object) -> str:
     """What is wrong with an application's or deployment group's name; empty where nothing is."""
     if not isinstance(value, str) or not 1 <= len(value.strip()) <= MAX_NAME:
         return f"must be a text of 1 to {MAX_NAME} characters"
+    if value.strip().startswith("ecs:"):
+        return "is CodeDeploy's, and begins with ecs:; an ECS service is named with lastgood:ecs-service or ecs_service"
     return "" if is_plain(value) else "contains control or invisible characters"
 
 
@@ -778,6 +811,23 @@ def _deployment_id_field(value: object, name: str, now: datetime, refuse: _Refus
     if not isinstance(value, str) or not _DEPLOYMENT_ID.fullmatch(value.strip()):
         refuse("bad_field", f"{name} must be a deployment's id: d- and nine capital letters or digits.")
     return value.strip()
+
+
+def _service_field(value: object, name: str, now: datetime, refuse: _Refuse) -> DeploymentGroup:
+    try:
+        return parse_ecs_service(value if isinstance(value, str) else "")
+    except ValueError as error:
+        refuse("bad_field", f"{name} {error}.")
+
+
+def _service_deployment_id_field(value: object, name: str, now: datetime, refuse: _Refuse) -> str:
+    """The id alone, or the ARN of a service deployment, which ends with it."""
+    text = value.strip() if isinstance(value, str) else ""
+    if text.startswith("arn:") and ":service-deployment/" in text:
+        text = text.rpartition("/")[2]
+    if not _SERVICE_DEPLOYMENT_ID.fullmatch(text):
+        refuse("bad_field", f"{name} must be the id or the ARN of a service deployment.")
+    return text
 
 
 def _flag_field(value: object, name: str, now: datetime, refuse: _Refuse) -> bool:
@@ -825,6 +875,12 @@ _FIELDS: Mapping[str, Callable[[object, str, datetime, _Refuse], Any]] = {
     "force": _flag_field,
     "mode": _mode_field,
     "until": _until_field,
+}
+_SERVICE_FIELDS = {
+    **_FIELDS,
+    ECS_SERVICE: _service_field,
+    "deployment_id": _service_deployment_id_field,
+    "to_deployment_id": _service_deployment_id_field,
 }
 
 

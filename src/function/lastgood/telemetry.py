@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from lastgood.decide import Decision
-from lastgood.model import Rollback
+from lastgood.model import Outcome, Rollback
 
 
 class Telemetry:
@@ -42,15 +42,15 @@ class Telemetry:
             explanation=rollback.explanation,
         )
         self._count("Rollback" + outcome.title().replace("_", ""))
-        began = rollback.alarm_changed_at or rollback.opened_at
-        for name, at in (
-            ("SecondsToStop", rollback.stopped_at),
-            ("SecondsToRedeploy", rollback.redeployed_at),
-            ("SecondsToVerify", rollback.verified_at),
-        ):
-            if at is not None:
-                seconds = max(0.0, (at - began).total_seconds())
-                self.metrics.add_metric(name=name, unit=MetricUnit.Seconds, value=seconds)
+        for name, seconds in rollback.seconds.items():
+            if name != "recover":
+                self._seconds(name, seconds)
+
+    def recovered(self, rollback: Rollback) -> None:
+        """The alarm of a rollback is OK again."""
+        self.logger.info("recovered", rollback_id=rollback.rollback_id, deployment_group=rollback.group.key)
+        if rollback.outcome is Outcome.ROLLED_BACK and "recover" in rollback.seconds:
+            self._seconds("recover", rollback.seconds["recover"])
 
     def refused(self, code: str, message: str, *, rejected: bool) -> None:
         """An event that was not taken: bad input, or one that is rightly ignored."""
@@ -72,6 +72,9 @@ class Telemetry:
         self._count("SweepRan")
         if visited or failed:
             self.logger.info("swept", visited=visited, failed=failed)
+
+    def _seconds(self, name: str, seconds: int) -> None:
+        self.metrics.add_metric(name=f"SecondsTo{name.title()}", unit=MetricUnit.Seconds, value=seconds)
 
     def _count(self, name: str) -> None:
         self.metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)

@@ -6,7 +6,7 @@ import argparse
 import threading
 
 from codedeploy_simulator.clock import VirtualClock, WallClock
-from codedeploy_simulator.events import to_eventbridge
+from codedeploy_simulator.forward import to_eventbridge
 from codedeploy_simulator.run import serve
 
 LOOK_EVERY_SECONDS = 0.2

@@ -15,6 +15,8 @@ _METHODS = (
     "settle",
     "timing",
     "release",
+    "release_service",
+    "service_deployments",
     "deployment",
     "deployments",
     "seed_history",
@@ -30,7 +32,7 @@ _METHODS = (
     "read_events",
     "lose_events",
 )
-_SCENES = ("server_group", "lambda_group", "ecs_group")
+_SCENES = ("server_group", "lambda_group", "ecs_group", "rolling_service")
 
 
 def command(simulator: Simulator, given: dict[str, Any]) -> Any:

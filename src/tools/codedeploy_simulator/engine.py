@@ -32,6 +32,7 @@ from codedeploy_simulator.model import (
     Timing,
 )
 from codedeploy_simulator.platforms import EcsPlatform, LambdaPlatform, Platform, ServerPlatform
+from codedeploy_simulator.service_deployments import ServiceDeployment, ServiceDeployments
 from codedeploy_simulator.world import EcsWorld, LambdaWorld, Objects, RegisteredObjects
 
 ID_ALPHABET = string.ascii_uppercase + string.digits
@@ -72,6 +73,7 @@ class Engine:
         self.chance = random.Random(seed)
         self.lambda_world = LambdaWorld(self.chance)
         self.ecs_world = EcsWorld(self.chance, account, region)
+        self.service_deployments = ServiceDeployments(self)
         self.objects = RegisteredObjects()
         self._other_objects = objects
         self._platforms: dict[str, Platform] = {
@@ -131,6 +133,24 @@ class Engine:
                 act(deployment)
 
         self._schedule(seconds, still)
+
+    # --- for services that ECS itself deploys ---------------------------------------------------------------
+
+    def later(self, seconds: float, act: Callable[[], None]) -> None:
+        """Do something so many seconds from now."""
+        self._schedule(seconds, act)
+
+    def firing(self, name: str) -> bool:
+        """Whether an alarm is in ALARM."""
+        return self.alarm_state(name) == "ALARM"
+
+    def random_id(self, alphabet: str, length: int) -> str:
+        """An id, the same for the same seed."""
+        return "".join(self.chance.choices(alphabet, k=length))
+
+    def tell_service(self, deployment: ServiceDeployment, event_name: str, reason: str) -> None:
+        """Tell EventBridge of a service deployment."""
+        self.events.tell_service(deployment, event_name, reason, self.now(), self.new_uuid())
 
     # --- set-up ---------------------------------------------------------------------------------------------
 
@@ -544,8 +564,8 @@ class Engine:
             raise ServiceError("DeploymentDoesNotExistException", message)
         return self.deployments[deployment_id]
 
-    def listed(self, deployments: list[Deployment]) -> list[Deployment]:
-        """In the order of ListDeployments. AWS documents none, so a test can choose `shuffled`."""
+    def listed[D: (Deployment, ServiceDeployment)](self, deployments: list[D]) -> list[D]:
+        """In the order of AWS's lists, of which none is documented, so a test can choose `shuffled`."""
         if self.list_order == "shuffled":
             return sorted(deployments, key=lambda each: zlib.crc32(f"{self.seed}{each.id}".encode()))
         return sorted(deployments, key=lambda each: each.created_at, reverse=self.list_order == "newest_first")

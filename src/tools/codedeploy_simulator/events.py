@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
 from codedeploy_simulator.model import Deployment
+from codedeploy_simulator.service_deployments import ServiceDeployment
 
 DETAIL_TYPE = "CodeDeploy Deployment State-change Notification"
+SERVICE_DETAIL_TYPE = "ECS Deployment State Change"
 
 
 class Events:
@@ -28,10 +26,18 @@ class Events:
 
     def tell(self, deployment: Deployment, state: str, at: datetime, event_id: str) -> None:
         """Note that a deployment changed state. EventBridge is best effort: `lost_count` events get lost."""
+        self._note(self._event(deployment, state, at, event_id))
+
+    def tell_service(
+        self, deployment: ServiceDeployment, event_name: str, reason: str, at: datetime, event_id: str
+    ) -> None:
+        """Note that a service deployment of ECS changed state."""
+        self._note(self._service_event(deployment, event_name, reason, at, event_id))
+
+    def _note(self, event: dict[str, Any]) -> None:
         if self.lost_count:
             self.lost_count -= 1
             return
-        event = self._event(deployment, state, at, event_id)
         self.all.append(event)
         self._unread.append(event)
         self._undelivered.append(event)
@@ -70,23 +76,24 @@ class Events:
             },
         }
 
-
-def to_eventbridge(url: str, region: str) -> Callable[[dict[str, Any]], None]:
-    """A listener that puts each event on the default bus of the EventBridge at `url`. What does not arrive is lost."""
-    connect: Any = boto3.client  # its stubs want the service as a literal
-    events = connect("events", endpoint_url=url, region_name=region)
-
-    def put(event: dict[str, Any]) -> None:
-        entry = {
-            "Source": event["source"],
-            "DetailType": event["detail-type"],
-            "Detail": json.dumps(event["detail"]),
-            "Resources": event["resources"],
-            "Time": event["time"],
+    def _service_event(
+        self, deployment: ServiceDeployment, event_name: str, reason: str, at: datetime, event_id: str
+    ) -> dict[str, Any]:
+        service, moment = deployment.owner.service, at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return {
+            "account": self._account,
+            "region": self._region,
+            "detail-type": SERVICE_DETAIL_TYPE,
+            "source": "aws.ecs",
+            "version": "0",
+            "time": moment,
+            "id": event_id,
+            "resources": [f"arn:aws:ecs:{self._region}:{self._account}:service/{service.cluster}/{service.name}"],
+            "detail": {
+                "eventType": "ERROR" if event_name.endswith("FAILED") else "INFO",
+                "eventName": event_name,
+                "deploymentId": deployment.ecs_id,
+                "updatedAt": moment,
+                "reason": reason,
+            },
         }
-        try:
-            events.put_events(Entries=[entry])
-        except (BotoCoreError, ClientError) as error:
-            print(f"an event was lost: {error}", flush=True)
-
-    return put

@@ -13,6 +13,7 @@ from codedeploy_simulator.clock import Clock, VirtualClock
 from codedeploy_simulator.codedeploy_api import CodeDeployApi, deployment_info
 from codedeploy_simulator.engine import Engine
 from codedeploy_simulator.model import Deployment, DeploymentGroup, NoAnswer, ServiceError
+from codedeploy_simulator.service_deployments import RollingService
 from codedeploy_simulator.world import Objects, Service
 from codedeploy_simulator.world_api import EcsApi, LambdaApi
 
@@ -160,7 +161,8 @@ class Simulator:
         if deployment_id:
             return not self.engine.deployment(deployment_id).terminal
         groups = [group for each in self.engine.applications.values() for group in each.groups.values()]
-        return any(group.active for group in groups)
+        services = self.engine.service_deployments.services.values()
+        return any(group.active for group in groups) or any(service.active for service in services)
 
     def timing(self, application: str = "", group: str = "", *, config: str = "", **fields: float | None) -> None:
         """Change durations (fields of `Timing`) of a group, of a configuration, or of everything."""
@@ -235,6 +237,31 @@ class Simulator:
                 self.engine.create_application(application, platform)
             return self.engine.create_group(application, group, settings, instances)
 
+    def rolling_service(
+        self,
+        cluster: str = "main",
+        service: str = "web",
+        family: str = "web",
+        *,
+        task_definitions: int = 3,
+        current: int = 1,
+        desired_count: int = 2,
+        age_seconds: float = 86_400,
+        **configuration: Any,
+    ) -> RollingService:
+        """A service that ECS itself deploys, on `family:current`, created `age_seconds` ago.
+
+        `configuration` is AWS's `deploymentConfiguration`: `alarms`, `deploymentCircuitBreaker`, `strategy`, …
+        """
+        for _ in range(task_definitions):
+            self.register_task_definition(family)
+        running = self.engine.ecs_world.task_definition(f"{family}:{current}").arn
+        at = self.clock.now() - timedelta(seconds=age_seconds)
+        made = self.engine.ecs_world.create_service(cluster, service, running, at, desired_count, "ECS")
+        made.task_sets.clear()
+        settings = {"strategy": "ROLLING", "maximumPercent": 200, "minimumHealthyPercent": 100} | configuration
+        return self.engine.service_deployments.add(made, settings, running, at)
+
     def publish_version(self, function: str, description: str = "") -> str:
         """Publish the next version of a function."""
         return self.engine.lambda_world.publish(function, description)
@@ -306,6 +333,39 @@ class Simulator:
         if settle:
             self.settle(made.id)
         return made.id
+
+    def release_service(self, cluster: str, service: str, task_definition: str, *, settle: bool = False) -> str:
+        """Update a service as a pipeline would, outside the log of arrivals: to `family:revision` or an ARN.
+
+        Returns the service deployment's id; `settle` runs it to its end.
+        """
+        with self._lock:
+            self.engine.tick()
+            owner = self.engine.service_deployments.services[(cluster, service)]
+            arn = self.engine.ecs_world.task_definition(task_definition).arn
+            made = self.engine.service_deployments.update(owner, arn, force=True)
+        if made is None:
+            raise LookupError(f"{task_definition} started no deployment")
+        if settle:
+            self.settle()
+        return made.id
+
+    def service_deployments(self, cluster: str, service: str) -> dict[str, str]:
+        """The status of each deployment of a service by its id, oldest first."""
+        with self._lock:
+            self.engine.tick()
+            return {d.id: d.status for d in self.engine.service_deployments.services[(cluster, service)].deployments}
+
+    def service_live(self, cluster: str, service: str) -> Live:
+        """What a service runs: each task definition and its share of the tasks."""
+        with self._lock:
+            self.engine.tick()
+            owner = self.engine.service_deployments.services[(cluster, service)]
+            shares: dict[str, float] = {}
+            for revision, count in owner.tasks.items():
+                arn = owner.revisions[revision].task_definition
+                shares[arn] = shares.get(arn, 0) + count / owner.service.desired_count
+            return Live({arn: share for arn, share in shares.items() if share})
 
     def deployment(self, deployment_id: str) -> dict[str, Any]:
         """The `DeploymentInfo` as GetDeployment tells it, outside the log of arrivals."""

@@ -6,6 +6,8 @@ from typing import Any
 
 from codedeploy_simulator.engine import Engine
 from codedeploy_simulator.model import ServiceError
+from codedeploy_simulator.service_api import ServiceApi
+from codedeploy_simulator.service_deployments import RollingService
 from codedeploy_simulator.world import Alias, Function, LambdaVersion, Service, TaskDefinition
 
 Answer = dict[str, Any]
@@ -98,9 +100,12 @@ class EcsApi:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._world = engine.ecs_world
+        self._services = ServiceApi(engine)
 
     def knows(self, operation: str, given: dict[str, Any]) -> bool:
         """Whether the simulator answers this call: it is about a cluster or a family that was made here."""
+        if self._services.knows(operation, given):
+            return True
         if operation in {"DescribeServices", "UpdateService"}:
             return _last_part(given.get("cluster") or "default") in {cluster for cluster, _ in self._world.services}
         if operation == "RegisterTaskDefinition":
@@ -111,6 +116,8 @@ class EcsApi:
 
     def answer(self, operation: str, given: dict[str, Any]) -> Answer:
         """The answer to a call that `knows` accepts."""
+        if self._services.knows(operation, given):
+            return self._services.answer(operation, given)
         answers = {
             "DescribeServices": self._describe_services,
             "UpdateService": self._update_service,
@@ -141,6 +148,9 @@ class EcsApi:
             message = "Unable to update task definition on services with a CODE_DEPLOY deployment controller."
             raise ServiceError("InvalidParameterException", message)
         service.desired_count = given.get("desiredCount", service.desired_count)
+        if rolling := self._rolling(service):
+            self._services.update(rolling, given)
+            return {"service": self._service(service)}
         if given.get("taskDefinition") and service.primary:
             service.primary.task_definition = self._world.task_definition(given["taskDefinition"]).arn
         return {"service": self._service(service)}
@@ -174,8 +184,12 @@ class EcsApi:
             **gone,
         }
 
+    def _rolling(self, service: Service) -> RollingService | None:
+        return self._engine.service_deployments.services.get((service.cluster, service.name))
+
     def _service(self, service: Service) -> Answer:
-        primary = service.primary
+        rolling = self._rolling(service)
+        primary = rolling.primary if rolling else service.primary
         by_code_deploy = service.controller == "CODE_DEPLOY"
         return {
             "serviceArn": self._world.arn(f"service/{service.cluster}/{service.name}"),
@@ -190,7 +204,8 @@ class EcsApi:
             "deploymentController": {"type": service.controller},
             "taskSets": self._task_sets(service) if by_code_deploy else [],
             # A service that CodeDeploy moves has task sets, and no deployments of its own.
-            "deployments": [] if by_code_deploy else self._deployments(service),
+            "deployments": [] if by_code_deploy else self._deployments(service, rolling),
+            **({"deploymentConfiguration": rolling.configuration} if rolling else {}),
             "createdAt": service.created_at,
         }
 
@@ -216,7 +231,9 @@ class EcsApi:
             for each in service.task_sets
         ]
 
-    def _deployments(self, service: Service) -> list[Answer]:
+    def _deployments(self, service: Service, rolling: RollingService | None) -> list[Answer]:
+        if rolling:
+            return self._services.deployments(rolling)
         return [
             {
                 "id": each.id,

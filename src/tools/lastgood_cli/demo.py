@@ -20,7 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from codedeploy_simulator import Simulator, simulated_aws
-from lastgood_cli.local import Local, alarm_event, group_tags
+from lastgood_cli.local import Local, alarm_event, group_tags, service_tags
 
 WIDTH = 118
 CREDENTIALS = {
@@ -40,12 +40,23 @@ class Act:
     console: Console
     application: str
     group: str
-    told: set[str] = field(default_factory=set)
+    told: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def alarm(self) -> str:
         """The alarm that watches this group."""
         return f"{self.application}-{self.group}-error-rate"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags of that alarm."""
+        return group_tags(self.application, self.group)
+
+    @property
+    def live(self) -> str:
+        """What is live now."""
+        target = self.sim.live(self.application, self.group).target
+        return target.split("|")[1] if "|" in target else target
 
     def say(self, who: str, text: str, style: str = "", at: datetime | None = None) -> None:
         """One line: the time, who speaks, what happened."""
@@ -77,7 +88,7 @@ class Act:
         """The alarm goes into ALARM; SNS hands its message to the function. Returns the rollback's id."""
         self.local.alarm(self.alarm)
         self.say("CloudWatch", f"{self.alarm} is in ALARM: error rate 0.21 > 0.05", "red")
-        message = alarm_event(at=self.sim.clock.now(), alarm=self.alarm, tags=group_tags(self.application, self.group))
+        message = alarm_event(at=self.sim.clock.now(), alarm=self.alarm, tags=self.tags)
         found = str(self.local.handle(message)[0]["rollback_id"])
         self.tell(found)
         return found
@@ -85,9 +96,9 @@ class Act:
     def tell(self, rollback_id: str) -> None:
         """Show the steps that were recorded since the last look."""
         for step in self.local.steps(rollback_id):
-            if step["sk"] in self.told:
+            if (step["pk"], step["sk"]) in self.told:
                 continue
-            self.told.add(step["sk"])
+            self.told.add((step["pk"], step["sk"]))
             at = datetime.fromisoformat(step["occurred_at"])
             action = step["step_name"].lower().replace("_", " ")
             self.say("lastgood", f"{step['kind']}, {action}: {step['explanation']}", "cyan", at)
@@ -115,9 +126,29 @@ class Act:
             why = candidate.get("rejection") or "CHOSEN"
             text = f"{candidate['deployment_id']}  {why}: {candidate['explanation']}"
             self._row((8, ""), (10, ""), (9, "candidate"), text=text)
-        live = self.sim.live(self.application, self.group).target
-        self._row((8, ""), (10, ""), (9, "live now"), text=live.split("|")[1] if "|" in live else live)
+        self._row((8, ""), (10, ""), (9, "live now"), text=self.live)
         self.console.print()
+
+
+class ServiceAct(Act):
+    """An act with a service that ECS itself deploys; `application` is its cluster."""
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tag of its alarm."""
+        return service_tags(self.application, self.group)
+
+    @property
+    def live(self) -> str:
+        """The task definition that all its tasks run."""
+        return self.sim.service_live(self.application, self.group).target
+
+    def update(self, task_definition: str, *, settle: bool) -> str:
+        """A pipeline updates the service."""
+        made = self.sim.release_service(self.application, self.group, task_definition, settle=settle)
+        state = self.sim.service_deployments(self.application, self.group)[made] if settle else "begins"
+        self.say("pipeline", f"{made} updates the service to {task_definition}: {state}")
+        return made
 
 
 def on_servers(act: Act) -> None:
@@ -159,6 +190,23 @@ def on_ecs(act: Act) -> None:
     act.record(found)
 
 
+def on_ecs_service(act: ServiceAct) -> None:
+    """An ECS service without CodeDeploy: one bad update has succeeded, the next is stopped while it rolls out."""
+    act.sim.rolling_service(act.application, act.group, "api", task_definitions=3, desired_count=4)
+    act.update("api:2", settle=True)
+    act.sim.advance(240)
+    found = act.alarm_fires()
+    act.until_closed(found)
+    act.record(found)
+    act.local.alarm(act.alarm, "OK")
+    act.a_day_passes()
+    act.update("api:3", settle=False)
+    act.sim.advance(45)
+    found = act.alarm_fires()
+    act.until_closed(found)
+    act.record(found)
+
+
 def refusal(act: Act) -> None:
     """A refusal: the release brought a database change that cannot go back."""
     act.sim.server_group(act.application, act.group)
@@ -170,11 +218,12 @@ def refusal(act: Act) -> None:
     act.record(found)
 
 
-ACTS: tuple[tuple[str, str, Callable[[Act], None]], ...] = (
-    ("shop", "prod", on_servers),
-    ("checkout", "prod", on_lambda),
-    ("web", "prod", on_ecs),
-    ("payments", "prod", refusal),
+ACTS: tuple[tuple[type[Act], str, str, Callable[[Any], None]], ...] = (
+    (Act, "shop", "prod", on_servers),
+    (Act, "checkout", "prod", on_lambda),
+    (Act, "web", "prod", on_ecs),
+    (ServiceAct, "production", "api", on_ecs_service),
+    (Act, "payments", "prod", refusal),
 )
 
 
@@ -191,10 +240,10 @@ def stage() -> Iterator[tuple[Simulator, Local]]:
 
 def play(console: Console) -> None:
     """Play every act."""
-    for number, (application, group, perform) in enumerate(ACTS, start=1):
+    for number, (act, application, group, perform) in enumerate(ACTS, start=1):
         console.rule(f"{number}. {(perform.__doc__ or '').rstrip('.')}", align="left")
         with stage() as (sim, local):
-            perform(Act(sim, local, console, application, group))
+            perform(act(sim, local, console, application, group))
 
 
 def transcript() -> str:

@@ -87,6 +87,11 @@ def group_tags(application: str, deployment_group: str) -> dict[str, str]:
     return {"lastgood:application": application, "lastgood:deployment-group": deployment_group}
 
 
+def service_tags(cluster: str, service: str) -> dict[str, str]:
+    """The alarm tag that leads to a service that ECS itself deploys."""
+    return {"lastgood:ecs-service": f"{cluster}/{service}"}
+
+
 @dataclass
 class Local:
     """The application with its table, topic and alarm, inside a simulated AWS that is already running."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lastgood.decide import GUARDS
 from lastgood.ledger import stored_name
-from lastgood.model import Rollback
+from lastgood.model import TIMES, Rollback
 from lastgood.settings import Settings, variable
 from lastgood_cli import demo, queries
 
@@ -42,7 +42,8 @@ def guard_table() -> str:
 def attribute_list() -> str:
     """The attributes of a head item."""
     keys = ["pk", "sk", "deployment_group_key", "day", "open_key", "next_check_at", "expires_at", "schema_version"]
-    names = sorted({*keys, *(stored_name(spec.name) for spec in fields(Rollback))})
+    times = [f"seconds_to_{name}" for name in TIMES]
+    names = sorted({*keys, *times, *(stored_name(spec.name) for spec in fields(Rollback))})
     return ", ".join(f"`{name}`" for name in names) + "."
 
 

@@ -22,12 +22,12 @@ from lastgood.model import (
     APPROVAL_MARKER,
     FLOOR_MARKER,
     MARKER_PREFIX,
-    TERMINAL_STATUSES,
     ComputePlatform,
     Deployment,
     DeploymentGroup,
     GroupFacts,
     Live,
+    Marks,
     Preparation,
     Revision,
     Rollback,
@@ -103,18 +103,16 @@ class CodeDeploy:
             return None
         return self._deployment(info)
 
-    def active(self, facts: GroupFacts) -> Deployment | None:
-        """The deployment that occupies the group, if one does."""
-        if not facts.last_attempted_id or facts.last_attempted_status in TERMINAL_STATUSES:
-            return None
-        found = self.deployment(facts.last_attempted_id)
-        return found if found and found.active else None
+    def newest(self, facts: GroupFacts) -> Deployment | None:
+        """The deployment that was attempted last. While one is active, it is this one."""
+        return self.deployment(facts.last_attempted_id) if facts.last_attempted_id else None
 
-    def marked(self, rollback_id: str, since: datetime, now: datetime) -> Deployment | None:
+    def marked(self, rollback: Rollback, now: datetime) -> Deployment | None:
         """The deployment that a rollback created, found by its marker; None if there is none (yet)."""
+        since = rollback.create_attempted_at or now
         for info in self._history().created_since(since - timedelta(minutes=5), now):
             deployment = self._deployment(info)
-            if deployment.rollback_id == rollback_id:
+            if deployment.rollback_id == rollback.rollback_id:
                 return deployment
         return None
 
@@ -128,6 +126,10 @@ class CodeDeploy:
     def unusable(self, revision: Revision) -> str:
         """Why a revision cannot be deployed again; empty if it can."""
         return self._platform.unusable(revision)
+
+    def marks(self, revision: Revision) -> Marks:
+        """What the revision says of itself in tags or in its description."""
+        return self._platform.marks(revision) if revision.identity else Marks()
 
     def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> Preparation:
         """What has to be done before the last good revision is deployed again."""

@@ -9,22 +9,12 @@ from typing import Any, Protocol
 
 from lastgood.clients import Clients, call
 from lastgood.deployers.appspec import AppSpec, AppSpecError
+from lastgood.deployers.task_definitions import TaskDefinitions
 from lastgood.errors import RefusedError
-from lastgood.model import GroupFacts, Live, Preparation, Revision
+from lastgood.model import APPROVAL_MARKER, FLOOR_MARKER, GroupFacts, Live, Marks, Preparation, Revision
 from lastgood.settings import Settings
 
 _APPSPEC_LIMIT = 1_000_000
-# What `DescribeTaskDefinition` adds and `RegisterTaskDefinition` refuses.
-_READ_ONLY = {
-    "taskDefinitionArn",
-    "revision",
-    "status",
-    "requiresAttributes",
-    "compatibilities",
-    "registeredAt",
-    "registeredBy",
-    "deregisteredAt",
-}
 
 
 class Platform(Protocol):
@@ -45,6 +35,10 @@ class Platform(Protocol):
 
     def unusable(self, revision: Revision) -> str:
         """Why the revision can no longer be deployed; empty if it can, or if nobody may look."""
+        ...
+
+    def marks(self, revision: Revision) -> Marks:
+        """Whether the revision's tags or its description make it a floor, or ask for approval."""
         ...
 
     def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:
@@ -95,6 +89,16 @@ class ServerPlatform:
             gone = error.code in {"404", "NoSuchKey", "NoSuchVersion", "NotFound", "NoSuchBucket"}
             return f"{where} is no longer in S3." if gone else ""
         return _overwritten(revision.location, head, where)
+
+    def marks(self, revision: Revision) -> Marks:
+        """The tags of the bundle, where the function's role may read it."""
+        if revision.kind != "S3" or not self.settings.check_bundles:
+            return Marks()
+        try:
+            answer = call(self.clients.s3, "get_object_tagging", **_s3_object(revision.location))
+        except RefusedError as error:
+            return _unless_denied(error)
+        return _marks([tag.get("Key", "") for tag in answer.get("TagSet", [])])
 
     def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:
         """Nothing: CodeDeploy replays a bundle wherever things stand."""
@@ -196,6 +200,16 @@ class LambdaPlatform:
         # An Inactive version is only idle: Lambda wakes it at the next call.
         return "" if state in {"Active", "Inactive"} else f"Version {version} of {function} is {state}."
 
+    def marks(self, revision: Revision) -> Marks:
+        """The version's description: versions cannot be tagged."""
+        function, _, version = _lambda_parts(revision)
+        try:
+            found = call(self.clients.lambda_, "get_function_configuration", FunctionName=function, Qualifier=version)
+        except RefusedError as error:
+            return _unless_denied(error)
+        text = found.get("Description") or ""
+        return Marks(FLOOR_MARKER in text, APPROVAL_MARKER in text)
+
     def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:
         """A split alias makes every later deployment fail until its weights are cleared."""
         return Preparation(problem=self.unusable(revision), alias_split=live.split)
@@ -268,15 +282,15 @@ class EcsPlatform:
 
     def unusable(self, revision: Revision) -> str:
         """INACTIVE can be mended by registering it again; deleted cannot."""
-        status, problem = self._status(revision)
-        return problem or ("" if status in {"ACTIVE", "INACTIVE"} else f"{revision.label} is {status}.")
+        return TaskDefinitions(self.clients).unusable(revision)
+
+    def marks(self, revision: Revision) -> Marks:
+        """The task definition's tags."""
+        return TaskDefinitions(self.clients).marks(revision)
 
     def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:
         """ECS refuses new task sets from an INACTIVE task definition."""
-        status, problem = self._status(revision)
-        if problem or status not in {"ACTIVE", "INACTIVE"}:
-            return Preparation(problem=problem or f"{revision.label} is {status}.")
-        return Preparation(register_task_definition=revision.identity if status == "INACTIVE" else "")
+        return TaskDefinitions(self.clients).prepare(revision)
 
     def redeployable(self, revision: Revision, live: Live, task_definition: str) -> dict[str, Any]:
         """The old AppSpec, pointing to the task definition that was registered again where one was."""
@@ -287,20 +301,18 @@ class EcsPlatform:
 
     def register(self, revision: Revision) -> str:
         """Register the same task definition again, unchanged, with its tags. Returns the new ARN."""
-        answer = call(self.clients.ecs, "describe_task_definition", taskDefinition=revision.identity, include=["TAGS"])
-        definition = {k: v for k, v in answer["taskDefinition"].items() if k not in _READ_ONLY}
-        tags = {"tags": answer["tags"]} if answer.get("tags") else {}
-        made = call(self.clients.ecs, "register_task_definition", writes=True, **definition, **tags)
-        return str(made["taskDefinition"]["taskDefinitionArn"])
+        return TaskDefinitions(self.clients).register(revision)
 
-    def _status(self, revision: Revision) -> tuple[str, str]:
-        try:
-            answer = call(self.clients.ecs, "describe_task_definition", taskDefinition=revision.identity)
-        except RefusedError as error:
-            if error.code in {"ClientException", "InvalidParameterException"}:
-                return "", f"The task definition {revision.label} no longer exists."
-            return "ACTIVE", ""
-        return str(answer["taskDefinition"].get("status", "ACTIVE")), ""
+
+def _marks(tags: list[str]) -> Marks:
+    return Marks(FLOOR_MARKER in tags, APPROVAL_MARKER in tags)
+
+
+def _unless_denied(error: RefusedError) -> Marks:
+    """What is gone marks nothing. What may not be read could be a floor: that is not taken for none."""
+    if error.permission_denied:
+        raise error
+    return Marks()
 
 
 def _appspec_location(spec: AppSpec, settings: Settings) -> dict[str, Any]:

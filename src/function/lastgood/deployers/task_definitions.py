@@ -1,0 +1,71 @@
+"""Task definitions: whether one can still be deployed, and registering one again that somebody tidied away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lastgood.clients import Clients, call
+from lastgood.errors import RefusedError
+from lastgood.model import APPROVAL_MARKER, FLOOR_MARKER, Marks, Preparation, Revision
+
+# What `DescribeTaskDefinition` adds and `RegisterTaskDefinition` refuses.
+_READ_ONLY = {
+    "taskDefinitionArn",
+    "revision",
+    "status",
+    "requiresAttributes",
+    "compatibilities",
+    "registeredAt",
+    "registeredBy",
+    "deregisteredAt",
+}
+_GONE = {"ClientException", "InvalidParameterException"}
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDefinitions:
+    """ECS's task definitions; a revision's identity is the ARN of one. Both deployers of ECS share this."""
+
+    clients: Clients
+
+    def unusable(self, revision: Revision) -> str:
+        """INACTIVE can be mended by registering it again; deleted cannot."""
+        status, problem = self._status(revision)
+        return problem or ("" if status in {"ACTIVE", "INACTIVE"} else f"{revision.label} is {status}.")
+
+    def marks(self, revision: Revision) -> Marks:
+        """What its tags say. What is gone marks nothing; what may not be read could be a floor, so that raises."""
+        try:
+            answer = call(
+                self.clients.ecs, "describe_task_definition", taskDefinition=revision.identity, include=["TAGS"]
+            )
+        except RefusedError as error:
+            if error.permission_denied:
+                raise
+            return Marks()
+        tags = {tag.get("key", "") for tag in answer.get("tags") or ()}
+        return Marks(FLOOR_MARKER in tags, APPROVAL_MARKER in tags)
+
+    def prepare(self, revision: Revision) -> Preparation:
+        """ECS starts nothing new from an INACTIVE task definition."""
+        status, problem = self._status(revision)
+        if problem or status not in {"ACTIVE", "INACTIVE"}:
+            return Preparation(problem=problem or f"{revision.label} is {status}.")
+        return Preparation(register_task_definition=revision.identity if status == "INACTIVE" else "")
+
+    def register(self, revision: Revision) -> str:
+        """Register the same task definition again, unchanged, with its tags. Returns the new ARN."""
+        answer = call(self.clients.ecs, "describe_task_definition", taskDefinition=revision.identity, include=["TAGS"])
+        definition = {k: v for k, v in answer["taskDefinition"].items() if k not in _READ_ONLY}
+        tags = {"tags": answer["tags"]} if answer.get("tags") else {}
+        made = call(self.clients.ecs, "register_task_definition", writes=True, **definition, **tags)
+        return str(made["taskDefinition"]["taskDefinitionArn"])
+
+    def _status(self, revision: Revision) -> tuple[str, str]:
+        try:
+            answer = call(self.clients.ecs, "describe_task_definition", taskDefinition=revision.identity)
+        except RefusedError as error:
+            if error.code in _GONE:
+                return "", f"The task definition {revision.label} no longer exists."
+            return "ACTIVE", ""
+        return str(answer["taskDefinition"].get("status", "ACTIVE")), ""

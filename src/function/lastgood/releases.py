@@ -1,0 +1,141 @@
+"""A release is noticed, by CodeDeploy's event or ECS's: is its revision known bad, and does an alarm fire already?
+
+An alarm that fires when a release comes sends no message, because its state does not change. So nobody would hear.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from lastgood.alarms import FiringAlarm
+from lastgood.ledger import Watch
+from lastgood.model import AlarmState, Deployment, DeploymentGroup, Reason, Rollback, TriggerKind
+from lastgood.observe import signed
+from lastgood.phrases import clock, duration
+from lastgood.rollback import Parts, Rollbacks, rollback_id
+from lastgood.routing import is_allowed, speaks_for
+
+
+class Releases:
+    """What is told of a release, and what follows when its alarm goes on firing."""
+
+    def __init__(self, parts: Parts, rollbacks: Rollbacks) -> None:
+        self._parts = parts
+        self._rollbacks = rollbacks
+
+    def noticed(self, group: DeploymentGroup, state: str, deployment_id: str) -> list[Rollback]:
+        """Record and tell what is wrong with a release that started or succeeded. Once each, however often it comes.
+
+        ECS's events do not name a service deployment: without an id, it is the newest one.
+        """
+        if state not in {"START", "SUCCESS"} or not is_allowed(group, self._parts.settings):
+            return []
+        made = self._made(group, deployment_id)
+        if made is None or not made.is_release:
+            return []
+        found = [self._known_bad(group, made)] if state == "START" else []
+        return [each for each in (*found, self._in_alarm(group, made)) if each is not None]
+
+    def _made(self, group: DeploymentGroup, deployment_id: str) -> Deployment | None:
+        deployer = self._parts.deployer_for(group, None)
+        if deployment_id:
+            return deployer.deployment(deployment_id)
+        facts = deployer.facts()
+        newest = deployer.newest(facts) if facts else None
+        controls = self._parts.ledger.controls(group, self._parts.clock())
+        return signed((newest,), controls)[0] if newest else None
+
+    def after_grace(self, watch: Watch) -> None:
+        """The alarm that a release met: it recovers by itself, or the release is rolled back when the time is over."""
+        now, ledger = self._parts.clock(), self._parts.ledger
+        told = ledger.load(watch.rollback_id)
+        alarm = self._parts.alarms.read(watch.alarm_name)
+        fires = alarm is not None and alarm.state is AlarmState.ALARM
+        # One that recovered and fires again has sent its message.
+        same = fires and told is not None and alarm is not None and (alarm.changed_at or now) <= told.signal_at
+        if told is None or not same:
+            ledger.settle(watch, now)
+        elif now >= watch.until:
+            self._rollbacks.open(_rollback_of(told, watch, now), f"grace|{watch.key}")
+            ledger.settle(watch, now)
+
+    def _known_bad(self, group: DeploymentGroup, made: Deployment) -> Rollback | None:
+        known = self._parts.ledger.controls(group, self._parts.clock()).known_bad
+        why = known.get(made.revision.identity)
+        if why is None:
+            return None
+        return self._rollbacks.record(
+            self._told(group, made, Reason.KNOWN_BAD_RELEASED),
+            Reason.KNOWN_BAD_RELEASED,
+            f"{made.deployment_id} releases {_label(made)}, which is known bad: {why}. Stop it, or mark the revision "
+            "good if it is.",
+        )
+
+    def _in_alarm(self, group: DeploymentGroup, made: Deployment) -> Rollback | None:
+        settings = self._parts.settings
+        alarm = self._firing(group, made) if settings.release_in_alarm != "ignore" else None
+        if alarm is None:
+            return None
+        grace = settings.release_in_alarm_grace
+        follows = "Watch it, and roll back by hand if it makes things worse."
+        if settings.release_in_alarm == "rollback":
+            follows = f"If the alarm still fires {duration(grace)} after the release is done, it is rolled back."
+        told = self._rollbacks.record(
+            self._told(group, made, Reason.RELEASED_IN_ALARM, alarm),
+            Reason.RELEASED_IN_ALARM,
+            f"{made.deployment_id} releases {_label(made)} while the alarm {alarm.name} fires since "
+            f"{clock(alarm.changed_at)}. CloudWatch sends no message while an alarm's state stays the same. {follows}",
+        )
+        if settings.release_in_alarm == "rollback" and made.status == "Succeeded" and made.completed_at:
+            watch = Watch(told.rollback_id, made.completed_at + grace, alarm.name, made.deployment_id)
+            self._parts.ledger.watch(watch)
+        return told
+
+    def _firing(self, group: DeploymentGroup, made: Deployment) -> FiringAlarm | None:
+        """The alarm of this group that fires longest, if it began before the release."""
+        firing = [alarm for alarm in self._parts.alarms.firing() if alarm.changed_at < made.created_at]
+        tags = self._parts.pool.map(self._parts.alarms.tags, [alarm.arn for alarm in firing])
+        ours = [
+            alarm
+            for alarm, tagged in zip(firing, tags, strict=True)
+            if group in speaks_for(alarm.name, tagged, self._parts.settings).groups
+        ]
+        return min(ours, key=lambda alarm: alarm.changed_at, default=None)
+
+    def _told(
+        self, group: DeploymentGroup, made: Deployment, reason: Reason, alarm: FiringAlarm | None = None
+    ) -> Rollback:
+        return Rollback(
+            rollback_id=rollback_id(f"{reason}|{made.deployment_id}", group, made.created_at),
+            application=group.application,
+            deployment_group=group.deployment_group,
+            controller=group.controller,
+            trigger_kind=TriggerKind.RELEASE,
+            opened_at=self._parts.clock(),
+            signal_at=made.created_at,
+            alarm_name=alarm.name if alarm else "",
+            alarm_arn=alarm.arn if alarm else "",
+            alarm_changed_at=alarm.changed_at if alarm else None,
+            suspect_deployment_id=made.deployment_id,
+            suspect_revision=made.revision.identity,
+        )
+
+
+def _rollback_of(told: Rollback, watch: Watch, now: datetime) -> Rollback:
+    return Rollback(
+        rollback_id=rollback_id(f"grace|{watch.key}", told.group, watch.until),
+        application=told.application,
+        deployment_group=told.deployment_group,
+        controller=told.controller,
+        trigger_kind=TriggerKind.RELEASE,
+        opened_at=now,
+        signal_at=now,
+        alarm_name=told.alarm_name,
+        alarm_arn=told.alarm_arn,
+        alarm_changed_at=told.alarm_changed_at,
+        released_in_alarm=watch.deployment_id,
+    )
+
+
+def _label(made: Deployment) -> str:
+    return made.revision.label or made.revision.identity or "an unreadable revision"
