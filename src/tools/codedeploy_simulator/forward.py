@@ -1,4 +1,4 @@
-"""Every state change, put on the event bus of another AWS endpoint: a local stack hears of deployments as a real one."""
+"""Every state change, put on the event bus of another AWS endpoint: a local stack hears of them as a real one does."""
 
 from __future__ import annotations
 

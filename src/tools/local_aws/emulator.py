@@ -1,4 +1,4 @@
-"""MiniStack, mended where it is unlike AWS on the way of an alarm. Runs alone, in the environment of requirements/e2e.txt.
+"""MiniStack, mended where it is unlike AWS on the way of an alarm. Runs in the environment of requirements/e2e.txt.
 
 1. SNS and EventBridge hand their events to Lambda's asynchronous invocation, which tries again and uses the dead-letter
    queue. MiniStack calls the function once and forgets.
@@ -147,7 +147,8 @@ def alarm_message(alarm: dict[str, Any], old_state: str, new_state: str, reason:
 
 def region_name() -> str:
     """The region as people call it."""
-    return REGION_NAMES.get(get_region(), get_region())
+    code = str(get_region())
+    return REGION_NAMES.get(code, code)
 
 
 def timestamp(seconds: float) -> str:
@@ -176,7 +177,7 @@ def resource_arn(extract: Callable[..., str], service: str, *request: Any) -> st
     """What a request is about. `request` is method, path, headers, body, parameters, region and account."""
     body, parameters = request[3], request[4]
     named = iam_actions._param(body, parameters, "ResourceARN") if service == "monitoring" else ""
-    return named or extract(service, *request)
+    return str(named or extract(service, *request))
 
 
 def request_context(

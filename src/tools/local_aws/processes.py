@@ -10,9 +10,6 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
-
-T = TypeVar("T")
 
 
 def free_port() -> int:
@@ -22,7 +19,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def eventually(look: Callable[[], T], within: float, what: str, pause: float = 0.1) -> T:
+def eventually[T](look: Callable[[], T], within: float, what: str, pause: float = 0.1) -> T:
     """The first look that finds something, within so many seconds. Raises TimeoutError, naming `what` was awaited."""
     deadline = time.monotonic() + within
     while not (found := look()):

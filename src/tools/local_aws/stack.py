@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 EMULATOR = Path(__file__).with_name("emulator.py")
 # An environment of its own: MiniStack and SAM pin different versions of botocore.
 EMULATOR_PYTHON = ROOT / ".venv-e2e" / "bin" / "python"
+AWS = EMULATOR_PYTHON.with_name("aws")
 ACCOUNT, REGION = "123456789012", "us-east-1"
 NAME = "lastgood"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
@@ -60,27 +61,22 @@ class Stack:
         self.outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
         return printed
 
+    def delete(self) -> None:
+        """`sam delete`."""
+        self._sam("delete", "--no-prompts", "--stack-name", NAME, "--region", REGION)
+
     def _sam(self, *arguments: str) -> str:
         """One sam command. Raises RuntimeError with all that it printed if it fails."""
-        bin_folder = Path(sys.executable).parent
-        environment = {
-            **os.environ,
-            **CREDENTIALS,
-            "AWS_ENDPOINT_URL": self.url,
-            # Nothing of the machine's own AWS configuration is used.
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "SAM_CLI_TELEMETRY": "0",
-            "SAM_CLI_POLL_DELAY": "0.2",
-            "PATH": f"{bin_folder}:{os.environ['PATH']}",
-        }
-        environment.pop("AWS_PROFILE", None)
-        environment.pop("AWS_SESSION_TOKEN", None)
         begun = time.monotonic()
+        printed = self._run(Path(sys.executable).with_name("sam"), *arguments)
+        self.say(f"sam {arguments[0]}: {time.monotonic() - begun:.1f} s")
+        return printed
+
+    def _run(self, program: Path, *arguments: str) -> str:
         done = subprocess.run(
-            [str(bin_folder / "sam"), *arguments],
+            [str(program), *arguments],
             cwd=ROOT,
-            env=environment,
+            env=self._environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -89,9 +85,23 @@ class Stack:
             check=False,
         )
         if done.returncode:
-            raise RuntimeError(f"sam {arguments[0]} failed:\n{done.stdout[-6000:]}")
-        self.say(f"sam {arguments[0]}: {time.monotonic() - begun:.1f} s")
+            raise RuntimeError(f"{program.name} {' '.join(arguments)} failed:\n{done.stdout[-6000:]}")
         return done.stdout
+
+    def _environment(self) -> dict[str, str]:
+        """For sam and aws. Nothing of the machine's own AWS configuration is used."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        return {
+            **own,
+            **CREDENTIALS,
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "SAM_CLI_TELEMETRY": "0",
+            "SAM_CLI_POLL_DELAY": "0.2",
+            # sam looks for the function's runtime by name, and the environment's folder has it.
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
 
     # --- talking ---
 
@@ -116,15 +126,15 @@ class Stack:
         except urllib.error.HTTPError as error:
             raise ValueError(f"{command}: {error.read().decode(errors='replace')}") from error
 
-    def invoke(self, event: object) -> Any:
-        """Invoke the function as the console's test button does. Raises RuntimeError if the function fails."""
-        answer = self.client("lambda").invoke(
-            FunctionName=self.outputs["RollbackFunctionName"], Payload=json.dumps(event).encode()
-        )
-        payload = json.load(answer["Payload"])
-        if "FunctionError" in answer:
-            raise RuntimeError(f"the function failed: {payload}")
-        return payload
+    def invoke(self, event: Path) -> dict[str, Any]:
+        """`aws lambda invoke` with an event in a file, as a person does. Returns the function's one result."""
+        out = self.folder / "answer.json"
+        function = ("--function-name", self.outputs["RollbackFunctionName"])
+        printed = self._run(AWS, "lambda", "invoke", *function, "--payload", f"fileb://{event}", str(out))
+        if "FunctionError" in printed:
+            raise RuntimeError(f"the function failed: {out.read_text()}")
+        (result,) = json.loads(out.read_text())["results"]
+        return dict(result)
 
     def sql(self, statement: str, *values: str) -> list[dict[str, Any]]:
         """A PartiQL statement over the audit table, which it calls `AuditTable`. Rows as plain dictionaries."""
@@ -132,8 +142,8 @@ class Stack:
         named = statement.replace('"AuditTable"', f'"{self.outputs["AuditTableName"]}"')
         return [_plain(row) for row in self.client("dynamodb").execute_statement(Statement=named, **given)["Items"]]
 
-    def alarm(self, name: str, application: str, deployment_group: str) -> None:
-        """An alarm on an error rate over 5 per cent, which speaks for a deployment group and tells the stack's topic."""
+    def alarm(self, name: str, tags: Mapping[str, str]) -> None:
+        """An alarm on an error rate over 5 per cent. Its tags say what it speaks for; it tells the stack's topic."""
         self.client("cloudwatch").put_metric_alarm(
             AlarmName=name,
             Namespace="Shop",
@@ -146,10 +156,7 @@ class Stack:
             ComparisonOperator="GreaterThanThreshold",
             AlarmActions=[self.outputs["AlarmTopicArn"]],
             OKActions=[self.outputs["AlarmTopicArn"]],
-            Tags=[
-                {"Key": "lastgood:application", "Value": application},
-                {"Key": "lastgood:deployment-group", "Value": deployment_group},
-            ],
+            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
         )
 
     def error_rate(self, alarm: str, rate: float) -> None:
@@ -169,7 +176,7 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def local_stack(folder: Path, say: Callable[[str], None] = print, **parameters: str) -> Iterator[Stack]:
-    """The stack, deployed and ready until the block ends. Logs and build lie in `folder`; `say` is told the progress."""
+    """The stack, deployed and ready until the block ends. Build and logs lie in `folder`; `say` hears the progress."""
     if not EMULATOR_PYTHON.exists():
         raise RuntimeError(f"{EMULATOR_PYTHON.parents[1].name} is missing: `make e2e` and `make local` set it up")
     begun = time.monotonic()
