@@ -31,10 +31,11 @@ CANARY = "CodeDeployDefault.LambdaCanary10Percent10Minutes"
 # --- scenes: what is released, and the alarm that speaks for it -------------------------------------------------------
 
 
-def bad_release_on_servers(stack: Stack, application: str, **timing: float) -> str:
+def bad_release_on_servers(stack: Stack, application: str) -> str:
     """Two good releases long ago, and a bad one that succeeded a moment ago. Returns the bad one's id."""
-    stack.simulator("server_group", application=application, group="prod", alarms=[f"{application}-errors"])
-    stack.simulator("timing", application=application, group="prod", **{**QUICK, **timing})
+    settings = {"config": "CodeDeployDefault.AllAtOnce", "alarms": [f"{application}-errors"]}
+    stack.simulator("server_group", application=application, group="prod", **settings)
+    stack.simulator("timing", application=application, group="prod", **QUICK)
     stack.simulator("seed_history", application=application, group="prod", count=2, every_seconds=86_400)
     bad = str(stack.simulator("release", application=application, group="prod", revision="bad.zip"))
     eventually(lambda: stack.simulator("deployment", deployment_id=bad)["status"] == "Succeeded", 20, f"{bad} succeeds")
@@ -140,7 +141,8 @@ def unheard(stack: Stack) -> str:
 
     The deployment takes longer than an invocation looks at it, so that nothing but the sweep can see its end.
     """
-    bad_release_on_servers(stack, "billing", install_seconds=4.0)
+    bad_release_on_servers(stack, "billing")
+    stack.simulator("timing", application="billing", group="prod", install_seconds=4.0)
     stack.simulator("lose_events", count=2)
     alarm_fires(stack, "billing")
     (head,) = eventually(lambda: records(stack, "billing/prod"), 20, "a rollback is opened")
@@ -309,6 +311,12 @@ def test_the_console_test_events_give_the_documented_answers(stack: Stack, tmp_p
     assert (status["rollback_id"], status["outcome"]) == (begun["rollback_id"], "ROLLED_BACK"), status
 
 
+def test_the_schedule_finishes_what_no_event_did(stack: Stack, unheard: str) -> None:
+    """The stack's own schedule, in real time: the sweep comes each minute, and looks once 20 seconds have passed."""
+    head = closed(stack, unheard, within=130)
+    assert (head["outcome"], head["reason_code"]) == ("ROLLED_BACK", "VERIFIED"), head
+
+
 # --- when it fails ----------------------------------------------------------------------------------------------------
 
 
@@ -343,12 +351,6 @@ def test_an_alarm_that_cannot_be_handled_is_tried_three_times_and_kept_and_does_
     assert (answer["outcome"], answer["reason"]) == ("SKIPPED", "STALE_SIGNAL"), answer
     assert stack.simulator("deployments", application="stock", group="prod")[-1]["deploymentId"] == bad
     assert [head["reason_code"] for head in records(stack, "stock/prod")] == ["STALE_SIGNAL"]
-
-
-def test_the_schedule_finishes_what_no_event_did(stack: Stack, unheard: str) -> None:
-    """The stack's own schedule, in real time: the sweep comes each minute, and looks once 20 seconds have passed."""
-    head = closed(stack, unheard, within=130)
-    assert (head["outcome"], head["reason_code"]) == ("ROLLED_BACK", "VERIFIED"), head
 
 
 # --- the stack itself -------------------------------------------------------------------------------------------------

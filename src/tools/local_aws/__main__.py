@@ -14,7 +14,8 @@ APPLICATION, GROUP, ALARM = "shop", "prod", "shop-prod-error-rate"
 
 def main() -> None:
     """Deploy, set the scene, print what to type, and wait for Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, signal.default_int_handler)
     try:
         with (
             tempfile.TemporaryDirectory(prefix="lastgood-", ignore_cleanup_errors=True) as folder,
@@ -44,14 +45,16 @@ def commands(stack: Stack) -> str:
     """What to type in another terminal."""
     variables = {**CREDENTIALS, "AWS_ENDPOINT_URL": stack.url}
     exports = "\n".join(f"  export {name}={value}" for name, value in variables.items())
-    aws, table, function = AWS.relative_to(ROOT), stack.outputs["AuditTableName"], stack.outputs["RollbackFunctionName"]
+    aws, answer = AWS.relative_to(ROOT), stack.folder / "answer.json"
+    table, function = stack.outputs["AuditTableName"], stack.outputs["RollbackFunctionName"]
     return f"""
 The stack is up. {APPLICATION}/{GROUP} was just given a bad release. In another terminal, in this folder:
 
 {exports}
 
 Ask what would be done, and do nothing:
-  {aws} lambda invoke --function-name {function} --payload file://events/manual-dry-run.json /dev/stdout
+  {aws} lambda invoke --function-name {function} \\
+    --payload file://events/manual-dry-run.json {answer} && cat {answer}
 
 Trip the alarm, by its metric or by hand:
   {aws} cloudwatch put-metric-data --namespace Shop --metric-name ErrorRate --dimensions Service={ALARM} --value 0.21
