@@ -3,15 +3,18 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The local AWS has an environment of its own: MiniStack pins another botocore than SAM does.
+E2E_VENV := .venv-e2e
+E2E_STAMP := $(E2E_VENV)/.installed
 PYTHON ?= python3.13
 # sam looks for the runtime's interpreter by name on the PATH; the environment has it under that name.
 SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 RUN := PYTHONPATH=src/function:src/tools $(BIN)/python
 
-.PHONY: help install demo test soak figures check lint types template build deploy format readme lock clean
+.PHONY: help install demo test soak figures e2e local check lint types template build deploy format readme lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(STAMP): requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || \
@@ -20,12 +23,17 @@ $(STAMP): requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
+$(E2E_STAMP): requirements/e2e.txt | $(STAMP)
+	$(BIN)/python -m venv $(E2E_VENV)
+	$(E2E_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/e2e.txt
+	@touch $@
+
 install: $(STAMP) ## set up the development environment in .venv
 
 demo: $(STAMP) ## play a bad release on each platform, with no AWS account
 	@$(RUN) -m lastgood_cli.demo
 
-test: $(STAMP) ## run every test
+test: $(STAMP) ## run every test, except those of the deployed stack
 	$(BIN)/python -m pytest -n auto
 
 soak: $(STAMP) ## crash every rollback at every call, and the other fault tests at their full size
@@ -34,7 +42,13 @@ soak: $(STAMP) ## crash every rollback at every call, and the other fault tests 
 figures: $(STAMP) ## do that and write the figures into docs/reliability.md
 	PYTHONPATH=src/function:src/tools:tests $(BIN)/python -m figures
 
-check: lint types template test ## what CI runs
+e2e: $(STAMP) $(E2E_STAMP) ## deploy the stack into a local AWS and test it there, two minutes
+	$(BIN)/python -m pytest -m e2e tests/e2e --verbose --durations=0 --durations-min=1
+
+local: $(STAMP) $(E2E_STAMP) ## deploy the stack into a local AWS and keep it up to play with
+	@$(RUN) -m local_aws
+
+check: lint types template test e2e ## what CI runs
 
 lint: $(STAMP) ## style
 	$(BIN)/ruff check .
@@ -42,7 +56,7 @@ lint: $(STAMP) ## style
 
 types: $(STAMP) ## types of what ships and of the tools, strict
 	$(BIN)/mypy src/function/lastgood
-	$(BIN)/mypy src/tools/codedeploy_simulator src/tools/lastgood_cli
+	$(BIN)/mypy src/tools/codedeploy_simulator src/tools/lastgood_cli src/tools/local_aws
 
 template: $(STAMP) ## the template, by SAM and cfn-lint
 	$(SAM) validate --lint --region us-east-1
@@ -64,6 +78,7 @@ lock: $(STAMP) ## pin all dependencies again, with hashes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes requirements/dev.in -o requirements/dev.txt
 	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes src/function/requirements.in -o src/function/requirements.txt
+	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes requirements/e2e.in -o requirements/e2e.txt
 
 clean: ## remove what was built
-	rm -rf .aws-sam $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .aws-sam $(VENV) $(E2E_VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

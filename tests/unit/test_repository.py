@@ -20,6 +20,7 @@ FUNCTION, TOOLS = ROOT / "src" / "function", ROOT / "src" / "tools"
 SHIPPED = sorted((FUNCTION / "lastgood").rglob("*.py"))
 SIMULATOR = sorted((TOOLS / "codedeploy_simulator").rglob("*.py"))
 COMMAND_LINE = sorted((TOOLS / "lastgood_cli").rglob("*.py"))
+LOCAL_AWS = sorted((TOOLS / "local_aws").rglob("*.py"))
 EVENTS = sorted((ROOT / "events").glob("*.json"))
 
 PURE = ("model", "selection", "decide")
@@ -220,6 +221,8 @@ def test_what_ships_and_what_does_not_are_both_found() -> None:
         "pyproject.toml",
         "requirements/dev.in",
         "requirements/dev.txt",
+        "requirements/e2e.in",
+        "requirements/e2e.txt",
         "samconfig.toml",
         "src/function/Makefile",
         "src/function/lastgood/deployers",
@@ -227,8 +230,10 @@ def test_what_ships_and_what_does_not_are_both_found() -> None:
         "src/function/requirements.txt",
         "src/tools/codedeploy_simulator",
         "src/tools/lastgood_cli",
+        "src/tools/local_aws",
         "template.yaml",
         "tests/contract",
+        "tests/e2e",
         "tests/integration",
         "tests/unit",
     ],
@@ -243,7 +248,7 @@ def test_the_functions_folder_holds_only_what_ships_and_how_it_is_built() -> Non
     assert found == {"lastgood", "Makefile", "requirements.in", "requirements.txt"}
 
 
-@pytest.mark.parametrize("path", [*SHIPPED, *SIMULATOR, *COMMAND_LINE], ids=name_of)
+@pytest.mark.parametrize("path", [*SHIPPED, *SIMULATOR, *COMMAND_LINE, *LOCAL_AWS], ids=name_of)
 def test_every_module_says_in_one_line_what_it_is(path: Path) -> None:
     first = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n")[0]
     assert first.endswith((".", "?", ":"))
@@ -271,10 +276,11 @@ def pins(text: str) -> dict[str, str]:
 
 
 DEVELOPMENT = ROOT / "requirements" / "dev.txt"
+LOCAL = ROOT / "requirements" / "e2e.txt"
 REQUIREMENTS = FUNCTION / "requirements.txt"
 
 
-@pytest.mark.parametrize("path", [DEVELOPMENT, REQUIREMENTS], ids=name_of)
+@pytest.mark.parametrize("path", [DEVELOPMENT, LOCAL, REQUIREMENTS], ids=name_of)
 def test_every_requirement_is_pinned_with_its_hash(path: Path) -> None:
     assert pins(path.read_text())
 
@@ -296,6 +302,17 @@ def test_only_powertools_ships_beside_the_functions_own_code() -> None:
     assert pins(REQUIREMENTS.read_text()).keys() == {"aws-lambda-powertools", "jmespath", "typing-extensions"}
 
 
+def test_the_local_aws_is_the_version_that_its_mends_were_written_for() -> None:
+    mends = (TOOLS / "local_aws" / "emulator.py").read_text()
+    assert f'VERSION = "{pins(LOCAL.read_text())["ministack"]}"' in mends
+
+
+@pytest.mark.parametrize("path", LOCAL_AWS, ids=name_of)
+def test_the_local_aws_knows_nothing_of_the_function_that_it_runs(path: Path) -> None:
+    """Or the function could be helped along."""
+    assert not tops(path.read_text()) & {"lastgood", "lastgood_cli"}
+
+
 def test_there_is_one_version_of_python() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     template = yaml_parse((ROOT / "template.yaml").read_text())
@@ -313,7 +330,7 @@ def test_there_is_one_version_of_python() -> None:
 
 def targets() -> dict[str, list[str]]:
     """The Makefile's targets and what each needs first."""
-    rules = re.findall(r"^([a-z-]+):([^=#\n]*)", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    rules = re.findall(r"^([a-z0-9-]+):([^=#\n]*)", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     return {name: needs.split() for name, needs in rules}
 
 
@@ -324,7 +341,7 @@ def test_the_targets_that_the_contract_names_exist() -> None:
 def test_make_alone_lists_every_target() -> None:
     text = (ROOT / "Makefile").read_text()
     assert ".DEFAULT_GOAL := help" in text
-    listed = set(re.findall(r"^([a-z-]+):.*## \w", text, flags=re.MULTILINE))
+    listed = set(re.findall(r"^([a-z0-9-]+):.*## \w", text, flags=re.MULTILINE))
     assert listed == targets().keys()
     (phony,) = re.findall(r"^\.PHONY: (.*)$", text, flags=re.MULTILINE)
     assert set(phony.split()) == targets().keys()
@@ -348,7 +365,7 @@ def test_ci_runs_the_test_command_first_and_then_the_rest_of_check() -> None:
     assert os.access(script, os.X_OK)
     assert run[0] == ["test"]
     assert {name for names in run for name in names} >= set(targets()["check"])
-    assert set(targets()["check"]) == {"lint", "types", "template", "test"}
+    assert set(targets()["check"]) == {"lint", "types", "template", "test", "e2e"}
 
 
 def test_the_deployment_asks_before_it_changes_anything_and_names_no_account() -> None:

@@ -362,7 +362,11 @@ def test_the_stack_takes_right_values_and_refuses_wrong_ones(setting: str, text:
         ("PermissionsBoundaryArn", "arn:aws:iam::123456789012:policy/edge", True),
         ("PermissionsBoundaryArn", "edge", False),
         ("SimulatorEndpointUrl", "http://127.0.0.1:4578", True),
+        ("SimulatorEndpointUrl", "http://localhost:5001/", True),
         ("SimulatorEndpointUrl", "127.0.0.1", False),
+        ("SimulatorEndpointUrl", "https://codedeploy.example.com", False),
+        ("SimulatorEndpointUrl", "http://127.0.0.1.example.com", False),
+        ("SimulatorEndpointUrl", "http://127.0.0.1:5001@example.com", False),
     ],
 )
 def test_the_other_parameters_are_checked_too(parameter: str, text: str, taken: bool) -> None:

@@ -44,10 +44,16 @@ class Events:
 
     def deliver(self) -> None:
         """Tell the listeners. Never inside an API call: a listener may make API calls of its own."""
-        while self._undelivered:
-            event = self._undelivered.pop(0)
+        while event := self._next_undelivered():
             for listener in list(self.listeners):
                 listener(event)
+
+    def _next_undelivered(self) -> dict[str, Any] | None:
+        # Over HTTP several threads deliver: another one may take the last event between a look and the taking.
+        try:
+            return self._undelivered.pop(0)
+        except IndexError:
+            return None
 
     def read(self) -> list[dict[str, Any]]:
         """The events since the last call."""
