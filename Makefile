@@ -48,7 +48,7 @@ e2e: $(STAMP) $(E2E_STAMP) ## deploy the stack into a local AWS and test it ther
 local: $(STAMP) $(E2E_STAMP) ## deploy the stack into a local AWS and keep it up to play with
 	@$(RUN) -m local_aws
 
-check: lint types template test e2e ## what CI runs
+check: lint types template test e2e ## what CI runs, and the deployed stack
 
 lint: $(STAMP) ## style
 	$(BIN)/ruff check .
