@@ -364,7 +364,8 @@ def test_ci_runs_the_test_command_first_and_then_the_rest_of_check() -> None:
     run = [line.split()[1:] for line in script.read_text().splitlines() if line.startswith("make ")]
     assert os.access(script, os.X_OK)
     assert run[0] == ["test"]
-    assert {name for names in run for name in names} >= set(targets()["check"])
+    # The local AWS needs an environment of its own, and minutes.
+    assert {name for names in run for name in names} >= set(targets()["check"]) - {"e2e"}
     assert set(targets()["check"]) == {"lint", "types", "template", "test", "e2e"}
 
 
