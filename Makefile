@@ -8,7 +8,7 @@ PYTHON ?= python3.13
 SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 RUN := PYTHONPATH=src/function:src/tools $(BIN)/python
 
-.PHONY: help install demo test soak figures check lint types template build deploy format readme lock clean
+.PHONY: help install demo test soak figures check lint types template build deploy format readme bench bench-full lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,12 @@ format: $(STAMP) ## format the code
 
 readme: $(STAMP) ## write the blocks of README.md and docs/cli.md that come from the code
 	$(RUN) -m lastgood_cli.readme README.md docs/cli.md
+
+bench: $(STAMP) ## measure speed, quickly, and write docs/performance.md
+	PYTHONPATH=src/function:src/tools:tests $(BIN)/python -m benchmarks.measure quick
+
+bench-full: $(STAMP) ## measure speed thoroughly, and write docs/performance.md
+	PYTHONPATH=src/function:src/tools:tests $(BIN)/python -m benchmarks.measure full
 
 lock: $(STAMP) ## pin all dependencies again, with hashes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -3,7 +3,7 @@
 `python -m benchmarks.endpoint FOLDER` makes a certificate authority in FOLDER, listens on two free loopback ports, and
 prints one line of JSON: `{"http": …, "https": …}`. Every answer is sent exactly one latency after its request was
 complete, however long the answer took to find. `POST /bench/reset` begins a new scene, `POST /bench/log` tells of the
-calls since then.
+calls since then, `POST /bench/brief` only of CodeDeploy's and without what they asked.
 """
 
 from __future__ import annotations
@@ -87,6 +87,11 @@ class Scene:
         self.arrivals.append({**arrival, "answered": at + self.seconds(service)})
         return status, body
 
+    def brief(self) -> list[dict[str, Any]]:
+        """CodeDeploy's calls without their parameters."""
+        asked = (a for a in self.arrivals if a["service"] == "codedeploy")
+        return [{name: value for name, value in a.items() if name != "parameters"} for a in asked]
+
     def seconds(self, service: str) -> float:
         """The latency of a service."""
         return self.latency.get(service, self.latency["default"])
@@ -110,9 +115,8 @@ class Endpoint:
                 status, kind, text, seconds = self._handle(path, headers, body, at)
                 await asyncio.sleep(max(0.0, at + seconds - time.monotonic()))
                 data = text.encode()
-                writer.write(
-                    f"HTTP/1.1 {status} -\r\nContent-Type: {kind}\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data
-                )
+                about = f"HTTP/1.1 {status} -\r\nContent-Type: {kind}\r\nContent-Length: {len(data)}\r\n\r\n"
+                writer.write(about.encode() + data)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             return
@@ -125,6 +129,8 @@ class Endpoint:
             return 200, "application/json", "{}", 0.0
         if path == "/bench/log":
             return 200, "application/json", json.dumps(self.scene.arrivals), 0.0
+        if path == "/bench/brief":
+            return 200, "application/json", json.dumps(self.scene.brief()), 0.0
         target = headers.get("x-amz-target", "")
         if target:
             name, _, operation = target.partition(".")

@@ -98,9 +98,7 @@ def _single(tokens: list[str]) -> Condition:
     return meets
 
 
-def _between(
-    value: Operand, low: Operand, high: Operand, item: Item, names: Names, values: Values
-) -> bool:
+def _between(value: Operand, low: Operand, high: Operand, item: Item, names: Names, values: Values) -> bool:
     found = value(item, names, values)
     return found is not None and bool(low(item, names, values) <= found <= high(item, names, values))
 

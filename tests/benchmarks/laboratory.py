@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ class Laboratory:
         self._code = {"yardsticks": self._yardsticks(), **self._artifacts()}
         self._endpoint: subprocess.Popen[str] | None = None
         self._ports: dict[str, int] = {}
+        self._numbers = count()
 
     def __enter__(self) -> Laboratory:
         self._endpoint = subprocess.Popen(
@@ -104,9 +106,9 @@ class Laboratory:
         """Begin a new scene; see `endpoint.Scene.begin`."""
         self._ask("reset", scene)
 
-    def arrivals(self) -> tuple[dict[str, Any], ...]:
-        """Every call since then, in order of arrival."""
-        return tuple(self._ask("log", {}))
+    def arrivals(self, *, brief: bool = False) -> tuple[dict[str, Any], ...]:
+        """Every call since then, in order of arrival; `brief`: without its parameters, and CodeDeploy's only."""
+        return tuple(self._ask("brief" if brief else "log", {}))
 
     def _ask(self, what: str, asked: object) -> Any:
         request = urllib.request.Request(f"{self.url}/bench/{what}", data=json.dumps(asked).encode(), method="POST")
@@ -208,28 +210,31 @@ class Laboratory:
             runtime.invoke(message(0))
             yield runtime
 
-    def rollback(self, runtime: Runtime, **scene: Any) -> tuple[float, tuple[dict[str, Any], ...]]:
+    def rollback(self, runtime: Runtime, variant: Variant, **scene: Any) -> tuple[float, tuple[dict[str, Any], ...]]:
         """Seconds and calls of one rollback by a function that is warm."""
         self.reset(**scene)
         begun = time.monotonic()
         answer = runtime.invoke(message(0))
         total = time.monotonic() - begun
         arrivals = self.arrivals()
-        _check(LASTGOOD, answer, arrivals, runtime)
+        _check(variant, answer, arrivals, runtime)
         return total, arrivals
 
     @contextlib.contextmanager
     def runtime(self, variant: Variant, environment: dict[str, str]) -> Iterator[Runtime]:
         """A function under the emulator."""
-        with running(self._code[variant.code], self.folder, environment, handler="entry.handler") as runtime:
+        folder = self.folder / f"run-{next(self._numbers)}"
+        folder.mkdir()
+        (folder / "provided").symlink_to(self._provided)
+        with running(self._code[variant.code], folder, environment, handler="entry.handler") as runtime:
             yield runtime
 
 
-def message(number: int) -> dict[str, Any]:
-    """CloudWatch's message that the n-th group's alarm fires; for the yardsticks it also names the group."""
+def message(number: int, suffix: str = "") -> dict[str, Any]:
+    """CloudWatch's message that an alarm of the n-th group fires; for the yardsticks it also names the group."""
     group = group_name(number)
     tags = group_tags(APPLICATION, group)
-    return {**alarm_event(at=datetime.now(UTC), alarm=alarm_name(number), tags=tags), "group": group}
+    return {**alarm_event(at=datetime.now(UTC), alarm=alarm_name(number) + suffix, tags=tags), "group": group}
 
 
 _AWS = {
