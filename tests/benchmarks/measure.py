@@ -182,13 +182,11 @@ def _warm(lab: Laboratory, profile: Profile, chance: random.Random) -> Results:
     bounded = [rare.get(f"naive {longest}", e.get(f"naive {longest}", e["lastgood 100"])) for e in rounds]
     return {
         "figures": {
-            "calls": [len(each.arrivals) for each in usual],
+            "calls": [_calls(each) for each in usual],
             "rounds": depths,
             "overhead": [e.total / (d * WARM_LATENCY) for e, d in zip(usual, depths, strict=True)],
             "history": ratios(rounds, "lastgood failed", "lastgood 100", _total),
-            "history_calls": [
-                abs(len(e["lastgood failed"].arrivals) - len(e["lastgood 100"].arrivals)) for e in rounds
-            ],
+            "history_calls": [abs(_calls(e["lastgood failed"]) - _calls(e["lastgood 100"])) for e in rounds],
             "lever_parallel": ratios(rounds, "slow 100", "lastgood 100", _total),
             "lever_bounded": [b.total / e[f"lastgood {longest}"].total for b, e in zip(bounded, rounds, strict=True)],
         },
@@ -246,6 +244,10 @@ def _storms(lab: Laboratory, profile: Profile, chance: random.Random) -> Results
 
 def _total(run: Run | _Warm) -> float:
     return run.total
+
+
+def _calls(run: _Warm) -> int:
+    return len(run.arrivals)
 
 
 def _stop(run: Run) -> float:

@@ -37,7 +37,7 @@ def percentile(values: Sequence[float], wanted: float) -> float:
 def interleaved[Sample](
     variants: Mapping[str, Callable[[], Sample]], rounds: int, chance: random.Random
 ) -> list[dict[str, Sample]]:
-    """Each round runs every variant once, in an order of its own, so that a slow spell of the machine hits them alike."""
+    """Each round runs every variant once, in an order of its own: a slow spell of the machine hits them alike."""
     measured = []
     for _ in range(rounds):
         names = list(variants)

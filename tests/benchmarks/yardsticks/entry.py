@@ -2,7 +2,7 @@
 
 To see what a lever is worth, BENCH_WITHOUT takes one away and BENCH_WITH adds one that lastgood does not use:
 without `gc` the collector works while modules load, without `parallel` each read waits for the one before; with
-`clients` every platform's clients are made while the module loads, with `connections` their connections are opened then.
+`clients` every platform's clients are made while the module loads, with `connections` connections are opened then.
 """
 
 import gc
