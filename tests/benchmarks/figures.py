@@ -19,7 +19,8 @@ _GUARDS = (
     "Each is a call or a round more than the least that could work. The intent is written before the stop and before "
     "the redeployment, for neither has an idempotency token; the stopped deployment is looked at again before anything "
     "is created over it; two lists of the history are read, so that failures on top hide nothing; the alarm, the "
-    "operators' items and the other groups in alarm are read. Notice, event and record come last, when CodeDeploy is long at work."
+    "operators' items and the other groups in alarm are read. Notice, event and record come last, when CodeDeploy is "
+    "long at work."
 )
 _MORE_CLIENTS = (
     "BARE has one client of one service and nothing to decide. lastgood needs five clients of four services, "

@@ -160,8 +160,8 @@ client, with valid bytecode, against the same endpoint: 25 ms a call, DynamoDB 8
 
 {goals}
 
-For comparison: NAIVE reaches StopDeployment after {naive_stop} × and CreateDeployment after {naive_create} × the time of
-BARE2.
+For comparison: NAIVE reaches StopDeployment after {naive_stop} × and CreateDeployment after {naive_create} × the time
+of BARE2.
 
 ### What misses its goal, and why
 

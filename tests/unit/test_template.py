@@ -525,6 +525,20 @@ def test_the_sweep_runs_every_minute_with_the_event_of_the_examples(stack: Stack
     assert json.loads(target["Input"]) == json.loads((ROOT / "events" / "manual-sweep.json").read_text())
 
 
+def test_the_drill_runs_daily_with_the_event_of_the_examples_unless_it_is_switched_off(stack: Stack) -> None:
+    rule = stack.properties("RollbackFunctionDrill")
+    assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 day)", "ENABLED")
+    (target,) = rule["Targets"]
+    assert json.loads(target["Input"]) == json.loads((ROOT / "events" / "manual-drill.json").read_text())
+    assert Stack(DailyDrill="false").properties("RollbackFunctionDrill")["State"] == "DISABLED"
+
+
+def test_amazons_roots_alone_are_trusted_only_where_that_is_asked_for(stack: Stack) -> None:
+    assert "AWS_CA_BUNDLE" not in stack.variables
+    trusted = Stack(AmazonRootsOnly="true").variables["AWS_CA_BUNDLE"]
+    assert (SHIPPED / Path(trusted).relative_to("/var/task")).is_file()
+
+
 def test_no_alarm_state_change_comes_from_eventbridge_as_well(stack: Stack) -> None:
     """The topic brings each already; a second copy of each would only be deduplicated."""
     sources = [rule.get("EventPattern", {}).get("source") for rule in stack.of_type("AWS::Events::Rule").values()]
@@ -838,6 +852,7 @@ WATCHED = {
     "ThrottlesAlarm": ("AWS/Lambda", "Throttles", "notBreaching"),
     # Silence is what this one is about.
     "SweepAlarm": ("lastgood", "SweepRan", "breaching"),
+    "DrillAlarm": ("lastgood", "DrillFailed", "notBreaching"),
 }
 
 
