@@ -140,12 +140,12 @@ class Endpoint:
         if body:
             asked = dict(parse_qsl(body.decode()))
             self.scene.answer("sns", asked.get("Action", ""), asked, at)
-            return 200, "text/xml", _PUBLISHED, self.scene.seconds("sns")
+            return 200, "text/xml", PUBLISHED, self.scene.seconds("sns")
         # A connection that is opened ahead of its first call.
         return 404, "text/plain", "", 0.0
 
 
-_PUBLISHED = (
+PUBLISHED = (
     '<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishResult><MessageId>1</MessageId>'
     "</PublishResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></PublishResponse>"
 )

@@ -1,4 +1,7 @@
-"""Measures everything, writes the page: `python -m benchmarks.measure quick|full [FOLDER]`."""
+"""Measures everything, writes the page: `python -m benchmarks.measure quick|full|page [FOLDER]`.
+
+`page` measures nothing and writes the page again from the results that are kept.
+"""
 
 from __future__ import annotations
 
@@ -61,8 +64,9 @@ FULL = Profile(
     "full", 21, 15, 15, 15, 5, (10, 100, 1000, 10_000), (10, 100, 1000, 10_000), Storm(1000, 50, 50, 20, 20), 3
 )
 
+PROFILES = {profile.name: profile for profile in (QUICK, FULL)}
+
 Results = dict[str, Any]
-Values = dict[str, list[float]]
 
 
 def measure(profile: Profile, say: Any = print) -> Results:
@@ -270,14 +274,16 @@ def _called(outcome: Outcome) -> float:
     return float(outcome.served + outcome.throttled)
 
 
-def _main(profile: Profile, folder: Path) -> None:
-    results = page.rounded(measure(profile))
+def _main(what: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "performance.json").write_text(json.dumps(results, indent=1) + "\n")
+    kept = folder / "performance.json"
+    if what != "page":
+        kept.write_text(json.dumps(page.rounded(measure(PROFILES[what])), indent=1) + "\n")
+    results = json.loads(kept.read_text())
     for name, text in page.files(results).items():
         (folder / name).write_text(text)
     print(page.goals_table(results))
 
 
 if __name__ == "__main__":
-    _main({"quick": QUICK, "full": FULL}[sys.argv[1]], Path(sys.argv[2]) if len(sys.argv) > 2 else ROOT / "docs")
+    _main(sys.argv[1], Path(sys.argv[2]) if len(sys.argv) > 2 else ROOT / "docs")

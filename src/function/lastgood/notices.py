@@ -125,8 +125,9 @@ class Notices:
         """
         if not self._topic_arn:
             return ""
-        answer = call(self._clients.sns, "get_topic_attributes", TopicArn=self._topic_arn)
-        if int(answer["Attributes"].get("SubscriptionsConfirmed", "0")):
+        found = call(self._clients.sns, "list_subscriptions_by_topic", TopicArn=self._topic_arn)["Subscriptions"]
+        # Until it is confirmed, a subscription has a word in place of its ARN.
+        if any(each["SubscriptionArn"].startswith("arn:") for each in found):
             return ""
         return f"Nobody has subscribed to {self._topic_arn}: no notice would reach anybody."
 
