@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import ssl
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,6 @@ from typing import Any
 import boto3
 import botocore
 import pytest
-from cryptography import x509
 
 from lastgood.clients import Clients
 from lastgood_cli.local import ROOT
@@ -65,9 +64,9 @@ def test_the_collector_rests_while_modules_load_and_works_afterwards() -> None:
 
 def test_the_small_bundle_holds_amazons_roots_as_botocore_has_them_and_nothing_else() -> None:
     """When this fails after an update of botocore, Amazon's roots have changed, and the file has to follow."""
-    ours = _certificates(FUNCTION / "lastgood" / "amazon-roots.pem")
-    theirs = _certificates(Path(botocore.__file__).parent / "cacert.pem")
-    assert ours == {name: pem for name, pem in theirs.items() if _is_amazons(name)}
+    ours = _roots(FUNCTION / "lastgood" / "amazon-roots.pem")
+    theirs = _roots(Path(botocore.__file__).parent / "cacert.pem")
+    assert ours == {name: root for name, root in theirs.items() if _is_amazons(name)}
     assert len(ours) == 5
 
 
@@ -76,11 +75,10 @@ def _is_amazons(name: str) -> bool:
     return name.startswith(("Amazon Root CA", "Starfield Services Root Certificate Authority"))
 
 
-def _certificates(path: Path) -> dict[str, str]:
-    found = re.findall(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", path.read_text(), re.DOTALL)
-    return {name: pem for pem in found if (name := _common_name(pem))}
-
-
-def _common_name(pem: str) -> str:
-    names = x509.load_pem_x509_certificate(pem.encode()).subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-    return str(names[0].value) if names else ""
+def _roots(path: Path) -> dict[str, bytes]:
+    """The certificates of a file by their common names; those without one are left out."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(path)
+    subjects = [dict(part[0] for part in root["subject"]) for root in context.get_ca_certs()]
+    names = [subject.get("commonName", "") for subject in subjects]
+    return {name: root for name, root in zip(names, context.get_ca_certs(binary_form=True), strict=True) if name}
