@@ -11,7 +11,7 @@ PYTHON ?= python3.13
 SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 RUN := PYTHONPATH=src/function:src/tools $(BIN)/python
 
-.PHONY: help install demo test soak figures e2e local check lint types template build deploy format readme lock clean
+.PHONY: help install demo test soak figures e2e local check lint types template build deploy format readme lock clean bench bench-full
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -73,6 +73,12 @@ format: $(STAMP) ## format the code
 
 readme: $(STAMP) ## write the blocks of README.md and docs/cli.md that come from the code
 	$(RUN) -m lastgood_cli.readme README.md docs/cli.md
+
+bench: $(STAMP) ## measure speed, quickly, and write docs/performance.md
+	PYTHONPATH=src/function:src/tools:tests $(BIN)/python -m benchmarks.measure quick
+
+bench-full: $(STAMP) ## measure speed thoroughly, and write docs/performance.md
+	PYTHONPATH=src/function:src/tools:tests $(BIN)/python -m benchmarks.measure full
 
 lock: $(STAMP) ## pin all dependencies again, with hashes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

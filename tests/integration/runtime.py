@@ -79,7 +79,13 @@ def provided_packages(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def running(artifact: Path, folder: Path, environment: dict[str, str], timeout_seconds: int = 60) -> Iterator[Runtime]:
+def running(
+    artifact: Path,
+    folder: Path,
+    environment: dict[str, str],
+    timeout_seconds: int = 60,
+    handler: str = "lastgood.handler.lambda_handler",
+) -> Iterator[Runtime]:
     """The artifact under the emulator, until the block ends; the whole process group goes with it."""
     provided = provided_packages(folder / "provided")
     port, api_port = free_port(), free_port()
@@ -98,7 +104,7 @@ def running(artifact: Path, folder: Path, environment: dict[str, str], timeout_s
         "-S",
         "-m",
         "awslambdaric",
-        "lastgood.handler.lambda_handler",
+        handler,
     ]
     base = {
         "PATH": "/usr/bin:/bin",

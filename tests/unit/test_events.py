@@ -14,6 +14,7 @@ from lastgood.signals import (
     ACTIONS,
     AlarmSignal,
     DeploymentSignal,
+    DrillSignal,
     HealthRequest,
     Home,
     OperatorRequest,
@@ -114,6 +115,10 @@ def test_the_sweep_comes_from_the_schedule_or_from_a_person() -> None:
     assert read("manual-sweep") == SweepSignal(NOW)
 
 
+def test_the_drill_is_asked_for_with_nothing_else() -> None:
+    assert read("manual-drill") == DrillSignal()
+
+
 def test_health_is_asked_for_with_nothing_else() -> None:
     assert read("manual-health") == HealthRequest()
 
@@ -130,7 +135,7 @@ def test_a_dry_run_may_be_asked_for_a_service_too() -> None:
     assert (asked.dry_run, asked.group) == (True, DeploymentGroup("production", "shop", Controller.ECS))
 
 
-@pytest.mark.parametrize("action", sorted(set(ACTIONS) - {"sweep", "health"}))
+@pytest.mark.parametrize("action", sorted(set(ACTIONS) - {"sweep", "drill", "health"}))
 def test_every_action_has_a_file_with_what_it_requires(action: str) -> None:
     request = request_in(f"manual-{action.replace('_', '-')}")
     assert request.action == action

@@ -15,6 +15,7 @@ from lastgood.signals import (
     EXAMPLES,
     AlarmSignal,
     DeploymentSignal,
+    DrillSignal,
     HealthRequest,
     Home,
     OperatorRequest,
@@ -352,10 +353,10 @@ class TestOperators:
         found = refusal(event)
         assert found.code == "missing_field" and field in found.message
 
-    @pytest.mark.parametrize("action", ["sweep", "health"])
-    def test_sweep_and_health_take_nothing_else(self, action: str) -> None:
+    @pytest.mark.parametrize("action", ["sweep", "drill", "health"])
+    def test_sweep_drill_and_health_take_nothing_else(self, action: str) -> None:
         assert refusal({"action": action, "reason": "x"}).code == "unknown_field"
-        assert isinstance(sole({"action": action}), SweepSignal | HealthRequest)
+        assert isinstance(sole({"action": action}), SweepSignal | DrillSignal | HealthRequest)
 
     @pytest.mark.parametrize("action", sorted(name for name, a in ACTIONS.items() if "ecs_service" in a.known))
     def test_a_service_may_stand_for_the_deployment_group(self, action: str) -> None:

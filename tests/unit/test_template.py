@@ -485,12 +485,13 @@ def test_sam_builds_the_artifact_with_the_functions_own_makefile() -> None:
 # --- what reaches it ---
 
 
-def test_exactly_four_callers_may_invoke_the_function_each_from_one_source(stack: Stack) -> None:
+def test_exactly_five_callers_may_invoke_the_function_each_from_one_source(stack: Stack) -> None:
     permissions = stack.of_type("AWS::Lambda::Permission").values()
     assert {(p["Principal"], p["SourceArn"]) for p in permissions} == {
         ("sns.amazonaws.com", "<AlarmTopic>"),
         ("events.amazonaws.com", "<RollbackFunctionDeploymentMoved.Arn>"),
         ("events.amazonaws.com", "<RollbackFunctionSweep.Arn>"),
+        ("events.amazonaws.com", "<RollbackFunctionDrill.Arn>"),
         ("lambda.alarms.cloudwatch.amazonaws.com", ALARMS_OF_THIS_ACCOUNT),
     }
     assert all(p["Action"] == "lambda:InvokeFunction" for p in permissions)
@@ -527,7 +528,7 @@ def test_ecs_own_state_changes_reach_the_function_only_where_services_are_named(
     assert target["Arn"] == "<RollbackFunction.Arn>"
     assert target["DeadLetterConfig"] == {"Arn": "<DeadLetterQueue.Arn>"}
     callers = {(p["Principal"], p["SourceArn"]) for p in on.of_type("AWS::Lambda::Permission").values()}
-    assert ("events.amazonaws.com", "<ServiceDeploymentMoved.Arn>") in callers and len(callers) == 5
+    assert ("events.amazonaws.com", "<ServiceDeploymentMoved.Arn>") in callers and len(callers) == 6
     (policy,) = on.of_type("AWS::SQS::QueuePolicy").values()
     senders = {s["Condition"]["ArnEquals"]["aws:SourceArn"] for s in policy["PolicyDocument"]["Statement"]}
     assert "<ServiceDeploymentMoved.Arn>" in senders and len(senders) == 3
@@ -541,6 +542,20 @@ def test_the_sweep_runs_every_minute_with_the_event_of_the_examples(stack: Stack
     assert rule.get("State", "ENABLED") == "ENABLED"
     (target,) = rule["Targets"]
     assert json.loads(target["Input"]) == json.loads((ROOT / "events" / "manual-sweep.json").read_text())
+
+
+def test_the_drill_runs_daily_with_the_event_of_the_examples_unless_it_is_switched_off(stack: Stack) -> None:
+    rule = stack.properties("RollbackFunctionDrill")
+    assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 day)", "ENABLED")
+    (target,) = rule["Targets"]
+    assert json.loads(target["Input"]) == json.loads((ROOT / "events" / "manual-drill.json").read_text())
+    assert Stack(DailyDrill="false").properties("RollbackFunctionDrill")["State"] == "DISABLED"
+
+
+def test_amazons_roots_alone_are_trusted_only_where_that_is_asked_for(stack: Stack) -> None:
+    assert "AWS_CA_BUNDLE" not in stack.environment
+    trusted = Stack(AmazonRootsOnly="true").environment["AWS_CA_BUNDLE"]
+    assert (SHIPPED / Path(trusted).relative_to("/var/task")).is_file()
 
 
 def test_no_alarm_state_change_comes_from_eventbridge_as_well(stack: Stack) -> None:
@@ -894,6 +909,7 @@ WATCHED = {
     "ThrottlesAlarm": ("AWS/Lambda", "Throttles", "notBreaching"),
     # Silence is what this one is about.
     "SweepAlarm": ("lastgood", "SweepRan", "breaching"),
+    "DrillAlarm": ("lastgood", "DrillFailed", "notBreaching"),
 }
 
 

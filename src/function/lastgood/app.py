@@ -15,6 +15,7 @@ from lastgood.alarms import Alarms
 from lastgood.clients import Clients
 from lastgood.deployers.codedeploy import CodeDeploy
 from lastgood.deployers.ecs_rolling import EcsRolling, Memory
+from lastgood.drill import Drill
 from lastgood.ledger import Ledger, Watch
 from lastgood.model import (
     AlarmState,
@@ -36,6 +37,7 @@ from lastgood.settings import Settings, unknown_variables
 from lastgood.signals import (
     AlarmSignal,
     DeploymentSignal,
+    DrillSignal,
     HealthRequest,
     Home,
     OperatorRequest,
@@ -148,6 +150,8 @@ class _Invocation:
                 return [self._operators.handle(signal)]
             case SweepSignal():
                 return [self._sweep()]
+            case DrillSignal():
+                return [Drill(self._parts, self._deadline).run()]
             case HealthRequest():
                 return [self._health()]
             case Refusal():

@@ -6,8 +6,9 @@ the module is imported; those that are rarely needed are made on first use.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import boto3
@@ -60,31 +61,35 @@ class Clients:
     dynamodb: Any
     cloudwatch: Any
     sns: Any
-    lambda_: Any
-    ecs: Any
+    _making: Lock = field(default_factory=Lock, repr=False)
+    _made: dict[tuple[str, bool], Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def make(cls, session: Any = None) -> Clients:
-        """All clients that the way to the stop needs, from one session, one after the other (faster than threads)."""
+        """The clients that every rollback needs, from one session, one after the other (faster than threads)."""
         session = session or boto3.Session()
         reader = {name: session.client(name, config=READS) for name in ("codedeploy", "dynamodb", "cloudwatch", "sns")}
-        return cls(
-            session=session,
-            codedeploy_writer=session.client("codedeploy", config=WRITES),
-            lambda_=session.client("lambda", config=READS),
-            ecs=session.client("ecs", config=READS),
-            **reader,
-        )
+        return cls(session=session, codedeploy_writer=session.client("codedeploy", config=WRITES), **reader)
 
     @cached_property
-    def s3(self) -> Any:
-        """Only to look whether a bundle is still there."""
-        return self.session.client("s3", config=READS)
+    def lambda_(self) -> Any:
+        """Only for deployment groups on Lambda."""
+        return self._on_first_use("lambda", READS)
+
+    @cached_property
+    def ecs(self) -> Any:
+        """Only for deployment groups and services on ECS."""
+        return self._on_first_use("ecs", READS)
 
     @cached_property
     def ecs_writer(self) -> Any:
         """Only to update a service; one attempt per call."""
-        return self.session.client("ecs", config=WRITES)
+        return self._on_first_use("ecs", WRITES)
+
+    @cached_property
+    def s3(self) -> Any:
+        """Only to look whether a bundle is still there."""
+        return self._on_first_use("s3", READS)
 
     @cached_property
     def codepipeline(self) -> Any:
@@ -94,7 +99,15 @@ class Clients:
     @cached_property
     def events(self) -> Any:
         """Only after a rollback has moved."""
-        return self.session.client("events", config=READS)
+        return self._on_first_use("events", READS)
+
+    def _on_first_use(self, service: str, config: Config) -> Any:
+        """Threads that read side by side may ask at the same moment; one makes the client, all get it."""
+        with self._making:
+            key = (service, config is WRITES)
+            if key not in self._made:
+                self._made[key] = self.session.client(service, config=config)
+            return self._made[key]
 
 
 def call(client: Any, operation: str, *, writes: bool = False, **parameters: Any) -> dict[str, Any]:

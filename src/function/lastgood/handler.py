@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+
+# What is made while this module loads stays for good: the collector would walk through it again and again.
+gc.disable()
+
 import os
 from datetime import timedelta
 from typing import Any
@@ -25,6 +30,9 @@ def _application() -> Application | SettingsError:
 
 
 application = _application()
+
+gc.freeze()
+gc.enable()
 
 
 @metrics.log_metrics

@@ -12,6 +12,7 @@ One table, partition key `pk`, sort key `sk`:
 | `GROUP#<group key>` | `BAD#<hash>` | a known-bad revision; `marked_good_at` takes it back |
 | `GROUP#<group key>` | `MODE`, `PAUSE`, `FLOOR`, `FLOOR_CLEARED#<deployment>` | what an operator set |
 | `CONTROL` | `PAUSE`, `OPENED#<time>#<group>` | the pause of everything; groups in alarm, for the storm brake |
+| `CONTROL` | `DRILL` | when the last drill was, and what it found |
 | `CONTROL` | `STORM` | which rollback told of the storm, and until when that is enough |
 | `WATCH` | `<until>#<id>` | an alarm that is looked at again: after a rollback, or after a release that met it firing |
 

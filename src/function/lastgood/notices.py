@@ -31,6 +31,7 @@ _TITLES: dict[Reason | None, str] = {
     Reason.TOO_MANY_ROLLBACKS: "⛔ {where} has had its limit of rollbacks and is paused",
     Reason.KNOWN_BAD_RELEASED: "⚠️ A known-bad revision is being released to {where}",
     Reason.RELEASED_IN_ALARM: "⚠️ A release to {where} meets an alarm that fires already",
+    Reason.DRILL_FAILED: "🧯 The daily drill failed: a rollback might fail today",
 }
 
 
@@ -91,6 +92,8 @@ def _story(rollback: Rollback, kind: str) -> str:
 
 
 def _next_steps(rollback: Rollback, kind: str) -> tuple[str, ...]:
+    if rollback.reason_code is Reason.DRILL_FAILED:
+        return (f"Mend what it names, then try again: invoke the function with {json.dumps({'action': 'drill'})}",)
     show = f"Invoke the function with {json.dumps({'action': 'status', 'rollback_id': rollback.rollback_id})}"
     if kind == NEEDS_HUMAN:
         answer = {"action": "approve", "rollback_id": rollback.rollback_id, "requested_by": "you"}
@@ -145,6 +148,19 @@ class Notices:
             except LastgoodError as error:
                 problems.append(str(error))
         return problems
+
+    def unheard(self) -> str:
+        """Why a notice on the topic would reach nobody; empty if somebody listens, or notices are switched off.
+
+        Publishes nothing. Raises RefusedError where the topic may not be read or is gone.
+        """
+        if not self._topic_arn:
+            return ""
+        found = call(self._clients.sns, "list_subscriptions_by_topic", TopicArn=self._topic_arn)["Subscriptions"]
+        # Until it is confirmed, a subscription has a word in place of its ARN.
+        if any(each["SubscriptionArn"].startswith("arn:") for each in found):
+            return ""
+        return f"Nobody has subscribed to {self._topic_arn}: no notice would reach anybody."
 
     def _publish(self, rollback: Rollback, notice: Notice) -> None:
         if not self._topic_arn:

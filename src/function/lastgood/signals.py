@@ -147,6 +147,11 @@ class SweepSignal:
 
 
 @dataclass(frozen=True, slots=True)
+class DrillSignal:
+    """Time to try what a rollback would need, without one."""
+
+
+@dataclass(frozen=True, slots=True)
 class HealthRequest:
     """Is the function set up well?"""
 
@@ -165,7 +170,15 @@ class Refusal:
     message_id: str = ""
 
 
-Signal = AlarmSignal | DeploymentSignal | ServiceDeploymentSignal | OperatorRequest | SweepSignal | HealthRequest
+Signal = (
+    AlarmSignal
+    | DeploymentSignal
+    | ServiceDeploymentSignal
+    | OperatorRequest
+    | SweepSignal
+    | DrillSignal
+    | HealthRequest
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -695,6 +708,7 @@ ACTIONS: Mapping[str, Action] = {
     "mark_good": _DEPLOYMENT,
     "mark_bad": _DEPLOYMENT,
     "sweep": Action(),
+    "drill": Action(),
     "health": Action(),
 }
 
@@ -732,6 +746,8 @@ def _operator(event: dict[str, Any], now: datetime) -> Signal:
     _check_fields(event, name)
     if name == "sweep":
         return SweepSignal(now)
+    if name == "drill":
+        return DrillSignal()
     if name == "health":
         return HealthRequest()
     return _request(event, name, now)

@@ -77,6 +77,15 @@ class Telemetry:
         if visited or failed:
             self.logger.info("swept", visited=visited, failed=failed)
 
+    def drilled(self, problems: list[str]) -> None:
+        """The daily drill: an alarm watches that it does not fail."""
+        if problems:
+            self.logger.error("drill_failed", problems=problems)
+            self._count("DrillFailed")
+        else:
+            self.logger.info("drill_passed")
+        self._count("DrillRan")
+
     def _seconds(self, name: str, seconds: int) -> None:
         self.metrics.add_metric(name=f"SecondsTo{name.title()}", unit=MetricUnit.Seconds, value=seconds)
 

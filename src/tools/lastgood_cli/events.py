@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from lastgood.signals import (
     AlarmSignal,
     DeploymentSignal,
+    DrillSignal,
     HealthRequest,
     Home,
     OperatorRequest,
@@ -40,6 +41,7 @@ _KINDS: dict[type, str] = {
     ServiceDeploymentSignal: "ECS service deployment",
     OperatorRequest: "operator",
     SweepSignal: "sweep",
+    DrillSignal: "drill",
     HealthRequest: "health",
 }
 

@@ -46,9 +46,12 @@ class History:
         reading = self.pool.submit(self._list, since, ())
         succeeded = self._list(now - SUCCESSES_WITHIN[0], ("Succeeded",))
         recent = reading.result()
-        self._read([*recent.ids[:NEWEST_OF_ANY_STATUS], *succeeded.ids][:BATCH])
+        together = list(dict.fromkeys([*recent.ids[:NEWEST_OF_ANY_STATUS], *succeeded.ids]))[:BATCH]
+        self._read(together)
         newest = self._in_order(recent, NEWEST_OF_ANY_STATUS, now)[:NEWEST_OF_ANY_STATUS]
-        first = list(dict.fromkeys([*newest, *self._in_order(succeeded, BATCH, now)]))
+        # What one batch had room for shows the order of the rest well enough; looking further would cost a call more.
+        room = sum(i in self._known for i in succeeded.ids)
+        first = list(dict.fromkeys([*newest, *self._in_order(succeeded, room, now)]))
         yield from self._batches(first)
         older = self._in_order(self._list(now - SUCCESSES_WITHIN[1], ("Succeeded",)), BATCH, now)
         yield from self._batches([i for i in older if i not in set(first[:DEPTH])])

@@ -1,0 +1,143 @@
+"""The daily drill: what a rollback would need is tried before it is needed. It acts on nothing and blames nobody.
+
+For each deployment group that the settings name, a dry run is decided through the real observer, with the real reads of
+history, table and alarms. The table is written once, with the drill's own result. Of the topic it is asked whether
+anybody listens. What only a real rollback does (stop, create, publish) is not tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from lastgood.decide import Decision, decide
+from lastgood.errors import RefusedError
+from lastgood.ledger import iso
+from lastgood.model import DeploymentGroup, Outcome, Phase, Reason, Rollback, TriggerKind
+from lastgood.notices import CLOSED
+from lastgood.observe import Observer
+from lastgood.rollback import Parts
+from lastgood.routing import is_allowed
+
+MOST_GROUPS = 20
+"""So many deployment groups have their turn in one drill; of more, others have theirs on the next day."""
+
+RESERVE = timedelta(seconds=20)
+"""So much of the invocation's time is kept for telling people."""
+
+ALARM_THAT_IS_NOT_THERE = "lastgood-drill"
+
+
+class Drill:
+    """One drill within one invocation, which ends at `deadline`."""
+
+    def __init__(self, parts: Parts, deadline: datetime) -> None:
+        self._parts = parts
+        self._deadline = deadline
+        self._problems: list[str] = []
+
+    def run(self) -> dict[str, Any]:
+        """Try everything. Returns one result; people are told of problems, and of nothing else."""
+        groups = [found for group in self._turn() if (found := self._group(group))]
+        self._attempt("CloudWatch's alarms", lambda: self._parts.alarms.read(ALARM_THAT_IS_NOT_THERE))
+        self._attempt("The notification topic", self._topic)
+        self._attempt("The audit table", self._note)
+        self._parts.telemetry.drilled(self._problems)
+        if self._problems:
+            self._call_people()
+        return {"drill": "failed" if self._problems else "passed", "problems": self._problems, "groups": groups}
+
+    def _turn(self) -> list[DeploymentGroup]:
+        """The groups of today: those of the routes and the default, each once, in turns where there are many."""
+        settings = self._parts.settings
+        groups = [found.group for found in settings.routes]
+        if settings.default_application:
+            groups.append(DeploymentGroup(settings.default_application, settings.default_deployment_group))
+        each = list(dict.fromkeys(groups))
+        start = self._parts.clock().toordinal() * MOST_GROUPS % len(each) if len(each) > MOST_GROUPS else 0
+        return (each[start:] + each[:start])[:MOST_GROUPS]
+
+    def _group(self, group: DeploymentGroup) -> dict[str, Any] | None:
+        if not is_allowed(group, self._parts.settings):
+            self._problems.append(f"{group.key}: an alarm leads there, but LASTGOOD_ALLOWED_GROUPS leaves it out.")
+            return None
+        if self._deadline - self._parts.clock() < RESERVE:
+            self._problems.append(f"{group.key}: the drill ran out of time before it.")
+            return None
+        decision = self._attempt(group.key, lambda: self._decide(group))
+        if decision is None:
+            return None
+        if decision.reason is Reason.GROUP_NOT_FOUND:
+            self._problems.append(f"{group.key}: {decision.explanation}")
+        self._parts.telemetry.decided(_dry_run(group, self._parts.clock()), decision)
+        return {
+            "application": group.application,
+            "deployment_group": group.deployment_group,
+            "reason": str(decision.reason),
+            "explanation": decision.explanation,
+        }
+
+    def _decide(self, group: DeploymentGroup) -> Decision:
+        parts, now = self._parts, self._parts.clock()
+        rollback = _dry_run(group, now)
+        observer = Observer(parts.ledger, parts.alarms, parts.deployer_for, parts.pool)
+        seen, policy = observer.look(rollback, parts.settings.policy(), now, None)
+        return decide(rollback, seen, policy, now)
+
+    def _topic(self) -> None:
+        if problem := self._parts.notices.unheard():
+            self._problems.append(problem)
+
+    def _note(self) -> None:
+        """When the last drill was and what it found: also the proof that the table can be written."""
+        said = {"occurred_at": iso(self._parts.clock()), "problems": list(self._problems)}
+        self._parts.ledger.set_control(None, "DRILL", said)
+
+    def _attempt[Found](self, what: str, trial: Callable[[], Found]) -> Found | None:
+        try:
+            return trial()
+        except RefusedError as error:
+            self._problems.append(f"{what}: {error}")
+        except Exception as error:
+            # Whatever is wrong in one place, the others are tried as well.
+            self._problems.append(f"{what}: {type(error).__name__}: {error}")
+        return None
+
+    def _call_people(self) -> None:
+        """As a notice that is no rollback's: nothing of it is kept, for the table may be what is wrong."""
+        now = self._parts.clock()
+        told = Rollback(
+            rollback_id=f"drill-{now:%Y%m%d}",
+            application="",
+            deployment_group="",
+            trigger_kind=TriggerKind.MANUAL,
+            opened_at=now,
+            signal_at=now,
+            phase=Phase.CLOSED,
+            outcome=Outcome.FAILED,
+            reason_code=Reason.DRILL_FAILED,
+            explanation=" ".join(self._problems),
+            requested_by="the daily drill",
+            closed_at=now,
+            needs_human=True,
+        )
+        problems = self._parts.notices.send(told, CLOSED)
+        if problems:
+            self._parts.telemetry.notice_failed(told, CLOSED, problems)
+
+
+def _dry_run(group: DeploymentGroup, now: datetime) -> Rollback:
+    """What an operator's dry run would open; it is never recorded."""
+    return Rollback(
+        rollback_id=f"drill-{now:%Y%m%d}",
+        application=group.application,
+        deployment_group=group.deployment_group,
+        controller=group.controller,
+        trigger_kind=TriggerKind.MANUAL,
+        opened_at=now,
+        signal_at=now,
+        requested_by="the daily drill",
+        request_reason="to know today that a rollback would work",
+        dry_run=True,
+    )

@@ -1,0 +1,111 @@
+"""The figures, their goals, and what stands beside a goal that is missed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row of the page. `key` names its rounds in the results; the goal is an upper limit; `why` if it is missed."""
+
+    key: str
+    title: str
+    goal: float
+    why: str = ""
+
+
+_GUARDS = (
+    "Each is a call or a round more than the least that could work. The intent is written before the stop and before "
+    "the redeployment, for neither has an idempotency token; the stopped deployment is looked at again before anything "
+    "is created over it; two lists of the history are read, so that failures on top hide nothing; the alarm, the "
+    "operators' items and the other groups in alarm are read. Notice, event and record come last, when CodeDeploy is "
+    "long at work."
+)
+_MORE_CLIENTS = (
+    "BARE has one client of one service and nothing to decide. lastgood needs five clients of four services, "
+    "Powertools and its own rules; the largest part is botocore itself, which both have to load."
+)
+_MORE_CONNECTIONS = (
+    "Seven connections are opened before the stop where BARE2 opens one, and each reads the whole certificate bundle "
+    "(see the opt-in AmazonRootsOnly); the claim, the guards and the intent come before the stop."
+)
+
+FIGURES = (
+    Figure("init", "initialisation of the handler's module, whole process, × BARE", 0.95, _MORE_CLIENTS),
+    Figure("cold", "cold start to the end of a full rollback, TLS, × BARE's single call", 1.25, _GUARDS),
+    Figure("cold_amazon_roots", "the same with AmazonRootsOnly", 1.25, _GUARDS),
+    Figure("stop", "cold at 512 MB: StopDeployment on the wire, × BARE2", 0.95, _MORE_CONNECTIONS),
+    Figure("stop_amazon_roots", "the same with AmazonRootsOnly", 0.95, _GUARDS),
+    Figure("create", "cold at 512 MB: CreateDeployment on the wire, × BARE2", 0.90, _MORE_CONNECTIONS),
+    Figure("create_amazon_roots", "the same with AmazonRootsOnly", 0.90, _GUARDS),
+    Figure("calls", "warm: calls of a rollback", 8, _GUARDS),
+    Figure("rounds", "warm: dependent rounds", 5, _GUARDS),
+    Figure(
+        "overhead",
+        "warm: time ÷ (rounds × latency)",
+        1.2,
+        "What is left is Python's own work between the calls, which grows with what else the machine has to do.",
+    ),
+    Figure(
+        "history",
+        "history of 10,000 (500 failed on top) against 100: time",
+        1.05,
+        "The calls are the same; the difference is the machine's noise within a round.",
+    ),
+    Figure("history_calls", "the same: difference in calls", 0),
+    Figure("storm_calls", "storm: CodeDeploy calls for each group", 5.5, _GUARDS),
+    Figure(
+        "storm_last",
+        "storm: last rollback under a token bucket, × reads first",
+        0.5,
+        "The fewer environments there are, the fewer reads are wasted by those that come too late.",
+    ),
+    Figure(
+        "artifact",
+        "the built artifact with SAM's file dates, × a freshly compiled tree",
+        1.05,
+        "The bytecode is valid in both; the difference is the machine's noise.",
+    ),
+    Figure(
+        "memory",
+        "peak memory × BARE",
+        1.15,
+        "Five clients instead of one, and a connection for each read that goes side by side with others; a connection "
+        "with the whole certificate bundle holds all of it.",
+    ),
+    Figure("memory_amazon_roots", "the same with AmazonRootsOnly", 1.15, "Five clients instead of one."),
+)
+
+
+@dataclass(frozen=True)
+class Lever:
+    """What one lever is worth: the ratio of the cold time without it to the time with it, and what was decided."""
+
+    key: str
+    title: str
+    verdict: str
+
+
+LEVERS = (
+    Lever("lever_source", "bytecode in the artifact: imports without any ÷ with", "kept: `src/function/Makefile`"),
+    Lever("lever_dated", "bytecode checked by date, in SAM's package ÷ by nothing", "kept: it is stale otherwise"),
+    Lever("lever_gc", "collector at work while modules load ÷ resting, then frozen: stop at 512 MB", "kept"),
+    Lever("lever_clients", "every platform's clients at start ÷ on first use: stop at 512 MB", "kept: on first use"),
+    Lever("lever_roots", "all roots ÷ Amazon's roots only: stop at 512 MB", "kept, opt-in: it narrows whom TLS trusts"),
+    Lever(
+        "lever_connections",
+        "connections as needed ÷ opened at start, all roots: stop at 512 MB",
+        "not kept: most of its gain is had from Amazon's roots alone, and it needs botocore's private parts",
+    ),
+    Lever(
+        "lever_connections_roots",
+        "the same, Amazon's roots only",
+        "not kept: opening them costs the start what it saves later",
+    ),
+    Lever("lever_parallel", "reads one after the other ÷ side by side: warm rollback", "kept"),
+    Lever("lever_claim", "reads first ÷ claim first: CodeDeploy calls until the storm's last rollback", "kept"),
+    Lever("lever_bounded", "NAIVE ÷ lastgood: warm rollback on the longest history", "kept: bounded search"),
+)
+
+MEMORY_SIZES = (256, 512, 1024, 1769)

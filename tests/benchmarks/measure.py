@@ -1,0 +1,289 @@
+"""Measures everything, writes the page: `python -m benchmarks.measure quick|full|page [FOLDER]`.
+
+`page` measures nothing and writes the page again from the results that are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from benchmarks import page
+from benchmarks.cpu_share import share_of
+from benchmarks.figures import MEMORY_SIZES
+from benchmarks.laboratory import BARE, BARE2, LASTGOOD, NAIVE, Laboratory, Run, Variant
+from benchmarks.rounds import dependent_rounds, interleaved, ratios
+from benchmarks.storm import Outcome, Storm, weather
+from lastgood_cli.local import ROOT
+
+SEED = 7
+AS_AWS = {"default": 0.025, "dynamodb": 0.008}
+"""Seconds of a call, about what services in the same region take."""
+
+UNIFORM = {"default": 0.025}
+WARM_LATENCY = UNIFORM["default"]
+
+AMAZON_ROOTS = replace(LASTGOOD, name="amazon_roots", environment=(("AWS_CA_BUNDLE", "{bundle}"),))
+
+
+def _with(variant: Variant, name: str, *more: tuple[str, str]) -> Variant:
+    return replace(variant, name=name, environment=(*variant.environment, *more))
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much is measured."""
+
+    name: str
+    start_rounds: int
+    cold_rounds: int
+    throttled_rounds: int
+    warm_rounds: int
+    size_rounds: int
+    lengths: tuple[int, ...]
+    naive_lengths: tuple[int, ...]
+    storm: Storm
+    storm_rounds: int
+
+
+QUICK = Profile("quick", 3, 3, 3, 5, 1, (100, 1000, 10_000), (100, 1000), Storm(100, 5, 10, 20, 20), 1)
+FULL = Profile(
+    "full", 21, 15, 15, 15, 5, (10, 100, 1000, 10_000), (10, 100, 1000, 10_000), Storm(1000, 50, 50, 20, 20), 3
+)
+
+PROFILES = {profile.name: profile for profile in (QUICK, FULL)}
+
+Results = dict[str, Any]
+
+
+def measure(profile: Profile, say: Any = print) -> Results:
+    """Everything, as plain values: each figure's rounds, and the points of the plots."""
+    chance = random.Random(SEED)
+    parts = (_starts, _colds, _throttled, _sizes, _warm, _storms)
+    results: Results = {"profile": profile.name, "seed": SEED, "machine": machine(), "figures": {}}
+    with tempfile.TemporaryDirectory() as folder, Laboratory(Path(folder)) as lab:
+        for part in parts:
+            begun = time.monotonic()
+            found = part(lab, profile, chance)
+            results["figures"] |= found.pop("figures")
+            results |= found
+            say(f"{part.__name__.strip('_')}: {time.monotonic() - begun:.0f} s")
+    return results
+
+
+def machine() -> dict[str, str]:
+    """What the figures were taken on, as far as it matters."""
+    return {
+        "processors": str(os.cpu_count()),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "boto3": boto3.__version__,
+    }
+
+
+def _starts(lab: Laboratory, profile: Profile, chance: random.Random) -> Results:
+    variants = {"bare": BARE, "lastgood": LASTGOOD}
+    variants |= {code: replace(LASTGOOD, code=code) for code in ("fresh", "dated", "source")}
+    rounds = interleaved({n: partial(lab.initialise, v) for n, v in variants.items()}, profile.start_rounds, chance)
+    pairs = {
+        "init": ("lastgood", "bare"),
+        "artifact": ("lastgood", "fresh"),
+        "lever_source": ("source", "lastgood"),
+        "lever_dated": ("dated", "lastgood"),
+    }
+    return {"figures": {key: ratios(rounds, *pair, float) for key, pair in pairs.items()}}
+
+
+def _colds(lab: Laboratory, profile: Profile, chance: random.Random) -> Results:
+    variants = {"bare": BARE, "lastgood": LASTGOOD, "amazon_roots": AMAZON_ROOTS}
+    run = {n: partial(lab.cold, v, latency=AS_AWS, length=1000) for n, v in variants.items()}
+    rounds = interleaved(run, profile.cold_rounds, chance)
+    return {
+        "figures": {
+            "cold": ratios(rounds, "lastgood", "bare", _total),
+            "cold_amazon_roots": ratios(rounds, "amazon_roots", "bare", _total),
+            "memory": ratios(rounds, "lastgood", "bare", _peak),
+            "memory_amazon_roots": ratios(rounds, "amazon_roots", "bare", _peak),
+        }
+    }
+
+
+def _throttled(lab: Laboratory, profile: Profile, chance: random.Random) -> Results:
+    """With the share of a CPU that Lambda gives a function of 512 MB."""
+    variants = {
+        "bare2": BARE2,
+        "naive": NAIVE,
+        "lastgood": LASTGOOD,
+        "amazon_roots": AMAZON_ROOTS,
+        "gc": _with(LASTGOOD, "gc", ("BENCH_WITHOUT", "gc")),
+        "clients": _with(LASTGOOD, "clients", ("BENCH_WITH", "clients")),
+        "connections": _with(LASTGOOD, "connections", ("BENCH_WITH", "connections")),
+        "connections_roots": _with(AMAZON_ROOTS, "connections_roots", ("BENCH_WITH", "connections")),
+    }
+    share = share_of(512)
+    run = {n: partial(lab.cold, v, share=share, latency=AS_AWS, length=1000) for n, v in variants.items()}
+    rounds = interleaved(run, profile.throttled_rounds, chance)
+    pairs = {
+        "lever_gc": ("gc", "lastgood"),
+        "lever_clients": ("clients", "lastgood"),
+        "lever_roots": ("lastgood", "amazon_roots"),
+        "lever_connections": ("lastgood", "connections"),
+        "lever_connections_roots": ("amazon_roots", "connections_roots"),
+    }
+    return {
+        "figures": {
+            "stop": ratios(rounds, "lastgood", "bare2", _stop),
+            "stop_amazon_roots": ratios(rounds, "amazon_roots", "bare2", _stop),
+            "create": ratios(rounds, "lastgood", "bare2", _create),
+            "create_amazon_roots": ratios(rounds, "amazon_roots", "bare2", _create),
+            **{key: ratios(rounds, *pair, _stop) for key, pair in pairs.items()},
+        },
+        "yardsticks": {
+            "stop": ratios(rounds, "naive", "bare2", _stop),
+            "create": ratios(rounds, "naive", "bare2", _create),
+        },
+    }
+
+
+def _sizes(lab: Laboratory, profile: Profile, chance: random.Random) -> Results:
+    """What memory buys: the time to the redeployment at each size, over the time at 512 MB."""
+    scene = {"latency": AS_AWS, "length": 1000}
+    found: dict[str, dict[str, list[float]]] = {}
+    for name, variant in {"lastgood": LASTGOOD, "amazon_roots": AMAZON_ROOTS}.items():
+        run = {str(mb): partial(lab.cold, variant, share=share_of(mb), **scene) for mb in MEMORY_SIZES}
+        rounds = interleaved(run, profile.size_rounds, chance)
+        found[name] = {size: ratios(rounds, size, "512", _create) for size in run}
+    return {"figures": {}, "sizes": found}
+
+
+def _warm(lab: Laboratory, profile: Profile, chance: random.Random) -> Results:
+    one_by_one = _with(LASTGOOD, "one_by_one", ("BENCH_WITHOUT", "parallel"))
+    with ExitStack() as stack:
+        # The emulator takes one call at a time, and each function has its own.
+        ours, slow, naive = (stack.enter_context(_warmed(lab, v)) for v in (LASTGOOD, one_by_one, NAIVE))
+        run = {f"lastgood {n}": partial(ours, length=n) for n in profile.lengths}
+        run |= {"lastgood failed": partial(ours, length=10_000, failed=500), "slow 100": partial(slow, length=100)}
+        run |= {f"naive {n}": partial(naive, length=n) for n in profile.naive_lengths if n < 10_000}
+        rounds = interleaved(run, profile.warm_rounds, chance)
+        # Half a minute for one: once is enough to see where the line goes.
+        rare = {f"naive {n}": naive(length=n) for n in profile.naive_lengths if n >= 10_000}
+    usual = [each["lastgood 100"] for each in rounds]
+    depths = [dependent_rounds(each.arrivals) for each in usual]
+    longest = max(profile.naive_lengths)
+    bounded = [rare.get(f"naive {longest}", e.get(f"naive {longest}", e["lastgood 100"])) for e in rounds]
+    return {
+        "figures": {
+            "calls": [_calls(each) for each in usual],
+            "rounds": depths,
+            "overhead": [e.total / (d * WARM_LATENCY) for e, d in zip(usual, depths, strict=True)],
+            "history": ratios(rounds, "lastgood failed", "lastgood 100", _total),
+            "history_calls": [abs(_calls(e["lastgood failed"]) - _calls(e["lastgood 100"])) for e in rounds],
+            "lever_parallel": ratios(rounds, "slow 100", "lastgood 100", _total),
+            "lever_bounded": [b.total / e[f"lastgood {longest}"].total for b, e in zip(bounded, rounds, strict=True)],
+        },
+        "history": {
+            "lastgood": {str(n): _scaled(rounds, f"lastgood {n}") for n in profile.lengths},
+            "naive": {
+                str(n): [rare[f"naive {n}"].total / WARM_LATENCY] if n >= 10_000 else _scaled(rounds, f"naive {n}")
+                for n in profile.naive_lengths
+            },
+        },
+        "warm_calls": [f"{a['service']} {a['operation']}" for a in usual[0].arrivals],
+    }
+
+
+@dataclass(frozen=True)
+class _Warm:
+    total: float
+    arrivals: tuple[Mapping[str, Any], ...]
+
+
+@contextmanager
+def _warmed(lab: Laboratory, variant: Variant) -> Iterator[Any]:
+    with lab.warm(variant) as runtime:
+
+        def once(**scene: Any) -> _Warm:
+            return _Warm(*lab.rollback(runtime, variant, latency=UNIFORM, **scene))
+
+        yield once
+
+
+def _scaled(rounds: list[dict[str, _Warm]], name: str) -> list[float]:
+    """Times as multiples of one call's latency: the machine's own speed hardly shows in them."""
+    return [each[name].total / WARM_LATENCY for each in rounds]
+
+
+def _storms(lab: Laboratory, profile: Profile, chance: random.Random) -> Results:
+    run = {
+        "claim": partial(weather, lab, profile.storm, SEED, reads_first=False),
+        "reads": partial(weather, lab, profile.storm, SEED, reads_first=True),
+    }
+    rounds = interleaved(run, profile.storm_rounds, chance)
+    return {
+        "figures": {
+            "storm_calls": [each["claim"].served / profile.storm.groups for each in rounds],
+            "storm_last": ratios(rounds, "claim", "reads", _last),
+            "lever_claim": ratios(rounds, "reads", "claim", _called),
+        },
+        "storm": {
+            **vars(profile.storm),
+            "claim": list(rounds[0]["claim"].created),
+            "reads": list(rounds[0]["reads"].created),
+        },
+    }
+
+
+def _total(run: Run | _Warm) -> float:
+    return run.total
+
+
+def _calls(run: _Warm) -> int:
+    return len(run.arrivals)
+
+
+def _stop(run: Run) -> float:
+    return run.stop
+
+
+def _create(run: Run) -> float:
+    return run.create
+
+
+def _peak(run: Run) -> float:
+    return float(run.peak)
+
+
+def _last(outcome: Outcome) -> float:
+    return outcome.created[-1]
+
+
+def _called(outcome: Outcome) -> float:
+    return float(outcome.served + outcome.throttled)
+
+
+def _main(what: str, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / "performance.json"
+    if what != "page":
+        kept.write_text(json.dumps(page.rounded(measure(PROFILES[what])), indent=1) + "\n")
+    results = json.loads(kept.read_text())
+    for name, text in page.files(results).items():
+        (folder / name).write_text(text)
+    print(page.goals_table(results))
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1], Path(sys.argv[2]) if len(sys.argv) > 2 else ROOT / "docs")

@@ -1,0 +1,230 @@
+"""The page about performance, made from the results alone: whoever has them can make it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.figures import FIGURES, LEVERS, MEMORY_SIZES, Figure
+from benchmarks.plots import Axis, Series, chart, even_marks, powers_of_ten
+from benchmarks.rounds import Spread, spread
+
+Results = dict[str, Any]
+
+
+def files(results: Results) -> dict[str, str]:
+    """Every file of the page, by name."""
+    return {
+        "performance.md": render(results),
+        "performance-history.svg": history_plot(results),
+        "performance-storm.svg": storm_plot(results),
+    }
+
+
+def rounded(value: Any) -> Any:
+    """Four digits after the point are more than the rounds are worth."""
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, dict):
+        return {key: rounded(each) for key, each in value.items()}
+    return [rounded(each) for each in value] if isinstance(value, list) else value
+
+
+def goals_table(results: Results) -> str:
+    """Each figure against its goal."""
+    rows = ["| figure | goal | measured | spread (p10 – p90) | rounds | |", "|---|---|---|---|---|---|"]
+    for figure in FIGURES:
+        found = spread(results["figures"][figure.key])
+        verdict = "hit" if _is_hit(figure, found) else "**miss**"
+        measured = f"{_number(found.middle)} | {_range(found)} | {found.rounds}"
+        rows.append(f"| {figure.title} | ≤ {figure.goal:g} | {measured} | {verdict} |")
+    return "\n".join(rows)
+
+
+def missed(results: Results) -> list[tuple[tuple[Figure, ...], str]]:
+    """The figures that miss their goals, those with one reason together."""
+    reasons: dict[str, list[Figure]] = {}
+    for figure in FIGURES:
+        if not _is_hit(figure, spread(results["figures"][figure.key])):
+            reasons.setdefault(figure.why, []).append(figure)
+    return [(tuple(figures), why) for why, figures in reasons.items()]
+
+
+def levers_table(results: Results) -> str:
+    """What each lever is worth."""
+    rows = ["| lever | ratio | spread (p10 – p90) | decision |", "|---|---|---|---|"]
+    for lever in LEVERS:
+        found = spread(results["figures"][lever.key])
+        rows.append(f"| {lever.title} | {_number(found.middle)} | {_range(found)} | {lever.verdict} |")
+    return "\n".join(rows)
+
+
+def sizes_table(results: Results) -> str:
+    """What memory buys."""
+    rows = ["| | " + " | ".join(f"{size} MB" for size in MEMORY_SIZES) + " |", "|---" * (len(MEMORY_SIZES) + 1) + "|"]
+    names = {"lastgood": "as shipped", "amazon_roots": "with AmazonRootsOnly"}
+    for key, name in names.items():
+        found = results["sizes"][key]
+        rows.append(f"| {name} | " + " | ".join(_number(spread(found[str(s)]).middle) for s in MEMORY_SIZES) + " |")
+    return "\n".join(rows)
+
+
+def history_plot(results: Results) -> str:
+    """The time of a warm rollback against the length of the history, in multiples of one call's latency."""
+    found = results["history"]
+    series = [Series(name, _medians(found[key])) for key, name in (("lastgood", "lastgood"), ("naive", "NAIVE"))]
+    values = [y for line in series for _, y in line.points]
+    lengths = [x for line in series for x, _ in line.points]
+    return chart(
+        "A rollback against the length of the deployment group's history",
+        Axis("deployments in the history", powers_of_ten(lengths), logarithmic=True),
+        Axis("time, in multiples of one call's latency", powers_of_ten(values), logarithmic=True),
+        series,
+    )
+
+
+def storm_plot(results: Results) -> str:
+    """How many groups have their rollback, over time."""
+    storm = results["storm"]
+    series = [
+        Series(name, [(0.0, 0.0), *((at, n) for n, at in enumerate(storm[key], start=1))])
+        for key, name in (("claim", "lastgood: claims first"), ("reads", "variant that reads first"))
+    ]
+    latest = max(x for line in series for x, _ in line.points)
+    return chart(
+        f"A storm: {storm['messages']} messages, {storm['groups']} deployment groups",
+        Axis("seconds since the first message", even_marks(latest)),
+        Axis("groups whose rollback is created", even_marks(storm["groups"])),
+        series,
+    )
+
+
+def render(results: Results) -> str:
+    """The page as Markdown."""
+    machine, storm = results["machine"], results["storm"]
+    calls = "\n".join(f"{n}. `{call}`" for n, call in enumerate(results["warm_calls"], start=1))
+    misses = "\n\n".join(f"**{'; '.join(f.title for f in figures)}.** {why}" for figures, why in missed(results))
+    naive = {key: spread(values) for key, values in results["yardsticks"].items()}
+    return _PAGE.format(
+        profile=results["profile"],
+        command="make bench-full" if results["profile"] == "full" else "make bench",
+        goals=goals_table(results),
+        misses=misses or "None.",
+        levers=levers_table(results),
+        sizes=sizes_table(results),
+        calls=calls,
+        naive_stop=_number(naive["stop"].middle),
+        naive_create=_number(naive["create"].middle),
+        **machine,
+        messages=storm["messages"],
+        groups=storm["groups"],
+        environments=storm["environments"],
+        rate=storm["rate"],
+    )
+
+
+def _is_hit(figure: Figure, found: Spread) -> bool:
+    # What is shown decides, so that nobody reads a miss beside a number that meets the goal.
+    return round(found.middle, 2) <= figure.goal
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value == int(value) else f"{value:.2f}"
+
+
+def _range(found: Spread) -> str:
+    return f"{_number(found.low)} – {_number(found.high)}"
+
+
+def _medians(by_length: dict[str, list[float]]) -> list[tuple[float, float]]:
+    return [(float(length), spread(values).middle) for length, values in by_length.items()]
+
+
+_PAGE = """\
+# Performance
+
+*The function sleeps for weeks, then runs once, cold, while production burns.*
+
+This page is written by `{command}`; what was measured is kept in `performance.json` beside it.
+
+Every figure is a ratio inside one run. Each round runs every variant once, in shuffled order; the figure is the median
+of the rounds' ratios, the spread is from their tenth to their ninetieth percentile. Absolute times are left out: they
+say more about the machine than about the program. Measured on {processors} processors shared with other work,
+{system}, Python {python}, boto3 {boto3}, profile `{profile}`.
+
+The yardsticks (`tests/benchmarks/yardsticks`): **BARE** is a boto3 handler with one client and one call. **BARE2** is
+the smallest boto3 rollback: GetDeploymentGroup, StopDeployment, GetDeployment, CreateDeployment; no claim, no search,
+no record, no notice. **NAIVE** is what samples on the web do. All run under Lambda's runtime interface emulator and
+client, with valid bytecode, against the same endpoint: 25 ms a call, DynamoDB 8 ms, over TLS where the start is cold.
+
+## Goals
+
+{goals}
+
+For comparison: NAIVE reaches StopDeployment after {naive_stop} × and CreateDeployment after {naive_create} × the time
+of BARE2.
+
+### What misses its goal, and why
+
+{misses}
+
+Nothing that makes a rollback right is traded for speed.
+
+### The calls of a rollback
+
+A warm rollback of a release that is still running, on servers, in order of arrival:
+
+{calls}
+
+## The length of the history
+
+![cost against history length](performance-history.svg)
+
+`ListDeployments` is asked for a time range and for successes, page by page only where the order cannot be believed. The
+calls do not grow with the history; a test holds that on all three platforms.
+
+## A storm
+
+![rollbacks over time](performance-storm.svg)
+
+{messages} messages about {groups} deployment groups reach {environments} environments at once, while CodeDeploy lets
+{rate:g} calls a second through. Who claims first spends CodeDeploy's calls on rollbacks; who reads first spends them on
+finding out that somebody else is at it. (The storm brake is off here. With it, so many groups in alarm at once stop all
+rollbacks and call people, because one release is hardly ill in {groups} places.)
+
+## Levers
+
+{levers}
+
+## Memory size and architecture
+
+Time from a cold start to CreateDeployment, × the time at 512 MB. A function has a whole processor at 1769 MB, and a
+whole one in any case while it initialises.
+
+{sizes}
+
+512 MB is the template's default: half of it costs more than it saves, twice and more of it buys little.
+`arm64` is chosen by price: what ships is pure Python, and no machine of that kind was at hand to measure it.
+
+## How to measure it elsewhere
+
+Linux, Python 3.13 and make; no AWS account, no privileges, no network once the development environment is there.
+
+```console
+$ make bench        # a quick look, under three minutes
+$ make bench-full   # all rounds
+```
+
+Both write this page, its plots and `performance.json`. The machine may be busy: variants are interleaved, so what slows
+one down slows the others in the same round. Compare ratios, never times. The share of a processor that a memory size
+gives is kept by stopping and continuing the function's process every 20 ms, after it has initialised.
+
+## What cannot be measured without AWS
+
+- Finding a place for the function and loading its code: what `Init Duration` leaves out.
+- Whether boto3 in Lambda's runtime has valid bytecode. Here it has, for every variant alike.
+- The network: connections to the same machine cost no round trips, so a handshake is cheaper here than there.
+- arm64 against x86_64.
+- CodeDeploy's real limits and the order in which it lists deployments. The bucket of the storm is an assumption.
+- SnapStart. It is off: a version that nobody invoked for two weeks may need to be initialised anew before it answers,
+  which is the worst that could happen to a function that waits for weeks; and the start that it would save is short.
+"""
