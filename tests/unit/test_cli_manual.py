@@ -69,10 +69,11 @@ def test_the_commands_that_the_issue_names_are_there() -> None:
 
 
 def test_whatever_an_operator_may_ask_of_the_function_has_its_command() -> None:
-    """`sweep` is the schedule's; `health` is `doctor`'s; `status` reads the table."""
+    """`sweep` and `drill` are the schedule's; `health` is `doctor`'s; `status` reads the table."""
     typed = {" ".join(path) for path in manual.commands()}
     words = {"set_mode": "mode", "set_floor": "floor set", "clear_floor": "floor clear"}
-    words |= {"mark_good": "mark good", "mark_bad": "mark bad", "health": "doctor", "sweep": "doctor"}
+    words |= {"mark_good": "mark good", "mark_bad": "mark bad", "health": "doctor"}
+    words |= {"sweep": "doctor", "drill": "doctor"}
     assert {words.get(action, action) for action in ACTIONS} <= typed
 
 
