@@ -72,9 +72,8 @@ def test_whatever_an_operator_may_ask_of_the_function_has_its_command() -> None:
     """`sweep` and `drill` are the schedule's; `health` is `doctor`'s; `status` reads the table."""
     typed = {" ".join(path) for path in manual.commands()}
     words = {"set_mode": "mode", "set_floor": "floor set", "clear_floor": "floor clear"}
-    words |= {"mark_good": "mark good", "mark_bad": "mark bad", "health": "doctor"} | dict.fromkeys(
-        ("sweep", "drill"), "doctor"
-    )
+    words |= {"mark_good": "mark good", "mark_bad": "mark bad", "health": "doctor"}
+    words |= {"sweep": "doctor", "drill": "doctor"}
     assert {words.get(action, action) for action in ACTIONS} <= typed
 
 
