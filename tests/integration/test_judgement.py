@@ -6,10 +6,14 @@ Floors in tags, bad revisions again, limits, storms, alarms that fire already, a
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import pytest
 
+from lastgood.alarms import Alarms
+from lastgood.errors import LastgoodError, RefusedError
+from lastgood.notices import Notices
 from lastgood_cli.local import event, group_tags
 from scene import ALARM, PLATFORMS, Scene, scene
 
@@ -442,3 +446,70 @@ def test_a_notice_of_not_healing_that_cannot_be_sent_is_sent_by_a_later_sweep() 
         it.local.restart(LASTGOOD_NOTIFICATION_TOPIC_ARN=it.local.topic_arn)
         minutes_pass(it, 3)
         assert told(it) == ["⚠️ shop/prod was rolled back, and the alarm is still firing"]
+
+
+# --- telling ----------------------------------------------------------------------------------------------------------
+
+
+def bus_refuses(*_: Any) -> None:
+    raise LastgoodError("put_events was refused")
+
+
+def test_people_are_told_once_though_the_event_bus_refuses_again_and_again() -> None:
+    with scene("Server") as it, patch.object(Notices, "_put_event", bus_refuses):
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=600)
+        it.alarm_fires()
+        it.run_to_end()
+        minutes_pass(it, 30)
+        assert [title[:1] for title in told(it)] == ["⏪", "✅", "⚠"]
+        assert "open_key" in it.head
+
+
+def test_a_bus_that_hears_again_is_told_what_it_missed_and_people_are_not() -> None:
+    with scene("Server") as it:
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=600)
+        with patch.object(Notices, "_put_event", bus_refuses):
+            it.alarm_fires()
+            it.run_to_end()
+        told(it)
+        minutes_pass(it, 2)
+        assert told(it) == []
+        assert "open_key" not in it.head
+
+
+def test_a_notice_that_nobody_can_hear_is_given_up_after_a_day_and_the_record_says_so() -> None:
+    with scene("Server") as it, patch.object(Notices, "_put_event", bus_refuses):
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=600)
+        it.alarm_fires()
+        it.run_to_end()
+        it.alarm_recovers()
+        it.sim.advance(86_500)
+        it.sweep()
+        assert it.steps[-1]["step_name"] == "NOTICE_GIVEN_UP"
+        assert "open_key" not in it.head
+
+
+def no_tags(*_: Any) -> None:
+    raise RefusedError("list_tags_for_resource", "AccessDeniedException", "not authorized")
+
+
+def test_tags_that_may_not_be_read_are_told_and_never_replaced_by_the_default() -> None:
+    default = {"LASTGOOD_DEFAULT_APPLICATION": "shop", "LASTGOOD_DEFAULT_DEPLOYMENT_GROUP": "prod"}
+    with scene("Server", settings=default) as it, patch.object(Alarms, "tags", no_tags):
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=600)
+        it.alarm_fires(tags={})
+        head = ended(it, "SKIPPED", "UNROUTED_ALARM")
+        assert "not authorized" in head["explanation"]
+
+
+def test_tags_that_may_not_be_read_do_not_stand_against_a_route() -> None:
+    routes = '[{"alarm": "shop-*", "application": "shop", "deployment_group": "prod"}]'
+    with scene("Server", settings={"LASTGOOD_ROUTES": routes}) as it, patch.object(Alarms, "tags", no_tags):
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=600)
+        it.alarm_fires(tags={})
+        ended(it, "ROLLED_BACK", "VERIFIED")

@@ -60,10 +60,12 @@ class Alarms:
         ]
 
     def tags(self, alarm_arn: str) -> dict[str, str]:
-        """The alarm's tags, for routing; none if it is gone or its tags may not be read."""
+        """The alarm's tags, for routing; none if it is gone. Raises RefusedError where they may not be read."""
         try:
             answer = call(self._client, "list_tags_for_resource", ResourceARN=alarm_arn)
-        except RefusedError:
+        except RefusedError as error:
+            if error.permission_denied:
+                raise
             return {}
         return {tag["Key"]: tag["Value"] for tag in answer.get("Tags", [])}
 

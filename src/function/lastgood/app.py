@@ -16,6 +16,7 @@ from lastgood.clients import Clients
 from lastgood.deployers.codedeploy import CodeDeploy
 from lastgood.deployers.ecs_rolling import EcsRolling, Memory
 from lastgood.drill import Drill
+from lastgood.errors import RefusedError
 from lastgood.ledger import Ledger, Watch
 from lastgood.model import (
     AlarmState,
@@ -32,7 +33,7 @@ from lastgood.pipelines import Pipelines
 from lastgood.releases import Releases
 from lastgood.results import ignored, refusal, result_of
 from lastgood.rollback import Parts, Rollbacks, rollback_id
-from lastgood.routing import Routing, is_allowed, needs_tags, route
+from lastgood.routing import Routing, is_allowed, needs_tags, route, speaks_for
 from lastgood.settings import Settings, unknown_variables
 from lastgood.signals import (
     AlarmSignal,
@@ -180,7 +181,12 @@ class _Invocation:
     def _route(self, signal: AlarmSignal) -> Routing:
         tags = signal.tags
         if needs_tags(signal, self._parts.settings):
-            tags = self._parts.alarms.tags(signal.alarm_arn)
+            try:
+                tags = self._parts.alarms.tags(signal.alarm_arn)
+            except RefusedError as error:
+                # Its tags may say something else than the default: only what a route says of it by name is believed.
+                by_name = speaks_for(signal.alarm_name, {}, self._parts.settings)
+                return by_name if by_name.source else Routing(problem=f"The alarm's tags may not be read: {error}")
         return route(signal, tags, self._parts.settings)
 
     def _rollback(self, signal: AlarmSignal, group: DeploymentGroup) -> Rollback:

@@ -8,6 +8,7 @@ whoever gets it twice can tell. Failing to tell never fails a rollback.
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,13 +141,19 @@ class Notices:
 
     def send(self, rollback: Rollback, kind: str) -> list[str]:
         """Tell everybody. Returns what failed, as sentences; empty if all was told."""
-        notice = compose(rollback, kind)
-        problems = []
-        for tell in (self._publish, self._put_event):
+        return [problem for problem in self.tell(rollback, kind).values() if problem]
+
+    def tell(self, rollback: Rollback, kind: str, heard: Container[str] = ()) -> dict[str, str]:
+        """Tell each channel (`topic`, `bus`) that has not `heard` it. Returns the problem of each; empty: none."""
+        notice, problems = compose(rollback, kind), dict[str, str]()
+        for channel, tell in {"topic": self._publish, "bus": self._put_event}.items():
+            if channel in heard:
+                continue
             try:
                 tell(rollback, notice)
+                problems[channel] = ""
             except LastgoodError as error:
-                problems.append(str(error))
+                problems[channel] = str(error)
         return problems
 
     def unheard(self) -> str:

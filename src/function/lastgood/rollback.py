@@ -49,6 +49,9 @@ RESERVE = timedelta(seconds=8)
 GIVE_UP_AFTER = timedelta(minutes=30)
 """Past its deadline, a rollback whose visits all fail is given up after this long; one that can be decided is not."""
 
+TELLING_ENDS_AFTER = timedelta(days=1)
+"""A notice that nobody can hear is not tried for ever; the metric NoticeFailed has called people all the while."""
+
 STOP_POLLS = (0.5, 1.0, 2.0)
 """A stop mostly takes effect within seconds; a longer one is left to the next event."""
 
@@ -266,16 +269,30 @@ class Visit:
     def tell(self) -> None:
         """Send the notices that the record calls for. What fails is sent by the sweep."""
         for kind in self.rollback.notices_due:
-            problems = self._parts.notices.send(self.rollback, kind)
-            if problems:
-                self._parts.telemetry.notice_failed(self.rollback, kind, problems)
-                continue
-            self._change(notified=(*self.rollback.notified, kind))
+            self._change(notified=(*self.rollback.notified, *self._told(kind)))
         if self.rollback.notified != self._written.notified or self.rollback.lease_owner:
             try:
                 self._save(release=True)
             except LostLeaseError:
                 return
+
+    def _told(self, kind: str) -> tuple[str, ...]:
+        """Send one notice. Returns what is to be kept of that: the kind when all heard it, else who did.
+
+        Whoever heard it is not told again because somebody else cannot hear.
+        """
+        heard = {mark.partition("@")[2] for mark in self.rollback.notified if mark.startswith(f"{kind}@")}
+        told = self._parts.notices.tell(self.rollback, kind, heard)
+        problems = [problem for problem in told.values() if problem]
+        if not problems:
+            return (kind,)
+        self._parts.telemetry.notice_failed(self.rollback, kind, problems)
+        closed, now = self.rollback.closed_at, self._parts.clock()
+        if closed and now - closed > TELLING_ENDS_AFTER:
+            why = f"The notice {kind} could not be sent for a day: {'; '.join(problems)}"
+            self._steps.append(Step(Kind.NOTE, "NOTICE_GIVEN_UP", clean(why, LONGEST_EXPLANATION), now))
+            return (kind,)
+        return tuple(f"{kind}@{channel}" for channel, problem in told.items() if not problem)
 
     def release(self) -> None:
         """Give the lease back after an error, so that the retry need not wait for it to end."""
