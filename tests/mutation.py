@@ -34,7 +34,7 @@ also_copy = ["lastgood"]
 pytest_add_cli_args_test_selection = ["tests/unit"]
 use_git_change_detection = false
 """
-EXAMPLES_FIRST = '''"""mutmut names the tests in any order; the quick ones are to find what they can first."""
+EXAMPLES_FIRST = '''"""mutmut names the tests in any order; the examples are quicker than the properties."""
 
 
 def pytest_collection_modifyitems(items):
@@ -103,7 +103,7 @@ def wordless(function: ast.FunctionDef) -> str:
 
 def change(original: ast.FunctionDef, mutated: ast.FunctionDef) -> str:
     """The lines that differ, each after a minus or a plus."""
-    before, after = (ast.unparse(function).splitlines()[1:] for function in (original, mutated))
+    before, after = (ast.unparse(function).replace(function.name, "…").splitlines() for function in (original, mutated))
     lines = list(difflib.unified_diff(before, after, lineterm="", n=0))[2:]
     return "\n".join(f"    {line}" for line in lines if not line.startswith("@@"))
 
