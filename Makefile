@@ -6,12 +6,16 @@ STAMP := $(VENV)/.installed
 # The local AWS has an environment of its own: MiniStack pins another botocore than SAM does.
 E2E_VENV := .venv-e2e
 E2E_STAMP := $(E2E_VENV)/.installed
+# So has the tool that breaks the code and looks whether the tests notice.
+MUTATION_VENV := .venv-mutation
+MUTATION_STAMP := $(MUTATION_VENV)/.installed
+WORKERS ?= 1
 PYTHON ?= python3.13
 # sam looks for the runtime's interpreter by name on the PATH; the environment has it under that name.
 SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 RUN := PYTHONPATH=src/function:src/tools $(BIN)/python
 
-.PHONY: help install demo test soak figures e2e local check lint types template build deploy format readme lock clean bench bench-full
+.PHONY: help install demo test soak figures e2e local check lint types template build deploy format readme lock clean bench bench-full mutate
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +30,11 @@ $(STAMP): requirements/dev.txt
 $(E2E_STAMP): requirements/e2e.txt | $(STAMP)
 	$(BIN)/python -m venv $(E2E_VENV)
 	$(E2E_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/e2e.txt
+	@touch $@
+
+$(MUTATION_STAMP): requirements/mutation.txt | $(STAMP)
+	$(BIN)/python -m venv $(MUTATION_VENV)
+	$(MUTATION_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/mutation.txt
 	@touch $@
 
 install: $(STAMP) ## set up the development environment in .venv
@@ -47,6 +56,9 @@ e2e: $(STAMP) $(E2E_STAMP) ## deploy the stack into a local AWS and test it ther
 
 local: $(STAMP) $(E2E_STAMP) ## deploy the stack into a local AWS and keep it up to play with
 	@$(RUN) -m local_aws
+
+mutate: $(STAMP) $(MUTATION_STAMP) ## break what decides in a thousand ways: do the tests notice? Not in check, 20 minutes
+	nice $(MUTATION_VENV)/bin/python tests/mutation.py $(WORKERS)
 
 check: lint types template test e2e ## what CI runs, and the deployed stack
 
@@ -85,6 +97,7 @@ lock: $(STAMP) ## pin all dependencies again, with hashes
 	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes requirements/dev.in -o requirements/dev.txt
 	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes src/function/requirements.in -o src/function/requirements.txt
 	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes requirements/e2e.in -o requirements/e2e.txt
+	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes requirements/mutation.in -o requirements/mutation.txt
 
 clean: ## remove what was built
-	rm -rf .aws-sam $(VENV) $(E2E_VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .aws-sam $(VENV) $(E2E_VENV) $(MUTATION_VENV) .mutation .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -28,7 +28,7 @@ LABELS = {
 """What a kind of figures is called on the page; others are shown by their own name."""
 
 
-def append(kind: str, **figures: int | float | str) -> None:
+def append(kind: str, **figures: int | float | str | list[str]) -> None:
     """Tell what a test tried: one line of text and numbers. Numbers of one kind are added up."""
     path = os.environ.get("LASTGOOD_FIGURES")
     if path:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lastgood.decide import GUARDS, LIVE_GRACE, STOP_AGAIN_AFTER, Action, Case, Decision, decide
+from lastgood import decide as deciding
+from lastgood.decide import GUARDS, LIVE_GRACE, STOP_AGAIN_AFTER, Action, Case, Decision
 from lastgood.model import (
     AlarmState,
     ComputePlatform,
@@ -24,8 +25,11 @@ from lastgood.model import (
     Policy,
     Preparation,
     Reason,
+    Rejection,
+    Revision,
     Rollback,
 )
+from lastgood.selection import MAX_CANDIDATES_RECORDED
 from unit.builders import (
     NOW,
     ROLLBACK_ID,
@@ -48,6 +52,15 @@ BAD = release("d-2", "v2", -10)
 BAD_RUNNING = running("d-2", "v2", -1)
 GOOD = release("d-1", "v1", -600)
 ACTING = {Action.STOP, Action.CREATE, Action.CLEAR_ALIAS, Action.REGISTER_TASK_DEFINITION}
+
+
+def decide(*facts: Any) -> Decision:
+    """What is decided: always for a reason, and explained to people."""
+    decision = deciding.decide(*facts)
+    assert isinstance(decision.reason, Reason)
+    assert decision.explanation
+    assert "None" not in decision.explanation
+    return decision
 
 
 def first_step(
@@ -93,6 +106,33 @@ def test_a_pause_of_everything_or_of_the_group_refuses_and_says_who_paused_and_w
         assert decision.needs_human
 
 
+def test_a_refusal_says_what_is_paused_and_until_when():
+    everything = Controls(pause_all=Pause("migration", "bob"))
+    group_until = Controls(pause_group=Pause("migration", "bob", at(90)))
+    assert first_step(BAD, GOOD, controls=everything).explanation == (
+        "bob paused everything until it is resumed: migration"
+    )
+    assert first_step(BAD, GOOD, controls=group_until).explanation == (
+        "bob paused this deployment group until 2026-03-02 11:30Z: migration"
+    )
+
+
+def test_a_switch_that_people_set_themselves_calls_nobody():
+    assert not first_step(BAD, GOOD, policy=Policy(kill_switch=True)).needs_human
+    assert not first_step(BAD, GOOD, policy=Policy(mode=Mode.OFF)).needs_human
+
+
+def test_a_refusal_keeps_whom_the_alarm_blames_and_what_would_have_gone_back():
+    decision = refused(first_step(BAD, GOOD, controls=Controls(past=(past(-1),))), Reason.COOLDOWN)
+    assert decision.suspects == (BAD,)
+    assert [(c.deployment_id, c.rejection) for c in decision.candidates] == [("d-2", Rejection.SUSPECT), ("d-1", None)]
+
+
+def test_nothing_was_a_candidate_where_nobody_is_blamed():
+    decision = refused(first_step(release("d-2", "v2", -600), release("d-1", "v1", -900)), Reason.NOT_ATTRIBUTABLE)
+    assert (decision.suspects, decision.candidates) == ((), ())
+
+
 def test_a_pause_holds_until_its_end_and_no_longer():
     def pause(until: float) -> Controls:
         return Controls(pause_group=Pause("x", "bob", at(until)))
@@ -128,7 +168,7 @@ def test_no_other_mode_is_off(mode):
 
 def test_a_message_that_lay_in_a_dead_letter_queue_over_night_is_stale():
     stale = rollback(alarm_changed_at=at(-15), opened_at=at(0.02))
-    refused(objection(Reason.STALE_SIGNAL, BAD, GOOD, asked=stale), Reason.STALE_SIGNAL)
+    assert refused(objection(Reason.STALE_SIGNAL, BAD, GOOD, asked=stale), Reason.STALE_SIGNAL).needs_human
 
 
 def test_the_age_that_counts_is_the_age_at_which_the_message_came():
@@ -164,6 +204,22 @@ def test_an_alarm_that_recovered_meanwhile_starts_nothing_unless_the_policy_says
     refused(objection(Reason.ALARM_RECOVERED, BAD, GOOD, alarm=recovered), Reason.ALARM_RECOVERED)
     lenient = Policy(require_still_in_alarm=False)
     assert objection(Reason.ALARM_RECOVERED, BAD, GOOD, alarm=recovered, policy=lenient) is None
+
+
+def test_an_alarm_that_was_ok_before_its_message_was_never_confirmed_but_clocks_may_differ_by_a_second():
+    def said(seconds_before: float) -> Decision:
+        return first_step(BAD, GOOD, alarm=alarm(AlarmState.OK, changed=-seconds_before / 60))
+
+    refused(said(1), Reason.ALARM_RECOVERED)
+    refused(said(1.5), Reason.ALARM_NOT_CONFIRMED)
+    refused(said(0), Reason.ALARM_RECOVERED)
+
+
+def test_an_alarm_that_measures_nothing_any_more_is_for_people_unless_the_policy_says_so():
+    silent = alarm(AlarmState.INSUFFICIENT_DATA, changed=0.5)
+    assert refused(first_step(BAD, GOOD, alarm=silent), Reason.ALARM_NOT_CONFIRMED).needs_human
+    lenient = Policy(require_still_in_alarm=False)
+    assert first_step(BAD, GOOD, alarm=silent, policy=lenient).action is Action.AWAIT_STOP
 
 
 def test_a_suppressed_alarm_starts_nothing():
@@ -204,6 +260,22 @@ def test_an_alarm_on_top_of_a_rollback_calls_people():
     assert refused(objection(Reason.SUSPECT_IS_ROLLBACK, back, GOOD), Reason.SUSPECT_IS_ROLLBACK).needs_human
 
 
+# v2 failed, CodeDeploy put v1 back, somebody released v1 once more: nothing here changed what is live.
+UNCHANGED = (
+    release("d-4", "v1", -20),
+    native_rollback("d-3", "v1", -30, of="d-2"),
+    release("d-2", "v2", -40, status="Stopped", rollback_deployment_id="d-3"),
+)
+
+
+def test_only_an_operator_who_forces_a_deployment_needs_nobody_to_blame():
+    forced = first_step(*UNCHANGED, asked=by_operator(force=True, to_deployment_id="d-3"), live=Live("v77"))
+    assert (forced.action, forced.reason) == (Action.AWAIT_STOP, Reason.SUSPECT_SUCCEEDED)
+    assert forced.explanation.startswith("No deployment is running: v1 (from d-3)")
+    for asked in (by_operator(to_deployment_id="d-3"), by_operator(force=True), rollback()):
+        refused(first_step(*UNCHANGED, asked=asked), Reason.NOT_ATTRIBUTABLE)
+
+
 @pytest.mark.parametrize("creator", ["CloudFormation", "CloudFormationRollback"])
 def test_a_deployment_that_cloudformation_made_is_cloudformations(creator):
     theirs = replace(BAD, creator=creator, external_id="arn:aws:cloudformation:eu-west-1:1:stack/shop")
@@ -241,9 +313,22 @@ def test_the_newest_rollback_counts_for_the_cooldown_in_whatever_order_they_come
 def test_too_many_rollbacks_in_the_window_break_the_loop():
     three = Controls(past=(past(-60), past(-120), past(-180)))
     decision = objection(Reason.TOO_MANY_ROLLBACKS, BAD, GOOD, controls=three)
-    refused(decision, Reason.TOO_MANY_ROLLBACKS, Outcome.BLOCKED)
+    assert refused(decision, Reason.TOO_MANY_ROLLBACKS, Outcome.BLOCKED).pauses_group
     two = Controls(past=(past(-60), past(-120), past(-60 * 25)))
     assert objection(Reason.TOO_MANY_ROLLBACKS, BAD, GOOD, controls=two) is None
+
+
+def test_a_rollback_is_forgotten_when_the_window_is_over():
+    controls = Controls(past=(past(-60), past(-120), past(1 - 24 * 60)))
+    assert first_step(BAD, GOOD, controls=controls).action is Action.AWAIT_STOP
+
+
+def test_only_what_acts_pauses_a_group_that_had_too_many_rollbacks():
+    three = Controls(past=(past(-60), past(-120), past(-180)))
+    looked = first_step(BAD, GOOD, controls=three, policy=Policy(mode=Mode.OBSERVE))
+    tried = first_step(BAD, GOOD, controls=three, asked=rollback(dry_run=True))
+    for decision in (looked, tried):
+        assert refused(decision, Reason.TOO_MANY_ROLLBACKS, Outcome.BLOCKED).pauses_group is False
 
 
 def test_a_limit_of_zero_is_no_limit():
@@ -264,6 +349,18 @@ def test_more_groups_in_alarm_than_the_limit_are_a_storm():
     refused(objection(Reason.STORM, BAD, GOOD, controls=storm), Reason.STORM, Outcome.BLOCKED)
     assert objection(Reason.STORM, BAD, GOOD, controls=storm, policy=Policy(storm_groups=0)) is None
     assert objection(Reason.STORM, BAD, GOOD, controls=storm, asked=by_operator()) is None
+
+
+@pytest.mark.parametrize(
+    ("others", "told"),
+    [
+        (7, "In alarm: g0/x, g1/x, g2/x, g3/x, g4/x, g5/x, g6/x, shop/prod."),
+        (9, "In alarm: g0/x, g1/x, g2/x, g3/x, g4/x, g5/x, g6/x, g7/x and 2 more."),
+    ],
+)
+def test_a_storm_names_eight_groups_and_counts_the_rest(others, told):
+    storm = Controls(groups_in_alarm=frozenset(f"g{n}/x" for n in range(others)))
+    assert told in first_step(BAD, GOOD, controls=storm).explanation
 
 
 def test_neither_cooldown_nor_storm_keeps_a_native_rollback_from_being_watched():
@@ -295,12 +392,18 @@ def test_a_revision_that_is_gone_is_said_as_such():
 
 
 def test_a_good_revision_that_is_live_already_needs_no_rollback():
-    refused(first_step(BAD, GOOD, live=Live("v1")), Reason.ALREADY_LIVE)
+    decision = refused(first_step(BAD, GOOD, live=Live("v1")), Reason.ALREADY_LIVE)
+    assert "v1 (from d-1)" in decision.explanation
 
 
 def test_live_that_is_neither_suspect_nor_good_was_changed_by_somebody_and_is_left_alone():
     decision = refused(first_step(BAD, GOOD, live=Live("v77")), Reason.LIVE_DIFFERS, Outcome.BLOCKED)
     assert "v77" in decision.explanation
+
+
+def test_a_good_revision_that_is_live_while_the_suspect_still_runs_does_not_keep_it_from_being_stopped():
+    """Traffic shifts last: until then the old revision is the live one."""
+    assert first_step(BAD_RUNNING, GOOD, live=Live("v1")).action is Action.STOP
 
 
 @pytest.mark.parametrize("live", [Live("v2"), Live(""), Live("v77", split=True)])
@@ -316,6 +419,7 @@ def test_live_beside_a_failed_suspect_may_be_anything():
 def test_observe_mode_says_what_it_would_have_done():
     decision = first_step(BAD_RUNNING, GOOD, policy=Policy(mode=Mode.OBSERVE))
     refused(decision, Reason.OBSERVE_MODE, Outcome.DRY_RUN)
+    assert decision.explanation.startswith("Observe mode: nothing was done.")
     assert "d-2" in decision.explanation
     assert decision.good == GOOD
     assert [s.deployment_id for s in decision.suspects] == ["d-2"]
@@ -337,7 +441,7 @@ def test_a_dry_run_decides_the_same_and_touches_nothing(asked):
         real.suspects,
         real.candidates,
     )
-    assert real.explanation in dry.explanation
+    assert dry.explanation == f"Dry run: nothing was done. It would have been this: {real.explanation}"
 
 
 def test_a_dry_run_is_refused_by_the_same_guards():
@@ -355,13 +459,14 @@ def test_approve_mode_asks_before_it_touches_anything():
     decision = first_step(BAD_RUNNING, GOOD, policy=Policy(mode=Mode.APPROVE))
     assert (decision.action, decision.reason) == (Action.ASK_APPROVAL, Reason.NEEDS_APPROVAL)
     assert (decision.outcome, decision.deployment, decision.needs_human) == (None, None, True)
+    assert decision.explanation.startswith("This deployment group is in approve mode. The plan: d-2")
     assert decision.good == GOOD
 
 
 def test_a_release_that_asks_for_approval_gets_it_in_auto_mode_too():
     decision = first_step(replace(BAD, needs_approval=True), GOOD)
     assert decision.action is Action.ASK_APPROVAL
-    assert "d-2" in decision.explanation
+    assert decision.explanation.startswith("d-2 asks for approval. The plan: ")
 
 
 def test_a_marker_between_the_suspect_and_the_target_asks_for_approval():
@@ -395,17 +500,27 @@ def test_a_person_who_put_the_old_revision_back_has_done_the_work():
     refused(first_step(back, bad, GOOD), Reason.ALREADY_LIVE)
 
 
+@pytest.mark.parametrize("status", ["Failed", "Stopped"])
+def test_a_person_who_released_the_old_revision_over_one_that_did_not_succeed_has_done_the_work(status):
+    bad = release("d-2", "v2", -6, status=status)
+    decision = refused(first_step(release("d-3", "v1", -1, took=0.5), bad, GOOD), Reason.ALREADY_LIVE)
+    assert decision.explanation.startswith("d-3 already put v1 back")
+    asked = first_step(release("d-3", "v1", -1, took=0.5), bad, GOOD, asked=by_operator())
+    assert asked.reason is not Reason.ALREADY_LIVE
+
+
 def test_the_alarm_that_fires_late_does_not_undo_what_a_person_put_back():
     back = release("d-3", "v1", -8, took=1)
-    decision = first_step(back, release("d-2", "v2", -20), GOOD)
-    assert decision.action is Action.CLOSE
+    decision = refused(first_step(back, release("d-2", "v2", -20), GOOD), Reason.ALREADY_LIVE)
+    assert "somebody has rolled back by hand" in decision.explanation
     assert decision.good is None
 
 
 def test_a_person_who_is_putting_the_old_revision_back_is_not_stopped():
     back = running("d-3", "v1", -0.5)
     for bad in (release("d-2", "v2", -6), release("d-2", "v2", -20)):
-        assert first_step(back, bad, GOOD).action not in ACTING
+        decision = refused(first_step(back, bad, GOOD), Reason.SUSPECT_IS_ROLLBACK)
+        assert "somebody is rolling back by hand" in decision.explanation
 
 
 def test_a_bad_revision_that_the_pipeline_releases_again_over_our_rollback_is_rolled_back_again():
@@ -601,6 +716,36 @@ def test_what_goes_back_is_fixed_with_the_stop():
     assert decision.deployment == BAD_RUNNING
     assert decision.good == GOOD
     assert decision.outcome is None
+    assert [(c.deployment_id, c.rejection) for c in decision.candidates] == [("d-2", Rejection.SUSPECT), ("d-1", None)]
+
+
+@pytest.mark.parametrize(
+    ("suspect", "last_successful", "explanation"),
+    [
+        (BAD_RUNNING, "", "d-2 (v2) is InProgress: it is stopped, then v1 (from d-1) is deployed again."),
+        (BAD_RUNNING, "d-1", "d-2 (v2) is InProgress: it is stopped, CodeDeploy flips the traffic back by itself."),
+        (BAD, "d-2", "d-2 (v2) is Succeeded: v1 (from d-1), the last good revision, is deployed again."),
+        (
+            release("d-2", "v2", -5, status="Stopped", rollback_deployment_id="d-3"),
+            "d-1",
+            "CodeDeploy stopped d-2 and started d-3.",
+        ),
+    ],
+)
+def test_the_first_step_is_told_with_what_is_live_and_what_goes_back(suspect, last_successful, explanation):
+    assert first_step(suspect, GOOD, group=group(last_successful_id=last_successful)).explanation == explanation
+
+
+@pytest.mark.parametrize(
+    ("revision", "name"),
+    [
+        (Revision("AppSpecContent", "arn:task:7", label="task:7"), "task:7"),
+        (Revision("AppSpecContent", "arn:task:7"), "arn:task:7"),
+        (Revision("AppSpecContent", ""), "an unreadable revision"),
+    ],
+)
+def test_a_revision_is_called_by_its_label_or_by_what_it_is(revision, name):
+    assert first_step(replace(BAD_RUNNING, revision=revision), GOOD).explanation.startswith(f"d-2 ({name}) is ")
 
 
 @pytest.mark.parametrize(
@@ -642,6 +787,8 @@ def test_a_running_deployment_of_a_service_is_replaced_where_a_stop_would_bring_
     """ECS has no stop without a rollback."""
     decision = first_step(BAD_RUNNING, GOOD, asked=rollback(**SERVICE), policy=Policy(native_rollback=False))
     assert (decision.action, decision.good, decision.suspects) == (Action.AWAIT_STOP, GOOD, (BAD_RUNNING,))
+    assert decision.reason is Reason.SUSPECT_ACTIVE
+    assert "v1 (from d-1) is deployed in its place" in decision.explanation
     pinned = rollback(
         Phase.STOPPING,
         **SERVICE,
@@ -671,7 +818,23 @@ def test_a_native_rollback_to_a_known_bad_revision_is_not_adopted():
     back = native_rollback("d-3", "v1.5", -1, of="d-2", status="InProgress")
     history = (back, STOPPED_NATIVELY, release("d-15", "v1.5", -90), GOOD)
     decision = first_step(*history, controls=Controls(known_bad={"v1.5": "bad"}))
+    assert (decision.action, decision.good, decision.deployment) == (Action.AWAIT_STOP, GOOD, None)
+    assert decision.explanation == (
+        "CodeDeploy is rolling back to v1.5, which is not acceptable; once d-3 has ended, v1 (from d-1) is deployed."
+    )
+
+
+def test_a_native_rollback_past_the_last_good_revision_is_not_adopted():
+    back = native_rollback("d-3", "v0", -1, of="d-2", status="InProgress")
+    decision = first_step(back, STOPPED_NATIVELY, GOOD, release("d-0", "v0", -900))
     assert (decision.action, decision.good) == (Action.AWAIT_STOP, GOOD)
+
+
+def test_what_is_adopted_is_recorded_with_whom_it_rolls_back_and_what_was_looked_at():
+    back = native_rollback("d-3", "v1", -1, of="d-2", status="InProgress")
+    decision = first_step(back, STOPPED_NATIVELY, GOOD)
+    assert decision.suspects == (STOPPED_NATIVELY,)
+    assert [c.deployment_id for c in decision.candidates] == ["d-3", "d-2", "d-1"]
 
 
 def test_a_native_rollback_to_a_known_bad_revision_is_no_target_when_nothing_else_is_left():
@@ -700,6 +863,43 @@ def test_whether_stopping_alone_is_better_than_going_on_is_the_policys_choice(se
         assert not decision.native
 
 
+def test_what_is_stopped_without_a_target_is_recorded_with_all_that_was_looked_at():
+    decision = first_step(BAD_RUNNING, release("d-1", "v1", -90, status="Failed"))
+    assert (decision.action, decision.deployment, decision.suspects) == (Action.STOP, BAD_RUNNING, (BAD_RUNNING,))
+    assert [c.deployment_id for c in decision.candidates] == ["d-2", "d-1"]
+    assert "d-2 is still running and is stopped" in decision.explanation
+
+
+def test_only_for_lambda_an_alias_may_stay_split_when_nothing_goes_back():
+    for platform in ComputePlatform:
+        explanation = first_step(BAD_RUNNING, group=group(platform)).explanation
+        assert ("clear that by hand" in explanation) is (platform is ComputePlatform.LAMBDA)
+        assert explanation.endswith("fail." if platform is ComputePlatform.LAMBDA else "goes no further.")
+
+
+@pytest.mark.parametrize(
+    ("setting", "action"), [("never", Action.CLOSE), ("first-deployment", Action.CLOSE), ("always", Action.STOP)]
+)
+def test_what_cannot_be_read_may_be_good_so_it_is_not_taken_for_a_first_deployment(setting, action):
+    decision = first_step(BAD_RUNNING, release("d-1", "", -600), policy=Policy(stop_without_target=setting))
+    assert (decision.action, decision.reason) == (action, Reason.NO_GOOD_REVISION)
+    assert "d-1" in decision.explanation
+
+
+def test_a_long_history_is_recorded_in_part_but_decided_upon_as_a_whole():
+    """The audit item keeps 25 candidates. The one below the floor is none of them, and is the reason all the same."""
+    pile = [release(f"d-f{n}", "v9", -20 - n, status="Failed") for n in range(30)]
+    more = [release(f"d-e{n}", "v9", -700 - n, status="Failed") for n in range(5)]
+    floor = Controls(floor=Floor("d-2", at(-10)))
+    decision = refused(first_step(BAD, *pile, GOOD, *more, controls=floor), Reason.BELOW_FLOOR, Outcome.BLOCKED)
+    assert len(decision.candidates) == MAX_CANDIDATES_RECORDED
+    asked = by_operator(to_deployment_id="d-1")
+    decision = refused(
+        first_step(BAD, *pile, GOOD, *more, controls=floor, asked=asked), Reason.BELOW_FLOOR, Outcome.BLOCKED
+    )
+    assert "d-1 cannot be put back" in decision.explanation
+
+
 @pytest.mark.parametrize("mode", [Mode.OBSERVE, Mode.OFF])
 def test_nothing_is_stopped_without_a_target_where_lastgood_may_only_look(mode):
     policy = Policy(mode=mode, stop_without_target="always")
@@ -708,14 +908,21 @@ def test_nothing_is_stopped_without_a_target_where_lastgood_may_only_look(mode):
 
 def test_a_mistyped_deployment_id_does_not_stop_the_release_that_is_running():
     decision = first_step(BAD_RUNNING, GOOD, asked=by_operator(to_deployment_id="d-TYPO"))
-    assert decision.action is Action.CLOSE
+    refused(decision, Reason.NO_GOOD_REVISION, Outcome.BLOCKED)
+    assert decision.explanation == "d-TYPO is not in the recent history of shop/prod."
 
 
 def test_the_explanation_of_a_choice_that_cannot_be_deployed_does_not_deny_the_other_good_ones():
     failed = release("d-15", "v1.5", -90, status="Failed")
     decision = first_step(BAD, failed, GOOD, asked=by_operator(to_deployment_id="d-15"))
-    assert decision.outcome is Outcome.BLOCKED
-    assert "No earlier good revision was ever deployed here" not in decision.explanation
+    refused(decision, Reason.NO_GOOD_REVISION, Outcome.BLOCKED)
+    assert decision.explanation == "d-15 cannot be put back: It is Failed."
+
+
+def test_a_choice_that_is_known_bad_is_refused_as_such():
+    asked, memory = by_operator(to_deployment_id="d-1"), Controls(known_bad={"v1": "leaks memory"})
+    decision = refused(first_step(BAD, GOOD, asked=asked, controls=memory), Reason.KNOWN_BAD, Outcome.BLOCKED)
+    assert "leaks memory" in decision.explanation
 
 
 def test_an_operators_forced_choice_passes_floor_and_memory_and_is_pinned():
@@ -791,8 +998,8 @@ def test_an_approved_plan_is_not_asked_about_twice_although_the_release_asks():
 # --- after the stop ---------------------------------------------------------------------------------------------------
 
 
-def stopping(**more: Any) -> Rollback:
-    pinned = {
+def pinned_by_the_stop() -> dict[str, Any]:
+    return {
         "suspect_deployment_id": "d-2",
         "suspect_revision": "v2",
         "suspect_revisions": ("v2",),
@@ -802,11 +1009,15 @@ def stopping(**more: Any) -> Rollback:
         "explanation": "d-2 (v2) is InProgress: it is stopped.",
         "stop_requested_at": NOW,
     }
-    return rollback(Phase.STOPPING, **{**pinned, **more})
+
+
+def stopping(**more: Any) -> Rollback:
+    return rollback(Phase.STOPPING, **{**pinned_by_the_stop(), **more})
 
 
 STOPPED = release("d-2", "v2", -1, took=2, status="Stopped")
 READY = Observation(group=group(), suspect=STOPPED, good=GOOD, live=Live("v2"))
+DEADLINE = Policy().deadline.total_seconds()
 
 
 def after_stop(record: Rollback | None = None, later: float = 5, policy: Policy | None = None, **seen: Any) -> Decision:
@@ -830,8 +1041,16 @@ def test_a_stop_of_which_no_intent_was_kept_is_asked_for():
 
 
 def test_a_deployment_that_cannot_be_stopped_in_time_is_a_failure():
-    decision = after_stop(suspect=BAD_RUNNING, later=2 * 3600 + 1)
+    decision = after_stop(suspect=BAD_RUNNING, later=DEADLINE + 1)
     assert refused(decision, Reason.DEADLINE_PASSED, Outcome.FAILED).needs_human
+
+
+def test_up_to_the_deadline_everything_is_still_tried():
+    assert after_stop(suspect=BAD_RUNNING, later=DEADLINE).action is Action.STOP
+    assert after_stop(later=DEADLINE).action is Action.CREATE
+    assert redeploying(later=DEADLINE).action is Action.CREATE
+    watched = verifying(replace(BACK, status="InProgress", completed_at=None), later=1 + DEADLINE / 60)
+    assert watched.action is Action.WAIT
 
 
 def test_when_it_is_stopped_the_good_revision_goes_back():
@@ -850,6 +1069,7 @@ def test_a_stop_without_a_target_ends_blocked_for_the_reason_it_began_with():
 def test_stopping_again_does_not_forget_why_nothing_can_go_back():
     alone = stopping(good_deployment_id="", good_revision="", reason_code=Reason.BELOW_FLOOR, explanation="Only floor.")
     again = after_stop(alone, suspect=BAD_RUNNING, later=40)
+    assert (again.action, again.explanation) == (Action.STOP, "Only floor.")
     recorded = replace(alone, reason_code=again.reason, explanation=again.explanation)
     assert after_stop(recorded, later=50).reason is Reason.BELOW_FLOOR
 
@@ -877,17 +1097,17 @@ def test_a_native_rollback_to_an_unacceptable_revision_has_to_end_first():
     elsewhere = native_rollback("d-3", "v0", 1, of="d-2", status="InProgress")
     assert after_stop(rollback=elsewhere, newest=elsewhere).action is Action.WAIT
     ended = native_rollback("d-3", "v0", 1, of="d-2")
-    assert after_stop(rollback=ended).action is Action.CREATE
+    assert after_stop(stopping(native_rollback_asked=True), rollback=ended).action is Action.CREATE
 
 
 def test_a_native_rollback_elsewhere_that_never_ends_runs_into_the_deadline():
     elsewhere = native_rollback("d-3", "v0", 1, of="d-2", status="InProgress")
-    decision = after_stop(rollback=elsewhere, newest=elsewhere, later=2 * 3600 + 1)
+    decision = after_stop(rollback=elsewhere, newest=elsewhere, later=DEADLINE + 1)
     refused(decision, Reason.DEADLINE_PASSED, Outcome.FAILED)
 
 
 def test_after_the_deadline_what_is_done_already_is_still_told_as_it_is():
-    late = 2 * 3600 + 1
+    late = DEADLINE + 1
     alone = stopping(good_deployment_id="", good_revision="", reason_code=Reason.BELOW_FLOOR, explanation="Only floor.")
     refused(after_stop(alone, later=late), Reason.BELOW_FLOOR, Outcome.BLOCKED)
     back = native_rollback("d-3", "v1", 1, of="d-2")
@@ -909,8 +1129,22 @@ def test_a_release_that_came_and_ended_meanwhile_is_left_alone_too(status):
 
 
 def test_what_was_there_before_the_alarm_does_not_hold_the_redeployment_up():
-    again = release("d-3", "v2", -1, took=0.5)
-    assert after_stop(newest=again).action is Action.CREATE
+    for before in (-1, 0):
+        again = release("d-3", "v2", before, took=0.5)
+        assert after_stop(newest=again).action is Action.CREATE
+
+
+def test_a_release_between_the_alarm_and_its_message_may_be_the_fix():
+    late = stopping(signal_at=at(5), opened_at=at(5))
+    fix = release("d-9", "v3", 2, took=1)
+    refused(decide(late, replace(READY, newest=fix), Policy(), at(6)), Reason.OTHER_DEPLOYMENT, Outcome.BLOCKED)
+
+
+def test_for_an_operator_the_request_divides_what_is_judged_from_what_came_meanwhile():
+    asked = by_operator(**{**pinned_by_the_stop(), "phase": Phase.STOPPING, "signal_at": at(1)})
+    seen_by_them, meanwhile = (release("d-9", "v3", when, took=0.1) for when in (0.5, 1.5))
+    assert decide(asked, replace(READY, newest=seen_by_them), Policy(), at(2)).action is Action.CREATE
+    refused(decide(asked, replace(READY, newest=meanwhile), Policy(), at(2)), Reason.OTHER_DEPLOYMENT, Outcome.BLOCKED)
 
 
 def test_a_scale_out_that_has_ended_does_not_hold_the_redeployment_up():
@@ -932,6 +1166,16 @@ def test_a_revision_below_a_floor_that_was_set_meanwhile_is_not_put_back():
     assert "a column is gone" in decision.explanation
 
 
+def test_the_floor_itself_may_be_put_back_though_it_was_set_meanwhile():
+    assert after_stop(controls=Controls(floor=Floor("d-1", GOOD.created_at))).action is Action.CREATE
+
+
+@pytest.mark.parametrize("half", [{"force": True}, {"to_deployment_id": "d-1"}])
+def test_neither_force_nor_a_choice_alone_passes_what_was_marked_meanwhile(half):
+    controls = Controls(known_bad={"v1": "it loses orders"})
+    refused(after_stop(stopping(**half), controls=controls), Reason.KNOWN_BAD, Outcome.BLOCKED)
+
+
 def test_an_operator_who_forces_a_deployment_passes_what_was_marked_meanwhile():
     controls = Controls(known_bad={"v1": "it loses orders"}, floor=Floor("d-2", at(-10)))
     pinned = stopping(force=True, to_deployment_id="d-1")
@@ -948,10 +1192,12 @@ def test_the_suspect_that_still_occupies_the_group_is_stopped_not_taken_for_a_fi
     record = stopping(stop_requested_at=None)
     decision = decide(replace(record, phase=Phase.REDEPLOYING), replace(READY, newest=BAD_RUNNING), Policy(), NOW)
     assert (decision.action, decision.deployment) == (Action.STOP, BAD_RUNNING)
+    assert after_stop(record, suspect=None, newest=BAD_RUNNING).action is Action.STOP
 
 
 def test_the_redeployment_does_not_begin_after_the_deadline():
-    refused(after_stop(later=2 * 3600 + 1), Reason.DEADLINE_PASSED, Outcome.FAILED)
+    for late in (after_stop(later=DEADLINE + 1), redeploying(later=DEADLINE + 1)):
+        assert "within 2 h" in refused(late, Reason.DEADLINE_PASSED, Outcome.FAILED).explanation
 
 
 def test_a_target_that_can_no_longer_be_deployed_is_a_failure_with_the_cause():
@@ -1018,7 +1264,19 @@ def test_the_kill_switch_also_holds_a_rollback_that_is_under_way():
         decide(stopping(stop_requested_at=None), replace(READY, suspect=BAD_RUNNING), Policy(kill_switch=True), NOW),
         decide(replace(stopping(), phase=Phase.REDEPLOYING), READY, Policy(kill_switch=True), NOW),
     ):
-        assert decision.action not in ACTING
+        assert decision.action is Action.WAIT
+
+
+def test_a_pause_holds_what_is_under_way_until_it_ends_and_force_passes_it():
+    def held(record: Rollback, until: float) -> Decision:
+        paused = replace(READY, controls=Controls(pause_group=Pause("migration", "ann", at(until))))
+        return decide(record, paused, Policy(), NOW)
+
+    for record in (stopping(), replace(stopping(), phase=Phase.REDEPLOYING)):
+        assert held(record, until=5).action is Action.WAIT
+        assert held(record, until=5).explanation == "ann paused rollbacks: migration"
+        assert held(record, until=0.5).action is Action.CREATE
+        assert held(replace(record, force=True), until=5).action is Action.CREATE
 
 
 # --- proof ------------------------------------------------------------------------------------------------------------
@@ -1039,11 +1297,12 @@ def verifying(running: Deployment | None = BACK, later: float = 3, **seen: Any) 
 def test_a_success_whose_revision_is_live_is_proof():
     decision = verifying(live=Live("v1"))
     assert (decision.action, decision.outcome, decision.reason) == (Action.CLOSE, Outcome.ROLLED_BACK, Reason.VERIFIED)
+    assert decision.explanation == "d-5 succeeded and v1 is live."
     assert not decision.needs_human
 
 
 def test_a_success_on_a_part_of_the_instances_is_proof_with_a_call_for_people():
-    for part in ({"instances_failed": 2}, {"instances_skipped": 2}):
+    for part in ({"instances_failed": 2}, {"instances_skipped": 2}, {"instances_failed": 1, "instances_skipped": 1}):
         decision = verifying(replace(BACK, **part), live=Live("v1"))
         assert decision.outcome is Outcome.ROLLED_BACK
         assert decision.needs_human
@@ -1052,8 +1311,14 @@ def test_a_success_on_a_part_of_the_instances_is_proof_with_a_call_for_people():
 
 def test_a_success_is_given_a_moment_to_show_in_what_is_live():
     assert verifying(live=Live("v2"), later=6.9).action is Action.WAIT
-    refused(verifying(live=Live("v2"), later=7), Reason.LIVE_DIFFERS, Outcome.FAILED)
+    decision = refused(verifying(live=Live("v2"), later=7), Reason.LIVE_DIFFERS, Outcome.FAILED)
+    assert "live is v2 and not v1" in decision.explanation
     assert minutes(5) == LIVE_GRACE
+
+
+@pytest.mark.parametrize("seen", [{"group": group(last_attempted_id="d-5")}, {"group": None}])
+def test_where_nothing_is_known_to_have_followed_what_is_not_live_is_waited_for(seen):
+    assert verifying(live=Live("v2"), **seen).action is Action.WAIT
 
 
 def test_a_success_that_another_deployment_followed_is_a_success_without_a_proof():
@@ -1095,11 +1360,12 @@ def test_after_the_deadline_a_rollback_that_is_live_and_only_waits_to_end_is_pro
     late = verifying(
         replace(BACK, status="InProgress", completed_at=None), later=122, live=Live("v1", deployment_id="d-5")
     )
-    assert (late.action, late.outcome) == (Action.CLOSE, Outcome.ROLLED_BACK)
+    assert (late.action, late.outcome, late.reason) == (Action.CLOSE, Outcome.ROLLED_BACK, Reason.VERIFIED)
 
 
-def test_after_the_deadline_a_rollback_that_is_not_live_has_failed():
-    late = verifying(replace(BACK, status="InProgress", completed_at=None), later=122, live=Live("v2"))
+@pytest.mark.parametrize("live", [Live("v2"), Live("v2", deployment_id="d-5"), Live("v1", deployment_id="d-1")])
+def test_after_the_deadline_a_rollback_that_is_not_live_has_failed(live):
+    late = verifying(replace(BACK, status="InProgress", completed_at=None), later=122, live=live)
     refused(late, Reason.DEADLINE_PASSED, Outcome.FAILED)
 
 
@@ -1119,7 +1385,7 @@ def test_a_rollback_deployment_that_failed_is_explained_and_not_tried_again(code
         failed = replace(BACK, status=status, error_code=code, error_message="the message of CodeDeploy")
         decision = refused(verifying(failed), Reason.ROLLBACK_DEPLOYMENT_FAILED, Outcome.FAILED)
         assert advice in decision.explanation
-        assert code in decision.explanation
+        assert (f"d-5 is {status} ({code}): " if code else f"d-5 is {status}: ") in decision.explanation
         assert decision.needs_human
 
 

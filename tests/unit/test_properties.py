@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -44,7 +45,11 @@ from unit.builders import (
 )
 
 CALM = settings(
-    derandomize=True, max_examples=120, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+    derandomize=True,
+    max_examples=int(os.environ.get("LASTGOOD_EXAMPLES", "120")),
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 ACTING = {Action.STOP, Action.CREATE, Action.CLEAR_ALIAS, Action.REGISTER_TASK_DEFINITION}
 # Hypothesis prefers the ends of a range, so what is to be rare stands in a list.
@@ -358,7 +363,8 @@ def test_a_dry_run_plans_what_the_real_one_does(asked, seen, policy):
     assert dry.action is Action.CLOSE
     assert (dry.good, dry.suspects, dry.candidates) == (real.good, real.suspects, real.candidates)
     if real.action is Action.CLOSE:
-        assert dry == real
+        # Only the real one pauses a group that has had too many rollbacks.
+        assert dry == replace(real, pauses_group=False)
 
 
 @CALM

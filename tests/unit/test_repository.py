@@ -223,6 +223,8 @@ def test_what_ships_and_what_does_not_are_both_found() -> None:
         "requirements/dev.txt",
         "requirements/e2e.in",
         "requirements/e2e.txt",
+        "requirements/mutation.in",
+        "requirements/mutation.txt",
         "samconfig.toml",
         "src/function/Makefile",
         "src/function/lastgood/deployers",
@@ -277,10 +279,11 @@ def pins(text: str) -> dict[str, str]:
 
 DEVELOPMENT = ROOT / "requirements" / "dev.txt"
 LOCAL = ROOT / "requirements" / "e2e.txt"
+MUTATION = ROOT / "requirements" / "mutation.txt"
 REQUIREMENTS = FUNCTION / "requirements.txt"
 
 
-@pytest.mark.parametrize("path", [DEVELOPMENT, LOCAL, REQUIREMENTS], ids=name_of)
+@pytest.mark.parametrize("path", [DEVELOPMENT, LOCAL, MUTATION, REQUIREMENTS], ids=name_of)
 def test_every_requirement_is_pinned_with_its_hash(path: Path) -> None:
     assert pins(path.read_text())
 

@@ -65,7 +65,7 @@ def test_the_release_that_is_still_running_is_blamed():
 
 @pytest.mark.parametrize("status", ["Created", "Queued", "Baking", "Ready", "SomethingNew"])
 def test_a_release_in_any_status_that_is_not_an_end_counts_as_still_running(status):
-    assert blamed(release("d-2", "v2", -50, status=status), release("d-1", "v1", -600)) == ["d-2"]
+    assert blamed(release("d-2", "v2", -500, status=status), release("d-1", "v1", -600)) == ["d-2"]
 
 
 def test_an_incident_long_after_the_last_release_blames_nobody():
@@ -89,6 +89,12 @@ def test_several_releases_inside_one_evaluation_window_are_all_suspects():
     assert chosen(*history, suspects=("d-3", "d-2")) == "d-1"
 
 
+def test_a_release_that_ended_when_the_evaluation_window_began_is_inside():
+    last = release("d-3", "v3", -2, took=1)
+    assert blamed(last, release("d-2", "v2", -6, took=1)) == ["d-3", "d-2"]
+    assert blamed(last, release("d-2", "v2", -6.01, took=1)) == ["d-3"]
+
+
 def test_a_release_that_ended_before_the_evaluation_window_is_cleared_by_a_newer_one():
     assert blamed(release("d-3", "v3", -2, took=1), release("d-2", "v2", -20)) == ["d-3"]
 
@@ -96,6 +102,11 @@ def test_a_release_that_ended_before_the_evaluation_window_is_cleared_by_a_newer
 def test_a_deployment_newer_than_the_alarm_may_be_the_fix_and_is_left_alone():
     result = blame(running("d-3", "v3", 0.5), release("d-2", "v2", -10), release("d-1", "v1", -600))
     assert (result.suspects, result.reason) == ((), Reason.NEWER_DEPLOYMENT)
+    assert "created at 10:00:30Z, after the alarm changed at 10:00:00Z" in result.explanation
+
+
+def test_a_deployment_that_was_created_the_moment_the_alarm_changed_is_not_newer():
+    assert blamed(running("d-2", "v2", 0), release("d-1", "v1", -600)) == ["d-2"]
 
 
 def test_a_finished_deployment_newer_than_the_alarm_is_left_alone_too():
@@ -128,6 +139,20 @@ def test_a_deployment_that_releases_nothing_is_never_blamed(kind):
 def test_a_release_that_failed_and_that_nothing_rolled_back_may_be_half_live_and_is_blamed():
     for status in ("Failed", "Stopped"):
         assert blamed(release("d-2", "v2", -10, status=status), release("d-1", "v1", -600)) == ["d-2"]
+
+
+@pytest.mark.parametrize("status", ["Failed", "Stopped"])
+def test_a_release_that_codedeploy_rolled_back_itself_is_not_blamed_with_the_next_one(status):
+    undone = release("d-2", "v2", -4, took=1, status=status, rollback_deployment_id="d-3")
+    back = native_rollback("d-3", "v1", -3, of="d-2", took=0.5)
+    assert blamed(release("d-4", "v4", -2, took=1), back, undone, release("d-1", "v1", -600)) == ["d-4"]
+
+
+def test_a_history_in_which_nothing_changed_what_is_live_blames_nobody():
+    undone = release("d-2", "v2", -4, took=1, status="Stopped", rollback_deployment_id="d-3")
+    result = blame(release("d-4", "v1", -2, took=1), native_rollback("d-3", "v1", -3, of="d-2", took=0.5), undone)
+    assert (result.suspects, result.reason) == ((), Reason.NOT_ATTRIBUTABLE)
+    assert "changed what is live" in result.explanation
 
 
 def test_a_failed_release_does_not_count_as_live_so_its_repetition_is_a_change():
@@ -176,6 +201,27 @@ def test_a_native_rollback_of_long_ago_is_never_rolled_back():
     back = native_rollback("d-3", "v1", -30, of="d-2")
     result = blame(back, release("d-2", "v2", -40, status="Stopped", rollback_deployment_id="d-3"))
     assert (result.adopt, result.reason) == (None, Reason.SUSPECT_IS_ROLLBACK)
+    assert "is AWS's own rollback" in result.explanation
+
+
+def test_a_native_rollback_that_ended_when_the_evaluation_window_began_answers_the_alarm():
+    stopped = release("d-2", "v2", -8, took=1, status="Stopped", rollback_deployment_id="d-3")
+    assert blame(native_rollback("d-3", "v1", -6, of="d-2", took=1), stopped).adopt is not None
+    assert blame(native_rollback("d-3", "v1", -6.01, of="d-2", took=1), stopped).adopt is None
+
+
+def test_a_rollback_is_of_the_deployment_that_it_names_or_of_nothing_that_is_listed():
+    history = (release("d-3", "v3", -5, status="Stopped"), release("d-2", "v2", -30), release("d-1", "v1", -600))
+    named = blame(native_rollback("d-4", "v1", -1, of="d-2", status="InProgress"), *history)
+    assert [d.deployment_id for d in named.suspects] == ["d-2"]
+    assert blame(native_rollback("d-4", "v1", -1, of="d-gone", status="InProgress"), *history).suspects == ()
+
+
+def test_our_own_rollback_is_of_the_release_before_it_that_deployed_something_else():
+    back = our_rollback("d-6", "v1", -1, status="InProgress")
+    same, ours = release("d-5", "v1", -2), our_rollback("d-4", "v0", -3)
+    result = blame(back, same, ours, release("d-3", "v3", -5), release("d-1", "v1", -600))
+    assert [d.deployment_id for d in result.suspects] == ["d-3"]
 
 
 def test_a_native_rollback_that_failed_is_not_adopted_as_a_success():
@@ -189,6 +235,7 @@ def test_an_alarm_after_our_own_rollback_never_steps_back_one_more_release():
     assert result.reason is Reason.SUSPECT_IS_ROLLBACK
     assert result.adopt is None
     assert "rb-before" in result.explanation
+    assert [d.deployment_id for d in result.suspects] == ["d-3"]
 
 
 def test_our_rollback_that_is_still_running_is_watched_and_never_stopped():
@@ -229,6 +276,29 @@ def test_a_person_who_put_the_old_revision_back_is_noticed():
 def test_a_fix_on_top_is_not_taken_for_the_old_revision():
     history = newest_first(release("d-3", "v3", -1, took=0.5), release("d-2", "v2", -4), release("d-1", "v1", -600))
     assert put_back_already(history, history[:2]) is None
+
+
+def test_the_old_revision_is_not_back_while_its_deployment_runs_or_if_it_failed():
+    for status in ("InProgress", "Failed", "Stopped"):
+        history = newest_first(
+            release("d-3", "v1", -1, took=0.5, status=status), release("d-2", "v2", -4), release("d-1", "v1", -600)
+        )
+        assert put_back_already(history, history[1:2]) is None
+
+
+def test_a_suspect_is_not_its_own_way_back():
+    history = newest_first(release("d-2", "v1", -1, took=0.5), release("d-1", "v1", -600))
+    assert put_back_already(history, history[:1]) is None
+
+
+def test_nobody_blamed_is_nothing_put_back():
+    assert put_back_already(newest_first(release("d-2", "v1", -1), release("d-1", "v1", -600)), ()) is None
+
+
+def test_new_instances_are_not_taken_for_the_old_revision():
+    scaled = release("d-3", "v1", -1, took=0.5, creator="autoscaling")
+    history = newest_first(scaled, release("d-2", "v2", -4), release("d-1", "v1", -600))
+    assert put_back_already(history, history[1:2]) is None
 
 
 def test_without_an_older_success_nothing_can_have_been_put_back():
@@ -345,6 +415,11 @@ def test_a_revision_that_succeeded_after_codedeploy_had_rolled_it_back_is_good()
     assert chosen(*history, suspects=("d-4",)) == "d-3"
 
 
+def test_only_what_came_later_speaks_against_a_success():
+    history = (release("d-3", "v3"), release("d-2", "v2", -100, rollback_deployment_id="d-x"))
+    assert chosen(*history, suspects=("d-3",)) == "d-2"
+
+
 def test_a_revision_that_an_operator_marked_good_is_good_although_codedeploy_rolled_it_back():
     history = (
         release("d-4", "v4"),
@@ -419,6 +494,7 @@ def test_clearing_one_floor_leaves_the_other():
     floor = effective_floor(history, Controls(cleared_floors=frozenset({"d-3"})))
     assert floor is not None
     assert floor.deployment_id == "d-2"
+    assert "marker" in floor.reason
 
 
 def test_of_several_floors_the_newest_counts():
@@ -499,9 +575,27 @@ def test_every_candidate_that_was_looked_at_is_recorded_with_its_reason():
 
 def test_the_record_is_capped_and_keeps_the_chosen_one():
     pile = [release(f"d-{i}", "v9", -20 - i, status="Failed") for i in range(60)]
-    candidates = choose(release("d-bad", "v9"), *pile, release("d-good", "v1", -600), suspects=("d-bad",)).candidates
-    assert len(candidates) == MAX_CANDIDATES_RECORDED
-    assert (candidates[-1].deployment_id, candidates[-1].rejection) == ("d-good", None)
+    selection = choose(release("d-bad", "v9"), *pile, release("d-good", "v1", -600), suspects=("d-bad",))
+    recorded = [c.deployment_id for c in selection.recorded]
+    assert recorded == ["d-bad", *(f"d-{i}" for i in range(MAX_CANDIDATES_RECORDED - 2)), "d-good"]
+    assert selection.recorded[-1].rejection is None
+
+
+def test_a_record_that_is_just_full_is_kept_whole():
+    pile = [release(f"d-{i}", "v9", -20 - i, status="Failed") for i in range(MAX_CANDIDATES_RECORDED - 1)]
+    selection = choose(release("d-bad", "v9"), *pile, suspects=("d-bad",))
+    assert selection.recorded == selection.candidates
+    assert len(selection.recorded) == MAX_CANDIDATES_RECORDED
+
+
+def test_what_is_beyond_the_record_is_known_all_the_same():
+    pile = [release(f"d-{i}", "v9", -20 - i, status="Failed") for i in range(30)]
+    history = (release("d-bad", "v9"), *pile, release("d-below", "v1", -600), release("d-failed", "v0", -700))
+    selection = choose(*history, suspects=("d-bad",), controls=Controls(floor=Floor("d-bad", at(-10))))
+    below = selection.rejected_for(Rejection.BELOW_FLOOR)
+    assert below is not None
+    assert below.deployment_id == "d-below"
+    assert below not in selection.recorded
 
 
 # --- a release in an alarm that fires already -------------------------------------------------------------------------
@@ -526,9 +620,24 @@ def test_everything_that_was_released_while_the_alarm_fired_is_blamed():
     assert [s.deployment_id for s in found.suspects] == ["d-9", "d-8"]
 
 
+def test_what_was_created_the_moment_the_alarm_changed_is_blamed_once():
+    found = landed(release("d-8", "v8", 0, took=1), release("d-1", "v1", -900))
+    assert [s.deployment_id for s in found.suspects] == ["d-9", "d-8"]
+
+
+def test_what_has_not_ended_yet_is_blamed_with_the_release_that_landed():
+    for history in (
+        (running("d-9", "v9", 5), release("d-8", "v8", -1)),
+        (release("d-9", "v9", 5), running("d-8", "v8")),
+    ):
+        found = blame(*history, release("d-1", "v1", -900), now=at(20), released_in_alarm="d-9")
+        assert [s.deployment_id for s in found.suspects] == ["d-9", "d-8"]
+
+
 def test_a_release_of_what_was_live_already_is_not_blamed_for_a_firing_alarm():
     found = blame(release("d-9", "v1", 5, took=1), release("d-1", "v1", -900), now=at(20), released_in_alarm="d-9")
     assert (found.suspects, found.reason) == ((), Reason.NOT_ATTRIBUTABLE)
+    assert found.explanation == "d-9 released what was live already."
 
 
 def test_what_came_after_the_release_in_question_may_be_the_fix():
@@ -539,5 +648,7 @@ def test_what_came_after_the_release_in_question_may_be_the_fix():
 def test_a_person_who_asks_means_what_was_released_until_then():
     history = (release("d-2", "v2", 1, took=1), release("d-1", "v1", -900))
     assert blame(*history, alarm_at=None, requested_at=at(3)).suspect == history[0]
-    assert blame(*history, alarm_at=None, requested_at=at(0)).reason is Reason.NEWER_DEPLOYMENT
+    too_new = blame(*history, alarm_at=None, requested_at=at(0))
+    assert too_new.reason is Reason.NEWER_DEPLOYMENT
+    assert "after the rollback was asked for at 10:00:00Z" in too_new.explanation
     assert blame(*history, alarm_at=None, requested_at=at(0), force=True).suspect == history[0]

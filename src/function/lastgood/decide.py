@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import assert_never
 
 from lastgood.model import (
@@ -154,7 +154,7 @@ class Case:
             explanation,
             outcome,
             suspects=self.attribution.suspects,
-            candidates=self.selection.candidates if self.attribution.suspects else (),
+            candidates=self.selection.recorded if self.attribution.suspects else (),
             needs_human=needs_human,
         )
 
@@ -259,7 +259,7 @@ def _attributable(case: Case) -> Decision | None:
     blame = case.attribution
     if blame.reason is None:
         return None
-    if case.forced and case.rollback.to_deployment_id and blame.reason is not Reason.SUSPECT_IS_ROLLBACK:
+    if case.forced and case.rollback.to_deployment_id:
         return None
     people = blame.reason in {Reason.SUSPECT_IS_ROLLBACK, Reason.NEWER_DEPLOYMENT}
     return case.refuse(blame.reason, blame.explanation, needs_human=people)
@@ -343,7 +343,7 @@ def _good_revision(case: Case) -> Decision | None:
             Outcome.BLOCKED,
             deployment=suspect,
             suspects=case.attribution.suspects,
-            candidates=case.selection.candidates,
+            candidates=case.selection.recorded,
             needs_human=True,
         )
     return case.block(reason, explanation)
@@ -381,12 +381,12 @@ def _why_not_requested(case: Case) -> tuple[Reason, str]:
     wanted = case.rollback.to_deployment_id
     asked = next((c for c in case.selection.candidates if c.deployment_id == wanted), None)
     if asked is None:
-        known = any(d.deployment_id == wanted for d in case.seen.history)
-        where = "lies too far back" if known else "is not in the recent history"
-        return Reason.NO_GOOD_REVISION, f"{wanted} {where} of {case.rollback.group.key}."
-    reasons = {Rejection.BELOW_FLOOR: Reason.BELOW_FLOOR, Rejection.KNOWN_BAD: Reason.KNOWN_BAD}
-    code = reasons.get(asked.rejection, Reason.NO_GOOD_REVISION) if asked.rejection else Reason.NO_GOOD_REVISION
-    return code, f"{wanted} cannot be put back: {asked.explanation}"
+        return Reason.NO_GOOD_REVISION, f"{wanted} is not in the recent history of {case.rollback.group.key}."
+    reasons: dict[Rejection | None, Reason] = {
+        Rejection.BELOW_FLOOR: Reason.BELOW_FLOOR,
+        Rejection.KNOWN_BAD: Reason.KNOWN_BAD,
+    }
+    return reasons.get(asked.rejection, Reason.NO_GOOD_REVISION), f"{wanted} cannot be put back: {asked.explanation}"
 
 
 def _stops_without_target(case: Case, reason: Reason) -> bool:
@@ -395,11 +395,11 @@ def _stops_without_target(case: Case, reason: Reason) -> bool:
     if case.rollback.controller is Controller.ECS:
         # ECS's only stop brings the revision before back: one that was just refused.
         return False
-    if case.selection.rejected_for(Rejection.UNREADABLE_REVISION) and case.policy.stop_without_target != "always":
-        return False
-    if case.policy.stop_without_target == "always":
-        return True
-    return case.policy.stop_without_target == "first-deployment" and reason is Reason.NO_GOOD_REVISION
+    if case.policy.stop_without_target == "first-deployment":
+        # What could not be read may well be a good revision.
+        unread = case.selection.rejected_for(Rejection.UNREADABLE_REVISION)
+        return reason is Reason.NO_GOOD_REVISION and unread is None
+    return case.policy.stop_without_target == "always"
 
 
 def _live_as_expected(case: Case) -> Decision | None:
@@ -457,7 +457,6 @@ def _needs_approval(case: Case) -> Decision | None:
         action=Action.ASK_APPROVAL,
         reason=Reason.NEEDS_APPROVAL,
         deployment=None,
-        outcome=None,
         needs_human=True,
         explanation=f"{why}. The plan: {would.explanation}",
     )
@@ -515,44 +514,36 @@ def _act(case: Case) -> Decision:
     if adopt is not None:
         return _take_over(case, adopt)
     suspect, good = case.attribution.suspect, case.selection.good
-    pinned = Decision(
-        Action.STOP,
-        Reason.SUSPECT_ACTIVE,
-        "",
-        suspects=case.attribution.suspects,
-        good=good,
-        candidates=case.selection.candidates,
-    )
+    pinned = partial(Decision, suspects=case.attribution.suspects, good=good, candidates=case.selection.recorded)
     if suspect and suspect.active:
         native = _native_flip(case)
         if case.rollback.replaces and not native:
-            return replace(
-                pinned,
-                action=Action.AWAIT_STOP,
-                explanation=f"{suspect.deployment_id} ({_label(suspect)}) is {suspect.status}. A stop would bring back "
-                f"what was before it, which is not what is wanted: {_name(good)} is deployed in its place.",
+            return pinned(
+                Action.AWAIT_STOP,
+                Reason.SUSPECT_ACTIVE,
+                f"{_subject(suspect)}. A stop would bring back what was before it, which is not what is wanted: "
+                f"{_name(good)} is deployed in its place.",
             )
         how = _by_itself(case.rollback) if native else f"then {_name(good)} is deployed again"
-        return replace(
-            pinned,
+        return pinned(
+            Action.STOP,
+            Reason.SUSPECT_ACTIVE,
+            f"{_subject(suspect)}: it is stopped, {how}.",
             deployment=suspect,
             native=native,
-            explanation=f"{suspect.deployment_id} ({_label(suspect)}) is {suspect.status}: it is stopped, {how}.",
         )
     if suspect and suspect.rollback_deployment_id:
-        return replace(
-            pinned,
-            action=Action.AWAIT_STOP,
-            reason=Reason.SUSPECT_STOPPED,
-            explanation=f"{case.rollback.group.deployer} stopped {suspect.deployment_id} and started "
+        return pinned(
+            Action.AWAIT_STOP,
+            Reason.SUSPECT_STOPPED,
+            f"{case.rollback.group.deployer} stopped {suspect.deployment_id} and started "
             f"{suspect.rollback_deployment_id}.",
         )
     succeeded = suspect is None or suspect.status == "Succeeded"
-    return replace(
-        pinned,
-        action=Action.AWAIT_STOP,
-        reason=Reason.SUSPECT_SUCCEEDED if succeeded else Reason.SUSPECT_STOPPED,
-        explanation=f"{_subject(suspect)}: {_name(good)}, the last good revision, is deployed again.",
+    return pinned(
+        Action.AWAIT_STOP,
+        Reason.SUSPECT_SUCCEEDED if succeeded else Reason.SUSPECT_STOPPED,
+        f"{_subject(suspect)}: {_name(good)}, the last good revision, is deployed again.",
     )
 
 
@@ -570,7 +561,7 @@ def _take_over(case: Case, adopt: Deployment) -> Decision:
         deployment=adopt,
         suspects=case.attribution.suspects,
         good=case.selection.good or adopt,
-        candidates=case.selection.candidates,
+        candidates=case.selection.recorded,
     )
     if _adoptable(case):
         return found

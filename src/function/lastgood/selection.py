@@ -40,12 +40,23 @@ class Attribution:
         return self.suspects[0] if self.suspects else None
 
 
+def _capped(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    if len(candidates) <= MAX_CANDIDATES_RECORDED:
+        return candidates
+    return (*candidates[: MAX_CANDIDATES_RECORDED - 1], candidates[-1])
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """The last good deployment, or None, with every deployment that was looked at and why it was not chosen."""
 
     good: Deployment | None
     candidates: tuple[Candidate, ...]
+
+    @property
+    def recorded(self) -> tuple[Candidate, ...]:
+        """What the audit item keeps. It is capped; the chosen one, which was looked at last, stays."""
+        return _capped(self.candidates)
 
     def rejected_for(self, rejection: Rejection) -> Candidate | None:
         """The newest candidate that was rejected for this."""
@@ -132,12 +143,10 @@ def _rollback_on_top(
 
 def _rolled_back_by(rollback: Deployment, events: Sequence[Deployment]) -> Deployment | None:
     """CodeDeploy names the deployment that it rolled back; one of ours is preceded by it."""
-    for d in events:
-        named = d.deployment_id == rollback.rolls_back_deployment_id
-        precedes = d.created_at < rollback.created_at and d.revision.identity != rollback.revision.identity
-        if named or (precedes and d.is_release and not rollback.rolls_back_deployment_id):
-            return d
-    return None
+    named = rollback.rolls_back_deployment_id
+    if named:
+        return next((d for d in events if d.deployment_id == named), None)
+    return next((d for d in events if d.is_release and d.revision.identity != rollback.revision.identity), None)
 
 
 def _goes_back(newest: Deployment, events: Sequence[Deployment]) -> bool:
@@ -192,12 +201,13 @@ def _within_windows(
     if indistinguishable:
         return Attribution(suspects=indistinguishable)
     newest = changes[0]
-    if _ended(newest, now) >= alarm_at - attribution_window:
+    ended = _ended(newest, now)
+    if ended >= alarm_at - attribution_window:
         return Attribution(suspects=(newest,))
     return _nobody(
         Reason.NOT_ATTRIBUTABLE,
         f"The last deployment that changed what is live, {newest.deployment_id}, ended "
-        f"{ago(alarm_at, _ended(newest, now))} before the alarm, longer ago than the attribution window allows. The "
+        f"{ago(alarm_at, ended)} before the alarm, longer ago than the attribution window allows. The "
         "release is not the likely cause.",
     )
 
@@ -233,8 +243,8 @@ def put_back_already(history: Sequence[Deployment], suspects: Sequence[Deploymen
         return None
     first = suspects[-1]
     before = next((d for d in history if d.status == "Succeeded" and d.created_at < first.created_at), None)
-    latest = next((d for d in history if d.is_release or d.is_rollback), None)
-    if before is None or latest is None or latest.status != "Succeeded" or latest.created_at <= first.created_at:
+    latest = next((d for d in history if d.is_release or d.is_rollback), first)
+    if before is None or latest.status != "Succeeded" or latest.created_at <= first.created_at:
         return None
     same = latest.revision.identity and latest.revision.identity == before.revision.identity
     return latest if same else None
@@ -276,15 +286,8 @@ def select(
             )
         )
         if verdict is None:
-            return Selection(deployment, _capped(candidates))
-    return Selection(None, _capped(candidates))
-
-
-def _capped(candidates: list[Candidate]) -> tuple[Candidate, ...]:
-    """The audit item is capped; the chosen one stays at the end of what is kept."""
-    if len(candidates) <= MAX_CANDIDATES_RECORDED:
-        return tuple(candidates)
-    return (*candidates[: MAX_CANDIDATES_RECORDED - 1], candidates[-1])
+            return Selection(deployment, tuple(candidates))
+    return Selection(None, tuple(candidates))
 
 
 @dataclass(frozen=True, slots=True)

@@ -365,7 +365,7 @@ class Lookout:
             (*before, *(Answer(q, Verdict.YES) for q in (ALLOWED, ALONE)), *answers(case)),
             rollback.group,
             decision,
-            decision.candidates or case.selection.candidates,
+            decision.candidates or case.selection.recorded,
             self._then(rollback, decision, seen, policy),
             str(policy.mode),
             effective_floor(seen.history, seen.controls),
