@@ -520,6 +520,7 @@ def test_a_person_who_is_putting_the_old_revision_back_is_not_stopped():
     back = running("d-3", "v1", -0.5)
     for bad in (release("d-2", "v2", -6), release("d-2", "v2", -20)):
         decision = refused(first_step(back, bad, GOOD), Reason.SUSPECT_IS_ROLLBACK)
+        assert "d-3 goes back to v1" in decision.explanation
         assert "somebody is rolling back by hand" in decision.explanation
 
 
@@ -788,6 +789,7 @@ def test_a_running_deployment_of_a_service_is_replaced_where_a_stop_would_bring_
     decision = first_step(BAD_RUNNING, GOOD, asked=rollback(**SERVICE), policy=Policy(native_rollback=False))
     assert (decision.action, decision.good, decision.suspects) == (Action.AWAIT_STOP, GOOD, (BAD_RUNNING,))
     assert decision.reason is Reason.SUSPECT_ACTIVE
+    assert decision.explanation.startswith("d-2 (v2) is InProgress. A stop would bring back what was before it")
     assert "v1 (from d-1) is deployed in its place" in decision.explanation
     pinned = rollback(
         Phase.STOPPING,
@@ -961,7 +963,7 @@ APPROVE = Policy(mode=Mode.APPROVE)
 
 
 def test_it_waits_until_somebody_answers():
-    decision = decide(waiting(), observation(BAD, GOOD), APPROVE, NOW + minutes(29))
+    decision = decide(waiting(), observation(BAD, GOOD), APPROVE, NOW + minutes(30))
     assert (decision.action, decision.reason) == (Action.WAIT, Reason.NEEDS_APPROVAL)
 
 

@@ -41,9 +41,8 @@ class Attribution:
 
 
 def _capped(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-    if len(candidates) <= MAX_CANDIDATES_RECORDED:
-        return candidates
-    return (*candidates[: MAX_CANDIDATES_RECORDED - 1], candidates[-1])
+    most = MAX_CANDIDATES_RECORDED - 1
+    return candidates[:most] + candidates[most:][-1:]
 
 
 @dataclass(frozen=True, slots=True)
