@@ -1396,5 +1396,7 @@ def test_a_rollback_deployment_that_vanished_is_a_failure():
 
 
 def test_a_closed_rollback_stays_closed():
-    closed = rollback(Phase.CLOSED, outcome=Outcome.ROLLED_BACK, reason_code=Reason.VERIFIED)
-    assert decide(closed, observation(BAD_RUNNING, GOOD), Policy(), NOW).action is Action.WAIT
+    for outcome, reason in ((Outcome.ROLLED_BACK, Reason.VERIFIED), (Outcome.SKIPPED, Reason.COOLDOWN)):
+        closed = rollback(Phase.CLOSED, outcome=outcome, reason_code=reason)
+        decision = decide(closed, observation(BAD_RUNNING, GOOD), Policy(), NOW)
+        assert (decision.action, decision.reason) == (Action.WAIT, reason)

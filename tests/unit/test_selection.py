@@ -341,6 +341,11 @@ def test_a_deployment_newer_than_the_oldest_suspect_is_not_before_it():
     assert rejection_of("d-3", *history, suspects=("d-4", "d-2")) is Rejection.NOT_BEFORE_SUSPECT
 
 
+def test_a_deployment_of_the_same_moment_as_the_suspect_is_not_before_it():
+    history = (release("d-2", "v2", -10), release("d-1", "v1", -10))
+    assert rejection_of("d-1", *history, suspects=("d-2",)) is Rejection.NOT_BEFORE_SUSPECT
+
+
 @pytest.mark.parametrize("status", ["Failed", "Stopped", "InProgress", "Created", "Ready", "SomethingNew"])
 def test_only_a_success_is_good(status):
     history = (release("d-3", "v3"), release("d-2", "v2", -100, status=status), release("d-1", "v1", -600))
@@ -570,6 +575,7 @@ def test_every_candidate_that_was_looked_at_is_recorded_with_its_reason():
         ("d-3", Rejection.SAME_REVISION),
         ("d-2", None),
     ]
+    assert [(c.revision, c.created_at) for c in candidates] == [("v4", at(-10)), ("v4", at(-90)), ("v2", at(-100))]
     assert all(c.explanation for c in candidates)
 
 
