@@ -32,7 +32,7 @@ _MORE_CONNECTIONS = (
 )
 
 FIGURES = (
-    Figure("init", "initialisation of the handler's module, whole process, × BARE", 0.95, _MORE_CLIENTS),
+    Figure("init", "initialisation of the handler's module, whole process (CPU time), × BARE", 0.95, _MORE_CLIENTS),
     Figure("cold", "cold start to the end of a full rollback, TLS, × BARE's single call", 1.25, _GUARDS),
     Figure("cold_amazon_roots", "the same with AmazonRootsOnly", 1.25, _GUARDS),
     Figure("stop", "cold at 512 MB: StopDeployment on the wire, × BARE2", 0.95, _MORE_CONNECTIONS),
@@ -54,7 +54,14 @@ FIGURES = (
         "The calls are the same; the difference is the machine's noise within a round.",
     ),
     Figure("history_calls", "the same: difference in calls", 0),
-    Figure("storm_calls", "storm: CodeDeploy calls for each group", 5.5, _GUARDS),
+    Figure(
+        "storm_calls",
+        "storm: CodeDeploy calls for each group",
+        5.5,
+        "A rollback takes seven: the group, two lists and one batch of its history, the stop, a look at what was "
+        "stopped, the redeployment. What is above that comes of the token bucket: a rollback whose reads are refused "
+        "five times gives up its turn, and reads again when the message or the sweep comes back to it.",
+    ),
     Figure(
         "storm_last",
         "storm: last rollback under a token bucket, × reads first",
@@ -90,8 +97,8 @@ class Lever:
 LEVERS = (
     Lever("lever_source", "bytecode in the artifact: imports without any ÷ with", "kept: `src/function/Makefile`"),
     Lever("lever_dated", "bytecode checked by date, in SAM's package ÷ by nothing", "kept: it is stale otherwise"),
-    Lever("lever_gc", "collector at work while modules load ÷ resting, then frozen: stop at 512 MB", "kept"),
-    Lever("lever_clients", "every platform's clients at start ÷ on first use: stop at 512 MB", "kept: on first use"),
+    Lever("lever_gc", "collector at work while modules load ÷ resting, then frozen: initialisation", "kept"),
+    Lever("lever_clients", "every platform's clients at start ÷ on first use: initialisation", "kept: on first use"),
     Lever("lever_roots", "all roots ÷ Amazon's roots only: stop at 512 MB", "kept, opt-in: it narrows whom TLS trusts"),
     Lever(
         "lever_connections",
@@ -101,7 +108,7 @@ LEVERS = (
     Lever(
         "lever_connections_roots",
         "the same, Amazon's roots only",
-        "not kept: opening them costs the start what it saves later",
+        "not kept: opening them costs the start about what it saves later",
     ),
     Lever("lever_parallel", "reads one after the other ÷ side by side: warm rollback", "kept"),
     Lever("lever_claim", "reads first ÷ claim first: CodeDeploy calls until the storm's last rollback", "kept"),

