@@ -220,6 +220,10 @@ ALWAYS = (
         settings=OWN,
         options=ELSEWHERE,
     ),
+)
+"""Every kind of step that a rollback mostly takes: what every test run crashes."""
+
+SOAK = (
     scenario("active, native", "Lambda", active, 2, STOP),
     scenario("inactive task definition", "ECS", inactive, registered_again, REGISTER, CREATE),
     scenario("the pipeline runs again", "Server", pushed, the_pipeline_ran_again, CREATE, RERUN, settings=RERUNS),
@@ -234,10 +238,6 @@ ALWAYS = (
         settings=HOLDS,
         then=(releases,),
     ),
-)
-"""One of each kind of step on each platform: what every test run crashes."""
-
-SOAK = (
     scenario("active, events are lost", "Server", active, 2, STOP, CREATE, settings=OWN, events_are_lost=True),
     scenario("active, native", "Server", active, 2, STOP, options={"deploymentStyle": BLUE_GREEN}),
     scenario("succeeded", "Server", succeeded, 2, CREATE),

@@ -33,7 +33,7 @@ import figures
 from faults.world import ALARMS, Config, Plan, World, lose_answer, refusal, world
 
 SOAK = os.environ.get("LASTGOOD_SOAK") == "1"
-EXAMPLES = int(os.environ.get("LASTGOOD_SOAK_EXAMPLES", "400")) if SOAK else 36
+EXAMPLES = int(os.environ.get("LASTGOOD_SOAK_EXAMPLES", "400")) if SOAK else 20
 STEPS = 30 if SOAK else 20
 PATHS = ("sns", "eventbridge", "alarm_action")
 CALL = st.integers(1, 24)
