@@ -102,11 +102,13 @@ def render(results: Results) -> str:
     """The page as Markdown."""
     machine, storm = results["machine"], results["storm"]
     calls = "\n".join(f"{n}. `{call}`" for n, call in enumerate(results["warm_calls"], start=1))
-    misses = "\n\n".join(f"**{'; '.join(f.title for f in figures)}.** {why}" for figures, why in missed(results))
+    misses = "\n\n".join(f"**{_titles(figures)}.** {why}" for figures, why in missed(results))
     naive = {key: spread(values) for key, values in results["yardsticks"].items()}
     return _PAGE.format(
         profile=results["profile"],
         command="make bench-full" if results["profile"] == "full" else "make bench",
+        # What whoever measured has to say of how these results came about; a new run starts without.
+        remarks="".join(f"\n{remark}\n" for remark in results.get("remarks", ())),
         goals=goals_table(results),
         misses=misses or "None.",
         levers=levers_table(results),
@@ -120,6 +122,10 @@ def render(results: Results) -> str:
         environments=storm["environments"],
         rate=storm["rate"],
     )
+
+
+def _titles(figures: tuple[Figure, ...]) -> str:
+    return "; ".join(dict.fromkeys(figure.title for figure in figures))
 
 
 def _is_hit(figure: Figure, found: Spread) -> bool:
@@ -150,7 +156,7 @@ Every figure is a ratio inside one run. Each round runs every variant once, in s
 of the rounds' ratios, the spread is from their tenth to their ninetieth percentile. Absolute times are left out: they
 say more about the machine than about the program. Measured on {processors} processors shared with other work,
 {system}, Python {python}, boto3 {boto3}, profile `{profile}`.
-
+{remarks}
 The yardsticks (`tests/benchmarks/yardsticks`): **BARE** is a boto3 handler with one client and one call. **BARE2** is
 the smallest boto3 rollback: GetDeploymentGroup, StopDeployment, GetDeployment, CreateDeployment; no claim, no search,
 no record, no notice. **NAIVE** is what samples on the web do. All run under Lambda's runtime interface emulator and
