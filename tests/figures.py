@@ -59,7 +59,8 @@ def table(totals: dict[str, Counter[str]], mutation: dict[str, Any] | None = Non
 
 def told(total: Counter[str] | dict[str, Any]) -> str:
     """`14 tests, 569 calls, 2,845 cases`."""
-    return ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in total.items())
+    numbers = {name: value for name, value in total.items() if isinstance(value, int | float)}
+    return ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in numbers.items())
 
 
 def written(page: str, figures: str) -> str:
