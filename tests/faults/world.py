@@ -146,7 +146,8 @@ _wire = Wire()
 def _clients() -> Clients:
     """The application's clients, made once: that takes most of the time that a fresh scene takes."""
     made = Clients.make()
-    for client in (*(v for k, v in vars(made).items() if k not in {"session", "s3", "events"}), made.s3, made.events):
+    held = (made.codedeploy, made.codedeploy_writer, made.dynamodb, made.cloudwatch, made.sns)
+    for client in (*held, made.lambda_, made.ecs, made.ecs_writer, made.s3, made.events, made.codepipeline):
         client.meta.events.register("before-call", lambda **given: _wire.before(**given))
         client.meta.events.register("after-call", lambda **given: _wire.after(**given))
     return made

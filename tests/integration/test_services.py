@@ -656,6 +656,7 @@ def test_people_are_told_at_once_when_a_known_bad_revision_is_released_again() -
         it.alarm_fires()
         ended(it, "ROLLED_BACK", "VERIFIED", updates=1)
         it.connect_events()
+        it.sim.advance(60)
         again = it.release(3)
         it.sim.advance(2)
         (head,) = records(it, "KNOWN_BAD_RELEASED")

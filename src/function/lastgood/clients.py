@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTT
 from lastgood.errors import (
     AlreadyCompletedError,
     AmbiguousError,
+    ExpiredError,
     GroupBusyError,
     GroupNotFoundError,
     RefusedError,
@@ -94,7 +95,7 @@ class Clients:
     @cached_property
     def codepipeline(self) -> Any:
         """Only where a pipeline belongs to the deployment group. Its writes may be repeated: see `pipelines`."""
-        return self.session.client("codepipeline", config=READS)
+        return self._on_first_use("codepipeline", READS)
 
     @cached_property
     def events(self) -> Any:
@@ -131,7 +132,7 @@ def _translated(operation: str, error: ClientError, writes: bool) -> Exception:
     if code in _THROTTLED or status == 429:
         return RetryableError(f"{operation} was throttled ({code})")
     if code in _EXPIRED:
-        return RetryableError(f"{operation} was refused with {code}: the credentials have run out")
+        return ExpiredError(f"{operation} was refused with {code}: the credentials have run out")
     if status >= 500:
         return (AmbiguousError if writes else RetryableError)(f"{operation} failed with {status} {code}")
     return _SPECIFIC.get(code, RefusedError)(operation, code, message, dict(error.response))

@@ -24,6 +24,10 @@ class RetryableError(LastgoodError):
     """AWS did not answer as it should (throttling, 5xx, no connection). A retry will help; nothing is lost."""
 
 
+class ExpiredError(RetryableError):
+    """The credentials have run out. The function's next environment has fresh ones; a person has to fetch some."""
+
+
 class AmbiguousError(RetryableError):
     """A writing call was sent and no usable answer came: it may or may not have taken effect."""
 

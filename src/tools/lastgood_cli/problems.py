@@ -21,7 +21,7 @@ from botocore.exceptions import (
     SSOError,
 )
 
-from lastgood.errors import LastgoodError, RefusedError, RetryableError, SettingsError
+from lastgood.errors import ExpiredError, LastgoodError, RefusedError, RetryableError, SettingsError
 from lastgood.text import clean
 
 MOST = 400
@@ -111,6 +111,8 @@ def problem_of(error: BaseException) -> Problem:
             return problem_of(cause)
         case RefusedError():
             return _refused(error.operation, error.code, error.message)
+        case ExpiredError():
+            return _expired()
         case RetryableError():
             return Problem(f"AWS did not answer: {error}", "the same command again in a moment", Exit.AWS)
         case LastgoodError():
@@ -182,7 +184,7 @@ def _refused(operation: str, code: str, message: str) -> Problem:
         told = f"You may not do this ({operation}): {message}"
         return Problem(told, "lastgood permissions operator --acting", Exit.AWS)
     if code in _EXPIRED:
-        return Problem("The AWS credentials have expired", "aws sso login, or fetch new ones", Exit.AWS)
+        return _expired()
     if code in _UNKNOWN_KEY:
         return Problem(f"AWS does not know these credentials ({code})", "aws sts get-caller-identity", Exit.AWS)
     if code in _THROTTLED:
@@ -191,3 +193,7 @@ def _refused(operation: str, code: str, message: str) -> Problem:
         told = f"{operation} found nothing there ({message}): the name or the region is wrong"
         return Problem(told, "lastgood --stack NAME --region REGION …", Exit.NOT_FOUND)
     return Problem(f"AWS refused {operation} with {code}: {message}", "lastgood doctor", Exit.AWS)
+
+
+def _expired() -> Problem:
+    return Problem("The AWS credentials have expired", "aws sso login, or fetch new ones", Exit.AWS)
