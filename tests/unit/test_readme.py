@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 
 import pytest
 
-from lastgood.model import Reason
+from lastgood.model import APPROVAL_MARKER, FLOOR_MARKER, Reason, Rollback
+from lastgood.settings import Settings, variable
+from lastgood.signals import ACTIONS
 from lastgood_cli import readme
 
 TEXT = (readme.ROOT / "README.md").read_text()
@@ -41,3 +44,14 @@ def test_every_event_file_that_the_readme_names_exists() -> None:
 def test_the_commands_of_the_first_screen_are_demo_and_test() -> None:
     first_screen = TEXT[:1800]
     assert "$ make demo" in first_screen and "$ make test" in first_screen
+
+
+def test_every_name_in_the_table_of_judgement_is_one_that_the_code_knows() -> None:
+    """Reasons, settings, actions, markers and attributes of the record: nothing else stands there in code's type."""
+    table = re.search(r"Judgement that outlives one rollback:\n\n(.*?)\n\n", TEXT, flags=re.DOTALL)
+    assert table
+    named = set(re.findall(r"`([^`]+)`", table[1]))
+    known = {*Reason, *ACTIONS, FLOOR_MARKER, APPROVAL_MARKER, *(spec.name for spec in fields(Rollback))}
+    known |= {variable(spec.name) for spec in fields(Settings)}
+    assert {name.split("=")[0] for name in named} - {str(each) for each in known} <= {'{"action": "drill"}'}
+    assert len(named) > 10
