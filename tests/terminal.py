@@ -17,11 +17,13 @@ import json
 import logging
 import os
 import pty
+import select
 import signal
 import struct
 import subprocess
 import sys
 import termios
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -46,6 +48,8 @@ from lastgood_cli.stack_template import StackTemplate
 ROOT = Path(__file__).resolve().parents[1]
 REGION = "us-east-1"
 CTRL_C = "\x03"
+PATIENCE = 60
+"""Seconds after which a command that has not ended is killed, and its test fails."""
 START = datetime(2025, 3, 3, 9, 0, tzinfo=UTC)
 """When the simulated time begins: in the past of any machine, so that a real process may ask for it."""
 
@@ -152,7 +156,7 @@ class Terminal:
             capture_output=True,
             text=True,
             encoding="utf-8",
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         return Ran(done.returncode, done.stdout, done.stderr)
@@ -173,15 +177,27 @@ class Terminal:
         )
         os.close(there)
         shown = b""
+        deadline, pressed = time.monotonic() + PATIENCE, 0.0
         # Linux ends a terminal's stream with an error once the last process has left it.
         with suppress(OSError):
-            while chunk := os.read(here, 65_536):
-                shown += chunk
-                if typed and b"[y/N]" in shown:
-                    process.send_signal(signal.SIGINT) if typed == CTRL_C else os.write(here, typed.encode())
+            while (now := time.monotonic()) < deadline:
+                silent = not select.select([here], [], [], 0.2)[0]
+                if not silent:
+                    shown += os.read(here, 65_536)
+                if not typed or b"[y/N]" not in shown:
+                    continue
+                if typed != CTRL_C:
+                    os.write(here, typed.encode())
                     typed = ""
+                elif silent and now - pressed > 5:
+                    # A Ctrl-C between the question and the reading of the answer is forgotten: like a person, press
+                    # when it waits, and press again if nothing comes of it.
+                    process.send_signal(signal.SIGINT)
+                    pressed = now
         os.close(here)
-        return Ran(process.wait(timeout=60), shown.decode(), "")
+        if time.monotonic() >= deadline:
+            process.kill()
+        return Ran(process.wait(timeout=PATIENCE), shown.decode(), "")
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the command as a process, to read while it runs."""
