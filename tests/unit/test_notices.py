@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from lastgood.notices import CLOSED, NEEDS_HUMAN, NOT_RECOVERED, OPENED, Notices
 from lastgood.signals import Home, OperatorRequest, parse
 from unit.builders import NOW, ROLLBACK_ID, at, by_operator, rollback
 
+POOL = ThreadPoolExecutor(2)
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:told"
 DONE = rollback(
     Phase.CLOSED,
@@ -83,9 +85,13 @@ def _any(*names: str) -> dict[str, Any]:
     return dict.fromkeys(names, ANY)
 
 
+def notices(ears: Ears, topic: str = TOPIC, bus: str = "default") -> Notices:
+    return Notices(ears, topic, bus, POOL)  # type: ignore[arg-type]
+
+
 def told(record: Rollback, kind: str) -> Ears:
     ears = Ears().ready()
-    assert Notices(ears, TOPIC, "default").send(record, kind) == []  # type: ignore[arg-type]
+    assert notices(ears).send(record, kind) == []
     return ears
 
 
@@ -258,7 +264,7 @@ def test_what_sns_refuses_is_reported_and_the_event_is_sent_all_the_same():
     ears = Ears()
     ears.on_sns.add_client_error("publish", "AuthorizationErrorException", "not yours", 403)
     ears.on_events.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{"EventId": "e"}]}, _any("Entries"))
-    (problem,) = Notices(ears, TOPIC, "default").send(DONE, CLOSED)  # type: ignore[arg-type]
+    (problem,) = notices(ears).send(DONE, CLOSED)
     assert "AuthorizationErrorException" in problem
     ears.on_events.assert_no_pending_responses()
 
@@ -268,7 +274,7 @@ def test_an_event_that_is_refused_with_a_200_is_reported():
     ears.on_sns.add_response("publish", {"MessageId": "m"})
     answer = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure", "ErrorMessage": "try later"}]}
     ears.on_events.add_response("put_events", answer)
-    (problem,) = Notices(ears, TOPIC, "default").send(DONE, CLOSED)  # type: ignore[arg-type]
+    (problem,) = notices(ears).send(DONE, CLOSED)
     assert "InternalFailure" in problem
 
 
@@ -277,12 +283,12 @@ def test_nothing_that_aws_answers_is_raised(code, status):
     ears = Ears()
     ears.on_sns.add_client_error("publish", code, "no", status)
     ears.on_events.add_client_error("put_events", code, "no", status)
-    assert len(Notices(ears, TOPIC, "default").send(DONE, CLOSED)) == 2  # type: ignore[arg-type]
+    assert len(notices(ears).send(DONE, CLOSED)) == 2
 
 
 def test_an_empty_setting_switches_a_channel_off():
     ears = Ears()
-    assert Notices(ears, "", "").send(DONE, CLOSED) == []  # type: ignore[arg-type]
+    assert notices(ears, "", "").send(DONE, CLOSED) == []
     assert (ears.published, ears.put) == ([], [])
 
 

@@ -94,7 +94,7 @@ class Application:
             ledger=Ledger(clients.dynamodb, settings.table, settings.retention),
             alarms=Alarms(clients.cloudwatch),
             pipelines=Pipelines(clients),
-            notices=Notices(clients, settings.notification_topic_arn, settings.event_bus),
+            notices=Notices(clients, settings.notification_topic_arn, settings.event_bus, pool),
             deployer_for=_deployers(clients, settings, pool),
             pool=pool,
             telemetry=Telemetry(logger, metrics),

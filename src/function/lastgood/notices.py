@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,8 +135,9 @@ def _for_the_pipeline(rollback: Rollback) -> tuple[str, ...]:
 class Notices:
     """The notification topic and the event bus. Either may be switched off by an empty setting."""
 
-    def __init__(self, clients: Clients, topic_arn: str, event_bus: str) -> None:
+    def __init__(self, clients: Clients, topic_arn: str, event_bus: str, pool: ThreadPoolExecutor) -> None:
         self._clients = clients
+        self._pool = pool
         self._topic_arn = topic_arn
         self._event_bus = event_bus
 
@@ -145,16 +147,14 @@ class Notices:
 
     def tell(self, rollback: Rollback, kind: str, heard: Container[str] = ()) -> dict[str, str]:
         """Tell each channel (`topic`, `bus`) that has not `heard` it. Returns the problem of each; empty: none."""
-        notice, problems = compose(rollback, kind), dict[str, str]()
-        for channel, tell in {"topic": self._publish, "bus": self._put_event}.items():
-            if channel in heard:
-                continue
-            try:
-                tell(rollback, notice)
-                problems[channel] = ""
-            except LastgoodError as error:
-                problems[channel] = str(error)
-        return problems
+        notice = compose(rollback, kind)
+        channels = {"topic": self._publish, "bus": self._put_event}
+        telling = {
+            channel: self._pool.submit(tell, rollback, notice)
+            for channel, tell in channels.items()
+            if channel not in heard
+        }
+        return {channel: _problem(told) for channel, told in telling.items()}
 
     def unheard(self) -> str:
         """Why a notice on the topic would reach nobody; empty if somebody listens, or notices are switched off.
@@ -195,6 +195,14 @@ class Notices:
         if answer.get("FailedEntryCount"):
             failed = answer.get("Entries", [{}])[0]
             raise LastgoodError(f"put_events failed: {failed.get('ErrorCode')} {failed.get('ErrorMessage')}")
+
+
+def _problem(told: Future[None]) -> str:
+    try:
+        told.result()
+    except LastgoodError as error:
+        return str(error)
+    return ""
 
 
 def _email(notice: Notice) -> str:

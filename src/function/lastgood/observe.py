@@ -87,12 +87,10 @@ class Observer:
     ) -> tuple[Observation, Policy]:
         by_alarm = rollback.trigger_kind is not TriggerKind.MANUAL and bool(rollback.alarm_name)
         reading_alarm = self.pool.submit(self.alarms.read, rollback.alarm_name) if by_alarm else None
-        reading_controls = self.pool.submit(self.ledger.controls, rollback.group, now)
-        reading_storm = self.pool.submit(self.ledger.alarmed_groups, now, policy.storm_window)
+        reading_controls = self.pool.submit(self._controls, rollback.group, policy, now)
         began = min(rollback.alarm_changed_at or now, now)
         facts, parts = deployer.survey(began - policy.attribution_window - timedelta(hours=1), now)
-        pause_all, groups = reading_storm.result()
-        controls = replace(reading_controls.result(), pause_all=pause_all, groups_in_alarm=groups)
+        controls = reading_controls.result()
         seen = Observation(
             group=facts,
             alarm=reading_alarm.result() if reading_alarm else None,
@@ -168,8 +166,12 @@ class Observer:
         """A later visit asks again whether somebody paused; within one visit it was asked a moment ago."""
         if last is not None:
             return replace(seen, controls=last.controls)
-        pause_all, _ = self.ledger.alarmed_groups(now, policy.storm_window)
-        return replace(seen, controls=replace(self.ledger.controls(rollback.group, now), pause_all=pause_all))
+        return replace(seen, controls=self._controls(rollback.group, policy, now))
+
+    def _controls(self, group: DeploymentGroup, policy: Policy, now: datetime) -> Controls:
+        """What operators said. DynamoDB answers both parts sooner than a second connection to it would be open."""
+        pause_all, groups = self.ledger.alarmed_groups(now, policy.storm_window)
+        return replace(self.ledger.controls(group, now), pause_all=pause_all, groups_in_alarm=groups)
 
     # --- acting -------------------------------------------------------------------------------------------------------
 

@@ -72,14 +72,17 @@ class CodeDeploy:
     def survey(self, since: datetime, now: datetime) -> tuple[GroupFacts | None, Iterator[tuple[Deployment, ...]]]:
         """The group and its deployments, newest first, in parts; what lies further back is read only when asked for.
 
-        The group and both lists of its history are read side by side.
+        Two lists are read side by side; then the group beside what they name. So two connections are enough: after
+        weeks of rest each has to be opened anew, and that takes a small function longer than a call.
         """
-        reading = self._pool.submit(self.facts)
-        batches = self._history().newest_first(since, now)
+        history = self._history()
         try:
-            first = next(batches, [])
+            newest = history.newest(since, now)
         except GroupNotFoundError:
             return None, iter(())
+        reading = self._pool.submit(self.facts)
+        batches = history.newest_first(newest, now)
+        first = next(batches, [])
         return reading.result(), self._resolved(chain([first], batches))
 
     def _resolved(self, batches: Iterable[list[dict[str, Any]]]) -> Iterator[tuple[Deployment, ...]]:

@@ -37,21 +37,27 @@ class History:
     pool: ThreadPoolExecutor
     _known: dict[str, Info] = field(default_factory=dict)
 
-    def newest_first(self, since: datetime, now: datetime) -> Iterator[list[Info]]:
-        """`DeploymentInfo` dictionaries in falling order of `createTime`, a batch at a time; older ones on demand.
+    def newest(self, since: datetime, now: datetime) -> Newest:
+        """The ids of everything created since `since`, whatever became of it, and of the newest successes.
 
-        First everything created since `since`, whatever became of it, with the newest successes beside it: two lists
-        read side by side, so that a pile of failures on top costs nothing more. Then older successes.
+        Two lists read side by side, so that a pile of failures on top costs nothing more.
         """
         reading = self.pool.submit(self._list, since, ())
         succeeded = self._list(now - SUCCESSES_WITHIN[0], ("Succeeded",))
-        recent = reading.result()
+        return Newest(reading.result(), succeeded)
+
+    def newest_first(self, newest: Newest, now: datetime) -> Iterator[list[Info]]:
+        """`DeploymentInfo` dictionaries in falling order of `createTime`, a batch at a time; older ones on demand.
+
+        First what `newest` lists, then older successes.
+        """
+        recent, succeeded = newest.recent, newest.succeeded
         together = list(dict.fromkeys([*recent.ids[:NEWEST_OF_ANY_STATUS], *succeeded.ids]))[:BATCH]
         self._read(together)
-        newest = self._in_order(recent, NEWEST_OF_ANY_STATUS, now)[:NEWEST_OF_ANY_STATUS]
+        of_any_status = self._in_order(recent, NEWEST_OF_ANY_STATUS, now)[:NEWEST_OF_ANY_STATUS]
         # What one batch had room for shows the order of the rest well enough; looking further would cost a call more.
         room = sum(i in self._known for i in succeeded.ids)
-        first = list(dict.fromkeys([*newest, *self._in_order(succeeded, room, now)]))
+        first = list(dict.fromkeys([*of_any_status, *self._in_order(succeeded, room, now)]))
         yield from self._batches(first)
         older = self._in_order(self._list(now - SUCCESSES_WITHIN[1], ("Succeeded",)), BATCH, now)
         yield from self._batches([i for i in older if i not in set(first[:DEPTH])])
@@ -106,3 +112,11 @@ class _Page:
     statuses: tuple[str, ...]
     ids: list[str]
     more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """Where a reading of the history begins."""
+
+    recent: _Page
+    succeeded: _Page
