@@ -13,3 +13,7 @@ os.environ.update(
     POWERTOOLS_METRICS_DISABLED="true",
     POWERTOOLS_LOG_LEVEL="CRITICAL",
 )
+
+from quick_moto import quicken
+
+quicken()

@@ -82,7 +82,7 @@ class Wireless:
             raise refused(
                 operation, error.error_type.rpartition("#")[2], 400, str(told.get("message")), **more
             ) from error
-        return {name: _plain(value) for name, value in answer.items()}
+        return {name: plain(value) for name, value in answer.items()}
 
     def _sns(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
         return {"MessageId": "sent"}
@@ -91,13 +91,13 @@ class Wireless:
         return {"FailedEntryCount": 0, "Entries": [{}]}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """moto's own types as the wire would show them."""
     if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
+        return {name: plain(part) for name, part in value.items()}
     if isinstance(value, list):
-        return [_plain(part) for part in value]
-    return _plain(value.to_json()) if hasattr(value, "to_json") else value
+        return [plain(part) for part in value]
+    return plain(value.to_json()) if hasattr(value, "to_json") else value
 
 
 def _quick_copy(value: Any) -> Any:
@@ -110,7 +110,9 @@ def _quick_copy(value: Any) -> Any:
         return table
     if isinstance(value, Item):
         item = copy.copy(value)
-        item.attrs = copy.copy(value.attrs)
+        # Its own way of copying weighs the whole item again with each attribute.
+        item.attrs = type(value.attrs).__new__(type(value.attrs))
+        dict.update(item.attrs, value.attrs)
         return item
     return copy.deepcopy(value)
 
