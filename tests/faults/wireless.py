@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+from base64 import b64encode
 from collections import defaultdict
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from botocore import xform_name
 from botocore.exceptions import ClientError, ReadTimeoutError
 from moto.core.exceptions import JsonRESTError
-from moto.dynamodb.models.dynamo_type import Item
+from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 
@@ -97,25 +98,30 @@ def plain(value: Any) -> Any:
         return {name: plain(part) for name, part in value.items()}
     if isinstance(value, list):
         return [plain(part) for part in value]
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
     return plain(value.to_json()) if hasattr(value, "to_json") else value
 
 
 def _quick_copy(value: Any) -> Any:
-    """A table's or an item's copy that shares the attributes' values, which nothing changes in place."""
+    """A table's or an item's copy that shares what nothing changes in place: strings, numbers, truth."""
     if isinstance(value, Table):
         table = copy.copy(value)
-        table.items = defaultdict(
-            dict, {key: {k: _quick_copy(v) for k, v in rows.items()} for key, rows in value.items.items()}
-        )
+        table.items = defaultdict(dict, {key: _quick_copy(rows) for key, rows in value.items.items()})
         return table
     if isinstance(value, Item):
         item = copy.copy(value)
         # Its own way of copying weighs the whole item again with each attribute.
         item.attrs = type(value.attrs).__new__(type(value.attrs))
-        dict.update(item.attrs, value.attrs)
+        dict.update(item.attrs, {name: _quick_copy(attribute) for name, attribute in value.attrs.items()})
         return item
+    if isinstance(value, DynamoType):
+        return value if isinstance(value.value, _UNCHANGING) else copy.deepcopy(value)
+    if isinstance(value, dict) and value and isinstance(next(iter(value.values())), Item):
+        return {key: _quick_copy(row) for key, row in value.items()}
     return copy.deepcopy(value)
 
 
+_UNCHANGING = (str, bool, int, float, bytes, type(None))
 quick_copies = SimpleNamespace(deepcopy=_quick_copy, copy=copy.copy)
 """For moto, which copies the whole table before each transaction."""
