@@ -1,4 +1,4 @@
-"""Whether an answer fits botocore's model of it: no unknown member, no unknown value, every type right."""
+"""Whether an answer fits botocore's model of it: no unknown or missing member, no unknown value, every type right."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ def check(value: Any, shape: Shape, where: str) -> None:
     if shape.type_name == "structure":
         unknown = set(value) - set(shape.members)  # type: ignore[attr-defined]
         assert not unknown, f"{where}: unknown members {unknown}"
+        missing = set(shape.required_members) - set(value)  # type: ignore[attr-defined]
+        assert not missing, f"{where}: missing members {missing}"
         for name, member in value.items():
             check(member, shape.members[name], f"{where}.{name}")  # type: ignore[attr-defined]
     elif shape.type_name == "list":

@@ -23,12 +23,12 @@ _GUARDS = (
     "long at work."
 )
 _MORE_CLIENTS = (
-    "BARE has one client of one service and nothing to decide. lastgood needs five clients of four services, "
+    "BARE has one client of one service and nothing to decide. lastgood starts with five clients of four services, "
     "Powertools and its own rules; the largest part is botocore itself, which both have to load."
 )
 _MORE_CONNECTIONS = (
-    "Seven connections are opened before the stop where BARE2 opens one, and each reads the whole certificate bundle "
-    "(see the opt-in AmazonRootsOnly); the claim, the guards and the intent come before the stop."
+    "Four connections to three services are opened before the stop where BARE2 opens one, and each reads the whole "
+    "certificate bundle (see the opt-in AmazonRootsOnly); the claim, the guards and the intent come before the stop."
 )
 
 FIGURES = (
@@ -78,10 +78,12 @@ FIGURES = (
         "memory",
         "peak memory × BARE",
         1.15,
-        "Five clients instead of one, and a connection for each read that goes side by side with others; a connection "
-        "with the whole certificate bundle holds all of it.",
+        "Six clients instead of one, for five services, and seven connections until the notices are out; each with the "
+        "whole certificate bundle holds all of it.",
     ),
-    Figure("memory_amazon_roots", "the same with AmazonRootsOnly", 1.15, "Five clients instead of one."),
+    Figure(
+        "memory_amazon_roots", "the same with AmazonRootsOnly", 1.15, "Six clients instead of one, for five services."
+    ),
 )
 
 

@@ -9,10 +9,11 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.loaders import Loader
-from botocore.model import ServiceModel, Shape
+from botocore.model import ServiceModel
 
 from codedeploy_simulator import Simulator, simulated_aws
 from codedeploy_simulator.pipelines_api import PipelinesApi
+from shapes import check
 
 MODEL = ServiceModel(Loader().load_service_model("codepipeline", "service-2"))
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -31,28 +32,6 @@ def simulator() -> Iterator[Simulator]:
 
 def client() -> Any:
     return boto3.client("codepipeline", region_name="us-east-1")
-
-
-def check(value: Any, shape: Shape, where: str) -> None:
-    """Walk an answer along its shape."""
-    if shape.type_name == "structure":
-        unknown = set(value) - set(shape.members)  # type: ignore[attr-defined]
-        assert not unknown, f"{where}: unknown members {unknown}"
-        missing = set(shape.required_members) - set(value)  # type: ignore[attr-defined]
-        assert not missing, f"{where}: missing members {missing}"
-        for name, member in value.items():
-            check(member, shape.members[name], f"{where}.{name}")  # type: ignore[attr-defined]
-    elif shape.type_name == "list":
-        for index, member in enumerate(value):
-            check(member, shape.member, f"{where}[{index}]")  # type: ignore[attr-defined]
-    elif shape.type_name == "string":
-        assert isinstance(value, str), where
-        enum = getattr(shape, "enum", None)
-        assert not enum or value in enum, f"{where}: {value} is not in {enum}"
-    elif shape.type_name == "boolean":
-        assert isinstance(value, bool), where
-    elif shape.type_name in {"integer", "long"}:
-        assert isinstance(value, int), where
 
 
 def last_run(simulator: Simulator) -> str:
