@@ -80,7 +80,9 @@ def main(arguments: list[str]) -> int:
     mutation = json.loads(Path(arguments[0]).read_text()) if arguments else None
     with tempfile.NamedTemporaryFile("r", suffix=".jsonl") as file:
         environment = os.environ | {"LASTGOOD_FIGURES": file.name, "LASTGOOD_SOAK": "1"}
-        ran = subprocess.run([sys.executable, "-m", "pytest", "-q", *TESTS], cwd=ROOT, env=environment, check=False)
+        ran = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-n", "auto", *TESTS], cwd=ROOT, env=environment, check=False
+        )
         figures = table(read(file.readlines()), mutation)
     Console().print(Markdown(figures))
     if ran.returncode:

@@ -94,7 +94,7 @@ def test_the_first_objection_is_the_decision_and_there_is_only_one(it: Case) -> 
         (objection,) = objections
         assert (objection.reason, objection.explanation) == (str(decision.reason), decision.explanation)
     else:
-        assert decision.action in {"STOP", "ADOPT", "AWAIT_STOP"}
+        assert decision.action in {"STOP", "ADOPT", "PROCEED"}
 
 
 def test_what_would_object_too_is_told_so_that_one_unpausing_is_not_the_next_surprise() -> None:

@@ -219,7 +219,7 @@ def test_an_alarm_that_measures_nothing_any_more_is_for_people_unless_the_policy
     silent = alarm(AlarmState.INSUFFICIENT_DATA, changed=0.5)
     assert refused(first_step(BAD, GOOD, alarm=silent), Reason.ALARM_NOT_CONFIRMED).needs_human
     lenient = Policy(require_still_in_alarm=False)
-    assert first_step(BAD, GOOD, alarm=silent, policy=lenient).action is Action.AWAIT_STOP
+    assert first_step(BAD, GOOD, alarm=silent, policy=lenient).action is Action.PROCEED
 
 
 def test_a_suppressed_alarm_starts_nothing():
@@ -270,7 +270,7 @@ UNCHANGED = (
 
 def test_only_an_operator_who_forces_a_deployment_needs_nobody_to_blame():
     forced = first_step(*UNCHANGED, asked=by_operator(force=True, to_deployment_id="d-3"), live=Live("v77"))
-    assert (forced.action, forced.reason) == (Action.AWAIT_STOP, Reason.SUSPECT_SUCCEEDED)
+    assert (forced.action, forced.reason) == (Action.PROCEED, Reason.SUSPECT_SUCCEEDED)
     assert forced.explanation.startswith("No deployment is running: v1 (from d-3)")
     for asked in (by_operator(to_deployment_id="d-3"), by_operator(force=True), rollback()):
         refused(first_step(*UNCHANGED, asked=asked), Reason.NOT_ATTRIBUTABLE)
@@ -320,7 +320,7 @@ def test_too_many_rollbacks_in_the_window_break_the_loop():
 
 def test_a_rollback_is_forgotten_when_the_window_is_over():
     controls = Controls(past=(past(-60), past(-120), past(1 - 24 * 60)))
-    assert first_step(BAD, GOOD, controls=controls).action is Action.AWAIT_STOP
+    assert first_step(BAD, GOOD, controls=controls).action is Action.PROCEED
 
 
 def test_only_what_acts_pauses_a_group_that_had_too_many_rollbacks():
@@ -408,12 +408,12 @@ def test_a_good_revision_that_is_live_while_the_suspect_still_runs_does_not_keep
 
 @pytest.mark.parametrize("live", [Live("v2"), Live(""), Live("v77", split=True)])
 def test_live_that_is_the_suspect_or_unknown_or_split_is_no_reason_to_refuse(live):
-    assert first_step(BAD, GOOD, live=live).action is Action.AWAIT_STOP
+    assert first_step(BAD, GOOD, live=live).action is Action.PROCEED
 
 
 def test_live_beside_a_failed_suspect_may_be_anything():
     failed = release("d-2", "v2", -10, status="Failed")
-    assert first_step(failed, GOOD, live=Live("v77")).action is Action.AWAIT_STOP
+    assert first_step(failed, GOOD, live=Live("v77")).action is Action.PROCEED
 
 
 def test_observe_mode_says_what_it_would_have_done():
@@ -475,7 +475,7 @@ def test_a_marker_between_the_suspect_and_the_target_asks_for_approval():
 
 
 def test_a_marker_on_the_target_or_below_does_not_matter():
-    assert first_step(BAD, replace(GOOD, needs_approval=True)).action is Action.AWAIT_STOP
+    assert first_step(BAD, replace(GOOD, needs_approval=True)).action is Action.PROCEED
 
 
 def test_nobody_is_asked_about_a_native_rollback_that_is_running_already():
@@ -655,16 +655,16 @@ TABLE = [
     (
         "stopped, without one",
         [release("d-2", "v2", -5, status="Stopped"), GOOD],
-        Action.AWAIT_STOP,
+        Action.PROCEED,
         Reason.SUSPECT_STOPPED,
     ),
     (
         "failed, without one",
         [release("d-2", "v2", -5, status="Failed"), GOOD],
-        Action.AWAIT_STOP,
+        Action.PROCEED,
         Reason.SUSPECT_STOPPED,
     ),
-    ("succeeded within the window", [BAD, GOOD], Action.AWAIT_STOP, Reason.SUSPECT_SUCCEEDED),
+    ("succeeded within the window", [BAD, GOOD], Action.PROCEED, Reason.SUSPECT_SUCCEEDED),
     (
         "succeeded by a native rollback, alarm again",
         [native_rollback("d-3", "v1", -30, of="d-2"), replace(STOPPED_NATIVELY, created_at=at(-40)), GOOD],
@@ -706,7 +706,7 @@ def test_a_native_rollback_that_is_not_listed_yet_is_awaited_and_no_innocent_rel
     stopped = release("d-3", "v3", -2, took=1, status="Stopped", rollback_deployment_id="d-4")
     decision = first_step(stopped, release("d-2", "v2", -30), GOOD)
     assert [s.deployment_id for s in decision.suspects] == ["d-3"]
-    assert (decision.action, decision.reason) == (Action.AWAIT_STOP, Reason.SUSPECT_STOPPED)
+    assert (decision.action, decision.reason) == (Action.PROCEED, Reason.SUSPECT_STOPPED)
 
 
 # --- the first act ----------------------------------------------------------------------------------------------------
@@ -787,7 +787,7 @@ def test_a_service_whose_own_rollback_goes_to_the_good_revision_is_stopped():
 def test_a_running_deployment_of_a_service_is_replaced_where_a_stop_would_bring_back_something_else():
     """ECS has no stop without a rollback."""
     decision = first_step(BAD_RUNNING, GOOD, asked=rollback(**SERVICE), policy=Policy(native_rollback=False))
-    assert (decision.action, decision.good, decision.suspects) == (Action.AWAIT_STOP, GOOD, (BAD_RUNNING,))
+    assert (decision.action, decision.good, decision.suspects) == (Action.PROCEED, GOOD, (BAD_RUNNING,))
     assert decision.reason is Reason.SUSPECT_ACTIVE
     assert decision.explanation.startswith("d-2 (v2) is InProgress. A stop would bring back what was before it")
     assert "v1 (from d-1) is deployed in its place" in decision.explanation
@@ -820,7 +820,7 @@ def test_a_native_rollback_to_a_known_bad_revision_is_not_adopted():
     back = native_rollback("d-3", "v1.5", -1, of="d-2", status="InProgress")
     history = (back, STOPPED_NATIVELY, release("d-15", "v1.5", -90), GOOD)
     decision = first_step(*history, controls=Controls(known_bad={"v1.5": "bad"}))
-    assert (decision.action, decision.good, decision.deployment) == (Action.AWAIT_STOP, GOOD, None)
+    assert (decision.action, decision.good, decision.deployment) == (Action.PROCEED, GOOD, None)
     assert decision.explanation == (
         "CodeDeploy is rolling back to v1.5, which is not acceptable; once d-3 has ended, v1 (from d-1) is deployed."
     )
@@ -829,7 +829,7 @@ def test_a_native_rollback_to_a_known_bad_revision_is_not_adopted():
 def test_a_native_rollback_past_the_last_good_revision_is_not_adopted():
     back = native_rollback("d-3", "v0", -1, of="d-2", status="InProgress")
     decision = first_step(back, STOPPED_NATIVELY, GOOD, release("d-0", "v0", -900))
-    assert (decision.action, decision.good) == (Action.AWAIT_STOP, GOOD)
+    assert (decision.action, decision.good) == (Action.PROCEED, GOOD)
 
 
 def test_what_is_adopted_is_recorded_with_whom_it_rolls_back_and_what_was_looked_at():
@@ -937,7 +937,7 @@ def test_an_operators_forced_choice_passes_floor_and_memory_and_is_pinned():
 
 def test_an_operator_may_ask_for_a_release_that_no_alarm_would_blame():
     old = release("d-2", "v2", -6000)
-    assert first_step(old, release("d-1", "v1", -9000), asked=by_operator()).action is Action.AWAIT_STOP
+    assert first_step(old, release("d-1", "v1", -9000), asked=by_operator()).action is Action.PROCEED
 
 
 def test_every_suspect_is_told_so_that_all_become_known_bad():

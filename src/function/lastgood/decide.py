@@ -44,7 +44,8 @@ class Action(StrEnum):
     """The one thing to do now."""
 
     STOP = "STOP"
-    AWAIT_STOP = "AWAIT_STOP"
+    PROCEED = "PROCEED"
+    """The plan stands, and nothing has to be stopped (any more): on to the redeployment."""
     ADOPT = "ADOPT"
     CLEAR_ALIAS = "CLEAR_ALIAS"
     REGISTER_TASK_DEFINITION = "REGISTER_TASK_DEFINITION"
@@ -519,7 +520,7 @@ def _act(case: Case) -> Decision:
         native = _native_flip(case)
         if case.rollback.replaces and not native:
             return pinned(
-                Action.AWAIT_STOP,
+                Action.PROCEED,
                 Reason.SUSPECT_ACTIVE,
                 f"{_subject(suspect)}. A stop would bring back what was before it, which is not what is wanted: "
                 f"{_name(good)} is deployed in its place.",
@@ -534,14 +535,14 @@ def _act(case: Case) -> Decision:
         )
     if suspect and suspect.rollback_deployment_id:
         return pinned(
-            Action.AWAIT_STOP,
+            Action.PROCEED,
             Reason.SUSPECT_STOPPED,
             f"{case.rollback.group.deployer} stopped {suspect.deployment_id} and started "
             f"{suspect.rollback_deployment_id}.",
         )
     succeeded = suspect is None or suspect.status == "Succeeded"
     return pinned(
-        Action.AWAIT_STOP,
+        Action.PROCEED,
         Reason.SUSPECT_SUCCEEDED if succeeded else Reason.SUSPECT_STOPPED,
         f"{_subject(suspect)}: {_name(good)}, the last good revision, is deployed again.",
     )
@@ -567,7 +568,7 @@ def _take_over(case: Case, adopt: Deployment) -> Decision:
         return found
     return replace(
         found,
-        action=Action.AWAIT_STOP,
+        action=Action.PROCEED,
         deployment=None,
         explanation=f"{case.rollback.group.deployer} is rolling back to {_label(adopt)}, which is not acceptable; once "
         f"{adopt.deployment_id} has ended, {_name(case.selection.good)} is deployed.",

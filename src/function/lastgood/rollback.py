@@ -325,7 +325,7 @@ class Visit:
         match decision.action:
             case Action.STOP:
                 self._stop(decision)
-            case Action.AWAIT_STOP:
+            case Action.PROCEED:
                 self._step(Kind.DECISION, decision)
                 self._change(phase=Phase.STOPPING)
             case Action.ADOPT:

@@ -386,7 +386,7 @@ class Lookout:
 
     def _then(self, rollback: Rollback, decision: Decision, seen: Observation, policy: Policy) -> str:
         """The step after the first, where that can be known without taking the first."""
-        if decision.action is not Action.AWAIT_STOP:
+        if decision.action is not Action.PROCEED:
             return ""
         later = pinned(rollback, decision)
         next_seen, _ = self.observer.look(later, policy, self.now, seen)
