@@ -440,6 +440,7 @@ class Rollback:
     alarm_arn: str = ""
     alarm_changed_at: datetime | None = None
     released_in_alarm: str = ""
+    brought_back: Mapping[str, str] = field(default_factory=dict)
     evaluation_seconds: int = 0
     requested_by: str = ""
     request_reason: str = ""
