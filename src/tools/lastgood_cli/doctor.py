@@ -127,7 +127,11 @@ class Doctor:
             return Part(title, (Check("it exists", False, "CloudWatch knows no alarm of that name here.", fix),)), ()
         routing = eyes.routing(eyes.signal_of(name, alarm))
         leads = ", ".join(group.key for group in routing.groups)
-        fix = "" if leads else "Tag it lastgood:application and lastgood:deployment-group, or add a route."
+        fix = (
+            ""
+            if leads
+            else "Tag it lastgood:application and lastgood:deployment-group, or lastgood:ecs-service, or add a route."
+        )
         said = f"{leads}, by {routing.source}." if leads else routing.problem
         muted = attempted("it is not muted", lambda: check.alarm_muted(self._mute_rules(name)))
         checks = (
