@@ -208,3 +208,15 @@ def test_stats_export_and_report_count_the_service(it: Terminal, rolled_back: st
     assert it.call("report", "--since", "7d", "--out", str(page)).code == 0
     told = page.read_text()
     assert SERVICE in told and rolled_back in told and "/ecs/v2/clusters/main/services/web/" in told
+
+
+def test_a_release_that_is_still_rolling_out_is_stopped_and_ecs_own_rollback_is_called_that(
+    it: Terminal, rolled_back: str
+) -> None:
+    it.call("mode", SERVICE, "auto", *WHY)
+    it.sim.advance(7200)
+    it.sim.release_service("main", "web", "web:1")
+    it.sim.advance(20)
+    ran = it.call("-o", "json", "rollback", SERVICE, *WHY, "--wait", "--timeout", "30m")
+    assert (ran.code, live(it)) == (0, "web:2"), ran.err
+    assert "ECS's own, adopted" in it.call("audit", "show", ran.json["rollback_id"]).out

@@ -397,6 +397,32 @@ def test_the_bad_commit_that_people_release_once_more_is_rolled_back_all_the_sam
         assert it.is_live(2)
 
 
+def test_what_a_rollback_put_back_days_ago_is_released_like_anything_else() -> None:
+    with released(rule={"after_rollback": "tell"}, settings=NEVER_HEALS) as it:
+        head = alarm_never_recovers(it, minutes=5)
+        it.sim.advance(25 * 3600)
+        it.sim.push("shop", GOOD, it.revision(2))
+        minutes_pass(it, 40)
+        (told, after_grace) = others(it, head["rollback_id"])
+        assert "it is rolled back, unless" in told["explanation"]
+        assert after_grace["outcome"] == "ROLLED_BACK"
+
+
+def test_a_release_behind_what_was_brought_back_is_rolled_back_and_the_good_commit_is_not_blamed_with_it() -> None:
+    with released(rule={"after_rollback": "tell"}, settings=NEVER_HEALS) as it:
+        head = alarm_never_recovers(it, minutes=5)
+        it.sim.push("shop", GOOD, it.revision(2))
+        minutes_pass(it, 40)
+        brought_back = it.live
+        it.sim.push("shop", FIX, it.revision(1))
+        minutes_pass(it, 40)
+        (last,) = [each for each in others(it, head["rollback_id"]) if each["outcome"] == "ROLLED_BACK"]
+        assert set(last["brought_back"].values()) == {head["rollback_id"]}
+        assert head["suspect_revision"] in last["suspect_revisions"]
+        assert brought_back not in last["suspect_revisions"]
+        assert it.is_live(2)
+
+
 def test_what_codepipeline_did_not_say_when_the_release_came_is_asked_again_before_anything_is_rolled_back() -> None:
     with released(rule=RERUN, settings=NEVER_HEALS) as it:
         with patch.object(Pipelines, "deployments", return_value=frozenset()):
