@@ -377,6 +377,17 @@ def test_what_our_own_rerun_releases_is_never_rolled_back_because_the_alarm_stil
         assert head["rollback_id"] in told["explanation"] and "it is not rolled back" in told["explanation"]
 
 
+def test_a_rerun_whose_start_was_never_answered_is_known_by_the_good_runs_sources() -> None:
+    """An image has no commit: what the run brought is all there is to know it by."""
+    sources = {"image": "ECR"}
+    with released(rule=RERUN, settings=NEVER_HEALS, providers=sources) as it:
+        it.sim.effect_then_timeout("StartPipelineExecution", 1000)
+        head = alarm_never_recovers(it, minutes=60)
+        assert (head["rerun_execution_id"], head["good_commit"], len(runs(it))) == ("", "", 3)
+        (told,) = others(it, head["rollback_id"])
+        assert "it is not rolled back" in told["explanation"]
+
+
 def test_what_people_release_with_our_command_is_never_rolled_back_because_the_alarm_still_fires() -> None:
     with released(rule={"after_rollback": "tell"}, settings=NEVER_HEALS) as it:
         head = alarm_never_recovers(it, minutes=5)

@@ -129,15 +129,15 @@ class Releases:
             return ""
 
     def _brought_back(self, group: DeploymentGroup, made: Deployment) -> Mapping[str, str]:
-        """The deployments that only brought back what a rollback of the last day put back, with that rollback's id.
+        """The deployments that only brought back what a rollback of the day before put back, with that rollback's id.
 
         `made` is one of them if it deploys the same revision; others come from a run of the pipeline for the good
         commit. Raises RetryableError or RefusedError.
         """
-        ledger, now = self._parts.ledger, self._parts.clock()
-        found: dict[str, str] = {}
-        for past in ledger.controls(group, now).past:
-            recent = past.outcome is Outcome.ROLLED_BACK and now - past.closed_at <= BROUGHT_BACK_WITHIN
+        ledger, found = self._parts.ledger, dict[str, str]()
+        for past in ledger.controls(group, self._parts.clock()).past:
+            soon = made.created_at - past.closed_at <= BROUGHT_BACK_WITHIN
+            recent = past.outcome is Outcome.ROLLED_BACK and soon
             rollback = ledger.load(past.rollback_id) if recent else None
             if rollback is None:
                 continue
@@ -149,7 +149,7 @@ class Releases:
     def _made_again(self, rollback: Rollback) -> list[str]:
         """The deployments that runs of the pipeline for the good commit made after a rollback."""
         pipelines, pipeline = self._parts.pipelines, rollback.pipeline
-        if not pipeline or not (rollback.rerun_execution_id or rollback.good_commit):
+        if not pipeline or not (rollback.good_execution_id or rollback.good_commit):
             return []
         again = runs_again(pipelines.recent(pipeline), rollback)
         return [made for execution_id in again for made in pipelines.deployments(pipeline, execution_id)]
