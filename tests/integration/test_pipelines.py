@@ -15,8 +15,10 @@ import pytest
 
 from codedeploy_simulator import github_revision
 from codedeploy_simulator.pipelines import Run
+from lastgood.errors import RefusedError
 from lastgood.follow_ups import FollowUps
-from scene import PLATFORMS, Scene, scene
+from lastgood.pipelines import Pipelines
+from scene import ALARM, PLATFORMS, Scene, scene
 
 EVERYWHERE = pytest.mark.parametrize("platform", PLATFORMS)
 GOOD, BAD, FIX = "a1" * 20, "b2" * 20, "c3" * 20
@@ -33,11 +35,16 @@ def _no_real_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def released(
-    platform: str = "ECS", *, rule: dict[str, str] | None = None, settle: bool = True, **pipeline: Any
+    platform: str = "ECS",
+    *,
+    rule: dict[str, str] | None = None,
+    settle: bool = True,
+    settings: dict[str, str] | None = None,
+    **pipeline: Any,
 ) -> Iterator[Scene]:
     """A pipeline released a good commit, two hours later a bad one (`settle`: to its end), ten minutes ago."""
     rules = json.dumps([{**GROUP, "pipeline": "shop", **(rule or {})}])
-    with scene(platform, settings={"LASTGOOD_PIPELINES": rules}) as it:
+    with scene(platform, settings={"LASTGOOD_PIPELINES": rules, **(settings or {})}) as it:
         it.sim.pipeline("shop", **GROUP_OF, **pipeline)
         for commit, number in ((GOOD, 2), (BAD, 3)):
             it.sim.push("shop", commit, it.revision(number), settle=settle or commit == GOOD)
@@ -321,6 +328,144 @@ def test_the_kill_switch_and_pauses_hold_the_pipelines_follow_ups_too() -> None:
         assert not starts(it)
         assert "ann paused rollbacks" in it.head["pipeline_problem"]
         assert it.head["rerun_command"] in it.head["pipeline_problem"]
+
+
+# --- what the re-run releases while the alarm still fires -------------------------------------------------------------
+
+# The cooldown would hide for half an hour what this is about.
+NEVER_HEALS = {
+    "LASTGOOD_RELEASE_IN_ALARM": "rollback",
+    "LASTGOOD_RELEASE_IN_ALARM_GRACE": "10m",
+    "LASTGOOD_COOLDOWN": "0s",
+}
+
+
+def alarm_never_recovers(it: Scene, minutes: int = 90) -> dict[str, Any]:
+    """The alarm fires and goes on firing; the rollback, its re-run, and minutes of sweeps and events follow."""
+    it.local.alarm(ALARM)
+    it.local.cloudwatch.tag_resource(
+        ResourceARN=f"arn:aws:cloudwatch:us-east-1:123456789012:alarm:{ALARM}",
+        Tags=[{"Key": key, "Value": value} for key, value in it.tags.items()],
+    )
+    it.connect_events()
+    it.deliver(it.alarm_message())
+    minutes_pass(it, minutes)
+    assert it.head["outcome"] == "ROLLED_BACK", it.head["explanation"]
+    return it.head
+
+
+def minutes_pass(it: Scene, count: int) -> None:
+    for _ in range(count):
+        it.sim.advance(60)
+        it.sweep()
+
+
+def others(it: Scene, first: str) -> list[dict[str, Any]]:
+    """Every other record, oldest first."""
+    heads = [item for item in it.local.items() if item["sk"] == "META" and item["rollback_id"] != first]
+    return sorted(heads, key=lambda head: str(head["opened_at"]))
+
+
+@EVERYWHERE
+def test_what_our_own_rerun_releases_is_never_rolled_back_because_the_alarm_still_fires(platform: str) -> None:
+    with released(platform, rule=RERUN, settings=NEVER_HEALS) as it:
+        head = alarm_never_recovers(it)
+        assert head["rerun_status"] == "Succeeded"
+        assert len(it.calls("CreateDeployment")) == 1
+        (told,) = others(it, head["rollback_id"])
+        assert (told["reason_code"], told["outcome"]) == ("RELEASED_IN_ALARM", "SKIPPED")
+        assert head["rollback_id"] in told["explanation"] and "it is not rolled back" in told["explanation"]
+
+
+def test_a_rerun_whose_start_was_never_answered_is_known_by_the_good_runs_sources() -> None:
+    """An image has no commit: what the run brought is all there is to know it by."""
+    sources = {"image": "ECR"}
+    with released(rule=RERUN, settings=NEVER_HEALS, providers=sources) as it:
+        it.sim.effect_then_timeout("StartPipelineExecution", 1000)
+        head = alarm_never_recovers(it, minutes=60)
+        assert (head["rerun_execution_id"], head["good_commit"], len(runs(it))) == ("", "", 3)
+        (told,) = others(it, head["rollback_id"])
+        assert "it is not rolled back" in told["explanation"]
+
+
+def test_what_people_release_with_our_command_is_never_rolled_back_because_the_alarm_still_fires() -> None:
+    with released(rule={"after_rollback": "tell"}, settings=NEVER_HEALS) as it:
+        head = alarm_never_recovers(it, minutes=5)
+        it.sim.push("shop", GOOD, it.revision(2))
+        minutes_pass(it, 60)
+        assert not starts(it)
+        assert it.live.endswith(f":{it.sim.engine.ecs_world.task_definition('web').revision}")
+        assert [each["reason_code"] for each in others(it, head["rollback_id"])] == ["RELEASED_IN_ALARM"]
+
+
+def test_the_bad_commit_that_people_release_once_more_is_rolled_back_all_the_same() -> None:
+    with released(rule={"after_rollback": "tell"}, settings=NEVER_HEALS) as it:
+        head = alarm_never_recovers(it, minutes=5)
+        it.sim.push("shop", BAD, it.revision(3))
+        minutes_pass(it, 60)
+        outcomes = [each["outcome"] for each in others(it, head["rollback_id"])]
+        assert outcomes == ["SKIPPED", "ROLLED_BACK"]
+        assert it.is_live(2)
+
+
+def test_what_a_rollback_put_back_days_ago_is_released_like_anything_else() -> None:
+    with released(rule={"after_rollback": "tell"}, settings=NEVER_HEALS) as it:
+        head = alarm_never_recovers(it, minutes=5)
+        it.sim.advance(25 * 3600)
+        it.sim.push("shop", GOOD, it.revision(2))
+        minutes_pass(it, 40)
+        (told, after_grace) = others(it, head["rollback_id"])
+        assert "it is rolled back, unless" in told["explanation"]
+        assert after_grace["outcome"] == "ROLLED_BACK"
+
+
+def test_a_release_behind_what_was_brought_back_is_rolled_back_and_the_good_commit_is_not_blamed_with_it() -> None:
+    with released(rule={"after_rollback": "tell"}, settings=NEVER_HEALS) as it:
+        head = alarm_never_recovers(it, minutes=5)
+        it.sim.push("shop", GOOD, it.revision(2))
+        minutes_pass(it, 40)
+        brought_back = it.live
+        it.sim.push("shop", FIX, it.revision(1))
+        minutes_pass(it, 40)
+        (last,) = [each for each in others(it, head["rollback_id"]) if each["outcome"] == "ROLLED_BACK"]
+        assert set(last["brought_back"].values()) == {head["rollback_id"]}
+        assert head["suspect_revision"] in last["suspect_revisions"]
+        assert brought_back not in last["suspect_revisions"]
+        assert it.is_live(2)
+
+
+def test_what_codepipeline_did_not_say_when_the_release_came_is_asked_again_before_anything_is_rolled_back() -> None:
+    with released(rule=RERUN, settings=NEVER_HEALS) as it:
+        with patch.object(Pipelines, "deployments", return_value=frozenset()):
+            head = alarm_never_recovers(it, minutes=20)
+        minutes_pass(it, 20)
+        told, left_alone = others(it, head["rollback_id"])
+        assert "it is rolled back, unless" in told["explanation"]
+        assert (left_alone["outcome"], left_alone["reason_code"]) == ("SKIPPED", "SUSPECT_IS_ROLLBACK")
+        assert left_alone["needs_human"]
+        assert f"only brings back what {head['rollback_id']} had put back" in left_alone["explanation"]
+        assert len(it.calls("CreateDeployment")) == 1
+
+
+def test_nothing_is_rolled_back_while_codepipeline_may_not_be_asked_and_people_hear_of_the_release() -> None:
+    with released(rule=RERUN, settings=NEVER_HEALS) as it:
+        denied = RefusedError("ListActionExecutions", "AccessDeniedException", "not authorized")
+        with patch.object(Pipelines, "deployments", side_effect=denied):
+            head = alarm_never_recovers(it, minutes=60)
+            (told,) = others(it, head["rollback_id"])
+            assert told["reason_code"] == "RELEASED_IN_ALARM"
+        assert len(it.calls("CreateDeployment")) == 1
+
+
+@pytest.mark.parametrize(("platform", "settle"), [("Server", True), ("Lambda", False), ("ECS", True)])
+def test_a_rollback_is_never_rolled_back_because_the_alarm_still_fires(platform: str, settle: bool) -> None:
+    with released(platform, settings=NEVER_HEALS, settle=settle) as it:
+        alarm_never_recovers(it, minutes=5)
+        for event in it.sim.read_events():
+            it.local.handle(event)
+        minutes_pass(it, 30)
+        assert not others(it, it.rollback_id)
+        assert it.is_live(2)
 
 
 # --- holding the pipeline ---------------------------------------------------------------------------------------------

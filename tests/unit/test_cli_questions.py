@@ -15,6 +15,7 @@ from lastgood.ledger import iso
 from lastgood.model import (
     AlarmState,
     ComputePlatform,
+    Controller,
     Controls,
     DeploymentGroup,
     Floor,
@@ -25,8 +26,9 @@ from lastgood.model import (
     Policy,
     Reason,
 )
-from lastgood.settings import Settings
-from lastgood_cli import checks
+from lastgood.pipelines import hold_reason
+from lastgood.settings import PipelineRule, Settings
+from lastgood_cli import checks, group_checks
 from lastgood_cli.checks import Part, healthy
 from lastgood_cli.local import ROOT
 from lastgood_cli.lookout import (
@@ -48,6 +50,12 @@ from unit.builders import NOW, alarm, by_operator, group, native_rollback, obser
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:lastgood"
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:AlarmTopic"
 AUTO = Policy()
+SHOP, SERVICE = DeploymentGroup("shop", "prod"), DeploymentGroup("main", "web", Controller.ECS)
+RERUNS, HOLDS, TELLS = (
+    json.dumps([{"application": "shop", "deployment_group": "*", "pipeline": "shop", **more}])
+    for more in ({"after_rollback": "rerun"}, {"hold": "Deploy"}, {})
+)
+TABLE_ARN = "arn:aws:dynamodb:eu-central-1:123456789012:table/t"
 HISTORY = (release("d-2", "v2", -10), release("d-1", "v1", -900))
 
 
@@ -349,11 +357,44 @@ def test_each_denied_action_is_named_with_where_to_look() -> None:
 def test_only_actions_that_the_template_grants_are_asked_for() -> None:
     """Otherwise doctor would call a good stack ill."""
     granted = (ROOT / "template.yaml").read_text()
-    for one in (None, DeploymentGroup("shop", "prod")):
-        topic = settings(LASTGOOD_NOTIFICATION_TOPIC_ARN=TOPIC)
-        needed = checks.needed_actions(one, topic, ARN, "arn:aws:dynamodb:eu-central-1:1:table/t")
-        assert {action for action, _ in needed if action not in granted} == set()
-        assert len(needed) > 15
+    for groups in ((), (SHOP,), (SERVICE,), (SHOP, SERVICE)):
+        for rules in (RERUNS, HOLDS):
+            here = settings(LASTGOOD_NOTIFICATION_TOPIC_ARN=TOPIC, LASTGOOD_PIPELINES=rules)
+            needed = group_checks.needed_actions(groups, here, ARN, TABLE_ARN)
+            assert {action for action, _ in needed if action not in granted} == set()
+            assert len(needed) > 13 and len(set(needed)) == len(needed)
+
+
+def test_a_services_actions_are_asked_for_on_its_own_arns_and_none_of_codedeploys() -> None:
+    needed = group_checks.needed_actions((SERVICE,), settings(), ARN, TABLE_ARN)
+    ecs = "arn:aws:ecs:eu-central-1:123456789012"
+    assert ("ecs:UpdateService", f"{ecs}:service/main/web") in needed
+    assert ("ecs:StopServiceDeployment", f"{ecs}:service-deployment/main/web/any") in needed
+    assert not [action for action, _ in needed if action.startswith("codedeploy:")]
+
+
+@pytest.mark.parametrize(
+    ("rules", "changes"),
+    [
+        (RERUNS, {("codepipeline:StartPipelineExecution", "shop")}),
+        (
+            HOLDS,
+            {
+                ("codepipeline:DisableStageTransition", "shop/Deploy"),
+                ("codepipeline:EnableStageTransition", "shop/Deploy"),
+            },
+        ),
+        (TELLS, set()),
+    ],
+)
+def test_what_a_rule_does_with_the_pipeline_is_asked_for_on_the_pipeline_or_its_stage(
+    rules: str, changes: set[tuple[str, str]]
+) -> None:
+    needed = group_checks.needed_actions((SHOP,), settings(LASTGOOD_PIPELINES=rules), ARN, TABLE_ARN)
+    asked = [(action, resource.rpartition(":")[2]) for action, resource in needed if action.startswith("codepipeline:")]
+    reads = ("codepipeline:Get", "codepipeline:List")
+    assert {each for each in asked if not each[0].startswith(reads)} == changes
+    assert len(asked) == 5 + len(changes)
 
 
 def test_what_lies_in_the_dead_letter_queue_is_counted() -> None:
@@ -439,7 +480,7 @@ def planned(*history: Any, policy: Policy = AUTO, **more: Any) -> Plan:
     ],
 )
 def test_a_deployment_group_is_well_when_it_could_be_rolled_back_now(plan: Plan, wrong: list[str]) -> None:
-    found = checks.group_checks(plan)
+    found = group_checks.group_checks(plan)
     assert [c.name for c in found if c.ok is False] == wrong
     assert all(c.fix for c in found if c.ok is False)
 
@@ -447,8 +488,8 @@ def test_a_deployment_group_is_well_when_it_could_be_rolled_back_now(plan: Plan,
 def test_a_group_that_is_being_rolled_back_right_now_is_not_ill() -> None:
     busy = Plan("", "", "rb-1 is open.", (Answer(ALONE, Verdict.NO, Reason.ALREADY_OPEN, ""),))
     barred = Plan("", "", "Not allowed.", (Answer(ALONE, Verdict.NO, Reason.NOT_ALLOWED, ""),))
-    assert [c.ok for c in checks.group_checks(busy)] == [True]
-    assert [c.ok for c in checks.group_checks(barred)] == [False]
+    assert [c.ok for c in group_checks.group_checks(busy)] == [True]
+    assert [c.ok for c in group_checks.group_checks(barred)] == [False]
 
 
 def test_what_could_not_be_looked_at_makes_nothing_ill_but_nothing_whole() -> None:
@@ -459,12 +500,167 @@ def test_what_could_not_be_looked_at_makes_nothing_ill_but_nothing_whole() -> No
     assert healthy([Part("", (fine, unknown))]) and not healthy([Part("", (wrong,))])
 
 
+# --- checks: fixes ---
+
+
+@pytest.mark.parametrize(
+    "reason", sorted({r for guard in GUARDS for r in guard.reasons} | {Reason.NOT_ALLOWED, Reason.ALREADY_OPEN})
+)
+def test_every_reason_for_which_a_rollback_could_not_begin_is_no_fault_or_has_its_fix(reason: Reason) -> None:
+    assert (reason in group_checks.FIXES) is not (reason in group_checks.NOT_WRONG)
+    if reason in group_checks.FIXES:
+        fix = group_checks.fix_of(reason, SERVICE)
+        assert fix and "{" not in fix and "CodeDeploy" not in fix.replace("CodeDeploy's own", "")
+        assert group_checks.fix_of(reason, None)
+
+
+def test_a_fix_names_the_command_with_the_groups_name_in_it() -> None:
+    assert "lastgood resume ecs:main/web " in group_checks.fix_of(Reason.PAUSED, SERVICE)
+    assert "Release through ECS again" in group_checks.fix_of(Reason.LIVE_DIFFERS, SERVICE)
+
+
+# --- checks: the pipeline ---
+
+
+def rule(**more: str) -> PipelineRule:
+    """A rule for `shop/prod` that re-runs and holds."""
+    return PipelineRule(
+        **{"groups": "shop/prod", "pipeline": "shop", "after_rollback": "rerun", "hold": "Deploy", **more}
+    )
+
+
+def pipeline(provider: str = "CodeStarSourceConnection", kind: str = "V2") -> dict[str, Any]:
+    """A pipeline with three stages, as CodePipeline tells it."""
+    source = {"actions": [{"name": "App", "actionTypeId": {"category": "Source", "provider": provider}}]}
+    build = {"actions": [{"name": "Build", "actionTypeId": {"category": "Build", "provider": "CodeBuild"}}]}
+    stages = [{"name": "Source", **source}, {"name": "Build", **build}, {"name": "Deploy"}]
+    return {"name": "shop", "version": 4, "pipelineType": kind, "stages": stages}
+
+
+RUNS, HELD = "it can be run for the good commit", "the stage {} can be held"
+
+
+@pytest.mark.parametrize(
+    ("given", "told", "on", "wrong"),
+    [
+        ({}, pipeline(), SHOP, []),
+        ({}, pipeline(kind="V1"), SHOP, [RUNS]),
+        ({}, {**pipeline(), "pipelineType": None}, SHOP, [RUNS]),
+        ({}, pipeline("GitHub"), SHOP, [RUNS]),
+        ({}, pipeline(), SERVICE, [RUNS]),
+        ({"after_rollback": "tell"}, pipeline(kind="V1"), SHOP, []),
+        ({"after_rollback": "none"}, pipeline("GitHub"), SERVICE, []),
+        ({"hold": "Production"}, pipeline(), SHOP, [HELD.format("Production")]),
+        ({"hold": "Source"}, pipeline(), SHOP, [HELD.format("Source")]),
+        ({"hold": ""}, pipeline(), SHOP, []),
+    ],
+)
+def test_a_rule_that_its_pipeline_cannot_follow_is_wrong_and_has_its_fix(
+    given: dict[str, str], told: dict[str, Any], on: DeploymentGroup, wrong: list[str]
+) -> None:
+    found = group_checks.pipeline_checks(rule(**given), on, told)
+    assert [c.name for c in found if c.ok is False] == wrong
+    assert all("LASTGOOD_PIPELINES" in c.fix for c in found if not c.ok)
+    assert all(not c.fix for c in found if c.ok)
+
+
+def test_people_who_are_only_told_learn_from_doctor_that_a_pipeline_cannot_be_run_again() -> None:
+    (_, runs, _) = group_checks.pipeline_checks(rule(after_rollback="tell"), SHOP, pipeline(kind="V1"))
+    assert runs.ok and "cannot be run for a chosen commit" in runs.detail
+
+
+def stage_state(**transition: Any) -> list[dict[str, Any]]:
+    return [{"stageName": "Source"}, {"stageName": "Deploy", "inboundTransitionState": transition}]
+
+
+def test_a_stage_that_is_held_says_by_whom_and_how_it_is_opened() -> None:
+    opened = group_checks.stage_transition(rule(), SHOP, stage_state(enabled=True))
+    assert (opened.ok, opened.detail) == (True, "")
+    ours = stage_state(enabled=False, disabledReason=hold_reason("rb-1"), lastChangedBy="arn:lastgood")
+    assert "rb-1 holds it" in group_checks.stage_transition(rule(), SHOP, ours).detail
+    assert "lastgood release shop/prod" in group_checks.stage_transition(rule(), SHOP, ours).detail
+    theirs = stage_state(enabled=False, disabledReason="a freeze", lastChangedBy="ann")
+    assert group_checks.stage_transition(rule(), SHOP, theirs).detail.startswith("ann disabled it: a freeze.")
+    assert group_checks.stage_transition(rule(hold="Nowhere"), SHOP, theirs).ok
+
+
+# --- checks: what comes by itself ---
+
+SWEEP = {"Name": "sweep", "ScheduleExpression": "rate(1 minute)", "State": "ENABLED"}
+DRILL = {"Name": "drill", "ScheduleExpression": "rate(1 day)", "State": "ENABLED"}
+EVENTS = {"Name": "moved", "EventPattern": '{"source": ["aws.codedeploy"]}', "State": "ENABLED"}
+OFF = {"State": "DISABLED"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "ok", "fix"),
+    [
+        ([DRILL, SWEEP], True, ""),
+        ([DRILL, {**SWEEP, **OFF}], False, "aws events enable-rule --name sweep"),
+        ([DRILL, EVENTS], False, "Deploy the stack again."),
+    ],
+)
+def test_the_drills_schedule_does_not_stand_in_for_the_sweeps(rules: list[dict[str, str]], ok: bool, fix: str) -> None:
+    found = checks.sweep_scheduled(rules)
+    assert (found.ok, found.fix) == (ok, fix)
+
+
+@pytest.mark.parametrize(
+    ("rules", "ok", "fix"),
+    [
+        ([SWEEP, EVENTS], True, ""),
+        ([SWEEP, {**EVENTS, **OFF}], False, "aws events enable-rule --name moved"),
+        ([SWEEP], False, "Deploy the stack again."),
+    ],
+)
+def test_a_rule_has_to_bring_codedeploys_events(rules: list[dict[str, str]], ok: bool, fix: str) -> None:
+    found = checks.events_heard(rules, "aws.codedeploy", "CodeDeploy")
+    assert (found.ok, found.fix) == (ok, fix)
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "problems", "rules", "ok", "said"),
+    [
+        (None, [], [DRILL], True, "There was none yet."),
+        (None, [], [{**DRILL, **OFF}], True, "switched off"),
+        (1, [], [DRILL], True, "It was last 24 h ago."),
+        (1, ["shop/prod: no such group"], [DRILL], False, "shop/prod: no such group"),
+        (3, [], [DRILL], False, "3 days ago"),
+        (3, [], [{**DRILL, **OFF}], True, "3 days ago"),
+    ],
+)
+def test_a_drill_that_failed_or_that_is_long_overdue_is_wrong(
+    days_ago: int | None, problems: list[str], rules: list[dict[str, str]], ok: bool, said: str
+) -> None:
+    last = {} if days_ago is None else {"occurred_at": iso(NOW - timedelta(days=days_ago)), "problems": problems}
+    found = checks.drill(last, rules, NOW)
+    assert (found.ok, bool(found.fix)) == (ok, not ok)
+    assert said in found.detail
+
+
+@pytest.mark.parametrize(
+    ("more", "ok", "said"),
+    [
+        ({}, True, "People are told."),
+        ({"LASTGOOD_RELEASE_IN_ALARM": "ignore"}, True, "Nobody is told"),
+        ({"LASTGOOD_RELEASE_IN_ALARM": "rollback"}, True, "rolled back if the alarm still fires 10 min later"),
+        ({"LASTGOOD_RELEASE_IN_ALARM": "rollback", "LASTGOOD_RELEASE_IN_ALARM_GRACE": "2m"}, False, "cannot recover"),
+    ],
+)
+def test_a_grace_in_which_no_alarm_can_recover_is_wrong(more: dict[str, str], ok: bool, said: str) -> None:
+    found = checks.release_in_alarm(settings(**more))
+    assert (found.ok, bool(found.fix)) == (ok, not ok)
+    assert said in found.detail
+
+
 def test_a_group_on_ecs_is_judged_alike() -> None:
-    assert not [c for c in checks.group_checks(planned(group=group(ComputePlatform.ECS))) if not c.ok]
+    assert not [c for c in group_checks.group_checks(planned(group=group(ComputePlatform.ECS))) if not c.ok]
 
 
 def test_every_command_that_a_fix_names_exists() -> None:
-    source = "".join((ROOT / "src/tools/lastgood_cli" / name).read_text() for name in ("checks.py", "doctor.py"))
+    source = "".join(
+        (ROOT / "src/tools/lastgood_cli" / name).read_text() for name in ("checks.py", "doctor.py", "group_checks.py")
+    )
     named = set(re.findall(r": lastgood ([a-z]+(?: [a-z]+)?)", source))
     assert len(named) >= 5
     for command in named:

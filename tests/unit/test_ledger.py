@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -110,6 +110,8 @@ def full() -> Rollback:
         compute_platform=ComputePlatform.ECS,
         controller=Controller.ECS,
         alarm_arn="arn:aws:cloudwatch:eu-west-1:123456789012:alarm:shop-errors",
+        released_in_alarm="d-2",
+        brought_back={"d-2": "rb-before"},
         evaluation_seconds=300,
         requested_by="ann",
         request_reason="errors",
@@ -120,6 +122,7 @@ def full() -> Rollback:
         rejected_by="eve",
         suspect_deployment_id="d-2",
         suspect_revision="v2",
+        suspect_created_at=at(-10),
         suspect_revisions=("v2", "v3"),
         good_deployment_id="d-1",
         good_revision="v1",
@@ -138,6 +141,28 @@ def full() -> Rollback:
         verified_at=at(5),
         closed_at=at(6),
         alarm_recovered_at=at(7),
+        not_recovered_at=at(9),
+        looks_for_commits=True,
+        pipeline="shop",
+        after_rollback="rerun",
+        hold_stage="Deploy",
+        suspect_commit="b2" * 20,
+        good_commit="a1" * 20,
+        suspect_execution_id="run-2",
+        good_execution_id="run-1",
+        revert_command="git revert b2",
+        rerun_request="{}",
+        rerun_command="aws codepipeline start-pipeline-execution",
+        rerun_execution_id="run-3",
+        rerun_status="InProgress",
+        held_at=at(5),
+        release_requested_by="ann",
+        released_at=at(10),
+        pipeline_problem="No run is known.",
+        pipeline_alert="The re-run failed.",
+        followed_up=("HOLD",),
+        follow_up_attempts=1,
+        follow_up_at=at(11),
         needs_human=True,
         notified=("opened",),
         version=3,
@@ -148,6 +173,10 @@ def full() -> Rollback:
 
 
 # --- opening ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_field_of_the_record_has_a_value_in_the_example_that_is_written_and_read():
+    assert [spec.name for spec in fields(Rollback) if not getattr(full(), spec.name)] == []
 
 
 def test_a_rollback_that_was_opened_is_read_back_as_it_was_written(ledger):
@@ -541,6 +570,7 @@ def test_an_item_with_few_attributes_of_an_older_version_is_readable(ledger, tab
         ("compute_platform", "Kubernetes"),
         ("trigger_kind", "telepathy"),
         ("closed_at", "yesterday"),
+        ("brought_back", 7),
         ("candidates", [{"deployment_id": "d-1", "created_at": "2026-03-02T10:00:00.000Z", "rejection": "NEW"}]),
     ],
 )
@@ -550,6 +580,14 @@ def test_a_value_that_this_version_does_not_know_does_not_make_the_item_unreadab
     found = ledger.load(ROLLBACK_ID)
     assert found is not None
     assert found.rollback_id == ROLLBACK_ID
+
+
+@pytest.mark.parametrize("said", [None, "yesterday"])
+def test_a_signal_of_which_no_time_is_known_came_when_the_rollback_was_opened(ledger, table, said):
+    opened(ledger)
+    assert ledger.load(ROLLBACK_ID).signal_at == ALARM_AT
+    rewrite(table, signal_at=said)
+    assert ledger.load(ROLLBACK_ID).signal_at == NOW
 
 
 def test_a_phase_that_this_version_does_not_know_is_not_taken_for_a_fresh_start(ledger, table):

@@ -27,6 +27,7 @@ from lastgood.pipelines import (
     hold_reason,
     holder,
     overtaken,
+    runs_again,
     start_command,
     start_request,
 )
@@ -199,6 +200,27 @@ ONLY_GOOD = frozenset({GOOD})
 )
 def test_only_a_newer_run_of_another_commit_may_be_the_fix(newer: Recent, overtakes: bool) -> None:
     assert (overtaken((newer, *PAST), "bad", at(-9), ONLY_GOOD) is newer) is overtakes
+
+
+def test_the_runs_that_bring_the_good_commit_again_are_our_own_and_those_of_the_good_runs_sources() -> None:
+    """Runs from before the suspect's release brought nothing back, and other commits are no way back."""
+    put_back = rollback(
+        good_execution_id="good", good_commit=GOOD, rerun_execution_id="ours", suspect_created_at=at(-10)
+    )
+    runs = (
+        recent("good", -600, GOOD, "image-1"),
+        recent("built-again", -300, GOOD, "image-1"),
+        recent("by-hand", 5, GOOD, "image-1"),
+        recent("ours", 6),
+        recent("other-image", 7, GOOD, "image-2"),
+        recent("only-the-commit", 8, GOOD),
+        recent("bad", 9, BAD, "image-1"),
+    )
+    assert runs_again(runs, put_back) == ("by-hand", "ours", "only-the-commit")
+
+
+def test_where_nothing_is_known_of_the_good_run_no_run_brings_it_again() -> None:
+    assert runs_again((recent("starting", 5), recent("other", 6, BAD)), rollback()) == ()
 
 
 def test_where_the_suspects_run_is_not_known_its_deployments_time_stands_in() -> None:

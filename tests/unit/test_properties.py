@@ -393,6 +393,16 @@ def test_a_release_in_a_firing_alarm_never_leads_back_to_what_came_after_the_ala
 
 
 @CALM
+@given(histories(), surveys(), policies)
+def test_a_release_that_brings_back_what_a_rollback_put_back_is_never_touched(history, seen, policy):
+    landed, known = release("d-99", "v9", 5, took=1), {"d-99": "rb-before"}
+    asked = rollback(released_in_alarm="d-99", brought_back=known, opened_at=at(20), signal_at=at(20))
+    decision = decide(asked, replace(seen, history=newest_first(landed, *history)), policy, at(20))
+    assert decision.action is Action.CLOSE
+    assert decision.outcome in {Outcome.SKIPPED, Outcome.FAILED}
+
+
+@CALM
 @given(under_way(), policies)
 def test_a_rollback_that_is_under_way_never_stops_anything_but_its_suspect(story, policy):
     record, seen = story

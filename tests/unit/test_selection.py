@@ -12,12 +12,24 @@ from lastgood.selection import (
     Attribution,
     Selection,
     attribute,
+    brings_back,
     changes_of_live,
     effective_floor,
     put_back_already,
     select,
 )
-from unit.builders import ALARM_AT, NOW, at, minutes, native_rollback, newest_first, our_rollback, release, running
+from unit.builders import (
+    ALARM_AT,
+    NOW,
+    at,
+    minutes,
+    native_rollback,
+    newest_first,
+    our_rollback,
+    release,
+    rollback,
+    running,
+)
 
 
 def blame(*history: Deployment, **more: Any) -> Attribution:
@@ -644,6 +656,30 @@ def test_a_release_of_what_was_live_already_is_not_blamed_for_a_firing_alarm():
     found = blame(release("d-9", "v1", 5, took=1), release("d-1", "v1", -900), now=at(20), released_in_alarm="d-9")
     assert (found.suspects, found.reason) == ((), Reason.NOT_ATTRIBUTABLE)
     assert found.explanation == "d-9 released what was live already."
+
+
+def test_a_release_that_only_brings_back_what_a_rollback_put_back_is_never_blamed_for_a_firing_alarm():
+    history = (our_rollback("d-8", "v1", 1), release("d-2", "v2", -10), release("d-1", "v1", -900))
+    found = landed(*history, brought_back={"d-9": "rb-before"})
+    assert (found.suspects, found.reason) == ((), Reason.SUSPECT_IS_ROLLBACK)
+    assert found.explanation == (
+        "d-9 (v9) only brings back what rb-before had put back. A rollback is never rolled back: if it did not help, "
+        "the release was not the cause, or the revision before it is bad too."
+    )
+
+
+def test_a_release_behind_what_was_brought_back_is_blamed_without_it():
+    history = (release("d-8", "v8", 2, took=1), our_rollback("d-7", "v1", 1), release("d-1", "v1", -900))
+    assert [s.deployment_id for s in landed(*history).suspects] == ["d-9", "d-8"]
+    found = landed(*history, brought_back={"d-8": "rb-before"})
+    assert [s.deployment_id for s in found.suspects] == ["d-9"]
+
+
+@pytest.mark.parametrize(("identity", "same"), [("v1", True), ("v1-again", True), ("v2", False), ("", False)])
+def test_a_deployment_brings_back_the_revision_that_was_put_back_under_its_old_or_its_new_name(identity, same):
+    put_back = rollback(good_revision="v1", redeployed_revision="v1-again")
+    assert brings_back(release("d-9", identity), put_back) is same
+    assert brings_back(release("d-9", identity), rollback()) is False
 
 
 def test_what_came_after_the_release_in_question_may_be_the_fix():

@@ -425,14 +425,14 @@ def test_every_condition_is_used() -> None:
     assert all(f'"{name}"' in everything for name in TEMPLATE["Conditions"])
 
 
-def test_a_simulator_answers_for_codedeploy_lambda_and_ecs_only_where_one_is_named() -> None:
+def test_a_simulator_answers_for_codedeploy_codepipeline_lambda_and_ecs_only_where_one_is_named() -> None:
     def endpoints(stack: Stack) -> dict[str, str]:
         return {name: url for name, url in stack.environment.items() if name.startswith("AWS_")}
 
     url = "http://127.0.0.1:4578"
     assert endpoints(Stack()) == {}
     assert endpoints(Stack(SimulatorEndpointUrl=url)) == {
-        f"AWS_ENDPOINT_URL_{service}": url for service in ("CODEDEPLOY", "LAMBDA", "ECS")
+        f"AWS_ENDPOINT_URL_{service}": url for service in ("CODEDEPLOY", "CODEPIPELINE", "LAMBDA", "ECS")
     }
 
 

@@ -131,6 +131,7 @@ class Case:
             requested_at=None if self.by_alarm else self.rollback.signal_at,
             force=self.forced,
             released_in_alarm=self.rollback.released_in_alarm,
+            brought_back=self.rollback.brought_back,
         )
 
     @cached_property

@@ -542,7 +542,9 @@ def read_rollback(item: Mapping[str, Any]) -> Rollback:
             values[name] = read(found)
         except (ValueError, TypeError, KeyError):
             continue
-    return Rollback(**{"signal_at": values.get("opened_at"), **values})
+    # A signal came, at the latest, when it opened the rollback.
+    values.setdefault("signal_at", values.get("opened_at"))
+    return Rollback(**values)
 
 
 def _read_candidates(rows: list[Mapping[str, Any]]) -> tuple[Candidate, ...]:
@@ -571,6 +573,7 @@ _BY_TYPE: dict[Any, Callable[[Any], Any]] = {
     TriggerKind: TriggerKind,
     Controller: Controller,
     tuple[str, ...]: tuple,
+    Mapping[str, str]: dict,
     tuple[Candidate, ...]: _read_candidates,
 }
 _READERS = {name: _BY_TYPE[kind] for name, kind in get_type_hints(Rollback).items()}

@@ -422,7 +422,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """A rollback, as its head item in the audit table holds it. Each field is documented in docs/audit-table.md."""
+    """A rollback, as its head item in the audit table holds it.
+
+    `released_in_alarm` is the deployment that is blamed because it was released while the alarm fired already;
+    `brought_back` maps the deployments that only brought back what an earlier rollback had put back to that one's id.
+    """
 
     rollback_id: str
     application: str
@@ -440,6 +444,7 @@ class Rollback:
     alarm_arn: str = ""
     alarm_changed_at: datetime | None = None
     released_in_alarm: str = ""
+    brought_back: Mapping[str, str] = field(default_factory=dict)
     evaluation_seconds: int = 0
     requested_by: str = ""
     request_reason: str = ""

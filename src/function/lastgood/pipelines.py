@@ -15,6 +15,7 @@ from typing import Any
 
 from lastgood.clients import Clients, call
 from lastgood.errors import RefusedError, RetryableError
+from lastgood.model import Rollback
 from lastgood.text import clean
 
 PAGES = 10
@@ -156,6 +157,12 @@ class Pipelines:
                 return
             more = {"nextToken": answer["nextToken"]}
 
+    def deployments(self, pipeline: str, execution_id: str) -> frozenset[str]:
+        """The ids of the deployments that a run made, as far as its deploy actions have begun."""
+        actions = self._actions(pipeline, filter={"pipelineExecutionId": execution_id})
+        made = (_result(each).get("externalExecutionId", "") for each in actions if _category(each) == "Deploy")
+        return frozenset(each for each in made if each)
+
     def status(self, pipeline: str, execution_id: str) -> str:
         """How a run stands: InProgress, Succeeded, Failed, Stopped, Superseded, Cancelled …"""
         return str(self._execution(pipeline, execution_id).get("status", ""))
@@ -246,10 +253,18 @@ class Pipelines:
         return self._clients.codepipeline
 
 
+def _kind(action: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = (action.get("input") or {}).get("actionTypeId") or {}
+    return found
+
+
+def _category(action: Mapping[str, Any]) -> str:
+    return str(_kind(action).get("category", ""))
+
+
 def _provider(action: Mapping[str, Any]) -> str:
     """The provider of a source action; empty for any other action."""
-    kind = (action.get("input") or {}).get("actionTypeId") or {}
-    return str(kind.get("provider", "")) if kind.get("category") == "Source" else ""
+    return str(_kind(action).get("provider", "")) if _category(action) == "Source" else ""
 
 
 def _result(action: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -353,6 +368,22 @@ def overtaken(
             and each.revisions not in harmless
         ),
         None,
+    )
+
+
+def runs_again(recent: Iterable[Recent], rollback: Rollback) -> tuple[str, ...]:
+    """The runs since the suspect's release that bring the good commit again: our own re-run, or one that people began.
+
+    They are told by the good run's sources where that is among the `recent`, else by the good commit alone.
+    """
+    recent = tuple(recent)
+    good = next((each.revisions for each in recent if each.execution_id == rollback.good_execution_id), frozenset())
+    wanted = {good, frozenset({rollback.good_commit})} - {frozenset(), frozenset({""})}
+    since = rollback.suspect_created_at or rollback.opened_at
+    return tuple(
+        each.execution_id
+        for each in recent
+        if each.execution_id == rollback.rerun_execution_id or (each.started_at > since and each.revisions in wanted)
     )
 
 

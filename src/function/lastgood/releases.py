@@ -5,16 +5,23 @@ An alarm that fires when a release comes sends no message, because its state doe
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from lastgood.alarms import FiringAlarm
-from lastgood.errors import RefusedError
+from lastgood.errors import LastgoodError, RefusedError
 from lastgood.ledger import Watch
-from lastgood.model import AlarmState, Deployment, DeploymentGroup, Reason, Rollback, TriggerKind
+from lastgood.model import AlarmState, Deployment, DeploymentGroup, Outcome, Reason, Rollback, TriggerKind
 from lastgood.observe import signed
 from lastgood.phrases import clock, duration
+from lastgood.pipelines import runs_again
 from lastgood.rollback import Parts, Rollbacks, rollback_id
 from lastgood.routing import is_allowed, speaks_for
+from lastgood.selection import brings_back
+
+BROUGHT_BACK_WITHIN = timedelta(days=1)
+"""For so long after a rollback, a release of what it put back is known as that: a re-run is watched as long."""
 
 
 class Releases:
@@ -57,7 +64,10 @@ class Releases:
         if told is None or not same:
             ledger.settle(watch, now)
         elif now >= watch.until:
-            self._rollbacks.open(_rollback_of(told, watch, now), f"grace|{watch.key}")
+            made = self._parts.deployer_for(told.group, None).deployment(watch.deployment_id)
+            # What cannot be read is not acted on: the sweep comes again.
+            known = self._brought_back(told.group, made) if made else {}
+            self._rollbacks.open(replace(_rollback_of(told, watch, now), brought_back=known), f"grace|{watch.key}")
             ledger.settle(watch, now)
 
     def _known_bad(self, group: DeploymentGroup, made: Deployment) -> Rollback | None:
@@ -78,20 +88,71 @@ class Releases:
         alarm = self._firing(group, made) if settings.release_in_alarm != "ignore" else None
         if alarm is None:
             return None
-        grace = settings.release_in_alarm_grace
-        follows = "Watch it, and roll back by hand if it makes things worse."
-        if settings.release_in_alarm == "rollback":
-            follows = f"If the alarm still fires {duration(grace)} after the release is done, it is rolled back."
+        put_back_by = self._told_to_bring_back(group, made)
         told = self._rollbacks.record(
             self._told(group, made, Reason.RELEASED_IN_ALARM, alarm),
             Reason.RELEASED_IN_ALARM,
             f"{made.deployment_id} releases {_label(made)} while the alarm {alarm.name} fires since "
-            f"{clock(alarm.changed_at)}. CloudWatch sends no message while an alarm's state stays the same. {follows}",
+            f"{clock(alarm.changed_at)}. CloudWatch sends no message while an alarm's state stays the same. "
+            f"{self._follows(put_back_by)}",
         )
-        if settings.release_in_alarm == "rollback" and made.status == "Succeeded" and made.completed_at:
-            watch = Watch(told.rollback_id, made.completed_at + grace, alarm.name, made.deployment_id)
-            self._parts.ledger.watch(watch)
+        rolls_back = settings.release_in_alarm == "rollback" and not put_back_by
+        if rolls_back and made.status == "Succeeded" and made.completed_at:
+            until = made.completed_at + settings.release_in_alarm_grace
+            self._parts.ledger.watch(Watch(told.rollback_id, until, alarm.name, made.deployment_id))
         return told
+
+    def _follows(self, put_back_by: str) -> str:
+        """What comes of a release that met a firing alarm, for people."""
+        settings = self._parts.settings
+        if put_back_by:
+            return (
+                f"It only brings back what {put_back_by} had put back, so it is not rolled back: if the alarm does not "
+                "recover, look for another cause."
+            )
+        if settings.release_in_alarm != "rollback":
+            return "Watch it, and roll back by hand if it makes things worse."
+        grace = duration(settings.release_in_alarm_grace)
+        return (
+            f"If the alarm still fires {grace} after the release is done, it is rolled back, unless it turns out to "
+            "bring back what a rollback had put back."
+        )
+
+    # --- what a rollback had put back ---------------------------------------------------------------------------------
+
+    def _told_to_bring_back(self, group: DeploymentGroup, made: Deployment) -> str:
+        """The rollback that put back what is released here, as far as it is known now: people are told either way."""
+        try:
+            return self._brought_back(group, made).get(made.deployment_id, "")
+        except LastgoodError as error:
+            self._parts.telemetry.failed("brought_back", error, deployment_id=made.deployment_id)
+            return ""
+
+    def _brought_back(self, group: DeploymentGroup, made: Deployment) -> Mapping[str, str]:
+        """The deployments that only brought back what a rollback of the day before put back, with that rollback's id.
+
+        `made` is one of them if it deploys the same revision; others come from a run of the pipeline for the good
+        commit. Raises RetryableError or RefusedError.
+        """
+        ledger, found = self._parts.ledger, dict[str, str]()
+        for past in ledger.controls(group, self._parts.clock()).past:
+            soon = made.created_at - past.closed_at <= BROUGHT_BACK_WITHIN
+            recent = past.outcome is Outcome.ROLLED_BACK and soon
+            rollback = ledger.load(past.rollback_id) if recent else None
+            if rollback is None:
+                continue
+            found |= dict.fromkeys(self._made_again(rollback), rollback.rollback_id)
+            if brings_back(made, rollback):
+                found[made.deployment_id] = rollback.rollback_id
+        return found
+
+    def _made_again(self, rollback: Rollback) -> list[str]:
+        """The deployments that runs of the pipeline for the good commit made after a rollback."""
+        pipelines, pipeline = self._parts.pipelines, rollback.pipeline
+        if not pipeline or not (rollback.good_execution_id or rollback.good_commit):
+            return []
+        again = runs_again(pipelines.recent(pipeline), rollback)
+        return [made for execution_id in again for made in pipelines.deployments(pipeline, execution_id)]
 
     def _firing(self, group: DeploymentGroup, made: Deployment) -> FiringAlarm | None:
         """The alarm of this group that fires longest, if it began before the release."""

@@ -19,6 +19,7 @@ from lastgood.model import (
     Floor,
     Reason,
     Rejection,
+    Rollback,
 )
 from lastgood.phrases import ago, clock
 
@@ -72,11 +73,14 @@ def attribute(
     requested_at: datetime | None = None,
     force: bool = False,
     released_in_alarm: str = "",
+    brought_back: Mapping[str, str] | None = None,
 ) -> Attribution:
     """Find the deployments that an alarm which changed at `alarm_at` may blame; None when an operator asks.
 
     An operator who asked at `requested_at` saw what was released until then, and means that. `released_in_alarm` is a
     deployment that was released while the alarm fired already, and that the policy blames because it still fires.
+    `brought_back` maps deployments that released only what a rollback had put back to that rollback's id: the policy
+    blames none of them.
 
     Only a deployment that changed what is live, was created before the alarm changed, and ended within the window is
     blamed. Releases that ended inside one evaluation window cannot be told apart: all of them are suspects.
@@ -95,7 +99,7 @@ def attribute(
             f"before: somebody {'has rolled' if done else 'is rolling'} back by hand.",
         )
     if alarm_at is not None and released_in_alarm == newest.deployment_id:
-        return _released_into(events, alarm_at, attribution_window, evaluation_window, now)
+        return _released_into(events, alarm_at, attribution_window, evaluation_window, now, brought_back or {})
     since = alarm_at or (None if force else requested_at)
     if since is not None and newest.created_at > since:
         what = "the alarm changed" if alarm_at else "the rollback was asked for"
@@ -217,18 +221,34 @@ def _released_into(
     attribution_window: timedelta,
     evaluation_window: timedelta,
     now: datetime,
+    brought_back: Mapping[str, str],
 ) -> Attribution:
     """Blame all that was released since the alarm changed, and whatever the alarm blames by itself.
 
-    Going back to a revision under which the alarm began to fire would heal nothing.
+    Going back to a revision under which the alarm began to fire would heal nothing. What a rollback put back, and a
+    later release only brought back, is no release to blame: rolling it back would be to roll back the rollback.
     """
+    newest = events[0]
+    if newest.deployment_id in brought_back:
+        return _nobody(
+            Reason.SUSPECT_IS_ROLLBACK,
+            f"{newest.deployment_id} ({newest.revision.label or newest.revision.identity}) only brings back what "
+            f"{brought_back[newest.deployment_id]} had put back. A rollback is never rolled back: if it did not help, "
+            "the release was not the cause, or the revision before it is bad too.",
+        )
     changes = changes_of_live(events)
     before = [d for d in changes if d.created_at <= alarm_at]
-    since = tuple(d for d in changes if d.created_at > alarm_at)
+    since = tuple(d for d in changes if d.created_at > alarm_at and d.deployment_id not in brought_back)
     own = _within_windows(before, alarm_at, attribution_window, evaluation_window, now) if before else Attribution()
     if not since:
-        return _nobody(Reason.NOT_ATTRIBUTABLE, f"{events[0].deployment_id} released what was live already.")
+        return _nobody(Reason.NOT_ATTRIBUTABLE, f"{newest.deployment_id} released what was live already.")
     return Attribution(suspects=since + own.suspects)
+
+
+def brings_back(deployment: Deployment, rollback: Rollback) -> bool:
+    """Whether a deployment deploys the very revision that a rollback put back, under its old or its new name."""
+    put_back = {rollback.good_revision, rollback.redeployed_revision} - {""}
+    return deployment.revision.identity in put_back
 
 
 def _ended(deployment: Deployment, now: datetime) -> datetime:

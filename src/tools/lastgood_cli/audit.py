@@ -61,7 +61,9 @@ def filters[F: Callable[..., Any]](command: F) -> F:
     command = click.option("--deployment-group", "-g", default="", help="Only this deployment group; may be a glob.")(
         command
     )
-    command = click.option("--application", "-a", default="", help="Only this application; may be a glob.")(command)
+    command = click.option(
+        "--application", "-a", default="", help="Only this application; may be a glob. Of ECS services: ecs:CLUSTER."
+    )(command)
     return since_until()(command)
 
 

@@ -12,7 +12,8 @@ from rich.console import Group
 from rich.text import Text
 
 from lastgood.clients import call
-from lastgood.model import DeploymentGroup, Mode
+from lastgood.model import Controller, DeploymentGroup, Mode
+from lastgood.observe import signed
 from lastgood.routing import is_allowed
 from lastgood_cli.context import Session
 from lastgood_cli.lookout import Lookout, points_here
@@ -117,6 +118,8 @@ def _way(eyes: Lookout, name: str) -> _Way | None:
 
 def _group_history(eyes: Lookout, group: DeploymentGroup, since: datetime) -> tuple[GroupHistory, str]:
     """The group with its newest deployments since a time, and a note if there were more than are read."""
+    if group.controller is Controller.ECS:
+        return _service_history(eyes, group, since)
     deployer = eyes.observer.deployer_for(group, None)
     facts = deployer.facts()
     if facts is None:
@@ -128,6 +131,15 @@ def _group_history(eyes: Lookout, group: DeploymentGroup, since: datetime) -> tu
     found = eyes.pool.map(reader.deployment, ids[:MOST_DEPLOYMENTS])
     deployments = sorted((d for d in found if d), key=lambda d: d.created_at, reverse=True)
     return GroupHistory(facts, tuple(deployments)), more if len(ids) > MOST_DEPLOYMENTS else ""
+
+
+def _service_history(eyes: Lookout, group: DeploymentGroup, since: datetime) -> tuple[GroupHistory, str]:
+    """The service with the deployments that ECS still lists since a time: at most those of 90 days."""
+    facts, parts = eyes.observer.deployer_for(group, None).survey(since, eyes.now)
+    if facts is None:
+        return GroupHistory(None), f"{group.key} does not exist (any more)."
+    controls = eyes.observer.ledger.controls(group, eyes.now)
+    return GroupHistory(facts, tuple(d for part in parts for d in signed(part, controls))), ""
 
 
 def _deployment_ids(eyes: Lookout, group: DeploymentGroup, since: datetime) -> list[str]:

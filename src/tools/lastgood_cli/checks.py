@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
-from lastgood.decide import GUARDS
 from lastgood.errors import SettingsError
 from lastgood.ledger import parse_iso
-from lastgood.model import DeploymentGroup, Reason
-from lastgood.phrases import ago
+from lastgood.phrases import ago, duration
 from lastgood.settings import Settings, unknown_variables
-from lastgood_cli.lookout import Answer, Plan, Verdict, points_here
+from lastgood_cli.lookout import points_here
 
+DRILL_SCHEDULE = "rate(1 day)"
+DRILL_SILENCE = timedelta(hours=49)
 SWEEP_SILENCE = timedelta(minutes=5)
 OVERDUE = timedelta(minutes=10)
 INDEXES = ("by_deployment_group", "by_day", "open")
@@ -247,39 +247,71 @@ def permissions(results: Sequence[Mapping[str, Any]]) -> tuple[Check, ...]:
             f"it may {r['EvalActionName']}",
             False,
             f"{r.get('EvalDecision')} on {r.get('EvalResourceName', '*')}.",
-            "Deploy the stack again; see ApplicationPattern, DeploymentGroupPattern, and any permissions boundary.",
+            "Deploy the stack again; see ApplicationPattern, DeploymentGroupPattern, EcsServices, PipelinePattern, "
+            "and any permissions boundary.",
         )
         for r in denied
     )
 
 
-def needed_actions(
-    group: DeploymentGroup | None, settings: Settings, arn: str, table_arn: str
-) -> tuple[tuple[str, str], ...]:
-    """(action, resource) of everything that the function does on every platform; `arn` is the function's."""
-    partition, account = arn.split(":")[1], arn.split(":")[4]
-    region = arn.split(":")[3]
-    key = group.key if group else "any/any"
-    application = group.application if group else "any"
-    base = f"arn:{partition}:codedeploy:{region}:{account}"
-    on_group = ("GetDeploymentGroup", "ListDeployments", "GetDeployment", "BatchGetDeployments", "CreateDeployment")
-    needed = [(f"codedeploy:{action}", f"{base}:deploymentgroup:{key}") for action in on_group]
-    if settings.override_alarms:
-        needed.append(("codedeploy:UpdateDeploymentGroup", f"{base}:deploymentgroup:{key}"))
-    needed += [
-        ("codedeploy:GetApplicationRevision", f"{base}:application:{application}"),
-        ("codedeploy:GetDeploymentConfig", f"{base}:deploymentconfig:CodeDeployDefault.AllAtOnce"),
-        ("codedeploy:StopDeployment", "*"),
-        ("cloudwatch:DescribeAlarms", "*"),
-        ("cloudwatch:ListTagsForResource", f"arn:{partition}:cloudwatch:{region}:{account}:alarm:any"),
-        *[(f"dynamodb:{action}", table_arn) for action in ("GetItem", "PutItem", "UpdateItem", "Query")],
-        ("dynamodb:Query", f"{table_arn}/index/open"),
-    ]
-    if settings.notification_topic_arn:
-        needed.append(("sns:Publish", settings.notification_topic_arn))
-    if settings.event_bus:
-        needed.append(("events:PutEvents", f"arn:{partition}:events:{region}:{account}:event-bus/{settings.event_bus}"))
-    return tuple(needed)
+def release_in_alarm(settings: Settings) -> Check:
+    """What becomes of a release that meets a firing alarm, and whether the alarm has time to recover first."""
+    name = "a release in a firing alarm is dealt with"
+    grace, looks_back = settings.release_in_alarm_grace, settings.evaluation_window
+    if settings.release_in_alarm == "rollback" and grace < looks_back:
+        said = (
+            f"It is rolled back after {duration(grace)}; an alarm looks back {duration(looks_back)} and cannot recover."
+        )
+        return Check(name, False, said, "Deploy with a ReleaseInAlarmGrace that is longer than EvaluationWindow.")
+    meaning = {"tell": "People are told.", "ignore": "Nobody is told: ReleaseInAlarm is ignore."}
+    rolled_back = f"It is rolled back if the alarm still fires {duration(grace)} later."
+    return Check(name, True, meaning.get(settings.release_in_alarm, rolled_back))
+
+
+def events_heard(rules: Sequence[Mapping[str, Any]], source: str, who: str) -> Check:
+    """Whether a rule brings the events of `source` to the function; `rules` are as `DescribeRule` answers."""
+    name = f"{who}'s events reach it"
+    hearing = [rule for rule in rules if f'"{source}"' in str(rule.get("EventPattern", ""))]
+    if any(enabled(rule) for rule in hearing):
+        return Check(name, True)
+    if hearing:
+        return Check(
+            name, False, "The rule is disabled.", f"aws events enable-rule --name {hearing[0].get('Name', '…')}"
+        )
+    return Check(name, False, "No rule brings them: rollbacks wait for the sweep.", "Deploy the stack again.")
+
+
+def sweep_scheduled(rules: Sequence[Mapping[str, Any]]) -> Check:
+    """Whether the sweep comes by itself."""
+    name = "the sweep's schedule is enabled"
+    sweeps = [rule for rule in rules if rule.get("ScheduleExpression") not in {None, "", DRILL_SCHEDULE}]
+    on = next((rule for rule in sweeps if enabled(rule)), None)
+    if on is not None:
+        return Check(name, True, f"{on['ScheduleExpression']}.")
+    if sweeps:
+        return Check(name, False, "It is disabled.", f"aws events enable-rule --name {sweeps[0].get('Name', '…')}")
+    return Check(name, False, "No schedule invokes the function.", "Deploy the stack again.")
+
+
+def enabled(rule: Mapping[str, Any]) -> bool:
+    """True for an EventBridge rule that is on."""
+    return str(rule.get("State", "ENABLED")).startswith("ENABLED")
+
+
+def drill(last: Mapping[str, Any], rules: Sequence[Mapping[str, Any]], now: datetime) -> Check:
+    """When the daily drill was last, and what it found; `last` is its item in the audit table, or empty."""
+    name, again = "the daily drill finds nothing wrong", 'invoke the function with {"action": "drill"}.'
+    scheduled = any(rule.get("ScheduleExpression") == DRILL_SCHEDULE and enabled(rule) for rule in rules)
+    if not last:
+        said = "There was none yet." if scheduled else "It is switched off (DailyDrill), and there was none."
+        return Check(name, True, said)
+    at = parse_iso(str(last["occurred_at"]))
+    problems = [str(each) for each in last.get("problems") or ()]
+    if problems:
+        return Check(name, False, f"{ago(now, at)} ago: {' '.join(problems)}", f"Mend it, and {again}")
+    if scheduled and now - at > DRILL_SILENCE:
+        return Check(name, False, f"It was last {ago(now, at)} ago.", f"Look at the function's logs, and {again}")
+    return Check(name, True, f"It was last {ago(now, at)} ago.")
 
 
 def dead_letters(count: int, queue: str) -> Check:
@@ -319,7 +351,12 @@ def table_state(table: Mapping[str, Any]) -> tuple[Check, ...]:
     protected = bool(table.get("DeletionProtectionEnabled"))
     again = "Deploy the stack again."
     return (
-        Check("it is active", status == "ACTIVE", "" if status == "ACTIVE" else f"It is {status}."),
+        Check(
+            "it is active",
+            status == "ACTIVE",
+            "" if status == "ACTIVE" else f"It is {status}.",
+            "" if status == "ACTIVE" else "Wait if it is UPDATING; otherwise look at it in DynamoDB's console.",
+        ),
         Check(
             "its indexes are active",
             not missing,
@@ -359,64 +396,3 @@ def nothing_overdue(rows: Sequence[Mapping[str, Any]], now: datetime) -> Check:
     )
     fix = "The sweep does not get through: look at the function's logs." if late else ""
     return Check("no open rollback is left alone", not late, said or f"{len(rows)} open.", fix)
-
-
-# --- pure: the deployment group ---------------------------------------------------------------------------------------
-
-_NOT_WRONG = {Reason.ALREADY_LIVE, Reason.SUSPECT_IS_ROLLBACK, Reason.OBSERVE_MODE, Reason.NEEDS_APPROVAL}
-_FIXES: Mapping[str, str] = {
-    Reason.GROUP_NOT_FOUND: "Mend the alarm's tags, or LASTGOOD_ROUTES.",
-    Reason.NOT_ALLOWED: "Add it to AllowedGroups, or mend the route.",
-    Reason.PAUSED: "When it is time: lastgood resume",
-    Reason.MODE_OFF: "When it is time: lastgood mode APPLICATION/GROUP auto",
-    Reason.KILL_SWITCH: "Deploy with KillSwitch=false.",
-    Reason.NO_GOOD_REVISION: "Release twice: the first good revision makes the second one reversible.",
-    Reason.BELOW_FLOOR: "Fix forward, or, if the database can go back after all: lastgood floor clear",
-    Reason.KNOWN_BAD: "If a revision was marked wrongly: lastgood mark good",
-    Reason.LIVE_DIFFERS: "Release through CodeDeploy again, so that live and history agree.",
-    Reason.NOT_ATTRIBUTABLE: "Release something: there is nothing yet that could be rolled back.",
-    Reason.MANAGED_BY_CLOUDFORMATION: "CloudFormation must roll back its own deployments.",
-}
-
-
-def group_checks(plan: Plan) -> tuple[Check, ...]:
-    """A deployment group as a rollback by hand, asked for now, would find it."""
-    if plan.decision is None:
-        reason = next((a.reason for a in plan.answers if a.verdict is Verdict.NO), "")
-        busy = reason == Reason.ALREADY_OPEN
-        return (Check("a rollback could begin now", busy or False, plan.explanation, _FIXES.get(reason, "")),)
-    by_reasons = {
-        str(reason): a for a in plan.answers for g in GUARDS if g.question == a.question for reason in g.reasons
-    }
-    exists = by_reasons[Reason.GROUP_NOT_FOUND]
-    if exists.verdict in {Verdict.NO, Verdict.NO_TOO}:
-        return (_from_answer("it exists", exists),)
-    good = plan.decision.good
-    ready = f"{good.revision.label or good.revision.identity} (from {good.deployment_id})." if good else ""
-    checks = [
-        Check("it exists", True),
-        _from_answer("nothing is paused", by_reasons[Reason.PAUSED]),
-        _from_answer("its mode lets lastgood act", by_reasons[Reason.MODE_OFF], f"Mode {plan.mode}."),
-    ]
-    objection = next(
-        (a for a in plan.answers if a.verdict in {Verdict.NO, Verdict.NO_TOO} and _about_revisions(a)), None
-    )
-    last = "a last good revision exists and can be deployed now"
-    checks.append(
-        _from_answer(last, objection, ready) if objection else Check(last, True, f"{ready} {plan.then}".strip())
-    )
-    if plan.floor is not None:
-        checks.append(Check("its floor is known", True, f"{plan.floor.deployment_id}: {plan.floor.reason}."))
-    return tuple(checks)
-
-
-def _about_revisions(answer: Answer) -> bool:
-    about = set(_FIXES) - {Reason.PAUSED, Reason.MODE_OFF, Reason.KILL_SWITCH}
-    return answer.reason in about or answer.reason in _NOT_WRONG
-
-
-def _from_answer(name: str, answer: Answer, good: str = "") -> Check:
-    if answer.verdict in {Verdict.YES, Verdict.NOT_ASKED}:
-        return Check(name, True, good)
-    ok = answer.reason in _NOT_WRONG
-    return Check(name, ok, answer.explanation, "" if ok else _FIXES.get(answer.reason, ""))

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import click
+from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.text import Text
 from rich.tree import Tree
 
 from lastgood.errors import LastgoodError, RefusedError, SettingsError
 from lastgood.ledger import OPEN_KEY
-from lastgood.model import DeploymentGroup
-from lastgood.settings import Settings
+from lastgood.model import Controller, DeploymentGroup
+from lastgood.settings import PipelineRule, Settings
 from lastgood.signals import OperatorRequest
 from lastgood_cli import checks as check
 from lastgood_cli.checks import Check, Part, healthy
 from lastgood_cli.context import Session
+from lastgood_cli.group_checks import group_checks, needed_actions, pipeline_checks, stage_transition
 from lastgood_cli.lookout import Lookout, group_names, points_here
 from lastgood_cli.names import GROUP
 from lastgood_cli.output import Format, harmless, show_rows
@@ -30,6 +33,7 @@ from lastgood_cli.problems import Exit
 from lastgood_cli.readonly import ReadOnlySession
 
 MOST_ALARMS = 25
+_decode = TypeDeserializer().deserialize
 
 # --- looking ----------------------------------------------------------------------------------------------------------
 
@@ -60,6 +64,9 @@ def _unmade(name: str, operation: str, code: str, message: str) -> Check:
         return Check(name, False, f"It does not exist: {operation} answers {code}.", "Deploy the stack again.")
     if code in _NO_GROUP:
         return Check(name, False, message, "Mend the alarm's tags, or LASTGOOD_ROUTES.")
+    if code == "PipelineNotFoundException":
+        fix = "Mend LASTGOOD_PIPELINES (the stack's parameter Pipelines); aws codepipeline list-pipelines"
+        return Check(name, False, "CodePipeline has no pipeline of that name here.", fix)
     return Check(name, None, f"{operation} answers {code}: {message}", "Try again in a moment.")
 
 
@@ -84,7 +91,7 @@ class Doctor:
         try:
             eyes = Lookout(self._aws, self._environ, self._now)
         except SettingsError:
-            return (self._function(None, None),)
+            return (self._function(None, ()),)
         with eyes:
             progress("Looking at the alarms")
             names = [alarm] if alarm else [] if group else self._alarms_here(eyes)
@@ -97,10 +104,12 @@ class Doctor:
                 parts.append(Part("Alarms", (_no_alarm(eyes.settings),)))
             progress("Looking at the topic, the function and the table")
             parts += [self._topic(topic) for topic in eyes.settings.alarm_topic_arns]
-            parts += [self._function(eyes, groups[0] if groups else None), self._table(eyes)]
+            parts += [self._function(eyes, groups), self._table(eyes)]
             for each in groups:
                 progress(f"Looking at {each.key}")
                 parts.append(self._group(eyes, each))
+                rule = eyes.settings.pipeline_of(each)
+                parts += [self._pipeline(rule, each)] if rule else []
         return tuple(parts)
 
     def _alarms_here(self, eyes: Lookout) -> list[str]:
@@ -118,7 +127,11 @@ class Doctor:
             return Part(title, (Check("it exists", False, "CloudWatch knows no alarm of that name here.", fix),)), ()
         routing = eyes.routing(eyes.signal_of(name, alarm))
         leads = ", ".join(group.key for group in routing.groups)
-        fix = "" if leads else "Tag it lastgood:application and lastgood:deployment-group, or add a route."
+        fix = (
+            ""
+            if leads
+            else "Tag it lastgood:application and lastgood:deployment-group, or lastgood:ecs-service, or add a route."
+        )
         said = f"{leads}, by {routing.source}." if leads else routing.problem
         muted = attempted("it is not muted", lambda: check.alarm_muted(self._mute_rules(name)))
         checks = (
@@ -169,25 +182,26 @@ class Doctor:
             return None
         return str(answer["Policy"])
 
-    def _function(self, eyes: Lookout | None, group: DeploymentGroup | None) -> Part:
+    def _function(self, eyes: Lookout | None, groups: Sequence[DeploymentGroup]) -> Part:
         checks = [*check.function_state(self._configuration), *check.settings_valid(self._environ)]
         if eyes is not None:
             checks.append(check.switched_on(eyes.settings))
             settings = eyes.settings
-            checks += attempted("it may do what it must", lambda: check.permissions(self._simulated(settings, group)))
+            checks.append(check.release_in_alarm(settings))
+            checks += attempted("it may do what it must", lambda: check.permissions(self._simulated(settings, groups)))
         checks += attempted("it has not failed in the last hour", self._errors)
         checks += attempted("its dead-letter queue is empty", self._dead_letters)
-        checks += attempted("the sweep's schedule is enabled", self._schedule)
+        checks += attempted("the sweep's schedule is enabled", lambda: self._rules(eyes, groups))
         checks += attempted("the sweep is running", self._sweep)
         return Part(f"Function {self._configuration['FunctionName']}", tuple(checks))
 
-    def _simulated(self, settings: Settings, group: DeploymentGroup | None) -> list[dict[str, Any]]:
+    def _simulated(self, settings: Settings, groups: Sequence[DeploymentGroup]) -> list[dict[str, Any]]:
         iam, region = self._aws.client("iam"), self._arn.split(":")[3]
         table_arn = (
             self._arn.partition(":lambda:")[0] + f":dynamodb:{region}:{self._arn.split(':')[4]}:table/{settings.table}"
         )
         by_resource: dict[str, list[str]] = {}
-        for action, resource in check.needed_actions(group, settings, self._arn, table_arn):
+        for action, resource in needed_actions(_one_of_each(groups), settings, self._arn, table_arn):
             by_resource.setdefault(resource, []).append(action)
         context = [("aws:RequestedRegion", region), ("events:source", "lastgood")]
         entries = [
@@ -215,17 +229,18 @@ class Doctor:
         counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
         return check.dead_letters(sum(int(counts.get(each, 0)) for each in wanted), queue)
 
-    def _schedule(self) -> Check:
+    def _rules(self, eyes: Lookout | None, groups: Sequence[DeploymentGroup]) -> tuple[Check, ...]:
+        """What comes to the function by EventBridge: the sweep, the drill, and what moves where."""
         events = self._aws.client("events")
-        rules = [
-            events.describe_rule(Name=n) for n in events.list_rule_names_by_target(TargetArn=self._arn)["RuleNames"]
-        ]
-        scheduled = [rule for rule in rules if rule.get("ScheduleExpression")]
-        ok = any(rule.get("State", "ENABLED").startswith("ENABLED") for rule in scheduled)
-        said = ", ".join(rule["ScheduleExpression"] for rule in scheduled)
-        detail = f"{said}." if ok else "It is disabled." if scheduled else "No schedule invokes the function."
-        fix = "" if ok else "aws events enable-rule --name …" if scheduled else "Deploy the stack again."
-        return Check("the sweep's schedule is enabled", ok, detail, fix)
+        names = events.list_rule_names_by_target(TargetArn=self._arn)["RuleNames"]
+        rules = [events.describe_rule(Name=name) for name in names]
+        checks = [check.sweep_scheduled(rules), check.events_heard(rules, "aws.codedeploy", "CodeDeploy")]
+        if any(group.controller is Controller.ECS for group in groups):
+            checks.append(check.events_heard(rules, "aws.ecs", "ECS"))
+        if eyes is not None:
+            last = partial(_last_drill, eyes.clients.dynamodb, eyes.settings.table)
+            checks += attempted("the daily drill finds nothing wrong", lambda: check.drill(last(), rules, self._now))
+        return tuple(checks)
 
     def _errors(self) -> Check:
         name = ("FunctionName", str(self._configuration["FunctionName"]))
@@ -264,9 +279,30 @@ class Doctor:
         return Part(f"Table {table}", tuple(c for name, look in looks.items() for c in attempted(name, look)))
 
     def _group(self, eyes: Lookout, group: DeploymentGroup) -> Part:
-        request = OperatorRequest("rollback", *group_names(group), reason="lastgood doctor", requested_by="doctor")
-        checks = attempted("a rollback could begin now", lambda: check.group_checks(eyes.for_request(request)))
-        return Part(f"Deployment group {group.key}", checks)
+        request = OperatorRequest(
+            "rollback",
+            *group_names(group),
+            reason="lastgood doctor",
+            requested_by="doctor",
+            controller=group.controller,
+        )
+        checks = attempted("a rollback could begin now", lambda: group_checks(eyes.for_request(request)))
+        kind = "ECS service" if group.controller is Controller.ECS else "Deployment group"
+        return Part(f"{kind} {group.key}", checks)
+
+    def _pipeline(self, rule: PipelineRule, group: DeploymentGroup) -> Part:
+        client = self._aws.client("codepipeline")
+
+        def defined() -> Found:
+            return pipeline_checks(rule, group, client.get_pipeline(name=rule.pipeline)["pipeline"])
+
+        def transition() -> Found:
+            return stage_transition(rule, group, client.get_pipeline_state(name=rule.pipeline)["stageStates"])
+
+        checks = attempted("it exists", defined)
+        if rule.hold and all(each.ok for each in checks):
+            checks += attempted(f"the way into {rule.hold} is open", transition)
+        return Part(f"Pipeline {rule.pipeline}, after a rollback of {group.key}", checks)
 
 
 def _no_alarm(settings: Settings) -> Check:
@@ -274,6 +310,16 @@ def _no_alarm(settings: Settings) -> Check:
     return Check(
         "an alarm leads here", False, "No alarm would ever wake lastgood.", f"Add {topics} to an alarm's actions."
     )
+
+
+def _one_of_each(groups: Sequence[DeploymentGroup]) -> tuple[DeploymentGroup, ...]:
+    """The first group of each deployment controller: IAM is asked for one as for all."""
+    return tuple({group.controller: group for group in reversed(groups)}.values())
+
+
+def _last_drill(dynamodb: Any, table: str) -> dict[str, Any]:
+    answer = dynamodb.get_item(TableName=table, Key={"pk": {"S": "CONTROL"}, "sk": {"S": "DRILL"}})
+    return {name: _decode(value) for name, value in answer.get("Item", {}).items()}
 
 
 def _open_rows(dynamodb: Any, table: str) -> list[dict[str, Any]]:

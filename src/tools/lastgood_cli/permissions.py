@@ -54,6 +54,8 @@ READS: dict[str, tuple[str, ...]] = {
         "cloudwatch:ListTagsForResource",
         "cloudwatch:GetMetricStatistics",
         "cloudwatch:GetMetricData",
+        "codepipeline:GetPipeline",
+        "codepipeline:GetPipelineState",
         "lambda:GetAlias",
         "lambda:GetFunctionConfiguration",
         "ecs:DescribeServices",

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lastgood.model import TIMES
+from lastgood.model import TIMES, Controller
 from lastgood_cli import links
 from lastgood_cli.figures import seconds_to
 from lastgood_cli.output import OUTCOME_STYLES, grid, harmless, text
@@ -68,7 +68,7 @@ def _after(began: Any, at: str) -> float | None:
 
 def further(head: Mapping[str, Any]) -> dict[str, Any]:
     """What the record holds beside what the story tells: attributes of a newer version too."""
-    return {name: head[name] for name in sorted(head) if name not in _TOLD and head[name] not in ("", [], None)}
+    return {name: head[name] for name in sorted(head) if name not in _TOLD and head[name] not in ("", [], {}, None)}
 
 
 def as_data(story: Story, region: str, table: str) -> dict[str, Any]:
@@ -164,7 +164,8 @@ def _deployed(head: Mapping[str, Any], who: str) -> str:
     if head.get(f"{who}_commit"):
         parts.append(f"commit {harmless(head[f'{who}_commit'])}")
     if who == "rollback" and head.get("adopted"):
-        parts.append("CodeDeploy's own, adopted")
+        deployer = "ECS" if head.get("controller") == Controller.ECS else "CodeDeploy"
+        parts.append(f"{deployer}'s own, adopted")
     return "  ".join(str(part) for part in parts if part)
 
 

@@ -1,0 +1,224 @@
+"""The checks of the chain's end: a deployment group or an ECS service, and the pipeline that releases to it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from lastgood.decide import GUARDS
+from lastgood.model import Controller, DeploymentGroup, Reason
+from lastgood.pipelines import REVISION_TYPES, holder
+from lastgood.settings import PipelineRule, Settings
+from lastgood_cli.checks import Check
+from lastgood_cli.lookout import Answer, Plan, Verdict
+
+# --- the deployment group ---------------------------------------------------------------------------------------------
+
+NOT_WRONG = frozenset(
+    {
+        Reason.ALREADY_OPEN,
+        Reason.ALREADY_LIVE,
+        Reason.SUSPECT_IS_ROLLBACK,
+        Reason.NEWER_DEPLOYMENT,
+        Reason.OBSERVE_MODE,
+        Reason.NEEDS_APPROVAL,
+    }
+)
+"""Reasons for which nothing would be rolled back now, and which nobody has to mend."""
+
+FIXES: Mapping[str, str] = {
+    Reason.GROUP_NOT_FOUND: "Mend the alarm's tags, or LASTGOOD_ROUTES (the stack's parameter Routes).",
+    Reason.NOT_ALLOWED: "Add {group} to the stack's parameter AllowedGroups, or mend the route.",
+    Reason.PAUSED: "When it is time: lastgood resume {group} --reason …, or without the name for everything.",
+    Reason.MODE_OFF: "When it is time: lastgood mode {group} auto --reason …",
+    Reason.KILL_SWITCH: "Deploy with KillSwitch=false.",
+    Reason.NO_GOOD_REVISION: "Release twice: the first good revision makes the second one reversible.",
+    Reason.BELOW_FLOOR: "Fix forward, or, if the database can go back after all: lastgood floor clear {group} …",
+    Reason.KNOWN_BAD: "If a revision was marked wrongly: lastgood mark good {group} …",
+    Reason.LIVE_DIFFERS: "Release through {deployer} again, so that live and history agree.",
+    Reason.NOT_ATTRIBUTABLE: "Release something: there is nothing yet that could be rolled back.",
+    Reason.MANAGED_BY_CLOUDFORMATION: "CloudFormation must roll back its own deployments: roll the stack back there.",
+    Reason.COOLDOWN: "Wait, or decide by hand: lastgood rollback {group} --reason …",
+    Reason.TOO_MANY_ROLLBACKS: "Find the cause, then: lastgood resume {group} --reason …",
+    Reason.STORM: "Look for a shared cause; then: lastgood resume --reason …",
+    Reason.STALE_SIGNAL: "Look at what is live; then decide by hand: lastgood rollback {group} --reason …",
+    Reason.ALARM_NOT_CONFIRMED: "Look at the alarm in CloudWatch: it is not in ALARM there.",
+    Reason.ALARM_SUPPRESSED: "Look at the alarm's suppressor in CloudWatch.",
+    Reason.ALARM_RECOVERED: "Nothing: the alarm is OK again.",
+}
+"""What mends each reason for which a rollback could not begin; every other reason is in NOT_WRONG."""
+
+_ELSEWHERE = frozenset({Reason.GROUP_NOT_FOUND, Reason.PAUSED, Reason.MODE_OFF, Reason.KILL_SWITCH})
+"""Reasons that have a check of their own."""
+
+
+def fix_of(reason: str, group: DeploymentGroup | None) -> str:
+    """How to mend it, with the group's name in the command."""
+    key, deployer = (group.key, group.deployer) if group else ("APPLICATION/GROUP", "CodeDeploy")
+    return FIXES.get(reason, "").format(group=key, deployer=deployer)
+
+
+def group_checks(plan: Plan) -> tuple[Check, ...]:
+    """A deployment group as a rollback by hand, asked for now, would find it."""
+    if plan.decision is None:
+        reason = next((a.reason for a in plan.answers if a.verdict is Verdict.NO), "")
+        busy = reason in NOT_WRONG
+        return (Check("a rollback could begin now", busy, plan.explanation, fix_of(reason, plan.group)),)
+    by_reasons = {
+        str(reason): a for a in plan.answers for g in GUARDS if g.question == a.question for reason in g.reasons
+    }
+    exists = by_reasons[Reason.GROUP_NOT_FOUND]
+    if exists.verdict in {Verdict.NO, Verdict.NO_TOO}:
+        return (_from_answer("it exists", exists, plan.group),)
+    good = plan.decision.good
+    ready = f"{good.revision.label or good.revision.identity} (from {good.deployment_id})." if good else ""
+    checks = [
+        Check("it exists", True),
+        _from_answer("nothing is paused", by_reasons[Reason.PAUSED], plan.group),
+        _from_answer("its mode lets lastgood act", by_reasons[Reason.MODE_OFF], plan.group, f"Mode {plan.mode}."),
+    ]
+    said = (a for a in plan.answers if a.verdict in {Verdict.NO, Verdict.NO_TOO} and a.reason not in _ELSEWHERE)
+    objection = next(said, None)
+    last = "a last good revision exists and can be deployed now"
+    if objection:
+        checks.append(_from_answer(last, objection, plan.group, ready))
+    else:
+        checks.append(Check(last, True, f"{ready} {plan.then}".strip()))
+    if plan.floor is not None:
+        checks.append(Check("its floor is known", True, f"{plan.floor.deployment_id}: {plan.floor.reason}."))
+    return tuple(checks)
+
+
+def _from_answer(name: str, answer: Answer, group: DeploymentGroup | None, good: str = "") -> Check:
+    if answer.verdict in {Verdict.YES, Verdict.NOT_ASKED}:
+        return Check(name, True, good)
+    ok = answer.reason in NOT_WRONG
+    return Check(name, ok, answer.explanation, "" if ok else fix_of(answer.reason, group))
+
+
+# --- what the function must be allowed --------------------------------------------------------------------------------
+
+
+def needed_actions(
+    groups: Sequence[DeploymentGroup], settings: Settings, arn: str, table_arn: str
+) -> tuple[tuple[str, str], ...]:
+    """(action, resource) of what the function does for these groups, or for any if there are none.
+
+    `arn` is the function's. Each action on each resource is named once.
+    """
+    partition, region, account = arn.split(":")[1], arn.split(":")[3], arn.split(":")[4]
+    here = f"{partition}:{{}}:{region}:{account}"
+    needed = [
+        ("cloudwatch:DescribeAlarms", "*"),
+        ("cloudwatch:ListTagsForResource", f"arn:{here.format('cloudwatch')}:alarm:any"),
+        *[(f"dynamodb:{action}", table_arn) for action in ("GetItem", "PutItem", "UpdateItem", "Query")],
+        ("dynamodb:Query", f"{table_arn}/index/open"),
+    ]
+    for group in groups or (DeploymentGroup("any", "any"),):
+        on_group = _on_service if group.controller is Controller.ECS else _on_deployment_group
+        needed += on_group(group, settings, here)
+        rule = settings.pipeline_of(group)
+        needed += _on_pipeline(rule, f"arn:{here.format('codepipeline')}:{rule.pipeline}") if rule else ()
+    if settings.notification_topic_arn:
+        needed.append(("sns:Publish", settings.notification_topic_arn))
+    if settings.event_bus:
+        needed.append(("events:PutEvents", f"arn:{here.format('events')}:event-bus/{settings.event_bus}"))
+    return tuple(dict.fromkeys(needed))
+
+
+def _on_deployment_group(group: DeploymentGroup, settings: Settings, here: str) -> Iterator[tuple[str, str]]:
+    base = f"arn:{here.format('codedeploy')}"
+    reads_and_creates = ("GetDeploymentGroup", "ListDeployments", "GetDeployment", "BatchGetDeployments")
+    for action in (*reads_and_creates, "CreateDeployment"):
+        yield f"codedeploy:{action}", f"{base}:deploymentgroup:{group.key}"
+    if settings.override_alarms:
+        yield "codedeploy:UpdateDeploymentGroup", f"{base}:deploymentgroup:{group.key}"
+    yield "codedeploy:GetApplicationRevision", f"{base}:application:{group.application}"
+    yield "codedeploy:GetDeploymentConfig", f"{base}:deploymentconfig:CodeDeployDefault.AllAtOnce"
+    yield "codedeploy:StopDeployment", "*"
+
+
+def _on_service(group: DeploymentGroup, settings: Settings, here: str) -> Iterator[tuple[str, str]]:
+    base, name = f"arn:{here.format('ecs')}", f"{group.application}/{group.deployment_group}"
+    for action in ("DescribeServices", "ListServiceDeployments", "UpdateService"):
+        yield f"ecs:{action}", f"{base}:service/{name}"
+    for action in ("DescribeServiceDeployments", "StopServiceDeployment"):
+        yield f"ecs:{action}", f"{base}:service-deployment/{name}/any"
+    yield "ecs:DescribeServiceRevisions", f"{base}:service-revision/{name}/any"
+    yield "ecs:DescribeTaskDefinition", "*"
+
+
+def _on_pipeline(rule: PipelineRule, arn: str) -> Iterator[tuple[str, str]]:
+    reads = ("GetPipeline", "GetPipelineExecution", "GetPipelineState")
+    for action in (*reads, "ListActionExecutions", "ListPipelineExecutions"):
+        yield f"codepipeline:{action}", arn
+    if rule.after_rollback == "rerun":
+        yield "codepipeline:StartPipelineExecution", arn
+    if rule.hold:
+        yield "codepipeline:DisableStageTransition", f"{arn}/{rule.hold}"
+        yield "codepipeline:EnableStageTransition", f"{arn}/{rule.hold}"
+
+
+# --- the pipeline -----------------------------------------------------------------------------------------------------
+
+_RULE = "in LASTGOOD_PIPELINES (the stack's parameter Pipelines)"
+
+
+def pipeline_checks(rule: PipelineRule, group: DeploymentGroup, pipeline: Mapping[str, Any]) -> tuple[Check, ...]:
+    """Whether the rule can do with the pipeline what it says; `pipeline` is as `GetPipeline` answers."""
+    kind = pipeline.get("pipelineType") or "V1"
+    checks = [Check("it exists", True, f"It is {kind}, version {pipeline.get('version', '?')}.")]
+    if rule.after_rollback in {"tell", "rerun"}:
+        checks.append(_can_run_again(rule, group, kind, pipeline))
+    if rule.hold:
+        checks.append(_has_stage(rule, [str(stage.get("name", "")) for stage in pipeline.get("stages") or ()]))
+    return tuple(checks)
+
+
+def _can_run_again(rule: PipelineRule, group: DeploymentGroup, kind: str, pipeline: Mapping[str, Any]) -> Check:
+    name = "it can be run for the good commit"
+    otherwise = f'or set "after_rollback" to "tell" {_RULE}.'
+    odd = next((provider for provider in _sources(pipeline) if provider not in REVISION_TYPES), "")
+    problem, fix = "", ""
+    if group.controller is Controller.ECS:
+        problem = "Which of its runs updated a service that ECS itself deploys is not known."
+        fix = f'Set "after_rollback" to "none" {_RULE}, and let it "hold" the stage instead.'
+    elif kind != "V2":
+        problem = f"It is a {kind} pipeline, which cannot be run for a chosen commit."
+        fix = f"Make it V2 (CodePipeline's console: Edit, Pipeline properties), {otherwise}"
+    elif odd:
+        problem = f"Its source {odd} takes no chosen revision."
+        fix = f"Use a connection, CodeCommit, ECR or S3 as its source, {otherwise}"
+    if rule.after_rollback == "rerun" and problem:
+        return Check(name, False, problem, fix)
+    return Check(name, True, f"Not this one: {problem} People are told how to go back." if problem else "")
+
+
+def _sources(pipeline: Mapping[str, Any]) -> Iterator[str]:
+    actions = (action for stage in pipeline.get("stages") or () for action in stage.get("actions") or ())
+    kinds = (action.get("actionTypeId") or {} for action in actions)
+    return (str(kind.get("provider", "")) for kind in kinds if kind.get("category") == "Source")
+
+
+def _has_stage(rule: PipelineRule, stages: Sequence[str]) -> Check:
+    name = f"the stage {rule.hold} can be held"
+    # Nothing leads into the first stage, so nothing can be held there.
+    if rule.hold in stages[1:]:
+        return Check(name, True)
+    problem = "It is the first stage." if rule.hold in stages else "The pipeline has no stage of that name."
+    fix = f'Name another stage as "hold" {_RULE}: {", ".join(stages[1:]) or "it has none"}.'
+    return Check(name, False, problem, fix)
+
+
+def stage_transition(rule: PipelineRule, group: DeploymentGroup, stages: Iterable[Mapping[str, Any]]) -> Check:
+    """Whether the way into the stage is open now; `stages` is as `GetPipelineState` answers. A held one is no fault."""
+    found = next((each for each in stages if each.get("stageName") == rule.hold), {})
+    transition = found.get("inboundTransitionState") or {}
+    name = f"the way into {rule.hold} is open"
+    if transition.get("enabled", True):
+        return Check(name, True)
+    reason, who = str(transition.get("disabledReason", "")), transition.get("lastChangedBy") or "somebody"
+    ours = holder(reason)
+    if ours:
+        return Check(name, True, f"{ours} holds it. When the fix is ready: lastgood release {group.key} --reason …")
+    return Check(name, True, f"{who} disabled it: {reason}. lastgood leaves it as it is.")
