@@ -26,8 +26,8 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
-from dataclasses import dataclass, field, is_dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, is_dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import cache
@@ -38,16 +38,18 @@ from botocore.client import BaseClient
 from botocore.exceptions import ReadTimeoutError
 from moto.dynamodb.models import dynamodb_backends
 
-from faults.wireless import Wireless, quick_copies, refused
+from faults.wireless import Wireless, refused
 from lastgood.clients import Clients
 from lastgood_cli.local import ACCOUNT, REGION, TABLE
-from scene import Scene, scene
+from scene import Scene, scene, service_scene
 
 EFFECTS = {
     "StopDeployment": "STOP",
     "CreateDeployment": "CREATE",
     "UpdateAlias": "CLEAR_ALIAS",
     "RegisterTaskDefinition": "REGISTER_TASK_DEFINITION",
+    "StopServiceDeployment": "STOP",
+    "UpdateService": "CREATE",
     "StartPipelineExecution": "RERUN",
     "DisableStageTransition": "HOLD",
     "EnableStageTransition": "RELEASE",
@@ -95,11 +97,11 @@ class Inline:
     def __init__(self, size: int = 0) -> None:
         self.size = size
 
-    def submit(self, work: Callable[..., Any], *given: Any) -> Future[Any]:
+    def submit(self, work: Callable[..., Any], *given: Any, **named: Any) -> Future[Any]:
         """Do it now. An error waits in the future, as with threads; a kill does not wait."""
         future: Future[Any] = Future()
         try:
-            future.set_result(work(*given))
+            future.set_result(work(*given, **named))
         except Exception as error:
             future.set_exception(error)
         return future
@@ -333,11 +335,10 @@ class Run:
             return [*found, f"there are {len(heads)} rollbacks"]
         head = heads[0]
         story = f" [{head.get('phase')} {head.get('outcome')} {head.get('reason_code')}: {head.get('explanation')}]"
-        marked = [d for d in it.sim.deployments("shop", "prod") if _marked(d, head["rollback_id"])]
-        stopped = {arrival.parameters["deploymentId"] for arrival in it.sim.calls("StopDeployment")}
+        made, stopped = it.made_by(head["rollback_id"]), it.stopped()
         lock = next((row for row in rows if row["sk"] == "LOCK"), {})
         wrong = {
-            f"{len(marked)} deployments were created": len(marked) > 1,
+            f"{len(made)} deployments were created": len(made) > 1,
             f"the outcome is {head.get('outcome')}": head.get("outcome") != self.scenario.outcome,
             f"live is {it.live or 'split'}, or what was to come afterwards did not": not self.scenario.ends_well(it),
             f"not only the suspect was stopped: {stopped}": not stopped <= {head.get("suspect_deployment_id")},
@@ -359,10 +360,11 @@ class Run:
 def crash_everywhere(scenario: Scenario, kinds: Iterable[Crash] = Crash) -> Figures:
     """Play a scenario and crash it at every call in every way (or only in some)."""
     plain = _played(scenario, ())
+    if plain.found:
+        return replace(plain.figures, failures=[f"{scenario}: {each}, without any crash" for each in plain.found])
     run = _played(scenario, tuple(kinds))
     figures = run.figures
     missing = scenario.effects ^ {each for each in EFFECTS if figures.by_operation[each]}
-    figures.failures += [f"{scenario}: {each}, without any crash" for each in plain.found]
     figures.failures += [f"{scenario}: the effects differ from what is expected: {sorted(missing)}"] * bool(missing)
     if (plain.figures.by_operation, plain.world) != (figures.by_operation, run.world):
         figures.failures.append(f"{scenario}: over the wire the world is another one")
@@ -397,7 +399,7 @@ make_clients = Clients.make
 @cache
 def _clients() -> Clients:
     made = make_clients()
-    _ = made.events, made.s3, made.codepipeline
+    _ = made.events, made.s3, made.codepipeline, made.ecs, made.ecs_writer
     return made
 
 
@@ -407,14 +409,19 @@ def _world(scenario: Scenario) -> Iterator[Scene]:
         # boto3's clients keep nothing between calls, so a fresh execution environment may have the same ones.
         patch.object(Clients, "make", lambda session=None: _clients()),
         patch("lastgood.app.ThreadPoolExecutor", Inline),
-        patch("moto.dynamodb.models.copy", quick_copies),
-        scene(scenario.platform, settings=scenario.settings, **scenario.options) as it,
+        _scene(scenario) as it,
     ):
         scenario.prepare(it)
         # moto makes its signing key with the first message; a copy of the process need not.
         it.local.sns.publish(TopicArn=it.local.topic_arn, Message="Are you there?")
         it.rollback_id = ""
         yield it
+
+
+def _scene(scenario: Scenario) -> AbstractContextManager[Scene]:
+    if scenario.platform == "Service":
+        return service_scene(settings=scenario.settings, **scenario.options)
+    return scene(scenario.platform, settings=scenario.settings, **scenario.options)
 
 
 def _splitting(run: Run) -> Callable[..., Any]:
@@ -432,10 +439,6 @@ def _splitting(run: Run) -> Callable[..., Any]:
         return run.call(perform, service, operation, parameters)
 
     return make_api_call
-
-
-def _marked(deployment: dict[str, Any], rollback_id: str) -> bool:
-    return str(deployment.get("description") or "").startswith(f"lastgood {rollback_id}")
 
 
 def _step_numbers(rows: list[dict[str, Any]], head: dict[str, Any]) -> list[int]:

@@ -26,7 +26,7 @@ from scene import ALARM, Scene
 
 SOAKS = os.environ.get("LASTGOOD_SOAK") == "1"
 COMMITS = {2: "a2" * 20, 3: "b3" * 20}
-MID_SHIFT = {"Server": 15, "Lambda": 60, "ECS": 60}
+MID_SHIFT = {"Server": 15, "Lambda": 60, "ECS": 60, "Service": 25}
 BLUE_GREEN = {"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"}
 ELSEWHERE: dict[str, Any] = {"versions": 4, "current": 4}
 OWN = {"LASTGOOD_NATIVE_ROLLBACK": "false"}
@@ -41,6 +41,8 @@ PIPELINE = {**GROUP, "pipeline": "shop"}
 RERUNS = {"LASTGOOD_PIPELINES": json.dumps([{**PIPELINE, "after_rollback": "rerun"}])}
 HOLDS = {"LASTGOOD_PIPELINES": json.dumps([{**PIPELINE, "hold": "Deploy"}])}
 RERUN, HOLD, RELEASE = "StartPipelineExecution", "DisableStageTransition", "EnableStageTransition"
+UPDATE, GO_BACK = "UpdateService", "StopServiceDeployment"
+BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
 STOP, CREATE, CLEAR, REGISTER = "StopDeployment", "CreateDeployment", "UpdateAlias", "RegisterTaskDefinition"
 
 
@@ -55,7 +57,8 @@ def active(it: Scene) -> None:
 def active_after_a_bad_one(it: Scene) -> None:
     """The same, and the revision before it is known bad, so that the alias's own version is not the good one."""
     _, also_bad = it.good_history(1, 2)
-    it.local.handle({"action": "mark_bad", **GROUP, "deployment_id": also_bad, "reason": "slow", "requested_by": "me"})
+    why = {"reason": "slow", "requested_by": "me"}
+    it.local.handle({"action": "mark_bad", **it.address, "deployment_id": also_bad, **why})
     it.release(3)
     it.sim.advance(MID_SHIFT[it.platform])
     it.local.alarm(ALARM)
@@ -101,6 +104,16 @@ def inactive(it: Scene) -> None:
     """The last good task definition was deregistered meanwhile."""
     succeeded(it)
     it.sim.engine.ecs_world.task_definition("web:2").status = "INACTIVE"
+
+
+def breaks(it: Scene) -> None:
+    """ECS's circuit breaker is rolling the bad release back when the alarm fires."""
+    it.good_history(1, 2)
+    bad = it.sim.engine.ecs_world.task_definition("web:3").arn
+    it.sim.engine.service_deployments.services[(it.application, it.group)].bad.add(bad)
+    it.release(3)
+    it.sim.advance(65)
+    it.local.alarm(ALARM)
 
 
 def stopped_half_way(it: Scene) -> None:
@@ -220,6 +233,7 @@ ALWAYS = (
         settings=OWN,
         options=ELSEWHERE,
     ),
+    scenario("succeeded", "Service", succeeded, 2, UPDATE),
 )
 """Every kind of step that a rollback mostly takes: what every test run crashes."""
 
@@ -259,6 +273,14 @@ SOAK = (
         message=release_succeeded,
     ),
     scenario("succeeded, paused", "ECS", paused, 3, outcome="SKIPPED"),
+    scenario("active, goes back", "Service", active, 2, GO_BACK),
+    scenario("active, goes back, events are lost", "Service", active, 2, GO_BACK, events_are_lost=True),
+    scenario("active, replaced", "Service", active, 2, UPDATE, settings=OWN),
+    scenario("active after a bad one, replaced", "Service", active_after_a_bad_one, 1, UPDATE),
+    scenario("its circuit breaker was quicker", "Service", breaks, 2, options=BREAKER),
+    scenario("inactive task definition", "Service", inactive, registered_again, REGISTER, UPDATE),
+    scenario("succeeded, needs approval", "Service", succeeded, 2, UPDATE, settings=APPROVE, then=(approves,)),
+    scenario("succeeded, the alarm recovers", "Service", succeeded, the_recovery_is_noted, UPDATE, then=(recovers,)),
 )
 """All others: `make soak`."""
 

@@ -10,11 +10,14 @@ import copy
 import json
 from base64 import b64encode
 from collections import defaultdict
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 from botocore import xform_name
 from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
 from moto.core.exceptions import JsonRESTError
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
@@ -53,7 +56,9 @@ class Wireless:
         return self._simulated("codedeploy", operation, given, lambda: act(given))
 
     def _ecs(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
-        return self._simulated("ecs", operation, given, lambda: self._sim.ecs.answer(operation, given))
+        """Times are sent to ECS as numbers."""
+        sent = _numbered(given, _ecs_model().operation_model(operation).input_shape)
+        return self._simulated("ecs", operation, given, lambda: self._sim.ecs.answer(operation, sent))
 
     def _lambda(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
         api, function, alias = self._sim.lambda_, given["FunctionName"], given.get("Name", "")
@@ -90,6 +95,17 @@ class Wireless:
 
     def _events(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
         return {"FailedEntryCount": 0, "Entries": [{}]}
+
+
+@cache
+def _ecs_model() -> ServiceModel:
+    return ServiceModel(Loader().load_service_model("ecs", "service-2"))
+
+
+def _numbered(value: Any, shape: Any) -> Any:
+    if shape.type_name == "structure":
+        return {name: _numbered(part, shape.members[name]) for name, part in value.items()}
+    return value.timestamp() if shape.type_name == "timestamp" else value
 
 
 def plain(value: Any) -> Any:
