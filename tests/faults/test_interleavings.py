@@ -30,30 +30,27 @@ from hypothesis.stateful import (
 )
 
 import figures
-from faults.world import ALARMS, Config, Plan, World, lose_answer, refusal, world
+from faults.world import ALARMS, FOLLOW_UPS, Config, Plan, World, lose_answer, refusal, world
 
 SOAK = os.environ.get("LASTGOOD_SOAK") == "1"
-EXAMPLES = int(os.environ.get("LASTGOOD_SOAK_EXAMPLES", "400")) if SOAK else 20
+EXAMPLES = int(os.environ.get("LASTGOOD_SOAK_EXAMPLES", "400")) if SOAK else 26
 STEPS = 30 if SOAK else 20
 PATHS = ("sns", "eventbridge", "alarm_action")
 CALL = st.integers(1, 24)
 AFTER = st.sampled_from([5, 60, 400])
-THROTTLED = (
-    "CreateDeployment",
-    "StopDeployment",
-    "ListDeployments",
-    "BatchGetDeployments",
-    "GetDeployment",
-    "GetDeploymentGroup",
-    "GetApplicationRevision",
-    "GetAlias",
-    "UpdateAlias",
-    "DescribeServices",
+WHERE = (
+    ("Server", ""),
+    ("Service", ""),
+    ("Lambda", ""),
+    ("Server", "rerun"),
+    ("ECS", ""),
+    ("Server", "hold"),
 )
+"""Platforms, and what follows for the pipeline. A pipeline releases to servers here."""
 
 configs = st.builds(
-    Config,
-    platform=st.sampled_from(["Server", "Lambda", "ECS"]),
+    lambda where, **drawn: Config(*where, **drawn),
+    where=st.sampled_from(WHERE),
     slow=st.booleans(),
     native_alarm=st.booleans(),
     stop_pending=st.sampled_from([0.0, 0.0, 3.0, 60.0]),
@@ -125,7 +122,7 @@ class Interleavings(RuleBasedStateMachine):
                 self._release_next("lastgood:floor for the migration")
             case "failing":
                 if self.it.group.active is None:
-                    self.it.sim.fail_next("HOOK_EXECUTION_FAILURE", "simulated")
+                    self.it.fail_next()
                     self._release_next()
             case "back":
                 self.it.release(max(1, self.newest - 1))
@@ -222,14 +219,30 @@ class Interleavings(RuleBasedStateMachine):
 
     # --- what goes wrong ----------------------------------------------------------------------------------------------
 
-    @rule(operation=st.sampled_from(THROTTLED), count=st.sampled_from([1, 2, 6]))
-    def throttling(self, operation: str, count: int) -> None:
-        self.it.sim.throttle(operation, count)
+    @rule(number=st.integers(0, 9), count=st.sampled_from([1, 2, 6]))
+    def throttling(self, number: int, count: int) -> None:
+        self.it.sim.throttle(self.it.calls[number % len(self.it.calls)], count)
 
-    @rule(operation=st.sampled_from(["CreateDeployment", "StopDeployment"]), effect=st.booleans())
-    def no_answer(self, operation: str, effect: bool) -> None:
+    @rule(number=st.integers(0, 1), effect=st.booleans())
+    def no_answer(self, number: int, effect: bool) -> None:
         fail = self.it.sim.effect_then_timeout if effect else self.it.sim.timeout_without_effect
-        fail(operation)
+        fail(self.it.writes[number])
+
+    # --- the pipeline -------------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.it.config.pipeline)
+    @rule(what=st.sampled_from(["closes", "opens", "throttles", "asks for release"]), trouble=troubles)
+    def the_pipeline_is_touched(self, what: str, trouble: Trouble) -> None:
+        it = self.it
+        match what:
+            case "closes" | "opens":
+                it.close_the_stage(closed=what == "closes")
+            case "throttles":
+                for operation in ("ListPipelineExecutions", *FOLLOW_UPS):
+                    it.sim.throttle(operation, 6)
+            case _:
+                self._plan(trouble)
+                it.ask("release")
 
     def _plan(self, trouble: Trouble) -> None:
         """Trouble at the n-th call of the next invocation."""
