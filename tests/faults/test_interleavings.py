@@ -30,7 +30,7 @@ from hypothesis.stateful import (
 )
 
 import figures
-from faults.world import ALARMS, FOLLOW_UPS, Config, Plan, World, lose_answer, refusal, world
+from faults.world import ALARMS, EFFECTS, FOLLOW_UPS, Config, Plan, World, lose_answer, refusal, world
 
 SOAK = os.environ.get("LASTGOOD_SOAK") == "1"
 EXAMPLES = int(os.environ.get("LASTGOOD_SOAK_EXAMPLES", "400")) if SOAK else 26
@@ -284,7 +284,8 @@ class Interleavings(RuleBasedStateMachine):
             if self.it is not None:
                 self.it.quieten()
                 heads = self.it.heads()
-                self.played.update(plays=1, invocations=self.it.requests, rollbacks=len(heads))
+                effects = sum(len(self.it.sim.calls(operation)) for operation in (*EFFECTS, *FOLLOW_UPS))
+                self.played.update(plays=1, invocations=self.it.requests, rollbacks=len(heads), effects=effects)
         finally:
             self.stack.close()
 

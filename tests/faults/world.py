@@ -615,6 +615,8 @@ class World:
         self.next_plans.clear()
         while self.unfinished:
             self.retry()
+        if self._closed_because() and not holder(self._closed_because()):
+            self.close_the_stage(closed=False)
         for pause in (*[20] * 6, *[60] * 8, *[600] * 20):
             if not any(i.get("open_key") for i in self.heads()):
                 break
@@ -710,7 +712,9 @@ class ServiceWorld(World):
             self.sim.engine.service_deployments.stop(active, "ROLLBACK")
 
     def fail_next(self) -> None:
-        """The tasks of the next revision will not start."""
+        """The tasks of the next revision will not start; without a circuit breaker ECS would try for ever."""
+        if not self.owner.breaker:
+            return
         number = max(number_of(d.target.task_definition) for d in self.owner.deployments) + 1
         self.owner.bad.add(re.sub(r"\d+$", str(number), self.owner.deployments[0].target.task_definition))
 
