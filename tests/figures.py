@@ -37,12 +37,17 @@ def append(kind: str, **figures: int | float | str | list[str]) -> None:
 
 
 def read(lines: list[str]) -> dict[str, Counter[str]]:
-    """The totals of each kind, with `tests`, the number of lines, first."""
+    """The totals of each kind, with `tests`, the number of lines, first, and `platforms` where a line names one."""
     totals: dict[str, Counter[str]] = {}
+    platforms: dict[str, set[str]] = {}
     for line in lines:
         figures = json.loads(line)
-        total = totals.setdefault(figures.pop("kind"), Counter())
+        kind = figures.pop("kind")
+        total = totals.setdefault(kind, Counter())
         total["tests"] += 1
+        if "platform" in figures:
+            platforms.setdefault(kind, set()).add(figures["platform"])
+            total["platforms"] = len(platforms[kind])
         total.update({name: value for name, value in figures.items() if isinstance(value, int | float)})
     return totals
 

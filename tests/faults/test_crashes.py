@@ -292,7 +292,8 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the world split
 @pytest.mark.parametrize("scenario", (*ALWAYS, *SOAK) if SOAKS else ALWAYS, ids=str)
 def test_a_crash_at_any_call_changes_nothing_about_the_end(scenario: Scenario) -> None:
     tried = crash_everywhere(scenario)
-    figures.append("crashes", scenario=str(scenario), calls=tried.calls, crashes=tried.cases, worlds=tried.worlds)
+    counted = {"calls": tried.calls, "crashes": tried.cases, "worlds": tried.worlds}
+    figures.append("crashes", scenario=str(scenario), platform=scenario.platform, **counted)
     assert tried.cases == tried.calls * len(Crash)
     assert not tried.failures, "\n" + "\n".join(tried.failures[:40]) + f"\n{len(tried.failures)} failures"
 
