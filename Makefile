@@ -46,7 +46,7 @@ test: $(STAMP) ## run every test, except those of the deployed stack
 	$(BIN)/python -m pytest -n auto
 
 soak: $(STAMP) ## crash every rollback at every call, and the other fault tests at their full size
-	LASTGOOD_SOAK=1 $(BIN)/python -m pytest -n auto tests/faults
+	LASTGOOD_SOAK=1 $(BIN)/python -m pytest -n auto -o faulthandler_timeout=0 tests/faults
 
 figures: $(STAMP) ## do that and write the figures into docs/reliability.md
 	PYTHONPATH=src/function:src/tools:tests $(BIN)/python -m figures

@@ -86,7 +86,7 @@ def main(arguments: list[str]) -> int:
     with tempfile.NamedTemporaryFile("r", suffix=".jsonl") as file:
         environment = os.environ | {"LASTGOOD_FIGURES": file.name, "LASTGOOD_SOAK": "1"}
         ran = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-n", "auto", *TESTS], cwd=ROOT, env=environment, check=False
+            [sys.executable, "-m", "pytest", "-q", "-n", "auto", "-o", "faulthandler_timeout=0", *TESTS], cwd=ROOT, env=environment, check=False
         )
         figures = table(read(file.readlines()), mutation)
     Console().print(Markdown(figures))
