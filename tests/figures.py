@@ -85,9 +85,8 @@ def main(arguments: list[str]) -> int:
     mutation = json.loads(Path(arguments[0]).read_text()) if arguments else None
     with tempfile.NamedTemporaryFile("r", suffix=".jsonl") as file:
         environment = os.environ | {"LASTGOOD_FIGURES": file.name, "LASTGOOD_SOAK": "1"}
-        ran = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-n", "auto", "-o", "faulthandler_timeout=0", *TESTS], cwd=ROOT, env=environment, check=False
-        )
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "-o", "faulthandler_timeout=0", *TESTS]
+        ran = subprocess.run(command, cwd=ROOT, env=environment, check=False)
         figures = table(read(file.readlines()), mutation)
     Console().print(Markdown(figures))
     if ran.returncode:
