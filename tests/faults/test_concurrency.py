@@ -21,7 +21,7 @@ from boto3.dynamodb.types import TypeDeserializer
 import figures
 from codedeploy_simulator import Server, WallClock, serve
 from faults.environments import REMAINING, at_endpoint, at_once, close_all, deliver, message, one_process
-from faults.tables import cheap_undo, one_table_call_at_a_time
+from faults.tables import one_table_call_at_a_time
 from lastgood_cli.local import TABLE, audit_table
 
 SOAK = os.environ.get("LASTGOOD_SOAK") == "1"
@@ -89,7 +89,7 @@ class Shop:
 @contextmanager
 def shop(applications: int = 1) -> Iterator[Shop]:
     """A server and its groups."""
-    with serve(clock=WallClock()) as server, one_table_call_at_a_time(), cheap_undo():
+    with serve(clock=WallClock()) as server, one_table_call_at_a_time():
         try:
             yield Shop(server, applications)
         finally:

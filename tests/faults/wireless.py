@@ -119,14 +119,21 @@ def plain(value: Any) -> Any:
     return plain(value.to_json()) if hasattr(value, "to_json") else value
 
 
+def _shallow[Model](value: Model) -> Model:
+    """A copy that moto does not know of: of each that it makes itself it keeps a list, for as long as the process."""
+    made = object.__new__(type(value))
+    made.__dict__.update(value.__dict__)
+    return made
+
+
 def _quick_copy(value: Any) -> Any:
     """A table's or an item's copy that shares what nothing changes in place: strings, numbers, truth."""
     if isinstance(value, Table):
-        table = copy.copy(value)
+        table = _shallow(value)
         table.items = defaultdict(dict, {key: _quick_copy(rows) for key, rows in value.items.items()})
         return table
     if isinstance(value, Item):
-        item = copy.copy(value)
+        item = _shallow(value)
         # Its own way of copying weighs the whole item again with each attribute.
         item.attrs = type(value.attrs).__new__(type(value.attrs))
         dict.update(item.attrs, {name: _quick_copy(attribute) for name, attribute in value.attrs.items()})

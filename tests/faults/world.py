@@ -24,7 +24,6 @@ from botocore.exceptions import ReadTimeoutError
 from moto.dynamodb.models import dynamodb_backends
 
 from codedeploy_simulator import ServiceError, Simulator, simulated_aws
-from faults.tables import cheap_undo
 from lastgood.clients import Clients
 from lastgood.errors import LastgoodError
 from lastgood.pipelines import holder
@@ -767,7 +766,6 @@ def world(config: Config) -> Iterator[World]:
         sim = stack.enter_context(simulated_aws())
         clients = _clients()
         stack.enter_context(patch.object(Clients, "make", lambda *_: clients))
-        stack.enter_context(cheap_undo())
         stack.enter_context(patch("lastgood.app.ThreadPoolExecutor", SerialPool))
         stack.enter_context(patch("botocore.endpoint.time.sleep", lambda seconds: None))
         stack.enter_context(patch("moto.cloudwatch.models.utcnow", lambda: sim.clock.now().replace(tzinfo=None)))
