@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,7 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from lastgood.model import Outcome, Phase, Reason, Rollback
+from lastgood.model import Controller, Outcome, Phase, Reason, Rollback
 from lastgood.notices import CLOSED, NEEDS_HUMAN, NOT_RECOVERED, OPENED, Notices, compose
 from lastgood.signals import Home, OperatorRequest, parse
 from unit.builders import NOW, ROLLBACK_ID, at, by_operator, rollback
@@ -304,3 +305,13 @@ def test_a_rollback_of_no_group_is_told_as_such():
     assert "no deployment group" in compose(unrouted, CLOSED).title
     assert unrouted.notices_due == (CLOSED,)
     assert told(unrouted, CLOSED).chat["content"]["keywords"] == []
+
+
+@pytest.mark.parametrize("more", [{"reason_code": Reason.TOO_MANY_ROLLBACKS}, {"held_at": NOW}])
+def test_what_a_notice_tells_people_to_send_names_a_service_as_a_service(more: dict[str, Any]) -> None:
+    """Named by its parts, it would be the deployment group of the same names."""
+    service = replace(DONE, application="main", deployment_group="web", controller=Controller.ECS, **more)
+    (asked,) = [step for step in compose(service, CLOSED).next_steps if "resume" in step or "release" in step]
+    request = json.loads(re.search(r"\{.*?\}", asked)[0]) | {"requested_by": "me", "reason": "done"}  # type: ignore[index]
+    (signal,) = parse(request, Home("123456789012", "eu-west-1"), NOW)
+    assert isinstance(signal, OperatorRequest) and signal.group == service.group

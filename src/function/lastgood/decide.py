@@ -901,7 +901,7 @@ _ADVICE = {
 
 
 def _why_it_failed(deployment: Deployment) -> str:
-    advice = _ADVICE.get(deployment.error_code, deployment.error_message or "no reason is given")
+    advice = _ADVICE.get(deployment.error_code, deployment.error_message or "no reason is given").rstrip(".")
     code = f" ({deployment.error_code})" if deployment.error_code else ""
     return (
         f"The rollback deployment {deployment.deployment_id} is {deployment.status}{code}: {advice}. lastgood does not "

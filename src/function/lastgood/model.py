@@ -194,6 +194,13 @@ class DeploymentGroup:
         return f"{prefix}{self.application}/{self.deployment_group}"
 
     @property
+    def address(self) -> dict[str, str]:
+        """The members of an operator's request that name it."""
+        if self.controller is Controller.ECS:
+            return {"ecs_service": f"{self.application}/{self.deployment_group}"}
+        return {"application": self.application, "deployment_group": self.deployment_group}
+
+    @property
     def deployer(self) -> str:
         """Who deploys there, as people say it."""
         return "ECS" if self.controller is Controller.ECS else "CodeDeploy"

@@ -101,11 +101,7 @@ def _next_steps(rollback: Rollback, kind: str) -> tuple[str, ...]:
         answer = {"action": "approve", "rollback_id": rollback.rollback_id, "requested_by": "you"}
         return (f"Approve with {json.dumps(answer)}, or send the same with reject and a reason", show)
     if rollback.reason_code is Reason.TOO_MANY_ROLLBACKS:
-        answer = {
-            "action": "resume",
-            "application": rollback.application,
-            "deployment_group": rollback.deployment_group,
-        }
+        answer = {"action": "resume", **rollback.group.address}
         return (f"When the cause is found, resume with {json.dumps(answer)} and your name and reason", show)
     for_git = _for_the_pipeline(rollback) if kind == CLOSED else ()
     if rollback.needs_human or kind == NOT_RECOVERED:
@@ -119,11 +115,7 @@ def _for_the_pipeline(rollback: Rollback) -> tuple[str, ...]:
     if rollback.outcome is Outcome.ROLLED_BACK and rollback.rerun_command and not rollback.rerun_execution_id:
         steps.append(f"Run the pipeline for the good commit: {rollback.rerun_command}")
     if rollback.held_at and not rollback.released_at:
-        release = {
-            "action": "release",
-            "application": rollback.application,
-            "deployment_group": rollback.deployment_group,
-        }
+        release = {"action": "release", **rollback.group.address}
         steps.append(f"When the fix is ready, release the pipeline with {json.dumps(release)} and your name and reason")
     if rollback.revert_command:
         steps.append(
