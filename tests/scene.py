@@ -10,6 +10,7 @@ with scene("Lambda") as it:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -167,6 +168,13 @@ class ServiceScene(Scene):
     def status(self, deployment_id: str) -> str:
         """The status of a service deployment."""
         return self.sim.service_deployments(self.application, self.group)[deployment_id]
+
+
+def number_of(revision: str) -> int:
+    """The n of `…:n` and `vn.zip`, as the simulator or the record names them; -1 where there is none."""
+    named = revision.split("|")[1] if revision.startswith("S3:") else revision
+    found = re.search(r"(\d+)(\.zip)?(\?.*)?$", named)
+    return int(found[1]) if found else -1
 
 
 @contextmanager

@@ -26,7 +26,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, is_dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -41,11 +41,13 @@ from moto.dynamodb.models import dynamodb_backends
 from faults.wireless import Wireless, quick_copies, refused
 from lastgood.clients import Clients
 from lastgood_cli.local import ACCOUNT, REGION, TABLE
-from scene import Scene, scene
+from scene import Scene, ServiceScene, number_of, scene, service_scene
 
 EFFECTS = {
     "StopDeployment": "STOP",
     "CreateDeployment": "CREATE",
+    "StopServiceDeployment": "STOP",
+    "UpdateService": "CREATE",
     "UpdateAlias": "CLEAR_ALIAS",
     "RegisterTaskDefinition": "REGISTER_TASK_DEFINITION",
     "StartPipelineExecution": "RERUN",
@@ -95,11 +97,11 @@ class Inline:
     def __init__(self, size: int = 0) -> None:
         self.size = size
 
-    def submit(self, work: Callable[..., Any], *given: Any) -> Future[Any]:
+    def submit(self, work: Callable[..., Any], *given: Any, **named: Any) -> Future[Any]:
         """Do it now. An error waits in the future, as with threads; a kill does not wait."""
         future: Future[Any] = Future()
         try:
-            future.set_result(work(*given))
+            future.set_result(work(*given, **named))
         except Exception as error:
             future.set_exception(error)
         return future
@@ -117,7 +119,8 @@ class Inline:
 class Scenario:
     """A rollback to crash: how the world stands, what the function is told, and what has to come out.
 
-    `effects` are the operations that it needs, no more and no fewer. `then` are later messages, each sent once its
+    `platform` is CodeDeploy's compute platform, or `Service` for a service that ECS itself deploys. `effects` are the
+    operations that it needs, no more and no fewer. `then` are later messages, each sent once its
     function makes one: it is asked every minute.
     """
 
@@ -142,6 +145,7 @@ class Run:
 
     def __init__(self, scenario: Scenario, it: Scene, kinds: tuple[Crash, ...]) -> None:
         self.scenario, self.it, self.kinds = scenario, it, kinds
+        self.before = frozenset(_deployed(it))
         self.wireless = Wireless(it.sim) if kinds else None
         self.figures = Figures(str(scenario))
         self.crash: Crash | None = None
@@ -333,11 +337,16 @@ class Run:
             return [*found, f"there are {len(heads)} rollbacks"]
         head = heads[0]
         story = f" [{head.get('phase')} {head.get('outcome')} {head.get('reason_code')}: {head.get('explanation')}]"
-        marked = [d for d in it.sim.deployments("shop", "prod") if _marked(d, head["rollback_id"])]
-        stopped = {arrival.parameters["deploymentId"] for arrival in it.sim.calls("StopDeployment")}
+        made = {name: what for name, what in _deployed(it).items() if name not in self.before}
+        named = head.get("rollback_deployment_id", "")
+        stopped = _stopped(it)
         lock = next((row for row in rows if row["sk"] == "LOCK"), {})
         wrong = {
-            f"{len(marked)} deployments were created": len(marked) > 1,
+            f"{len(made)} deployments were created": len(made) > 1,
+            f"the record names {named!r} and not what was created: {set(made)}": bool(made) and {named} != set(made),
+            f"{set(made.values())} was put back, and {head.get('good_revision')} is good": not all(
+                _same(it, what, str(head.get("good_revision"))) for what in made.values()
+            ),
             f"the outcome is {head.get('outcome')}": head.get("outcome") != self.scenario.outcome,
             f"live is {it.live or 'split'}, or what was to come afterwards did not": not self.scenario.ends_well(it),
             f"not only the suspect was stopped: {stopped}": not stopped <= {head.get("suspect_deployment_id")},
@@ -359,10 +368,13 @@ class Run:
 def crash_everywhere(scenario: Scenario, kinds: Iterable[Crash] = Crash) -> Figures:
     """Play a scenario and crash it at every call in every way (or only in some)."""
     plain = _played(scenario, ())
+    if plain.found:
+        # Crashing what fails by itself takes long and tells nothing more.
+        plain.figures.failures = [f"{scenario}: {each}, without any crash" for each in plain.found]
+        return plain.figures
     run = _played(scenario, tuple(kinds))
     figures = run.figures
     missing = scenario.effects ^ {each for each in EFFECTS if figures.by_operation[each]}
-    figures.failures += [f"{scenario}: {each}, without any crash" for each in plain.found]
     figures.failures += [f"{scenario}: the effects differ from what is expected: {sorted(missing)}"] * bool(missing)
     if (plain.figures.by_operation, plain.world) != (figures.by_operation, run.world):
         figures.failures.append(f"{scenario}: over the wire the world is another one")
@@ -408,13 +420,19 @@ def _world(scenario: Scenario) -> Iterator[Scene]:
         patch.object(Clients, "make", lambda session=None: _clients()),
         patch("lastgood.app.ThreadPoolExecutor", Inline),
         patch("moto.dynamodb.models.copy", quick_copies),
-        scene(scenario.platform, settings=scenario.settings, **scenario.options) as it,
+        _scene(scenario) as it,
     ):
         scenario.prepare(it)
         # moto makes its signing key with the first message; a copy of the process need not.
         it.local.sns.publish(TopicArn=it.local.topic_arn, Message="Are you there?")
         it.rollback_id = ""
         yield it
+
+
+def _scene(scenario: Scenario) -> AbstractContextManager[Scene]:
+    if scenario.platform == "Service":
+        return service_scene(settings=scenario.settings, **scenario.options)
+    return scene(scenario.platform, settings=scenario.settings, **scenario.options)
 
 
 def _splitting(run: Run) -> Callable[..., Any]:
@@ -434,8 +452,31 @@ def _splitting(run: Run) -> Callable[..., Any]:
     return make_api_call
 
 
-def _marked(deployment: dict[str, Any], rollback_id: str) -> bool:
-    return str(deployment.get("description") or "").startswith(f"lastgood {rollback_id}")
+def _deployed(it: Scene) -> dict[str, str]:
+    """What lastgood may have created, each with what it deploys: what carries its marker, for a service everything.
+
+    ECS keeps no marker; but in a scenario nobody else updates the service once the play has begun.
+    """
+    if isinstance(it, ServiceScene):
+        return {each.id: each.target.task_definition for each in it.owner.deployments}
+    made = it.sim.engine.group(it.application, it.group).deployments
+    ours = [each for each in made if (each.request.get("description") or "").startswith("lastgood rb-")]
+    return {each.id: it.sim.engine.target(each) for each in ours}
+
+
+def _stopped(it: Scene) -> set[str]:
+    """The deployments that were asked to stop, and those that ECS rolled back because a person asked it to."""
+    asked = {arrival.parameters["deploymentId"] for arrival in it.sim.calls("StopDeployment")}
+    arns = {arrival.parameters["serviceDeploymentArn"] for arrival in it.sim.calls("StopServiceDeployment")}
+    return asked | {arn.rpartition("/")[2] for arn in arns}
+
+
+def _same(it: Scene, deployed: str, good: str) -> bool:
+    """Whether what was deployed is the good revision: itself, or a task definition that was registered like it."""
+    if ":task-definition/" in deployed:
+        definition = it.sim.engine.ecs_world.task_definition
+        return bool(definition(deployed).content == definition(good).content)
+    return number_of(deployed) == number_of(good)
 
 
 def _step_numbers(rows: list[dict[str, Any]], head: dict[str, Any]) -> list[int]:

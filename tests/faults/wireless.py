@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 from collections import defaultdict
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -52,7 +53,8 @@ class Wireless:
         return self._simulated("codedeploy", operation, given, lambda: act(given))
 
     def _ecs(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
-        return self._simulated("ecs", operation, given, lambda: self._sim.ecs.answer(operation, given))
+        sent = _sent(given)
+        return self._simulated("ecs", operation, sent, lambda: self._sim.ecs.answer(operation, sent))
 
     def _lambda(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
         api, function, alias = self._sim.lambda_, given["FunctionName"], given.get("Name", "")
@@ -89,6 +91,13 @@ class Wireless:
 
     def _events(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
         return {"FailedEntryCount": 0, "Entries": [{}]}
+
+
+def _sent(value: Any) -> Any:
+    """Parameters as the wire carries them: times are seconds."""
+    if isinstance(value, dict):
+        return {name: _sent(part) for name, part in value.items()}
+    return value.timestamp() if isinstance(value, datetime) else value
 
 
 def _plain(value: Any) -> Any:

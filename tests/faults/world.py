@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack, contextmanager
@@ -28,7 +27,7 @@ from faults.tables import cheap_undo
 from lastgood.clients import Clients
 from lastgood.errors import LastgoodError
 from lastgood_cli.local import REGION, TABLE, Local, alarm_event, event
-from scene import SLOW
+from scene import SLOW, number_of
 
 APPLICATION, GROUP = "shop", "prod"
 ALARMS = ("shop-prod-error-rate", "shop-prod-latency")
@@ -389,8 +388,7 @@ class World:
 
     def number(self, deployment: Any) -> int:
         """The revision that a deployment deploys."""
-        target = self.sim.engine.target(deployment)
-        return number_of(target.split("|")[1] if target.startswith("S3:") else target)
+        return number_of(self.sim.engine.target(deployment))
 
     def memory(self) -> Memory:
         """What the table holds against revisions now."""
@@ -494,7 +492,6 @@ class World:
         if head["outcome"] != "ROLLED_BACK" or newest is None or newest.id != mine:
             return
         live = self.sim.live(APPLICATION, GROUP).target
-        live = live.split("|")[1] if live.startswith("S3:") else live
         assert live and number_of(live) == number_of(head["good_revision"]), f"{live} is live after {head}"
 
     def quieten(self) -> None:
@@ -536,12 +533,6 @@ def is_floor(deployment: Any) -> bool:
 def released(deployment: Any) -> bool:
     """Whether a team's pipeline made it."""
     return not marker(deployment) and not deployment.native_rollback
-
-
-def number_of(revision: str) -> int:
-    """The n of `…:n`, of `vn.zip` and of both with a query behind."""
-    found = re.search(r"(\d+)(\.zip)?(\?.*)?$", revision)
-    return int(found[1]) if found else -1
 
 
 @contextmanager
