@@ -171,10 +171,13 @@ class ServiceScene(Scene):
 
 
 def number_of(revision: str) -> int:
-    """The n of `…:n` and `vn.zip`, as the simulator or the record names them; -1 where there is none."""
+    """The n of `…:n` and `vn.zip`, as the simulator or the record names them; -1 where there is none.
+
+    A bundle that a pipeline built once more, `vn.zip.m`, is a revision of its own.
+    """
     named = revision.split("|")[1] if revision.startswith("S3:") else revision
-    found = re.search(r"(\d+)(\.zip)?(\?.*)?$", named)
-    return int(found[1]) if found else -1
+    found = re.search(r"(\d+)(?:\.zip(?:\.(\d+))?)?(\?.*)?$", named)
+    return int(found[1]) + 1000 * int(found[2] or 0) if found else -1
 
 
 @contextmanager

@@ -30,7 +30,8 @@ from hypothesis.stateful import (
 )
 
 import figures
-from faults.world import ALARMS, Config, Plan, World, lose_answer, refusal, world
+from faults.places import ALARMS, Config
+from faults.world import Plan, World, lose_answer, refusal, world
 
 SOAK = os.environ.get("LASTGOOD_SOAK") == "1"
 EXAMPLES = int(os.environ.get("LASTGOOD_SOAK_EXAMPLES", "400")) if SOAK else 20
@@ -122,15 +123,13 @@ class Interleavings(RuleBasedStateMachine):
             case "release":
                 self._release_next()
             case "floor":
-                self._release_next("lastgood:floor for the migration")
+                self._release_next(floor=True)
             case "failing":
-                if self.it.group.active is None:
-                    self.it.sim.fail_next("HOOK_EXECUTION_FAILURE", "simulated")
-                    self._release_next()
+                self._release_next(failing=True)
             case "back":
                 self.it.release(max(1, self.newest - 1))
             case "stop":
-                self.it.stop_active()
+                self.it.place.stop()
         if settled:
             self.it.sim.settle()
 
@@ -143,8 +142,8 @@ class Interleavings(RuleBasedStateMachine):
         self._plan(trouble)
         self.it.invoke(self.it.messages[-1].event(path))
 
-    def _release_next(self, description: str = "") -> None:
-        if self.it.release(self.newest + 1, description=description):
+    def _release_next(self, *, floor: bool = False, failing: bool = False) -> None:
+        if self.it.release(self.newest + 1, floor=floor, failing=failing):
             self.newest += 1
 
     # --- time and alarms ----------------------------------------------------------------------------------------------
@@ -208,7 +207,7 @@ class Interleavings(RuleBasedStateMachine):
     )
     def operator_says(self, action: str, everything: bool) -> None:
         if action in {"pause", "resume"}:
-            self.it.ask(action, **({"application": None, "deployment_group": None} if everything else {}))
+            self.it.ask(action, **(dict.fromkeys(self.it.place.names) if everything else {}))
             return
         waiting = [h["rollback_id"] for h in self.it.heads() if h["phase"] == "AWAITING_APPROVAL"]
         if waiting:
@@ -217,7 +216,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule(action=st.sampled_from(["mark_bad", "mark_good", "set_floor"]), back=st.integers(1, 3))
     def operator_marks(self, action: str, back: int) -> None:
-        made = self.it.group.deployments
+        made = self.it.place.deployments
         self.it.ask(action, deployment_id=made[-min(back, len(made))].id)
 
     # --- what goes wrong ----------------------------------------------------------------------------------------------
@@ -240,7 +239,7 @@ class Interleavings(RuleBasedStateMachine):
             "throttled": lambda: refusal("ThrottlingException"),
             "release": self._release_next,
             "release_ends": self._release_ends,
-            "stop": it.stop_active,
+            "stop": it.place.stop,
             "recovers": self._recovers,
             "again": lambda: it.invoke(it.messages[-1].event("eventbridge")),
             "sweep": it.sweep,
@@ -378,7 +377,7 @@ def test_a_manual_rollback_leaves_alone_what_was_released_after_the_request() ->
 def test_what_an_operator_marks_meanwhile_is_not_put_back(action: str, marked: int) -> None:
     with _alarmed("Server", slow=False) as it:
         _first_try_is_throttled(it)
-        it.ask(action, deployment_id=it.group.deployments[marked - 1].id)
+        it.ask(action, deployment_id=it.place.deployments[marked - 1].id)
         it.sim.advance(60)
         it.sweep()
         it.quieten()
