@@ -31,10 +31,10 @@ from hypothesis.stateful import (
 
 import figures
 from faults.places import ALARMS, Config
-from faults.world import Plan, World, lose_answer, refusal, world
+from faults.world import Plan, World, commit, lose_answer, refusal, world
 
 SOAK = os.environ.get("LASTGOOD_SOAK") == "1"
-EXAMPLES = int(os.environ.get("LASTGOOD_SOAK_EXAMPLES", "400")) if SOAK else 20
+EXAMPLES = int(os.environ.get("LASTGOOD_SOAK_EXAMPLES", "400"))
 STEPS = 30 if SOAK else 20
 PATHS = ("sns", "eventbridge", "alarm_action")
 CALL = st.integers(1, 24)
@@ -52,23 +52,66 @@ THROTTLED = (
     "DescribeServices",
 )
 
-configs = st.builds(
-    Config,
-    platform=st.sampled_from(["Server", "Lambda", "ECS"]),
-    slow=st.booleans(),
-    native_alarm=st.booleans(),
-    stop_pending=st.sampled_from([0.0, 0.0, 3.0, 60.0]),
-    rollback_delay=st.sampled_from([0.0, 5.0]),
-    list_order=st.sampled_from(["newest_first", "shuffled"]),
-    settings=st.fixed_dictionaries(
-        {
-            "LASTGOOD_MODE": st.sampled_from(["auto", "auto", "auto", "auto", "approve", "observe"]),
-            "LASTGOOD_COOLDOWN": st.sampled_from(["30m", "30m", "1s"]),
-            "LASTGOOD_NATIVE_ROLLBACK": st.sampled_from(["true", "false"]),
-            "LASTGOOD_STOP_WITHOUT_TARGET": st.sampled_from(["never", "first-deployment", "always"]),
-        }
+THROTTLED_SERVICE = (
+    "UpdateService",
+    "StopServiceDeployment",
+    "ListServiceDeployments",
+    "DescribeServiceDeployments",
+    "DescribeServiceRevisions",
+    "DescribeServices",
+    "DescribeTaskDefinition",
+    "RegisterTaskDefinition",
+)
+THROTTLED_PIPELINE = (
+    "StartPipelineExecution",
+    "DisableStageTransition",
+    "EnableStageTransition",
+    "GetPipelineState",
+    "GetPipeline",
+    "GetPipelineExecution",
+    "ListPipelineExecutions",
+    "ListActionExecutions",
+)
+
+
+def configs(platforms: list[str], modes: list[str], **more: Any) -> st.SearchStrategy[Config]:
+    """How an example may be set up."""
+    return st.builds(
+        Config,
+        platform=st.sampled_from(platforms),
+        slow=st.booleans(),
+        native_alarm=st.booleans(),
+        stop_pending=st.sampled_from([0.0, 0.0, 3.0, 60.0]),
+        rollback_delay=st.sampled_from([0.0, 5.0]),
+        list_order=st.sampled_from(["newest_first", "shuffled"]),
+        settings=st.fixed_dictionaries(
+            {
+                "LASTGOOD_MODE": st.sampled_from(modes),
+                "LASTGOOD_COOLDOWN": st.sampled_from(["30m", "30m", "1s"]),
+                "LASTGOOD_NATIVE_ROLLBACK": st.sampled_from(["true", "false"]),
+                "LASTGOOD_STOP_WITHOUT_TARGET": st.sampled_from(["never", "first-deployment", "always"]),
+            }
+        ),
+        **more,
+    )
+
+
+MODES = ["auto", "auto", "auto", "auto", "approve", "observe"]
+groups = configs(["Server", "Lambda", "ECS"], MODES)
+services = configs(["Service"], MODES, breaker_goes_back=st.booleans())
+pipelines = configs(
+    ["Server"],
+    ["auto", "auto", "auto", "approve"],
+    pipeline=st.sampled_from(
+        [
+            {"after_rollback": "rerun"},
+            {"after_rollback": "tell", "hold": "Deploy"},
+            {"after_rollback": "rerun", "hold": "Deploy"},
+        ]
     ),
 )
+HISTORY = st.sampled_from([2, 3, 1])
+ALARM = st.sampled_from(ALARMS)
 
 
 @dataclass(frozen=True)
@@ -86,12 +129,20 @@ troubles = st.one_of(
     st.builds(Trouble, st.sampled_from(["throttled", "release", "release_ends", "stop", "recovers"]), CALL),
     st.builds(Trouble, st.sampled_from(["again", "sweep", "time", "pause"]), CALL),
 )
+LATE_CALL = st.integers(1, 48)
+pipeline_troubles = st.one_of(
+    troubles,
+    st.builds(Trouble, st.sampled_from(["crash", "lost"]), LATE_CALL, st.booleans()),
+    st.builds(Trouble, st.sampled_from(["throttled", "release", "transition", "transition"]), LATE_CALL),
+)
+"""What follows for the pipeline comes after many calls."""
 
 
 class Interleavings(RuleBasedStateMachine):
     """One deployment group through everything that can happen to it."""
 
     played: ClassVar[Counter[str]] = Counter()
+    kind: ClassVar[str] = "deployment groups"
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,9 +150,7 @@ class Interleavings(RuleBasedStateMachine):
         self.it: World = None  # type: ignore[assignment]
         self.newest = 0
 
-    @initialize(
-        config=configs, history=st.sampled_from([2, 3, 1]), after=AFTER, alarm=st.sampled_from(ALARMS), trouble=troubles
-    )
+    @initialize(config=groups, history=HISTORY, after=AFTER, alarm=ALARM, trouble=troubles)
     def begin(self, config: Config, history: int, after: int, alarm: str, trouble: Trouble) -> None:
         """A history, a release on top of it, an alarm, and its message, with or without trouble."""
         self.it = self.stack.enter_context(world(config))
@@ -133,7 +182,7 @@ class Interleavings(RuleBasedStateMachine):
         if settled:
             self.it.sim.settle()
 
-    @rule(alarm=st.sampled_from(ALARMS), after=AFTER, path=st.sampled_from(PATHS), trouble=troubles)
+    @rule(alarm=ALARM, after=AFTER, path=st.sampled_from(PATHS), trouble=troubles)
     def bad_release(self, alarm: str, after: int, path: str, trouble: Trouble) -> None:
         """The usual story in one step."""
         self._release_next()
@@ -160,7 +209,7 @@ class Interleavings(RuleBasedStateMachine):
     def host_clock_is_off(self, seconds: int) -> None:
         self.it.skew = timedelta(seconds=seconds)
 
-    @rule(alarm=st.sampled_from(ALARMS), state=st.sampled_from(["ALARM", "ALARM", "OK"]))
+    @rule(alarm=ALARM, state=st.sampled_from(["ALARM", "ALARM", "OK"]))
     def alarm_changes(self, alarm: str, state: str) -> None:
         self.it.alarm(alarm, state)
 
@@ -245,6 +294,7 @@ class Interleavings(RuleBasedStateMachine):
             "sweep": it.sweep,
             "time": lambda: it.sim.advance(25),
             "pause": lambda: it.ask("pause"),
+            "transition": self._somebody_opens_or_closes,
         }
         if trouble.what:
             it.next_plans.append(Plan(trouble.call, acts[trouble.what], trouble.after))
@@ -252,6 +302,10 @@ class Interleavings(RuleBasedStateMachine):
     def _release_ends(self) -> None:
         self._release_next()
         self.it.sim.advance(20)
+
+    def _somebody_opens_or_closes(self) -> None:
+        if self.it.pipeline:
+            self.it.set_transition(enabled=not self.it.transition.enabled)
 
     def _recovers(self) -> None:
         for alarm in ALARMS:
@@ -275,10 +329,95 @@ class Interleavings(RuleBasedStateMachine):
             self.stack.close()
 
 
-def test_whatever_happens_in_whatever_order() -> None:
+class Services(Interleavings):
+    """A service that ECS itself deploys: releases replace each other, and ECS goes back by itself."""
+
+    played: ClassVar[Counter[str]] = Counter()
+    kind: ClassVar[str] = "services"
+
+    @initialize(config=services, history=HISTORY, after=AFTER, alarm=ALARM, trouble=troubles)
+    def begin(self, config: Config, history: int, after: int, alarm: str, trouble: Trouble) -> None:
+        """As above; the service has run for a day by then."""
+        self.newest = 1
+        super().begin(config, history, after, alarm, trouble)
+
+    @rule(back=st.integers(1, 3))
+    def somebody_tidies_up(self, back: int) -> None:
+        """An old task definition becomes INACTIVE."""
+        self.it.place.deregister(max(1, self.newest - back))
+
+    @rule(alarm=ALARM, after=AFTER, path=st.sampled_from(PATHS), trouble=troubles)
+    def failing_release(self, alarm: str, after: int, path: str, trouble: Trouble) -> None:
+        """Its tasks do not start: the alarm and the circuit breaker find out side by side."""
+        self._release_next(failing=True)
+        self.it.sim.advance(after)
+        self.it.alarm(alarm, "ALARM")
+        self._plan(trouble)
+        self.it.invoke(self.it.messages[-1].event(path))
+
+    @rule(operation=st.sampled_from(THROTTLED_SERVICE), count=st.sampled_from([1, 2, 6]))
+    def throttling(self, operation: str, count: int) -> None:
+        self.it.sim.throttle(operation, count)
+
+    @rule(operation=st.sampled_from(["UpdateService", "StopServiceDeployment"]), effect=st.booleans())
+    def no_answer(self, operation: str, effect: bool) -> None:
+        fail = self.it.sim.effect_then_timeout if effect else self.it.sim.timeout_without_effect
+        fail(operation)
+
+
+class Pipelines(Interleavings):
+    """A deployment group that a pipeline releases to, which is run again, held, or both after a rollback."""
+
+    played: ClassVar[Counter[str]] = Counter()
+    kind: ClassVar[str] = "pipelines"
+
+    @initialize(config=pipelines, history=HISTORY, after=AFTER, alarm=ALARM, trouble=pipeline_troubles)
+    def begin(self, config: Config, history: int, after: int, alarm: str, trouble: Trouble) -> None:
+        super().begin(config, history, after, alarm, trouble)
+
+    @rule(alarm=ALARM, after=AFTER, path=st.sampled_from(PATHS), trouble=pipeline_troubles)
+    def bad_release(self, alarm: str, after: int, path: str, trouble: Trouble) -> None:
+        super().bad_release(alarm, after, path, trouble)
+
+    @rule(minutes=st.integers(1, 8), trouble=pipeline_troubles)
+    def sweeps(self, minutes: int, trouble: Trouble) -> None:
+        super().sweeps(minutes, trouble)
+
+    @rule(enabled=st.booleans())
+    def somebody_changes_the_transition(self, enabled: bool) -> None:
+        self.it.set_transition(enabled=enabled)
+
+    @rule()
+    def somebody_changes_the_pipeline(self) -> None:
+        self.it.pipeline.version += 1
+
+    @rule(newer=st.booleans())
+    def a_commit_is_pushed(self, newer: bool) -> None:
+        """It is on its way, and nobody waits for it."""
+        self.newest += newer
+        self.it.sim.push("shop", commit(self.newest), f"v{self.newest}.zip")
+
+    @rule(trouble=pipeline_troubles)
+    def operator_releases_the_stage(self, trouble: Trouble) -> None:
+        self._plan(trouble)
+        self.it.ask("release")
+
+    @rule(operation=st.sampled_from(THROTTLED_PIPELINE), count=st.sampled_from([1, 6, 16]))
+    def throttling(self, operation: str, count: int) -> None:
+        self.it.sim.throttle(operation, count)
+
+    @rule(operation=st.sampled_from(THROTTLED_PIPELINE[:3]), effect=st.booleans(), count=st.sampled_from([1, 5, 15]))
+    def no_answer(self, operation: str, effect: bool, count: int) -> None:
+        fail = self.it.sim.effect_then_timeout if effect else self.it.sim.timeout_without_effect
+        fail(operation, count)
+
+
+@pytest.mark.parametrize(("machine", "examples"), [(Interleavings, 16), (Services, 12), (Pipelines, 8)])
+def test_whatever_happens_in_whatever_order(machine: type[Interleavings], examples: int) -> None:
     """Invariants: see `World.check`, `World.quieten` and the witnesses of every call that changes something."""
+    examples = EXAMPLES if SOAK else examples
     play = settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         stateful_step_count=STEPS,
         derandomize=not SOAK,
         database=None,
@@ -288,10 +427,10 @@ def test_whatever_happens_in_whatever_order() -> None:
     )
     if SOAK:
         number = int(os.environ.get("LASTGOOD_SOAK_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
-        print(f"\nLASTGOOD_SOAK_SEED={number}, {EXAMPLES} examples of {STEPS} steps")
-        seed(number)(Interleavings)
-    run_state_machine_as_test(Interleavings, settings=play)
-    figures.append("interleavings", **Interleavings.played)
+        print(f"\nLASTGOOD_SOAK_SEED={number}, {machine.kind}: {examples} examples of {STEPS} steps")
+        seed(number)(machine)
+    run_state_machine_as_test(machine, settings=play)
+    figures.append("interleavings", of=machine.kind, **machine.played)
 
 
 # --- what was found, each as its shortest story -----------------------------------------------------------------------
