@@ -272,11 +272,15 @@ class World:
             return str(self.place.release(number, floor=floor, failing=failing))
         if failing:
             self.sim.fail_next("HOOK_EXECUTION_FAILURE", "simulated")
-        self.pushed = max(self.pushed, number)
-        pushed = self.sim.push(PIPELINE, commit(number), f"v{number}.zip")
+        pushed = self.push(number)
         if not _wire.frames:
             self.sim.advance(COMMIT_SECONDS)
         return pushed
+
+    def push(self, number: int) -> str:
+        """A commit reaches the pipeline, which will build revision n from it. Returns the run's id."""
+        self.pushed = max(self.pushed, number)
+        return self.sim.push(PIPELINE, commit(number), f"v{number}.zip")
 
     def set_transition(self, *, enabled: bool) -> None:
         """Somebody opens or closes the way to the deployment."""
@@ -560,7 +564,7 @@ class World:
             assert heads[rollback_id].get("rerun_execution_id") in {None, "", run.id}, heads[rollback_id]
 
     def _sweep_while(self, due: Callable[[dict[str, Any]], bool]) -> None:
-        for pause in (*[20] * 6, *[60] * 8, *[600] * 20):
+        for pause in (*[20] * 6, *[60] * 8, *[600] * 20, *[7200] * 14):
             if not any(due(head) for head in self.heads()):
                 return
             self.sim.advance(pause)
@@ -577,6 +581,8 @@ class World:
         if self.config.slow:
             self.ask("release")
             return
+        # What comes at the very moment of the hold counts as there before.
+        self.sim.advance(1)
         self.release(self.pushed + 1)
 
 
