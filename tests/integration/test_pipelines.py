@@ -574,6 +574,25 @@ def test_a_hold_whose_answer_was_lost_is_known_as_ours() -> None:
         assert ask_release(it)["action"] == "release"
 
 
+@pytest.mark.parametrize("made", [True, False], ids=["made", "not made"])
+def test_a_hold_that_was_given_up_without_an_answer_is_released_like_any_other_if_it_was_made(made: bool) -> None:
+    with released(rule=HOLD) as it:
+        lose = it.sim.effect_then_timeout if made else it.sim.timeout_without_effect
+        lose("DisableStageTransition", 5)
+        it.alarm_fires()
+        it.sim.throttle("GetPipelineState", 1000)
+        it.sim.advance(1)
+        it.sim.push("shop", FIX, it.revision(1))
+        head = it.run_to_end()
+        until(it, lambda: "3 attempts" in it.head["pipeline_problem"])
+        assert transition(it).enabled is not made
+        it.sim.faults.clear()
+        until(it, lambda: "open_key" not in it.head)
+        assert transition(it).enabled
+        assert len(it.calls("EnableStageTransition")) == made
+        assert head["outcome"] == "ROLLED_BACK"
+
+
 def test_a_second_delivery_of_the_alarm_starts_nothing_twice() -> None:
     with released(rule=RERUN) as it:
         message = it.alarm_message()

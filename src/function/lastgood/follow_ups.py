@@ -269,13 +269,16 @@ class FollowUps:
 
     def _release_if_wanted(self) -> None:
         it, stage = self.rollback, self._stage()
-        held_at = it.held_at or it.opened_at
+        # CodePipeline's own clock, by which its runs are timed too.
+        held_at = (stage.changed_at if stage else None) or it.held_at or it.opened_at
         if stage is not None and stage.enabled and it.follow_up_attempts:
             self._released("We opened it, though no answer came.", alert=not it.release_requested_by)
         elif stage is None or not stage.held_by(it.rollback_id):
             who = clean(stage.changed_by, 100) if stage else ""
-            by = f" by {who}" if who else ""
-            self._settle(FollowUp.RELEASE, f"The hold of {it.hold_stage} is not ours any more: it was changed{by}.")
+            by = f" by {who}" if who else " by nobody that CodePipeline names"
+            self._settle(
+                FollowUp.RELEASE, f"There is no hold of ours on {it.hold_stage} (any more); it was last changed{by}."
+            )
         elif it.release_requested_by:
             self._release(f"{it.release_requested_by} asks for it.", alert=False)
         elif stage.waiting and brings_something_new(self._pipelines.recent(it.pipeline), stage.waiting, held_at):
@@ -320,7 +323,9 @@ class FollowUps:
         self._problem(text)
         if alert:
             self._alert(text)
-        self._settle(due, text)
+        # An attempt without an answer may have held the stage all the same: then it is ours to release.
+        unclear = due is FollowUp.HOLD and self.rollback.follow_up_attempts > 1
+        self._settle(due, text, **({"held_at": self._now()} if unclear else {}))
 
     def _by_hand(self, due: FollowUp) -> str:
         it = self.rollback
