@@ -46,7 +46,7 @@ class Config:
 class Seen:
     """A deployment: revision `number`, created by the rollback `by`, by AWS itself (`native`), or else by people.
 
-    `undone`: AWS itself went back from it, inside the same deployment.
+    `undone`: AWS itself went back from it, with a deployment of its own or inside the same one.
     """
 
     id: str
@@ -168,6 +168,7 @@ class CodeDeployGroup(Place):
             made.terminal,
             by,
             made.native_rollback,
+            undone="rollbackDeploymentId" in made.rollback_info,
             floor=FLOOR in text and not by,
         )
 
