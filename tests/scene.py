@@ -10,6 +10,7 @@ with scene("Lambda") as it:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -62,11 +63,6 @@ class Scene:
     def tags(self) -> dict[str, str]:
         """The tags of an alarm that watches this group."""
         return group_tags(self.application, self.group)
-
-    @property
-    def address(self) -> dict[str, str]:
-        """How an operator's request names it."""
-        return {"application": self.application, "deployment_group": self.group}
 
     def now(self) -> datetime:
         """The simulated time."""
@@ -132,15 +128,6 @@ class Scene:
         target = self.sim.live(self.application, self.group).target
         return target.split("|")[1] if target.startswith("S3:") else target
 
-    def made_by(self, rollback_id: str) -> list[str]:
-        """The deployments that a rollback created: they carry its marker."""
-        made = self.sim.deployments(self.application, self.group)
-        return [d["deploymentId"] for d in made if str(d.get("description")).startswith(f"lastgood {rollback_id}")]
-
-    def stopped(self) -> set[str]:
-        """The deployments that somebody asked to stop."""
-        return {parameters["deploymentId"] for parameters in self.calls("StopDeployment")}
-
     def lock(self) -> str:
         """The rollback that holds the deployment group; empty if none does."""
         item = next((i for i in self.local.items() if i["sk"] == "LOCK"), {})
@@ -160,30 +147,15 @@ class ServiceScene(Scene):
         self.rollback_id = ""
         self.application, self.group = "main", "web"
         self.owner = sim.rolling_service(self.application, self.group, **options)
-        self.released = [each.id for each in self.owner.deployments]
 
     @property
     def tags(self) -> dict[str, str]:
         """The tag of an alarm that watches this service."""
         return service_tags(self.application, self.group)
 
-    @property
-    def address(self) -> dict[str, str]:
-        """How an operator's request names it."""
-        return {"ecs_service": f"{self.application}/{self.group}"}
-
-    def made_by(self, rollback_id: str) -> list[str]:
-        """A service deployment says nothing of itself: those that no team released."""
-        return [each.id for each in self.owner.deployments if each.id not in self.released]
-
-    def stopped(self) -> set[str]:
-        """The service deployments that somebody asked to stop."""
-        return {each["serviceDeploymentArn"].rsplit("/", 1)[-1] for each in self.calls("StopServiceDeployment")}
-
     def release(self, number: int, *, settle: bool = False, rest: float = 7200, **request: Any) -> str:
         """Update the service to `web:n`. Settled releases get two hours of peace afterwards."""
         made = self.sim.release_service(self.application, self.group, f"web:{number}", settle=settle, **request)
-        self.released.append(made)
         if settle:
             self.sim.advance(rest)
         return made
@@ -196,6 +168,16 @@ class ServiceScene(Scene):
     def status(self, deployment_id: str) -> str:
         """The status of a service deployment."""
         return self.sim.service_deployments(self.application, self.group)[deployment_id]
+
+
+def number_of(revision: str) -> int:
+    """The n of `…:n` and `vn.zip`, as the simulator or the record names them; -1 where there is none.
+
+    A bundle that a pipeline built once more, `vn.zip.m`, is a revision of its own.
+    """
+    named = revision.split("|")[1] if revision.startswith("S3:") else revision
+    found = re.search(r"(\d+)(?:\.zip(?:\.(\d+))?)?(\?.*)?$", named)
+    return int(found[1]) + 1000 * int(found[2] or 0) if found else -1
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, is_dataclass, replace
+from dataclasses import dataclass, field, is_dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import cache
@@ -41,15 +41,15 @@ from moto.dynamodb.models import dynamodb_backends
 from faults.wireless import Wireless, refused
 from lastgood.clients import Clients
 from lastgood_cli.local import ACCOUNT, REGION, TABLE
-from scene import Scene, scene, service_scene
+from scene import Scene, ServiceScene, number_of, scene, service_scene
 
 EFFECTS = {
     "StopDeployment": "STOP",
     "CreateDeployment": "CREATE",
-    "UpdateAlias": "CLEAR_ALIAS",
-    "RegisterTaskDefinition": "REGISTER_TASK_DEFINITION",
     "StopServiceDeployment": "STOP",
     "UpdateService": "CREATE",
+    "UpdateAlias": "CLEAR_ALIAS",
+    "RegisterTaskDefinition": "REGISTER_TASK_DEFINITION",
     "StartPipelineExecution": "RERUN",
     "DisableStageTransition": "HOLD",
     "EnableStageTransition": "RELEASE",
@@ -119,7 +119,8 @@ class Inline:
 class Scenario:
     """A rollback to crash: how the world stands, what the function is told, and what has to come out.
 
-    `effects` are the operations that it needs, no more and no fewer. `then` are later messages, each sent once its
+    `platform` is CodeDeploy's compute platform, or `Service` for a service that ECS itself deploys. `effects` are the
+    operations that it needs, no more and no fewer. `then` are later messages, each sent once its
     function makes one: it is asked every minute.
     """
 
@@ -144,6 +145,7 @@ class Run:
 
     def __init__(self, scenario: Scenario, it: Scene, kinds: tuple[Crash, ...]) -> None:
         self.scenario, self.it, self.kinds = scenario, it, kinds
+        self.before = frozenset(_deployed(it))
         self.wireless = Wireless(it.sim) if kinds else None
         self.figures = Figures(str(scenario))
         self.crash: Crash | None = None
@@ -335,10 +337,16 @@ class Run:
             return [*found, f"there are {len(heads)} rollbacks"]
         head = heads[0]
         story = f" [{head.get('phase')} {head.get('outcome')} {head.get('reason_code')}: {head.get('explanation')}]"
-        made, stopped = it.made_by(head["rollback_id"]), it.stopped()
+        made = {name: what for name, what in _deployed(it).items() if name not in self.before}
+        named = head.get("rollback_deployment_id", "")
+        stopped = _stopped(it)
         lock = next((row for row in rows if row["sk"] == "LOCK"), {})
         wrong = {
             f"{len(made)} deployments were created": len(made) > 1,
+            f"the record names {named!r} and not what was created: {set(made)}": bool(made) and {named} != set(made),
+            f"{set(made.values())} was put back, and {head.get('good_revision')} is good": not all(
+                _same(it, what, str(head.get("good_revision"))) for what in made.values()
+            ),
             f"the outcome is {head.get('outcome')}": head.get("outcome") != self.scenario.outcome,
             f"live is {it.live or 'split'}, or what was to come afterwards did not": not self.scenario.ends_well(it),
             f"not only the suspect was stopped: {stopped}": not stopped <= {head.get("suspect_deployment_id")},
@@ -361,7 +369,9 @@ def crash_everywhere(scenario: Scenario, kinds: Iterable[Crash] = Crash) -> Figu
     """Play a scenario and crash it at every call in every way (or only in some)."""
     plain = _played(scenario, ())
     if plain.found:
-        return replace(plain.figures, failures=[f"{scenario}: {each}, without any crash" for each in plain.found])
+        # Crashing what fails by itself takes long and tells nothing more.
+        plain.figures.failures = [f"{scenario}: {each}, without any crash" for each in plain.found]
+        return plain.figures
     run = _played(scenario, tuple(kinds))
     figures = run.figures
     missing = scenario.effects ^ {each for each in EFFECTS if figures.by_operation[each]}
@@ -399,7 +409,7 @@ make_clients = Clients.make
 @cache
 def _clients() -> Clients:
     made = make_clients()
-    _ = made.events, made.s3, made.codepipeline, made.ecs, made.ecs_writer
+    _ = made.events, made.s3, made.codepipeline
     return made
 
 
@@ -439,6 +449,33 @@ def _splitting(run: Run) -> Callable[..., Any]:
         return run.call(perform, service, operation, parameters)
 
     return make_api_call
+
+
+def _deployed(it: Scene) -> dict[str, str]:
+    """What lastgood may have created, each with what it deploys: what carries its marker, for a service everything.
+
+    ECS keeps no marker; but in a scenario nobody else updates the service once the play has begun.
+    """
+    if isinstance(it, ServiceScene):
+        return {each.id: each.target.task_definition for each in it.owner.deployments}
+    made = it.sim.engine.group(it.application, it.group).deployments
+    ours = [each for each in made if (each.request.get("description") or "").startswith("lastgood rb-")]
+    return {each.id: it.sim.engine.target(each) for each in ours}
+
+
+def _stopped(it: Scene) -> set[str]:
+    """The deployments that were asked to stop, and those that ECS rolled back because a person asked it to."""
+    asked = {arrival.parameters["deploymentId"] for arrival in it.sim.calls("StopDeployment")}
+    arns = {arrival.parameters["serviceDeploymentArn"] for arrival in it.sim.calls("StopServiceDeployment")}
+    return asked | {arn.rpartition("/")[2] for arn in arns}
+
+
+def _same(it: Scene, deployed: str, good: str) -> bool:
+    """Whether what was deployed is the good revision: itself, or a task definition that was registered like it."""
+    if ":task-definition/" in deployed:
+        definition = it.sim.engine.ecs_world.task_definition
+        return bool(definition(deployed).content == definition(good).content)
+    return number_of(deployed) == number_of(good)
 
 
 def _step_numbers(rows: list[dict[str, Any]], head: dict[str, Any]) -> list[int]:

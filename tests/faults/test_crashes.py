@@ -17,21 +17,27 @@ import figures
 from codedeploy_simulator import Server, VirtualClock, serve
 from codedeploy_simulator.model import NoAnswer
 from faults.crashes import SWEEP, Crash, Scenario, crash_everywhere
+from lastgood.deployers import ecs_rolling
 from lastgood.deployers.codedeploy import CodeDeploy
+from lastgood.deployers.ecs_rolling import EcsRolling
 from lastgood.ledger import Kind, Ledger
 from lastgood.notices import Notices
 from lastgood.rollback import Rollbacks, Visit
 from lastgood_cli.local import ROOT, TABLE, alarm_event, audit_table, event, group_tags
-from scene import ALARM, Scene
+from scene import ALARM, Scene, ServiceScene
 
 SOAKS = os.environ.get("LASTGOOD_SOAK") == "1"
 COMMITS = {2: "a2" * 20, 3: "b3" * 20}
-MID_SHIFT = {"Server": 15, "Lambda": 60, "ECS": 60, "Service": 25}
+MID_SHIFT = {"Server": 15, "Lambda": 60, "ECS": 60, "Service": 60}
 BLUE_GREEN = {"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"}
 ELSEWHERE: dict[str, Any] = {"versions": 4, "current": 4}
 OWN = {"LASTGOOD_NATIVE_ROLLBACK": "false"}
 APPROVE = {"LASTGOOD_MODE": "approve"}
 GROUP = {"application": "shop", "deployment_group": "prod"}
+SERVICE = {"ecs_service": "main/web"}
+LARGE: dict[str, Any] = {"desired_count": 12}
+BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
+ALARMED = {"alarms": {"alarmNames": [ALARM], "enable": True, "rollback": True}}
 AFTER_GRACE = {
     "LASTGOOD_RELEASE_IN_ALARM": "rollback",
     "LASTGOOD_RELEASE_IN_ALARM_GRACE": "5m",
@@ -41,9 +47,8 @@ PIPELINE = {**GROUP, "pipeline": "shop"}
 RERUNS = {"LASTGOOD_PIPELINES": json.dumps([{**PIPELINE, "after_rollback": "rerun"}])}
 HOLDS = {"LASTGOOD_PIPELINES": json.dumps([{**PIPELINE, "hold": "Deploy"}])}
 RERUN, HOLD, RELEASE = "StartPipelineExecution", "DisableStageTransition", "EnableStageTransition"
-UPDATE, GO_BACK = "UpdateService", "StopServiceDeployment"
-BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
 STOP, CREATE, CLEAR, REGISTER = "StopDeployment", "CreateDeployment", "UpdateAlias", "RegisterTaskDefinition"
+STOP_SERVICE, UPDATE = "StopServiceDeployment", "UpdateService"
 
 
 def active(it: Scene) -> None:
@@ -57,8 +62,8 @@ def active(it: Scene) -> None:
 def active_after_a_bad_one(it: Scene) -> None:
     """The same, and the revision before it is known bad, so that the alias's own version is not the good one."""
     _, also_bad = it.good_history(1, 2)
-    why = {"reason": "slow", "requested_by": "me"}
-    it.local.handle({"action": "mark_bad", **it.address, "deployment_id": also_bad, **why})
+    where = SERVICE if it.platform == "Service" else GROUP
+    it.local.handle({"action": "mark_bad", **where, "deployment_id": also_bad, "reason": "slow", "requested_by": "me"})
     it.release(3)
     it.sim.advance(MID_SHIFT[it.platform])
     it.local.alarm(ALARM)
@@ -106,14 +111,25 @@ def inactive(it: Scene) -> None:
     it.sim.engine.ecs_world.task_definition("web:2").status = "INACTIVE"
 
 
-def breaks(it: Scene) -> None:
-    """ECS's circuit breaker is rolling the bad release back when the alarm fires."""
+def breaks(it: ServiceScene) -> None:
+    """The bad release's tasks do not start, and ECS's circuit breaker is taking it back already."""
     it.good_history(1, 2)
-    bad = it.sim.engine.ecs_world.task_definition("web:3").arn
-    it.sim.engine.service_deployments.services[(it.application, it.group)].bad.add(bad)
+    it.owner.bad.add(it.sim.engine.ecs_world.task_definition("web:3").arn)
     it.release(3)
-    it.sim.advance(65)
+    it.sim.advance(it.owner.timing.breaker_seconds + 5)
     it.local.alarm(ALARM)
+
+
+def taken_back(it: ServiceScene) -> None:
+    """The service's own alarm went off, and ECS is taking the bad release back already."""
+    active(it)
+    it.sim.advance(it.owner.timing.alarm_poll_seconds)
+
+
+def taken_back_to_a_bad_one(it: ServiceScene) -> None:
+    """The same, and what it goes back to is known bad."""
+    active_after_a_bad_one(it)
+    it.sim.advance(it.owner.timing.alarm_poll_seconds)
 
 
 def stopped_half_way(it: Scene) -> None:
@@ -172,6 +188,11 @@ def recovers(it: Scene) -> dict[str, Any] | None:
         return None
     it.local.alarm(ALARM, "OK")
     return it.alarm_message(name="alarm-ok")
+
+
+def ecs_own_rollback_is_adopted(it: Scene) -> bool:
+    """The good revision runs, and the record says that ECS put it back."""
+    return it.is_live(2) and it.head["adopted"] is True
 
 
 def approves(it: Scene) -> dict[str, Any] | None:
@@ -233,7 +254,7 @@ ALWAYS = (
         settings=OWN,
         options=ELSEWHERE,
     ),
-    scenario("succeeded", "Service", succeeded, 2, UPDATE),
+    scenario("succeeded, events are lost", "Service", succeeded, 2, UPDATE, events_are_lost=True),
 )
 """Every kind of step that a rollback mostly takes: what every test run crashes."""
 
@@ -273,14 +294,31 @@ SOAK = (
         message=release_succeeded,
     ),
     scenario("succeeded, paused", "ECS", paused, 3, outcome="SKIPPED"),
-    scenario("active, goes back", "Service", active, 2, GO_BACK),
-    scenario("active, goes back, events are lost", "Service", active, 2, GO_BACK, events_are_lost=True),
-    scenario("active, replaced", "Service", active, 2, UPDATE, settings=OWN),
-    scenario("active after a bad one, replaced", "Service", active_after_a_bad_one, 1, UPDATE),
-    scenario("its circuit breaker was quicker", "Service", breaks, 2, options=BREAKER),
+    scenario("active, native", "Service", active, ecs_own_rollback_is_adopted, STOP_SERVICE, options=LARGE),
+    scenario(
+        "the circuit breaker was quicker", "Service", breaks, ecs_own_rollback_is_adopted, options=BREAKER | LARGE
+    ),
+    scenario(
+        "the service's alarm was quicker", "Service", taken_back, ecs_own_rollback_is_adopted, options=ALARMED | LARGE
+    ),
+    scenario("taken back to a bad one", "Service", taken_back_to_a_bad_one, 1, UPDATE, options=ALARMED | LARGE),
+    scenario("active after a bad one, replaced", "Service", active_after_a_bad_one, 1, UPDATE, options=LARGE),
+    scenario("active, replaced", "Service", active, 2, UPDATE, settings=OWN, options=LARGE),
     scenario("inactive task definition", "Service", inactive, registered_again, REGISTER, UPDATE),
+    scenario(
+        "active, events are lost",
+        "Service",
+        active,
+        ecs_own_rollback_is_adopted,
+        STOP_SERVICE,
+        options=LARGE,
+        events_are_lost=True,
+    ),
+    scenario("succeeded", "Service", succeeded, 2, UPDATE),
     scenario("succeeded, needs approval", "Service", succeeded, 2, UPDATE, settings=APPROVE, then=(approves,)),
-    scenario("succeeded, the alarm recovers", "Service", succeeded, the_recovery_is_noted, UPDATE, then=(recovers,)),
+    scenario(
+        "active, needs approval", "Service", active, 2, STOP_SERVICE, settings=APPROVE, options=LARGE, then=(approves,)
+    ),
 )
 """All others: `make soak`."""
 
@@ -294,11 +332,28 @@ def test_a_crash_at_any_call_changes_nothing_about_the_end(scenario: Scenario) -
     tried = crash_everywhere(scenario)
     counted = {"calls": tried.calls, "crashes": tried.cases, "worlds": tried.worlds}
     figures.append("crashes", scenario=str(scenario), platform=scenario.platform, **counted)
-    assert tried.cases == tried.calls * len(Crash)
     assert not tried.failures, "\n" + "\n".join(tried.failures[:40]) + f"\n{len(tried.failures)} failures"
+    assert tried.cases == tried.calls * len(Crash)
 
 
 # --- what the harness would say of a worse function -------------------------------------------------------------------
+
+
+def updates_by_force(patched: pytest.MonkeyPatch) -> None:
+    """After an update without an answer it does not look, and ECS is made to deploy once more what runs already."""
+    looks, call = EcsRolling.marked, ecs_rolling.call
+    patched.setattr(EcsRolling, "newest", lambda *given: None)
+    patched.setattr("lastgood.decide._there_already", lambda *given: False)
+
+    def forced(client: Any, operation: str, **given: Any) -> Any:
+        force = {"forceNewDeployment": True} if operation == "update_service" else {}
+        return call(client, operation, **given, **force)
+
+    def looks_once(self: EcsRolling, rollback: Any, now: datetime) -> Any:
+        return looks(self, rollback, now) if rollback.create_attempted_at == now else None
+
+    patched.setattr(EcsRolling, "marked", looks_once)
+    patched.setattr(ecs_rolling, "call", forced)
 
 
 def never_looks_for_the_marker(patched: pytest.MonkeyPatch) -> None:
@@ -335,21 +390,27 @@ def gives_up(patched: pytest.MonkeyPatch) -> None:
     patched.setattr(Rollbacks, "resume", lambda self, rollback_id: self._parts.ledger.load(rollback_id))
 
 
+SERVER = scenario("succeeded", "Server", succeeded, 2, CREATE)
+ROLLING = scenario("succeeded", "Service", succeeded, 2, UPDATE)
 WORSE = (
-    (never_looks_for_the_marker, "2 deployments were created"),
-    (writes_no_intent, "CreateDeployment was called 1 times after 0 intents"),
-    (keeps_the_lock, "the deployment group is locked"),
-    (forgets_a_notice, "nobody was told of the end"),
-    (gives_up, "the outcome is None"),
+    (never_looks_for_the_marker, SERVER, "2 deployments were created"),
+    (writes_no_intent, SERVER, "CreateDeployment was called 1 times after 0 intents"),
+    (keeps_the_lock, SERVER, "the deployment group is locked"),
+    (forgets_a_notice, SERVER, "nobody was told of the end"),
+    (gives_up, SERVER, "the outcome is None"),
+    (writes_no_intent, ROLLING, "UpdateService was called 1 times after 0 intents"),
+    (updates_by_force, ROLLING, "2 deployments were created"),
 )
 
 
 @needs_fork
-@pytest.mark.parametrize(("worsen", "complaint"), WORSE if SOAKS else WORSE[:1])
-def test_a_function_that_is_worse_is_found_out(worsen: Any, complaint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("worsen", "scenario", "complaint"), WORSE if SOAKS else WORSE[:1])
+def test_a_function_that_is_worse_is_found_out(
+    worsen: Any, scenario: Scenario, complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     worsen(monkeypatch)
     kinds = (Crash.NO_ANSWER, Crash.THROTTLED)
-    tried = crash_everywhere(scenario("succeeded", "Server", succeeded, 2, CREATE), kinds)
+    tried = crash_everywhere(scenario, kinds)
     assert any(complaint in failure for failure in tried.failures), tried.failures[:10]
 
 

@@ -1,8 +1,8 @@
-"""Random interleavings of everything that touches a deployment group, against the real application.
+"""Random interleavings of everything that touches a deployment group, a service or a pipeline, against the application.
 
 Teams release and stop, alarms fire and recover, messages come late, twice and out of order, calls are throttled, lose
 their answers or kill the environment, and other invocations run between any two calls of one. What must hold is in
-`World`. The same examples are played every time; LASTGOOD_SOAK=1 plays many more from a seed that it prints.
+`World`. The same examples are played every time; LASTGOOD_SOAK=1 plays twenty times as many from a seed that it prints.
 """
 
 from __future__ import annotations
@@ -30,41 +30,82 @@ from hypothesis.stateful import (
 )
 
 import figures
-from faults.world import ALARMS, EFFECTS, FOLLOW_UPS, Config, Plan, World, lose_answer, refusal, world
+from faults.places import ALARMS, Config
+from faults.world import Plan, World, lose_answer, refusal, world
 
 SOAK = os.environ.get("LASTGOOD_SOAK") == "1"
-EXAMPLES = int(os.environ.get("LASTGOOD_SOAK_EXAMPLES", "400")) if SOAK else 26
+EXAMPLES = int(os.environ.get("LASTGOOD_SOAK_EXAMPLES", "400"))
 STEPS = 30 if SOAK else 20
 PATHS = ("sns", "eventbridge", "alarm_action")
 CALL = st.integers(1, 24)
 AFTER = st.sampled_from([5, 60, 400])
-WHERE = (
-    ("Server", ""),
-    ("Service", ""),
-    ("Lambda", ""),
-    ("Server", "rerun"),
-    ("ECS", ""),
-    ("Server", "hold"),
+THROTTLED = (
+    "CreateDeployment",
+    "StopDeployment",
+    "ListDeployments",
+    "BatchGetDeployments",
+    "GetDeployment",
+    "GetDeploymentGroup",
+    "GetApplicationRevision",
+    "GetAlias",
+    "UpdateAlias",
+    "DescribeServices",
 )
-"""Platforms, and what follows for the pipeline. A pipeline releases to servers here."""
 
-configs = st.builds(
-    lambda where, **drawn: Config(*where, **drawn),
-    where=st.sampled_from(WHERE),
-    slow=st.booleans(),
-    native_alarm=st.booleans(),
-    stop_pending=st.sampled_from([0.0, 0.0, 3.0, 60.0]),
-    rollback_delay=st.sampled_from([0.0, 5.0]),
-    list_order=st.sampled_from(["newest_first", "shuffled"]),
-    settings=st.fixed_dictionaries(
-        {
-            "LASTGOOD_MODE": st.sampled_from(["auto", "auto", "auto", "auto", "approve", "observe"]),
-            "LASTGOOD_COOLDOWN": st.sampled_from(["30m", "30m", "1s"]),
-            "LASTGOOD_NATIVE_ROLLBACK": st.sampled_from(["true", "false"]),
-            "LASTGOOD_STOP_WITHOUT_TARGET": st.sampled_from(["never", "first-deployment", "always"]),
-        }
-    ),
+THROTTLED_SERVICE = (
+    "UpdateService",
+    "StopServiceDeployment",
+    "ListServiceDeployments",
+    "DescribeServiceDeployments",
+    "DescribeServiceRevisions",
+    "DescribeServices",
+    "DescribeTaskDefinition",
+    "RegisterTaskDefinition",
 )
+THROTTLED_PIPELINE = (
+    "StartPipelineExecution",
+    "DisableStageTransition",
+    "EnableStageTransition",
+    "GetPipelineState",
+    "GetPipeline",
+    "GetPipelineExecution",
+    "ListPipelineExecutions",
+    "ListActionExecutions",
+)
+
+
+def configs(platforms: list[str], modes: list[str], **more: Any) -> st.SearchStrategy[Config]:
+    """How an example may be set up."""
+    return st.builds(
+        Config,
+        platform=st.sampled_from(platforms),
+        slow=st.booleans(),
+        native_alarm=st.booleans(),
+        stop_pending=st.sampled_from([0.0, 0.0, 3.0, 60.0]),
+        rollback_delay=st.sampled_from([0.0, 5.0]),
+        list_order=st.sampled_from(["newest_first", "shuffled"]),
+        settings=st.fixed_dictionaries(
+            {
+                "LASTGOOD_MODE": st.sampled_from(modes),
+                "LASTGOOD_COOLDOWN": st.sampled_from(["30m", "30m", "1s"]),
+                "LASTGOOD_NATIVE_ROLLBACK": st.sampled_from(["true", "false"]),
+                "LASTGOOD_STOP_WITHOUT_TARGET": st.sampled_from(["never", "first-deployment", "always"]),
+            }
+        ),
+        **more,
+    )
+
+
+MODES = ["auto", "auto", "auto", "auto", "approve", "observe"]
+groups = configs(["Server", "Lambda", "ECS"], MODES)
+services = configs(["Service"], MODES, breaker_goes_back=st.booleans())
+pipelines = configs(
+    ["Server"],
+    ["auto", "auto", "auto", "approve"],
+    pipeline=st.sampled_from([{"after_rollback": "rerun"}, {"after_rollback": "tell", "hold": "Deploy"}]),
+)
+HISTORY = st.sampled_from([2, 3, 1])
+ALARM = st.sampled_from(ALARMS)
 
 
 @dataclass(frozen=True)
@@ -82,12 +123,20 @@ troubles = st.one_of(
     st.builds(Trouble, st.sampled_from(["throttled", "release", "release_ends", "stop", "recovers"]), CALL),
     st.builds(Trouble, st.sampled_from(["again", "sweep", "time", "pause"]), CALL),
 )
+LATE_CALL = st.integers(1, 48)
+pipeline_troubles = st.one_of(
+    troubles,
+    st.builds(Trouble, st.sampled_from(["crash", "lost"]), LATE_CALL, st.booleans()),
+    st.builds(Trouble, st.sampled_from(["throttled", "release", "transition", "transition"]), LATE_CALL),
+)
+"""What follows for the pipeline comes after many calls."""
 
 
 class Interleavings(RuleBasedStateMachine):
     """One deployment group through everything that can happen to it."""
 
     played: ClassVar[Counter[str]] = Counter()
+    kind: ClassVar[str] = "deployment groups"
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,9 +144,7 @@ class Interleavings(RuleBasedStateMachine):
         self.it: World = None  # type: ignore[assignment]
         self.newest = 0
 
-    @initialize(
-        config=configs, history=st.sampled_from([2, 3, 1]), after=AFTER, alarm=st.sampled_from(ALARMS), trouble=troubles
-    )
+    @initialize(config=groups, history=HISTORY, after=AFTER, alarm=ALARM, trouble=troubles)
     def begin(self, config: Config, history: int, after: int, alarm: str, trouble: Trouble) -> None:
         """A history, a release on top of it, an alarm, and its message, with or without trouble."""
         self.it = self.stack.enter_context(world(config))
@@ -119,19 +166,17 @@ class Interleavings(RuleBasedStateMachine):
             case "release":
                 self._release_next()
             case "floor":
-                self._release_next("lastgood:floor for the migration")
+                self._release_next(floor=True)
             case "failing":
-                if self.it.group.active is None:
-                    self.it.fail_next()
-                    self._release_next()
+                self._release_next(failing=True)
             case "back":
                 self.it.release(max(1, self.newest - 1))
             case "stop":
-                self.it.stop_active()
+                self.it.place.stop()
         if settled:
             self.it.sim.settle()
 
-    @rule(alarm=st.sampled_from(ALARMS), after=AFTER, path=st.sampled_from(PATHS), trouble=troubles)
+    @rule(alarm=ALARM, after=AFTER, path=st.sampled_from(PATHS), trouble=troubles)
     def bad_release(self, alarm: str, after: int, path: str, trouble: Trouble) -> None:
         """The usual story in one step."""
         self._release_next()
@@ -140,8 +185,8 @@ class Interleavings(RuleBasedStateMachine):
         self._plan(trouble)
         self.it.invoke(self.it.messages[-1].event(path))
 
-    def _release_next(self, description: str = "") -> None:
-        if self.it.release(self.newest + 1, description=description):
+    def _release_next(self, *, floor: bool = False, failing: bool = False) -> None:
+        if self.it.release(self.newest + 1, floor=floor, failing=failing):
             self.newest += 1
 
     # --- time and alarms ----------------------------------------------------------------------------------------------
@@ -158,7 +203,7 @@ class Interleavings(RuleBasedStateMachine):
     def host_clock_is_off(self, seconds: int) -> None:
         self.it.skew = timedelta(seconds=seconds)
 
-    @rule(alarm=st.sampled_from(ALARMS), state=st.sampled_from(["ALARM", "ALARM", "OK"]))
+    @rule(alarm=ALARM, state=st.sampled_from(["ALARM", "ALARM", "OK"]))
     def alarm_changes(self, alarm: str, state: str) -> None:
         self.it.alarm(alarm, state)
 
@@ -205,7 +250,7 @@ class Interleavings(RuleBasedStateMachine):
     )
     def operator_says(self, action: str, everything: bool) -> None:
         if action in {"pause", "resume"}:
-            self.it.ask(action, **({"application": None, "deployment_group": None} if everything else {}))
+            self.it.ask(action, **(dict.fromkeys(self.it.place.names) if everything else {}))
             return
         waiting = [h["rollback_id"] for h in self.it.heads() if h["phase"] == "AWAITING_APPROVAL"]
         if waiting:
@@ -214,35 +259,19 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule(action=st.sampled_from(["mark_bad", "mark_good", "set_floor"]), back=st.integers(1, 3))
     def operator_marks(self, action: str, back: int) -> None:
-        made = self.it.group.deployments
+        made = self.it.place.deployments
         self.it.ask(action, deployment_id=made[-min(back, len(made))].id)
 
     # --- what goes wrong ----------------------------------------------------------------------------------------------
 
-    @rule(number=st.integers(0, 9), count=st.sampled_from([1, 2, 6]))
-    def throttling(self, number: int, count: int) -> None:
-        self.it.sim.throttle(self.it.calls[number % len(self.it.calls)], count)
+    @rule(operation=st.sampled_from(THROTTLED), count=st.sampled_from([1, 2, 6]))
+    def throttling(self, operation: str, count: int) -> None:
+        self.it.sim.throttle(operation, count)
 
-    @rule(number=st.integers(0, 1), effect=st.booleans())
-    def no_answer(self, number: int, effect: bool) -> None:
+    @rule(operation=st.sampled_from(["CreateDeployment", "StopDeployment"]), effect=st.booleans())
+    def no_answer(self, operation: str, effect: bool) -> None:
         fail = self.it.sim.effect_then_timeout if effect else self.it.sim.timeout_without_effect
-        fail(self.it.writes[number])
-
-    # --- the pipeline -------------------------------------------------------------------------------------------------
-
-    @precondition(lambda self: self.it.config.pipeline)
-    @rule(what=st.sampled_from(["closes", "opens", "throttles", "asks for release"]), trouble=troubles)
-    def the_pipeline_is_touched(self, what: str, trouble: Trouble) -> None:
-        it = self.it
-        match what:
-            case "closes" | "opens":
-                it.close_the_stage(closed=what == "closes")
-            case "throttles":
-                for operation in ("ListPipelineExecutions", *FOLLOW_UPS):
-                    it.sim.throttle(operation, 6)
-            case _:
-                self._plan(trouble)
-                it.ask("release")
+        fail(operation)
 
     def _plan(self, trouble: Trouble) -> None:
         """Trouble at the n-th call of the next invocation."""
@@ -253,12 +282,13 @@ class Interleavings(RuleBasedStateMachine):
             "throttled": lambda: refusal("ThrottlingException"),
             "release": self._release_next,
             "release_ends": self._release_ends,
-            "stop": it.stop_active,
+            "stop": it.place.stop,
             "recovers": self._recovers,
             "again": lambda: it.invoke(it.messages[-1].event("eventbridge")),
             "sweep": it.sweep,
             "time": lambda: it.sim.advance(25),
             "pause": lambda: it.ask("pause"),
+            "transition": self._somebody_opens_or_closes,
         }
         if trouble.what:
             it.next_plans.append(Plan(trouble.call, acts[trouble.what], trouble.after))
@@ -266,6 +296,10 @@ class Interleavings(RuleBasedStateMachine):
     def _release_ends(self) -> None:
         self._release_next()
         self.it.sim.advance(20)
+
+    def _somebody_opens_or_closes(self) -> None:
+        if self.it.pipeline:
+            self.it.set_transition(enabled=not self.it.transition.enabled)
 
     def _recovers(self) -> None:
         for alarm in ALARMS:
@@ -284,16 +318,100 @@ class Interleavings(RuleBasedStateMachine):
             if self.it is not None:
                 self.it.quieten()
                 heads = self.it.heads()
-                effects = sum(len(self.it.sim.calls(operation)) for operation in (*EFFECTS, *FOLLOW_UPS))
-                self.played.update(plays=1, invocations=self.it.requests, rollbacks=len(heads), effects=effects)
+                self.played.update(plays=1, invocations=self.it.requests, rollbacks=len(heads))
         finally:
             self.stack.close()
 
 
-def test_whatever_happens_in_whatever_order() -> None:
+class Services(Interleavings):
+    """A service that ECS itself deploys: releases replace each other, and ECS goes back by itself."""
+
+    played: ClassVar[Counter[str]] = Counter()
+    kind: ClassVar[str] = "services"
+
+    @initialize(config=services, history=HISTORY, after=AFTER, alarm=ALARM, trouble=troubles)
+    def begin(self, config: Config, history: int, after: int, alarm: str, trouble: Trouble) -> None:
+        """As above; the service has run for a day by then."""
+        self.newest = 1
+        super().begin(config, history, after, alarm, trouble)
+
+    @rule(back=st.integers(1, 3))
+    def somebody_tidies_up(self, back: int) -> None:
+        """An old task definition becomes INACTIVE."""
+        self.it.place.deregister(max(1, self.newest - back))
+
+    @rule(alarm=ALARM, after=AFTER, path=st.sampled_from(PATHS), trouble=troubles)
+    def failing_release(self, alarm: str, after: int, path: str, trouble: Trouble) -> None:
+        """Its tasks do not start: the alarm and the circuit breaker find out side by side."""
+        self._release_next(failing=True)
+        self.it.sim.advance(after)
+        self.it.alarm(alarm, "ALARM")
+        self._plan(trouble)
+        self.it.invoke(self.it.messages[-1].event(path))
+
+    @rule(operation=st.sampled_from(THROTTLED_SERVICE), count=st.sampled_from([1, 2, 6]))
+    def throttling(self, operation: str, count: int) -> None:
+        self.it.sim.throttle(operation, count)
+
+    @rule(operation=st.sampled_from(["UpdateService", "StopServiceDeployment"]), effect=st.booleans())
+    def no_answer(self, operation: str, effect: bool) -> None:
+        fail = self.it.sim.effect_then_timeout if effect else self.it.sim.timeout_without_effect
+        fail(operation)
+
+
+class Pipelines(Interleavings):
+    """A deployment group that a pipeline releases to, which is run again, held, or both after a rollback."""
+
+    played: ClassVar[Counter[str]] = Counter()
+    kind: ClassVar[str] = "pipelines"
+
+    @initialize(config=pipelines, history=HISTORY, after=AFTER, alarm=ALARM, trouble=pipeline_troubles)
+    def begin(self, config: Config, history: int, after: int, alarm: str, trouble: Trouble) -> None:
+        super().begin(config, history, after, alarm, trouble)
+
+    @rule(alarm=ALARM, after=AFTER, path=st.sampled_from(PATHS), trouble=pipeline_troubles)
+    def bad_release(self, alarm: str, after: int, path: str, trouble: Trouble) -> None:
+        super().bad_release(alarm, after, path, trouble)
+
+    @rule(minutes=st.integers(1, 8), trouble=pipeline_troubles)
+    def sweeps(self, minutes: int, trouble: Trouble) -> None:
+        super().sweeps(minutes, trouble)
+
+    @rule(enabled=st.booleans())
+    def somebody_changes_the_transition(self, enabled: bool) -> None:
+        self.it.set_transition(enabled=enabled)
+
+    @rule()
+    def somebody_changes_the_pipeline(self) -> None:
+        self.it.pipeline.version += 1
+
+    @rule(newer=st.booleans())
+    def a_commit_is_pushed(self, newer: bool) -> None:
+        """It is on its way, and nobody waits for it."""
+        self.newest += newer
+        self.it.push(self.newest)
+
+    @rule(trouble=pipeline_troubles)
+    def operator_releases_the_stage(self, trouble: Trouble) -> None:
+        self._plan(trouble)
+        self.it.ask("release")
+
+    @rule(operation=st.sampled_from(THROTTLED_PIPELINE), count=st.sampled_from([1, 6, 16]))
+    def throttling(self, operation: str, count: int) -> None:
+        self.it.sim.throttle(operation, count)
+
+    @rule(operation=st.sampled_from(THROTTLED_PIPELINE[:3]), effect=st.booleans(), count=st.sampled_from([1, 5, 15]))
+    def no_answer(self, operation: str, effect: bool, count: int) -> None:
+        fail = self.it.sim.effect_then_timeout if effect else self.it.sim.timeout_without_effect
+        fail(operation, count)
+
+
+@pytest.mark.parametrize(("machine", "examples"), [(Interleavings, 20), (Services, 12), (Pipelines, 8)])
+def test_whatever_happens_in_whatever_order(machine: type[Interleavings], examples: int) -> None:
     """Invariants: see `World.check`, `World.quieten` and the witnesses of every call that changes something."""
+    examples = EXAMPLES * examples // 20 if SOAK else examples
     play = settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         stateful_step_count=STEPS,
         derandomize=not SOAK,
         database=None,
@@ -303,10 +421,10 @@ def test_whatever_happens_in_whatever_order() -> None:
     )
     if SOAK:
         number = int(os.environ.get("LASTGOOD_SOAK_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
-        print(f"\nLASTGOOD_SOAK_SEED={number}, {EXAMPLES} examples of {STEPS} steps")
-        seed(number)(Interleavings)
-    run_state_machine_as_test(Interleavings, settings=play)
-    figures.append("interleavings", **Interleavings.played)
+        print(f"\nLASTGOOD_SOAK_SEED={number}, {machine.kind}: {examples} examples of {STEPS} steps")
+        seed(number)(machine)
+    run_state_machine_as_test(machine, settings=play)
+    figures.append("interleavings", of=machine.kind, **machine.played)
 
 
 # --- what was found, each as its shortest story -----------------------------------------------------------------------
@@ -392,7 +510,7 @@ def test_a_manual_rollback_leaves_alone_what_was_released_after_the_request() ->
 def test_what_an_operator_marks_meanwhile_is_not_put_back(action: str, marked: int) -> None:
     with _alarmed("Server", slow=False) as it:
         _first_try_is_throttled(it)
-        it.ask(action, deployment_id=it.group.deployments[marked - 1].id)
+        it.ask(action, deployment_id=it.place.deployments[marked - 1].id)
         it.sim.advance(60)
         it.sweep()
         it.quieten()

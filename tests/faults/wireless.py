@@ -10,14 +10,12 @@ import copy
 import json
 from base64 import b64encode
 from collections import defaultdict
-from functools import cache
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
 from botocore import xform_name
 from botocore.exceptions import ClientError, ReadTimeoutError
-from botocore.loaders import Loader
-from botocore.model import ServiceModel
 from moto.core.exceptions import JsonRESTError
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
@@ -56,9 +54,8 @@ class Wireless:
         return self._simulated("codedeploy", operation, given, lambda: act(given))
 
     def _ecs(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
-        """Times are sent to ECS as numbers."""
-        sent = _numbered(given, _ecs_model().operation_model(operation).input_shape)
-        return self._simulated("ecs", operation, given, lambda: self._sim.ecs.answer(operation, sent))
+        sent = _sent(given)
+        return self._simulated("ecs", operation, sent, lambda: self._sim.ecs.answer(operation, sent))
 
     def _lambda(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
         api, function, alias = self._sim.lambda_, given["FunctionName"], given.get("Name", "")
@@ -97,15 +94,11 @@ class Wireless:
         return {"FailedEntryCount": 0, "Entries": [{}]}
 
 
-@cache
-def _ecs_model() -> ServiceModel:
-    return ServiceModel(Loader().load_service_model("ecs", "service-2"))
-
-
-def _numbered(value: Any, shape: Any) -> Any:
-    if shape.type_name == "structure":
-        return {name: _numbered(part, shape.members[name]) for name, part in value.items()}
-    return value.timestamp() if shape.type_name == "timestamp" else value
+def _sent(value: Any) -> Any:
+    """Parameters as the wire carries them: times are seconds."""
+    if isinstance(value, dict):
+        return {name: _sent(part) for name, part in value.items()}
+    return value.timestamp() if isinstance(value, datetime) else value
 
 
 def plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A deployment group or service, two alarms and the real application: anything may happen between any two AWS calls.
+"""A place to deploy to, two alarms and the real application, where anything may happen between any two AWS calls.
 
 The application's calls pass through a `Wire`: it can kill the execution environment before or after a call, lose an
 answer, refuse a call, or let somebody else act in between. `World` watches every call that changes something, at the
@@ -8,32 +8,30 @@ moment at which it arrives, and keeps what was wrong in `violations`.
 from __future__ import annotations
 
 import functools
-import json
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 from unittest.mock import patch
 
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ReadTimeoutError
 from moto.dynamodb.models import dynamodb_backends
 
-from codedeploy_simulator import ServiceError, Simulator, simulated_aws
+from codedeploy_simulator import Simulator, simulated_aws
+from codedeploy_simulator.pipelines import Pipeline, Transition
+from faults.places import ALARMS, COMMIT_SECONDS, CodeDeployGroup, Config, EcsService, Seen
 from lastgood.clients import Clients
 from lastgood.errors import LastgoodError
-from lastgood.pipelines import holder
 from lastgood_cli.local import REGION, TABLE, Local, alarm_event, event
-from scene import SLOW
 
-APPLICATION, GROUP = "shop", "prod"
-ALARMS = ("shop-prod-error-rate", "shop-prod-latency")
-CLUSTER, SERVICE = "main", "web"
 PIPELINE, STAGE = "shop", "Deploy"
+SOMEBODY = "arn:aws:iam::123456789012:user/alex"
 TIMEOUT = timedelta(seconds=60)
 EFFECTS = {
     "StopDeployment": "STOP",
@@ -45,11 +43,6 @@ EFFECTS = {
 }
 FOLLOW_UPS = {"StartPipelineExecution": "RERUN", "DisableStageTransition": "HOLD", "EnableStageTransition": "RELEASE"}
 _decode = TypeDeserializer().deserialize
-FAST = {
-    "Server": {"config": "CodeDeployDefault.AllAtOnce"},
-    "Lambda": {"config": "CodeDeployDefault.LambdaAllAtOnce"},
-    "ECS": {"config": "CodeDeployDefault.ECSAllAtOnce"},
-}
 
 
 class Killed(BaseException):
@@ -96,13 +89,16 @@ class Frame:
 
 @dataclass(frozen=True)
 class Memory:
-    """What operators and past rollbacks had left when an invocation began."""
+    """What operators, past rollbacks and the pipeline had left when an invocation began.
+
+    `closed_by`: the rollback, or somebody, that had disabled the transition; empty where it was open.
+    """
 
     known_bad: frozenset[int]
     floor_at: datetime | None
     paused: bool
-    closed_because: str = ""
-    """Why the pipeline's transition was disabled; empty if it was not, or there is no pipeline."""
+    closed_by: str
+    runs: frozenset[str]
 
 
 class Wire:
@@ -205,40 +201,8 @@ class Unfinished:
     retries: int = 2
 
 
-@dataclass
-class Config:
-    """What is drawn for one example."""
-
-    platform: str = "Server"
-    pipeline: str = ""
-    """What follows a rollback for the pipeline: `rerun` or `hold`; empty where there is no pipeline."""
-    slow: bool = True
-    native_alarm: bool = False
-    stop_pending: float = 0.0
-    rollback_delay: float = 0.0
-    list_order: str = "newest_first"
-    settings: dict[str, str] = field(default_factory=dict)
-
-
 class World:
-    """One deployment group `shop/prod`, everybody who touches it, and the function with two environments."""
-
-    key = f"{APPLICATION}/{GROUP}"
-    address: ClassVar[dict[str, str]] = {"application": APPLICATION, "deployment_group": GROUP}
-    """How operators and routes name it."""
-    writes = ("CreateDeployment", "StopDeployment")
-    calls = (
-        "CreateDeployment",
-        "StopDeployment",
-        "ListDeployments",
-        "BatchGetDeployments",
-        "GetDeployment",
-        "GetDeploymentGroup",
-        "GetApplicationRevision",
-        "GetAlias",
-        "UpdateAlias",
-        "DescribeServices",
-    )
+    """A place to deploy to, everybody who touches it, and the function with two environments."""
 
     def __init__(self, sim: Simulator, config: Config) -> None:
         self.sim, self.config = sim, config
@@ -247,49 +211,25 @@ class World:
         self.codedeploy_events: list[dict[str, Any]] = []
         self.unfinished: list[Unfinished] = []
         self.outcomes: dict[str, tuple[str, str]] = {}
-        self.numbers: dict[str, int] = {}
         self.next_plans: list[Plan] = []
         self.skew = timedelta(0)
         self.played = False  # whether what was planned for the last invocation happened
-        self.highest, self.requests = 1, 0
+        self.requests = self.pushed = 0
         self.answered: list[str] = []
-        routes = json.dumps([{"alarm": "shop-prod-*", **self.address}])
-        environment = {"LASTGOOD_ROUTES": routes, "LASTGOOD_STORM_GROUPS": "0", **config.settings, **self._pipelines()}
+        self.place: Any = EcsService(sim, config) if config.platform == "Service" else CodeDeployGroup(sim, config)
+        environment = {"LASTGOOD_STORM_GROUPS": "0", **self.place.settings, **config.settings}
         self.local = Local(SimpleNamespace(now=self.host_time), self._wait, environment=environment)
         self.first = self.local.application
         self.local.restart()
         self.second = self.local.application
-        self._make_group()
-        self._watch()
-
-    def _pipelines(self) -> dict[str, str]:
-        rules = {"rerun": {"after_rollback": "rerun"}, "hold": {"hold": STAGE}}
-        if not self.config.pipeline:
-            return {}
-        return {
-            "LASTGOOD_PIPELINES": json.dumps([{**self.address, "pipeline": PIPELINE, **rules[self.config.pipeline]}])
-        }
-
-    def _make_group(self) -> None:
-        config, sim = self.config, self.sim
-        make = {"Server": sim.server_group, "Lambda": sim.lambda_group, "ECS": sim.ecs_group}[config.platform]
-        options: dict[str, Any] = {**(SLOW if config.slow else FAST)[config.platform]}
-        if config.native_alarm:
-            options |= {"alarms": [ALARMS[0]], "rollback_events": ["DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_FAILURE"]}
-        make(APPLICATION, GROUP, **options)
-        sim.timing(
-            stop_pending_seconds=config.stop_pending,
-            native_rollback_delay_seconds=config.rollback_delay,
-            alarm_poll_seconds=20.0,
-        )
+        self.pipeline: Pipeline | None = sim.pipeline(PIPELINE, "shop", "prod") if config.pipeline else None
         sim.engine.list_order = config.list_order
-        if config.pipeline:
-            sim.pipeline(PIPELINE, APPLICATION, GROUP)
-
-    def _watch(self) -> None:
         for alarm in ALARMS:
             self.local.alarm(alarm, "OK")
-        self.sim.listen(self.codedeploy_events.append)
+        sim.listen(self.codedeploy_events.append)
+        self._watch()
+
+    def _watch(self) -> None:
         _wire.frames.clear()
         _wire.late = lambda frame: self.host_time() - frame.started_at > TIMEOUT
         answer = self.sim.answer
@@ -299,21 +239,20 @@ class World:
                 self._witness(operation, parameters)
             if operation in FOLLOW_UPS:
                 self._witness_follow_up(operation, parameters)
-            return answer(service, operation, parameters, act)
+            made = operation in {"CreateDeployment", "UpdateService"}
+            return answer(service, operation, parameters, partial(self._making, act) if made else act)
 
         self.sim.answer = answering  # type: ignore[method-assign]
-        self._watch_creations()
 
-    def _watch_creations(self) -> None:
-        create = self.sim.engine.create_deployment
-
-        def creating(request: dict[str, Any], creator: str = "user", external_id: str = "") -> Any:
-            made = create(request, creator, external_id)
-            if (request.get("description") or "").startswith("lastgood "):
-                self._witness_created(made)
-            return made
-
-        self.sim.engine.create_deployment = creating  # type: ignore[method-assign]
+    def _making(self, act: Callable[[], Any]) -> Any:
+        """A call that creates takes effect; what it made is looked at."""
+        before = len(self.place.deployments)
+        answer = act()
+        if len(self.place.deployments) > before:
+            (head,) = (each for each in self.heads() if each["phase"] != "CLOSED")
+            self.place.note(self.place.deployments[-1].id, head["rollback_id"])
+            self._witness_created(self.place.deployments[-1], head)
+        return answer
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
@@ -326,44 +265,26 @@ class World:
 
     # --- people -------------------------------------------------------------------------------------------------------
 
-    def release(self, number: int, **request: Any) -> str:
-        """A team's pipeline deploys revision n, if the group is free. Returns the deployment's id, or nothing."""
-        platform = self.config.platform
-        while number > self.highest:
-            self.highest += 1
-            if platform == "Lambda" and self.highest > 3:
-                self.sim.publish_version("shop")
-            elif platform == "ECS" and self.highest > 3:
-                self.sim.register_task_definition("web")
-        revision: int | str = f"v{number}.zip" if platform == "Server" else number
-        if self.config.pipeline and not request.get("description") and not _wire.frames:
-            return self._push(number, revision)
-        try:
-            return self.sim.release(APPLICATION, GROUP, revision, **request)
-        except ServiceError:
-            return ""
+    def release(self, number: int, *, floor: bool = False, failing: bool = False) -> str:
+        """A team releases revision n, by its pipeline where it has one. Returns an id, or nothing."""
+        if self.pipeline is None or floor:
+            return str(self.place.release(number, floor=floor, failing=failing))
+        if failing:
+            self.sim.fail_next("HOOK_EXECUTION_FAILURE", "simulated")
+        pushed = self.push(number)
+        if not _wire.frames:
+            self.sim.advance(COMMIT_SECONDS)
+        return pushed
 
-    def _push(self, number: int, revision: int | str) -> str:
-        """A commit; a minute later the pipeline releases it, unless the stage is closed or busy."""
-        self.sim.push(PIPELINE, f"{number:040x}", revision)
-        self.sim.advance(66)
-        run = self.sim.pipelines.pipeline(PIPELINE).runs[-1]
-        return next((a.external_id for a in run.actions if a.stage == "Deploy"), "")
+    def push(self, number: int) -> str:
+        """A commit reaches the pipeline, which will build revision n from it. Returns the run's id."""
+        self.pushed = max(self.pushed, number)
+        return self.sim.push(PIPELINE, commit(number), f"v{number}.zip")
 
-    def fail_next(self) -> None:
-        """The next release will fail by itself."""
-        self.sim.fail_next("HOOK_EXECUTION_FAILURE", "simulated")
-
-    def close_the_stage(self, *, closed: bool) -> None:
-        """Somebody disables or enables the pipeline's transition, for reasons of their own."""
-        if self.config.pipeline:
-            self.sim.pipelines.set_transition(PIPELINE, STAGE, enabled=not closed, by="alex", reason="a freeze")
-
-    def stop_active(self) -> None:
-        """Somebody stops what is running."""
-        active = self.group.active
-        if active is not None:
-            self.sim.engine.stop_deployment(active, False)
+    def set_transition(self, *, enabled: bool) -> None:
+        """Somebody opens or closes the way to the deployment."""
+        why = "" if enabled else "a launch"
+        self.sim.pipelines.set_transition(PIPELINE, STAGE, enabled=enabled, by=SOMEBODY, reason=why)
 
     def alarm(self, name: str, state: str) -> None:
         """CloudWatch changes an alarm's state; its message may come at any time from now on."""
@@ -424,43 +345,10 @@ class World:
     def ask(self, action: str, **fields: Any) -> list[dict[str, Any]]:
         """An operator's request for the group."""
         said = {"action": action, "requested_by": "alex", "reason": "simulated"}
-        asked = said | self.address | fields
+        asked = said | self.place.names | fields
         return self.invoke({name: value for name, value in asked.items() if value is not None})
 
     # --- what there is to see -----------------------------------------------------------------------------------------
-
-    @property
-    def group(self) -> Any:
-        """The simulator's deployment group."""
-        return self.sim.engine.group(APPLICATION, GROUP)
-
-    def marker(self, deployment: Any) -> str:
-        """The rollback that created a deployment; empty for anyone else's."""
-        text = deployment.request.get("description") or ""
-        return text.split()[1] if text.startswith("lastgood ") else ""
-
-    def released(self, deployment: Any) -> bool:
-        """Whether a team's pipeline made it."""
-        return not self.marker(deployment) and not deployment.native_rollback
-
-    def is_floor(self, deployment: Any) -> bool:
-        """Whether a release brought a floor along."""
-        text = deployment.request.get("description") or ""
-        return "lastgood:floor" in text and not self.marker(deployment)
-
-    def find(self, deployment_id: str) -> Any:
-        """A deployment by its id; None where it is none of its own."""
-        return self.sim.engine.deployment(deployment_id)
-
-    def is_newest(self, deployment_id: str) -> bool:
-        """Whether nothing came after it."""
-        newest = self.group.last_attempted
-        return newest is not None and newest.id == deployment_id
-
-    def live(self) -> int:
-        """The revision that has all the traffic; -1 while it is split."""
-        target = self.sim.live(APPLICATION, GROUP).target
-        return number_of(target.split("|")[1] if target.startswith("S3:") else target)
 
     def items(self) -> list[dict[str, Any]]:
         """The whole audit table, straight from moto's memory: it is looked at hundreds of times."""
@@ -472,31 +360,27 @@ class World:
         """Every rollback."""
         return [i for i in self.items() if i["sk"] == "META"]
 
-    def created(self) -> list[Any]:
+    def created(self) -> list[Seen]:
         """What lastgood created, oldest first."""
-        return [d for d in self.group.deployments if self.marker(d)]
+        return [d for d in self.place.deployments if d.by]
 
-    def number(self, deployment: Any) -> int:
-        """The revision that a deployment deploys."""
-        target = self.sim.engine.target(deployment)
-        return number_of(target.split("|")[1] if target.startswith("S3:") else target)
+    @property
+    def transition(self) -> Transition:
+        """The way to the deployment; always open where there is no pipeline."""
+        return self.pipeline.transitions[STAGE] if self.pipeline else Transition()
 
     def memory(self) -> Memory:
         """What the table holds against revisions now."""
-        rows = [i for i in self.items() if i["pk"] in {f"GROUP#{self.key}", "CONTROL"}]
+        rows = [i for i in self.items() if i["pk"] in {f"GROUP#{self.place.key}", "CONTROL"}]
         bad = (r for r in rows if r["sk"].startswith("BAD#") and not r.get("marked_good_at"))
         cleared = {r["sk"].split("#")[1] for r in rows if r["sk"].startswith("FLOOR_CLEARED#")}
         floors = [datetime.fromisoformat(r["created_at"]) for r in rows if r["sk"] == "FLOOR" and "cleared_at" not in r]
-        floors += [d.created_at for d in self.group.deployments if self.is_floor(d) and d.id not in cleared]
+        floors += [d.created_at for d in self.place.deployments if d.floor and d.id not in cleared]
         paused = any(r["sk"] == "PAUSE" and not r.get("resumed_at") and not r.get("until") for r in rows)
-        known_bad = frozenset(number_of(r["revision"]) for r in bad)
-        return Memory(known_bad, max(floors, default=None), paused, self._closed_because())
-
-    def _closed_because(self) -> str:
-        if not self.config.pipeline:
-            return ""
-        found = self.sim.pipelines.transition(PIPELINE, STAGE)
-        return "" if found.enabled else found.reason
+        known_bad = frozenset(self.place.number(r["revision"]) for r in bad)
+        closed = "" if self.transition.enabled else holder(self.transition.reason) or SOMEBODY
+        runs = frozenset(run.id for run in self.pipeline.runs) if self.pipeline else frozenset()
+        return Memory(known_bad, max(floors, default=None), paused, closed, runs)
 
     # --- watching -----------------------------------------------------------------------------------------------------
 
@@ -522,73 +406,110 @@ class World:
             self.wrong(f"{operation} in a dry run")
         if _wire.frames and _wire.frames[-1].before.paused and not head.get("forced"):
             self.wrong(f"{operation} although everything was paused before the invocation began")
-        if operation in {"StopDeployment", "StopServiceDeployment"}:
-            named = parameters.get("deploymentId") or parameters["serviceDeploymentArn"].rsplit("/", 1)[-1]
-            self._witness_stop(head, named)
+        if operation == "StopDeployment":
+            self._witness_stop(head, parameters["deploymentId"])
+        if operation == "StopServiceDeployment":
+            self._witness_stop(head, parameters["serviceDeploymentArn"].rpartition("/")[2])
 
     def _witness_stop(self, head: dict[str, Any], deployment_id: str) -> None:
-        stopped = self.find(deployment_id)
-        if not self.released(stopped):
+        stopped = next(d for d in self.place.deployments if d.id == deployment_id)
+        if not stopped.released:
             self.wrong(f"{head['rollback_id']} stops {deployment_id}, a rollback")
         since = datetime.fromisoformat(head.get("alarm_changed_at") or head["signal_at"])
         if stopped.created_at > since + timedelta(milliseconds=1) + abs(self.skew):
             self.wrong(f"{head['rollback_id']} of {since} stops {deployment_id}, created at {stopped.created_at}")
+        back = self.place.goes_to(deployment_id)
+        if back is not None and back in _wire.frames[-1].before.known_bad | {stopped.number}:
+            self.wrong(f"{head['rollback_id']} stops {deployment_id}, which puts back {back}: the same, or known bad")
 
-    def _witness_created(self, made: Any) -> None:
-        head = next(h for h in self.heads() if h["rollback_id"] == self.marker(made))
-        number, before = self.number(made), _wire.frames[-1].before
+    def _witness_created(self, made: Seen, head: dict[str, Any]) -> None:
+        number, before = made.number, _wire.frames[-1].before
+        if made.by != head["rollback_id"]:
+            self.wrong(f"{made.id} is marked {made.by!r} and made by {head['rollback_id']}")
         if number in before.known_bad:
-            self.wrong(f"{self.marker(made)} puts back revision {number}, which is known bad")
-        if number in {number_of(r) for r in head.get("suspect_revisions", [])}:
-            self.wrong(f"{self.marker(made)} puts back the suspect's own revision {number}")
-        good = self.find(head["good_deployment_id"])
-        if before.floor_at and good and good.created_at < before.floor_at - timedelta(milliseconds=1):
-            self.wrong(
-                f"{self.marker(made)} puts back {good.id} of {good.created_at}, below the floor {before.floor_at}"
-            )
+            self.wrong(f"{made.by} puts back revision {number}, which is known bad")
+        if number in {self.place.number(r) for r in head.get("suspect_revisions", [])}:
+            self.wrong(f"{made.by} puts back the suspect's own revision {number}")
+        good = head["good_deployment_id"]
+        began = self.place.began(good)
+        if before.floor_at and began < before.floor_at - timedelta(milliseconds=1):
+            self.wrong(f"{made.by} puts back {good} of {began}, below the floor {before.floor_at}")
         self._witness_newer(made, head)
         self._witness_two_steps(made)
 
-    def _witness_newer(self, made: Any, head: dict[str, Any]) -> None:
-        """What a team released after the alarm may be the fix."""
+    def _witness_newer(self, made: Seen, head: dict[str, Any]) -> None:
+        """What a team released after the alarm may be the fix, unless AWS itself has taken it back."""
         since = datetime.fromisoformat(head.get("alarm_changed_at") or head["signal_at"]) + abs(self.skew)
         started = _wire.frames[-1].started_at - abs(self.skew)
-        newer = [d for d in self.group.deployments[:-1] if self.released(d) and since < d.created_at < started]
+        earlier = self.place.deployments[:-1]
+        newer = [d for d in earlier if d.released and not d.undone and since < d.created_at < started]
         if newer:
             told = ", ".join(f"{d.id} {d.status} of {d.created_at}" for d in newer)
-            self.wrong(f"{self.marker(made)} of {since} is put over {told}, which came after its signal")
+            self.wrong(f"{made.by} of {since} is put over {told}, which came after its signal")
 
-    def _witness_two_steps(self, made: Any) -> None:
+    def _witness_two_steps(self, made: Seen) -> None:
         """Between two steps back somebody has released something, or the second goes back for nothing."""
-        for other in reversed(self.group.deployments[:-1]):
-            if self.released(other):
+        for other in reversed(self.place.deployments[:-1]):
+            if other.released:
                 return
-            if self.marker(other):
-                self.wrong(
-                    f"{self.marker(made)} goes back once more after {self.marker(other)}, with no release between"
-                )
+            if other.by:
+                self.wrong(f"{made.by} goes back once more after {other.by}, with no release between")
                 return
+
+    # --- watching the pipeline ----------------------------------------------------------------------------------------
 
     def _witness_follow_up(self, operation: str, parameters: dict[str, Any]) -> None:
-        """What is done to a pipeline is done for one rollback, after its intent, and never against somebody's hold."""
-        before = _wire.frames[-1].before.closed_because
-        now = self._closed_because()
-        named = parameters.get("clientRequestToken") or holder(parameters.get("reason") or now)
-        items = self.items()
-        steps = [i for i in items if i["pk"] == f"ROLLBACK#{named}" and i["sk"].startswith("STEP#")]
-        if ("intent", FOLLOW_UPS[operation]) not in {(s["kind"], s.get("step_name")) for s in steps}:
-            self.wrong(f"{operation} for {named or now!r} without an intent")
-        if operation != "StartPipelineExecution" and before and not holder(before):
-            self.wrong(f"{operation} although somebody had closed the stage: {before}")
-        if _wire.frames[-1].before.paused and operation != "EnableStageTransition":
-            self.wrong(f"{operation} although everything was paused before the invocation began")
+        """A call that changes the pipeline: whose it is, that it was announced, and what it may not undo."""
+        said = parameters.get("clientRequestToken") or holder(parameters.get("reason", ""))
+        name = said or holder(self.transition.reason)
+        before, heads = _wire.frames[-1].before, {each["rollback_id"]: each for each in self.heads()}
+        if operation == "EnableStageTransition" and before.closed_by == SOMEBODY:
+            self.wrong("a transition is enabled that somebody else had disabled before the invocation began")
+        if operation == "DisableStageTransition" and before.closed_by not in {"", name}:
+            self.wrong(f"{name} disables a transition that {before.closed_by} had disabled already")
+        if name not in heads:
+            # The transition was opened or closed by somebody since it was looked at: nothing says whose call it is.
+            return
+        head = heads[name]
+        steps = sorted((i for i in self.items() if i["pk"] == head["pk"] and "kind" in i), key=lambda i: str(i["sk"]))
+        last = next((s for s in reversed(steps) if s["kind"] == "intent"), None)
+        if last is None or last["step_name"] != FOLLOW_UPS[operation]:
+            self.wrong(f"{operation} for {name} without an intent before it; the last one is {last}")
+        if head.get("dry_run") or not head.get("good_deployment_id"):
+            self.wrong(f"{operation} for {name}, which puts nothing back")
+        if before.paused and operation != "EnableStageTransition":
+            self.wrong(f"{operation} for {name} although everything was paused before the invocation began")
+        if operation == "StartPipelineExecution":
+            self._witness_rerun(head, parameters, before)
+
+    def _witness_rerun(self, head: dict[str, Any], parameters: dict[str, Any], before: Memory) -> None:
+        assert self.pipeline is not None
+        name, (asked,) = head["rollback_id"], (each["revisionValue"] for each in parameters["sourceRevisions"])
+        if head.get("outcome") != "ROLLED_BACK":
+            self.wrong(f"the pipeline runs again for {name}, which is {head.get('outcome')}")
+        if asked != head.get("good_commit") or asked == head.get("suspect_commit"):
+            self.wrong(f"the pipeline runs again for {asked}, and {head.get('good_commit')} is good")
+        if name in self.pipeline.tokens:
+            return
+        runs = self.pipeline.runs
+        suspect = next((n for n, run in enumerate(runs) if run.id == head.get("suspect_execution_id")), None)
+        known = {asked, head.get("suspect_commit")}
+        newer = [
+            run
+            for run in (runs[suspect + 1 :] if suspect is not None else [])
+            if run.id in before.runs
+            and run.status in {"InProgress", "Succeeded"}
+            and run.sources["Source"] not in known
+        ]
+        if newer:
+            self.wrong(f"the pipeline runs again for {name} over {newer[-1].id}, a newer commit")
 
     # --- checks -------------------------------------------------------------------------------------------------------
 
     def check(self) -> None:
         """What must hold at any time."""
         assert not self.violations, "; ".join(self.violations)
-        made = [self.marker(d) for d in self.created()]
+        made = [d.by for d in self.created()]
         assert len(made) == len(set(made)), f"more than one deployment for one rollback: {made}"
         items = self.items()
         heads = {i["rollback_id"]: i for i in items if i["sk"] == "META"}
@@ -604,9 +525,10 @@ class World:
 
     def _check_end(self, head: dict[str, Any]) -> None:
         assert head["phase"] == "CLOSED" and head["closed_at"] and head["explanation"], head
-        if head["outcome"] != "ROLLED_BACK" or not self.is_newest(head.get("rollback_deployment_id", "")):
+        if head["outcome"] != "ROLLED_BACK" or self.place.newest != head.get("rollback_deployment_id"):
             return
-        assert self.live() == number_of(head["good_revision"]), f"{self.live()} is live after {head}"
+        live = self.place.live
+        assert live and self.place.is_good(live, head["good_revision"]), f"{live} is live after {head}"
 
     def quieten(self) -> None:
         """Nothing goes wrong any more: repeats, then sweeps until nothing is left to do. Then look at the end."""
@@ -614,15 +536,9 @@ class World:
         self.next_plans.clear()
         while self.unfinished:
             self.retry()
-        if self._closed_because() and not holder(self._closed_because()):
-            self.close_the_stage(closed=False)
-        for pause in (*[20] * 6, *[60] * 8, *[600] * 20):
-            if not any(i.get("open_key") for i in self.heads()):
-                break
-            if holder(self._closed_because()):
-                self.ask("release")
-            self.sim.advance(pause)
-            self.sweep()
+        self._sweep_while(lambda head: bool(head.get("open_key")) and not self._holds(head))
+        self._release_what_is_held()
+        self._sweep_while(lambda head: bool(head.get("open_key")))
         self.check()
         assert not self.unfinished, f"an invocation fails in a quiet world: {self.unfinished}"
         items = self.items()
@@ -633,130 +549,51 @@ class World:
             assert "closed" in head["notified"], f"nobody was told: {head}"
         locks = [i for i in items if i["sk"] == "LOCK" and i.get("open_rollback_id")]
         assert not locks, f"a lock stays behind: {locks}"
-        if self.config.pipeline:
-            self._check_the_pipeline(heads)
         missing = set(self.answered) - set(heads)
         assert not missing, f"answers name rollbacks that do not exist: {missing}"
+        held = holder(self.transition.reason)
+        assert not held, f"{held} still holds the stage, though it was to be released: {heads[held]}"
+        if self.pipeline:
+            self._check_reruns(self.pipeline, heads)
 
-    def _check_the_pipeline(self, heads: dict[str, dict[str, Any]]) -> None:
-        """At the end: no run but for a rollback that is proven, and no stage closed that no record knows of."""
-        pipeline = self.sim.pipelines.pipeline(PIPELINE)
-        for token in pipeline.tokens:
-            head = heads[token]
-            assert head["outcome"] == "ROLLED_BACK" and head["after_rollback"] == "rerun", f"run again for {head}"
-        ours = [run for run in pipeline.runs if run.trigger[0] == "StartPipelineExecution"]
-        assert len(ours) == len(pipeline.tokens), f"{len(ours)} runs for {len(pipeline.tokens)} rollbacks"
-        holding = holder(self._closed_because())
-        if holding:
-            head = heads[holding]
-            assert head.get("held_at") and not head.get("released_at"), f"closed, and not on record: {head}"
+    def _check_reruns(self, pipeline: Pipeline, heads: dict[str, dict[str, Any]]) -> None:
+        ours = [run.id for run in pipeline.runs if run.trigger[0] == "StartPipelineExecution"]
+        assert sorted(ours) == sorted(run.id for run in pipeline.tokens.values()), "a rollback ran the pipeline twice"
+        for rollback_id, run in pipeline.tokens.items():
+            assert heads[rollback_id].get("rerun_execution_id") in {None, "", run.id}, heads[rollback_id]
 
+    def _sweep_while(self, due: Callable[[dict[str, Any]], bool]) -> None:
+        for pause in (*[20] * 6, *[60] * 8, *[600] * 20, *[7200] * 14):
+            if not any(due(head) for head in self.heads()):
+                return
+            self.sim.advance(pause)
+            self.sweep()
 
-def number_of(revision: str) -> int:
-    """The n of `…:n`, of `vn.zip` and of both with a query behind. `vn.zip.m`, a later build of it, is another."""
-    found = re.search(r"(\d+)(?:\.zip(?:\.(\d+))?)?(\?.*)?$", revision)
-    return int(found[1]) + 1000 * int(found[2] or 0) if found else -1
+    def _holds(self, head: dict[str, Any]) -> bool:
+        """Whether nothing is left to do but to hold the pipeline, until somebody wants it open."""
+        return "closed" in head["notified"] and "held_at" in head and "released_at" not in head
 
-
-class ServiceWorld(World):
-    """The service `main/web`, which ECS itself deploys. A release takes the place of one that still runs."""
-
-    key = f"ecs:{CLUSTER}/{SERVICE}"
-    address: ClassVar[dict[str, str]] = {"ecs_service": f"{CLUSTER}/{SERVICE}"}
-    writes = ("UpdateService", "StopServiceDeployment")
-    calls = (
-        *writes,
-        "ListServiceDeployments",
-        "DescribeServiceDeployments",
-        "DescribeServiceRevisions",
-        "DescribeServices",
-        "DescribeTaskDefinition",
-    )
-
-    def _make_group(self) -> None:
-        config, own = self.config, {"enable": True, "rollback": True}
-        self.ours: dict[str, str] = {}
-        settings: dict[str, Any] = {"deploymentCircuitBreaker": own} if config.rollback_delay else {}
-        settings |= {"alarms": {"alarmNames": [ALARMS[0]], **own}} if config.native_alarm else {}
-        self.owner = self.sim.rolling_service(CLUSTER, SERVICE, **settings)
-        self.owner.timing.task_seconds = 20.0 if config.slow else 1.0
-        self.owner.timing.rollback_requested_seconds = config.stop_pending or 1.0
-
-    def _watch_creations(self) -> None:
-        answer = self.sim.answer
-
-        def answering(service: str, operation: str, parameters: dict[str, Any], act: Callable[[], Any]) -> Any:
-            made = len(self.owner.deployments)
-            try:
-                return answer(service, operation, parameters, act)
-            finally:
-                if operation == "UpdateService" and len(self.owner.deployments) > made:
-                    (head,) = [h for h in self.heads() if h["phase"] != "CLOSED"]
-                    self.ours[self.owner.deployments[-1].id] = head["rollback_id"]
-                    self._witness_created(self.owner.deployments[-1])
-
-        self.sim.answer = answering  # type: ignore[method-assign]
-
-    def release(self, number: int, **request: Any) -> str:
-        """A team's pipeline updates the service to revision n."""
-        while number > max(self.highest, 3):
-            self.sim.register_task_definition(SERVICE)
-            self.highest = max(self.highest, 3) + 1
-        return self.sim.release_service(CLUSTER, SERVICE, f"{SERVICE}:{number}")
-
-    def stop_active(self) -> None:
-        """Somebody stops what is running: ECS goes back."""
-        active = self.owner.active
-        if active is not None:
-            self.sim.engine.service_deployments.stop(active, "ROLLBACK")
-
-    def fail_next(self) -> None:
-        """The tasks of the next revision will not start; without a circuit breaker ECS would try for ever."""
-        if not self.owner.breaker:
+    def _release_what_is_held(self) -> None:
+        """A newer commit comes, or where that is not enough, an operator asks."""
+        if not holder(self.transition.reason):
             return
-        number = max(number_of(d.target.task_definition) for d in self.owner.deployments) + 1
-        self.owner.bad.add(re.sub(r"\d+$", str(number), self.owner.deployments[0].target.task_definition))
+        if self.config.slow:
+            self.ask("release")
+            return
+        # What comes at the very moment of the hold counts as there before.
+        self.sim.advance(1)
+        self.release(self.pushed + 1)
 
-    @property
-    def group(self) -> Any:
-        """The simulator's service."""
-        return self.owner
 
-    def marker(self, deployment: Any) -> str:
-        """A service deployment says nothing of itself: who updated the service is remembered here."""
-        return self.ours.get(deployment.id, "")
+def commit(number: int) -> str:
+    """The commit from which a pipeline builds revision n."""
+    return f"{number:040x}"
 
-    def released(self, deployment: Any) -> bool:
-        """Whether a team's pipeline made it."""
-        return not self.marker(deployment)
 
-    def is_floor(self, deployment: Any) -> bool:
-        """Floors of a service are set by operators here."""
-        return False
-
-    def find(self, deployment_id: str) -> Any:
-        """ECS's own rollbacks, and what was before its oldest deployment, have ids that only lastgood gives."""
-        return next((d for d in self.owner.deployments if d.id == deployment_id), None)
-
-    def is_newest(self, deployment_id: str) -> bool:
-        """Whether nothing came after it; ECS's own rollback belongs to the deployment that it undoes."""
-        return self.owner.deployments[-1].id == deployment_id.removesuffix("/rollback")
-
-    def live(self) -> int:
-        """The revision that all tasks run; -1 while there are two."""
-        return number_of(self.sim.service_live(CLUSTER, SERVICE).target)
-
-    def number(self, deployment: Any) -> int:
-        """The revision that a deployment deploys."""
-        return number_of(deployment.target.task_definition)
-
-    def _witness_stop(self, head: dict[str, Any], deployment_id: str) -> None:
-        """ECS's only stop brings back what was before: that has to be wanted as well."""
-        super()._witness_stop(head, deployment_id)
-        back, before = self.find(deployment_id).source, _wire.frames[-1].before
-        number = number_of(back.task_definition) if back else -1
-        if number in before.known_bad or number in {number_of(r) for r in head.get("suspect_revisions", [])}:
-            self.wrong(f"{head['rollback_id']} stops {deployment_id}, which brings back revision {number}")
+def holder(reason: str) -> str:
+    """The rollback that closed a transition, by what it said; empty for anyone else, and where it is open."""
+    found = re.match(r"lastgood (rb-\S+) ", reason)
+    return found[1] if found else ""
 
 
 @contextmanager
@@ -770,6 +607,6 @@ def world(config: Config) -> Iterator[World]:
         stack.enter_context(patch("botocore.endpoint.time.sleep", lambda seconds: None))
         stack.enter_context(patch("moto.cloudwatch.models.utcnow", lambda: sim.clock.now().replace(tzinfo=None)))
         try:
-            yield (ServiceWorld if config.platform == "Service" else World)(sim, config)
+            yield World(sim, config)
         finally:
             _wire.frames.clear()
