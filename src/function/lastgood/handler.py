@@ -13,7 +13,9 @@ from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 
+from lastgood import tls
 from lastgood.app import Application
+from lastgood.clients import Clients
 from lastgood.errors import SettingsError
 from lastgood.results import refusal
 
@@ -23,7 +25,7 @@ metrics = Metrics(namespace="lastgood")
 
 def _application() -> Application | SettingsError:
     try:
-        return Application.make(os.environ, logger, metrics)
+        return Application.make(os.environ, logger, metrics, clients=Clients.make(tls.session()))
     except SettingsError as error:
         logger.critical("settings_are_wrong", problems=error.problems)
         return error

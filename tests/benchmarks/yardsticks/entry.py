@@ -1,8 +1,9 @@
 """Every variant begins here: it imports the handler that BENCH_HANDLER names, and says when that is done and by whom.
 
 To see what a lever is worth, BENCH_WITHOUT takes one away and BENCH_WITH adds one that lastgood does not use:
-without `gc` the collector works while modules load, without `parallel` each read waits for the one before; with
-`clients` every platform's clients are made while the module loads, with `connections` connections are opened then.
+without `gc` the collector works while modules load, without `parallel` each read waits for the one before, without
+`certificates` each connection reads whom it trusts; with `clients` every platform's clients are made while the module
+loads, with `connections` connections are opened then.
 """
 
 import gc
@@ -38,6 +39,11 @@ if "parallel" in _without:
             return done
 
     concurrent.futures.ThreadPoolExecutor = _OneAfterTheOther
+
+if "certificates" in _without:
+    import lastgood.tls
+
+    lastgood.tls.read_certificates_once = lambda _: False
 
 _module, _name = os.environ["BENCH_HANDLER"].rsplit(".", 1)
 handler = getattr(import_module(_module), _name)

@@ -1,0 +1,49 @@
+"""Whom TLS trusts is read once for the whole process, not for each connection.
+
+botocore gives every client a TLS context of its own, and urllib3 reads the bundle of trusted certificates into it again
+for each connection that it opens (boto/botocore#3171, urllib3/urllib3#3623). Four connections are open before anything
+is stopped, each of which costs 20 ms of a whole processor, and the handler has only a share of one. So all clients get
+the same context, and it is filled while the module loads.
+
+The name that is replaced is no promise of botocore's. Where it is gone, connections are opened as botocore likes.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import boto3
+import botocore.session
+from botocore import httpsession
+
+
+def session() -> boto3.Session:
+    """A session whose clients share one TLS context. It trusts whom botocore's own settings name."""
+    core = botocore.session.get_session()
+    read_certificates_once(core.get_config_variable("ca_bundle"))
+    return boto3.Session(botocore_session=core)
+
+
+def read_certificates_once(bundle: str | None = None) -> bool:
+    """Share one context among all clients of this process that are made from now on, filled from `bundle`.
+
+    `bundle` is a file of certificates; None stands for those that come with botocore. False if this botocore cannot do
+    it, or if there is no such file: the first call then says so.
+    """
+    makes_one = getattr(httpsession, "create_urllib3_context", None)
+    if makes_one is None:
+        return False
+    context = makes_one()
+    try:
+        context.load_verify_locations = cache(context.load_verify_locations)
+        # As urllib3 calls it: what was read with the same arguments is not read again.
+        context.load_verify_locations(bundle or httpsession.get_cert_path(True), None, None)
+    except (AttributeError, OSError):
+        return False
+
+    def shared(*settings: Any, **more: Any) -> Any:
+        return makes_one(*settings, **more) if settings or more else context
+
+    httpsession.create_urllib3_context = shared
+    return True
