@@ -26,8 +26,8 @@ from scene import ALARM, PLATFORMS, scene
 
 # On Lambda and ECS, AppSpecs and versions or task definitions are read as well; there CodeDeploy flips the traffic back
 # itself, so nothing is created.
-CALLS = {"Server": 17, "Lambda": 22, "ECS": 22}
-ROUNDS = {"Server": 11, "Lambda": 12, "ECS": 12}
+CALLS = {"Server": 15, "Lambda": 22, "ECS": 22}
+ROUNDS = {"Server": 10, "Lambda": 12, "ECS": 12}
 
 
 @pytest.fixture(autouse=True)

@@ -93,7 +93,16 @@ def test_a_group_that_is_gone_fails_the_drill_and_people_are_called() -> None:
 
 
 @pytest.mark.parametrize(
-    "operation", ["GetDeploymentGroup", "ListDeployments", "BatchGetDeployments", "DescribeAlarms", "Query", "PutItem"]
+    "operation",
+    [
+        "GetDeploymentGroup",
+        "ListDeployments",
+        "BatchGetDeployments",
+        "GetDeployment",
+        "DescribeAlarms",
+        "Query",
+        "PutItem",
+    ],
 )
 def test_a_permission_that_is_missing_is_named_though_nothing_else_is_wrong(operation: str) -> None:
     with scene(settings=ROUTED) as it:

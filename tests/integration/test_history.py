@@ -44,6 +44,22 @@ def test_five_hundred_failures_on_top_cost_the_same_calls() -> None:
     assert quiet == stormy
 
 
+@pytest.mark.parametrize(("kind", "asked"), [("IN_PLACE", 0), ("BLUE_GREEN", 1)])
+def test_a_group_of_servers_is_asked_for_itself_only_where_its_deployments_move_traffic(kind: str, asked: int) -> None:
+    style = {"deploymentType": kind, "deploymentOption": "WITH_TRAFFIC_CONTROL"}
+    with scene("Server", deploymentStyle=style) as it:
+        assert calls_of_a_rollback(it, 20)["codedeploy.GetDeploymentGroup"] == asked
+        assert it.calls("StopDeployment")[0]["autoRollbackEnabled"] is (kind == "BLUE_GREEN")
+
+
+@pytest.mark.parametrize(("takes", "looked_at"), [(0, False), (1, True)])
+def test_a_stop_that_is_over_at_once_is_not_asked_about_again(takes: int, looked_at: bool) -> None:
+    with scene("Server") as it:
+        it.sim.timing("shop", "prod", stop_pending_seconds=takes)
+        assert bool(calls_of_a_rollback(it, 20)["codedeploy.GetDeployment"]) is looked_at
+        assert len(it.calls("CreateDeployment")) == 1
+
+
 @pytest.mark.parametrize("order", ["newest_first", "oldest_first", "shuffled"])
 @pytest.mark.parametrize("length", [3, 40, 300])
 def test_the_last_good_revision_is_found_in_whatever_order_codedeploy_lists(order: str, length: int) -> None:

@@ -108,8 +108,12 @@ def test_tags_that_may_not_be_read_could_be_a_floor_and_nothing_is_done(platform
 # --- AWS that lets nobody look ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("operation", ["GetDeploymentGroup", "ListDeployments", "BatchGetDeployments"])
-def test_a_read_that_is_denied_is_told_and_does_not_hold_the_group(operation: str) -> None:
+@pytest.mark.parametrize(
+    ("operation", "notices"),
+    # What only the proof at the end asks for keeps nothing from being put back.
+    [("ListDeployments", 1), ("BatchGetDeployments", 1), ("GetDeploymentGroup", 2)],
+)
+def test_a_read_that_is_denied_is_told_and_does_not_hold_the_group(operation: str, notices: int) -> None:
     with scene("Server") as it:
         it.good_history(1, 2)
         it.release(3, settle=True, rest=600)
@@ -117,7 +121,8 @@ def test_a_read_that_is_denied_is_told_and_does_not_hold_the_group(operation: st
         it.alarm_fires()
         head = ended(it, "FAILED", "PERMISSION_DENIED")
         assert operation in head["explanation"]
-        assert len(told(it)) == 1
+        assert len(told(it)) == notices
+        assert len(it.calls("CreateDeployment")) == notices - 1
 
 
 def test_what_fails_at_every_visit_is_given_up_long_after_the_deadline_and_told(monkeypatch: Any) -> None:

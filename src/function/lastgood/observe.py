@@ -176,8 +176,7 @@ class Observer:
     # --- acting -------------------------------------------------------------------------------------------------------
 
     def _after_stop(self, rollback: Rollback, deployer: Deployer, last: Observation | None) -> Observation:
-        surveyed = last is not None and last.history and rollback.stop_requested_at is None
-        suspect = self._known(rollback.suspect_deployment_id, last) if surveyed else None
+        suspect = self._known(rollback.suspect_deployment_id, last)
         if suspect is None and rollback.suspect_deployment_id:
             suspect = deployer.deployment(rollback.suspect_deployment_id)
         seen = Observation(suspect=suspect, group=last.group if last else None)

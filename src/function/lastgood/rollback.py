@@ -27,6 +27,7 @@ from lastgood.follow_ups import FollowUps, is_due, pinned, revert_command
 from lastgood.ledger import LEASE_MARGIN, Kind, Ledger, Step
 from lastgood.model import (
     NATIVE_ROLLBACK_CREATOR,
+    Deployment,
     DeploymentGroup,
     FollowUp,
     Observation,
@@ -324,7 +325,7 @@ class Visit:
         )
         match decision.action:
             case Action.STOP:
-                self._stop(decision)
+                self._stop(decision, seen)
             case Action.PROCEED:
                 self._step(Kind.DECISION, decision)
                 self._change(phase=Phase.STOPPING)
@@ -346,7 +347,7 @@ class Visit:
             case _:
                 assert_never(decision.action)
 
-    def _stop(self, decision: Decision) -> None:
+    def _stop(self, decision: Decision, seen: Observation) -> None:
         suspect = decision.deployment
         if suspect is None:
             return
@@ -360,6 +361,8 @@ class Visit:
             self._refused(Reason.STOP_REFUSED, error)
             return
         self._result(Action.STOP, f"{self.rollback.group.deployer} answers {answer}.", suspect.deployment_id)
+        if answer == "Succeeded" and not decision.native:
+            self._seen = _with_stopped(seen, suspect, now)
 
     def _adopt(self, decision: Decision) -> None:
         found = decision.deployment
@@ -527,6 +530,17 @@ class Visit:
 
     def _deployer(self) -> Deployer:
         return self._parts.deployer_for(self.rollback.group, self.rollback.compute_platform)
+
+
+def _with_stopped(seen: Observation, suspect: Deployment, now: datetime) -> Observation:
+    """What was seen, with a deployment that CodeDeploy says it has stopped: it need not be asked for that again.
+
+    Should CodeDeploy have begun a rollback of its own all the same, it refuses ours, for the group is taken then.
+    """
+    stopped = replace(suspect, status="Stopped", completed_at=now)
+    return replace(
+        seen, history=tuple(stopped if d.deployment_id == stopped.deployment_id else d for d in seen.history)
+    )
 
 
 def _readable(decision: Decision) -> Decision:

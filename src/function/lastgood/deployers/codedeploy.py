@@ -7,7 +7,7 @@ deployment, which is always the one attempted last.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -72,18 +72,25 @@ class CodeDeploy:
     def survey(self, since: datetime, now: datetime) -> tuple[GroupFacts | None, Iterator[tuple[Deployment, ...]]]:
         """The group and its deployments, newest first, in parts; what lies further back is read only when asked for.
 
-        Two lists are read side by side; then the group beside what they name. So two connections are enough: after
-        weeks of rest each has to be opened anew, and that takes a small function longer than a call.
+        Two lists are read side by side; then what they name. Where servers are deployed to in place, the newest
+        deployment says all that the group would say here; else the group is read beside the AppSpecs.
         """
         history = self._history()
         try:
-            newest = history.newest(since, now)
+            batches = history.newest_first(history.newest(since, now), now)
+            first = next(batches, [])
         except GroupNotFoundError:
             return None, iter(())
+        parts = self._resolved(chain([first], batches))
+        facts = _facts_in_place(first)
+        if facts is not None:
+            self._compute_platform = facts.compute_platform
+            return facts, parts
+        if first:
+            self._compute_platform = _compute_platform(first[0])
         reading = self._pool.submit(self.facts)
-        batches = history.newest_first(newest, now)
-        first = next(batches, [])
-        return reading.result(), self._resolved(chain([first], batches))
+        newest = next(parts, ())
+        return reading.result(), chain([newest], parts)
 
     def _resolved(self, batches: Iterable[list[dict[str, Any]]]) -> Iterator[tuple[Deployment, ...]]:
         for batch in batches:
@@ -296,16 +303,43 @@ def _utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
+def _compute_platform(info: Mapping[str, Any]) -> ComputePlatform:
+    return ComputePlatform(info.get("computePlatform", "Server"))
+
+
+def _is_blue_green(info: Mapping[str, Any]) -> bool:
+    return (info.get("deploymentStyle") or {}).get("deploymentType") == "BLUE_GREEN"
+
+
+def _facts_in_place(newest_first: Sequence[Mapping[str, Any]]) -> GroupFacts | None:
+    """The group as its newest deployments show it; None where that is not all that matters.
+
+    A deployment in place moves no traffic, so nothing but CodeDeploy's own rollback would want to know more.
+    """
+    if not newest_first or _is_blue_green(newest_first[0]):
+        return None
+    newest = newest_first[0]
+    if _compute_platform(newest) is not ComputePlatform.SERVER:
+        return None
+    succeeded = next((d for d in newest_first if d.get("status") == "Succeeded"), {})
+    return GroupFacts(
+        compute_platform=ComputePlatform.SERVER,
+        last_attempted_id=newest["deploymentId"],
+        last_attempted_status=newest.get("status", ""),
+        last_successful_id=succeeded.get("deploymentId", ""),
+    )
+
+
 def _facts(info: Mapping[str, Any]) -> GroupFacts:
     attempted, succeeded = info.get("lastAttemptedDeployment") or {}, info.get("lastSuccessfulDeployment") or {}
     service = (info.get("ecsServices") or [{}])[0]
     alarms = (info.get("alarmConfiguration") or {}).get("alarms") or []
     return GroupFacts(
-        compute_platform=ComputePlatform(info.get("computePlatform", "Server")),
+        compute_platform=_compute_platform(info),
         last_attempted_id=attempted.get("deploymentId", ""),
         last_attempted_status=attempted.get("status", ""),
         last_successful_id=succeeded.get("deploymentId", ""),
-        blue_green=(info.get("deploymentStyle") or {}).get("deploymentType") == "BLUE_GREEN",
+        blue_green=_is_blue_green(info),
         alarm_names=tuple(a.get("name", "") for a in alarms),
         ecs_cluster=service.get("clusterName", ""),
         ecs_service=service.get("serviceName", ""),
