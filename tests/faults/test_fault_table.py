@@ -117,12 +117,12 @@ def test_fault_7_an_invocation_that_failed_twice_goes_on_from_where_it_was(platf
     with scene(platform, settings=OWN) as it:
         bad_release(it, active=True)
         message = it.alarm_message()
-        with trouble("codedeploy", error("InternalFailure", 500), operation="GetDeploymentGroup", times=2) as failed:
+        with trouble("codedeploy", error("InternalFailure", 500), operation="BatchGetDeployments", times=2) as failed:
             for _ in range(2):
                 with pytest.raises(RetryableError):
                     it.deliver(message, "first")
                 it.sim.advance(60)
-        assert failed == ["GetDeploymentGroup"] * 2
+        assert failed == ["BatchGetDeployments"] * 2
         is_back(it, swept_to_its_end(it, message))
         assert [step["step_name"] for step in it.steps].count("OPEN") == 1
 
@@ -275,15 +275,18 @@ def test_fault_16_a_record_stays_within_what_an_item_may_hold() -> None:
 # --- CodeDeploy -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("operation", ["GetDeploymentGroup", "ListDeployments", "BatchGetDeployments"])
-def test_fault_19_throttled_reads_are_repeated_and_then_left_to_the_next_visit(operation: str) -> None:
-    with scene("Server") as it:
+@pytest.mark.parametrize(
+    ("platform", "operation"),
+    [("Lambda", "GetDeploymentGroup"), ("Server", "ListDeployments"), ("Server", "BatchGetDeployments")],
+)
+def test_fault_19_throttled_reads_are_repeated_and_then_left_to_the_next_visit(platform: str, operation: str) -> None:
+    with scene(platform) as it:
         bad_release(it)
         message = it.alarm_message()
         it.sim.throttle(operation, count=100)
         with pytest.raises(RetryableError, match="throttled"):
             it.deliver(message, "first")
-        assert len(it.calls(operation)) >= 5
+        assert len(it.calls(operation)) >= 7
         assert untouched(it)
         it.sim.faults.clear()
         is_back(it, swept_to_its_end(it, message))

@@ -446,7 +446,7 @@ def _alarmed(platform: str, *, after: int = 400, **options: Any) -> Iterator[Wor
 
 def _first_try_is_throttled(it: World) -> None:
     """The message comes, the plan is made, and CreateDeployment is throttled until the invocation gives up."""
-    it.sim.throttle("CreateDeployment", 4)
+    it.sim.throttle("CreateDeployment", 8)
     it.invoke(it.messages[0].event("sns"))
     it.unfinished.clear()
     assert [h["phase"] for h in it.heads()] == ["REDEPLOYING"]
@@ -495,7 +495,7 @@ def test_a_fix_that_succeeded_between_two_visits_is_not_overwritten(platform: st
 def test_a_manual_rollback_leaves_alone_what_was_released_after_the_request() -> None:
     with _alarmed("Server") as it:
         it.sim.settle()
-        it.sim.throttle("ListDeployments", 12)
+        it.sim.throttle("ListDeployments", 16)
         it.ask("rollback")
         it.sim.faults.clear()
         it.sim.advance(60)

@@ -523,7 +523,18 @@ def test_a_create_that_never_arrived_is_sent_once_more_later(platform: str) -> N
         assert it.is_live(2)
 
 
-@pytest.mark.parametrize("times", [1, 3, 6])
+def test_a_throttled_create_is_sent_once_more_before_anything_is_looked_at_again() -> None:
+    with scene("Server") as it:
+        bad_release(it)
+        it.sim.throttle("CreateDeployment", 1)
+        before = len(it.sim.arrivals)
+        it.alarm_fires()
+        asked = [a.operation for a in it.sim.arrivals[before:] if a.service == "codedeploy"]
+        assert asked[-2:] == ["CreateDeployment", "CreateDeployment"]
+        rolled_back(it, creates=2)
+
+
+@pytest.mark.parametrize("times", [1, 3, 12])
 def test_a_throttled_create_is_tried_until_it_is_taken(times: int) -> None:
     with scene("Server") as it:
         bad_release(it)

@@ -126,7 +126,7 @@ def test_a_read_that_is_denied_is_told_and_does_not_hold_the_group(operation: st
 
 
 def test_what_fails_at_every_visit_is_given_up_long_after_the_deadline_and_told(monkeypatch: Any) -> None:
-    # What botocore waits between its attempts is as real as anything: forty visits of five attempts each.
+    # What botocore waits between its attempts is as real as anything: forty visits of seven attempts each.
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda seconds: None))
     with scene("Server", settings={"LASTGOOD_DEADLINE": "10m"}) as it:
         it.good_history(1, 2)

@@ -441,7 +441,7 @@ def test_a_record_that_fails_for_now_is_raised_after_the_others_are_handled() ->
         it.local.alarm("shop-staging")
         both = it.alarm_message()
         both["Records"] += it.alarm_message(alarm="shop-staging", tags=group_tags("shop", "staging"))["Records"]
-        it.sim.throttle("CreateDeployment", 4)
+        it.sim.throttle("CreateDeployment", 8)
         with pytest.raises(RetryableError):
             it.local.handle(both)
         assert {head["deployment_group"]: head["phase"] for head in heads(it)} == {

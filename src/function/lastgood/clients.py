@@ -26,6 +26,9 @@ from lastgood.errors import (
 )
 
 READS = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=2, read_timeout=5)
+# CodeDeploy lets few calls a second through. Who gives up too soon comes back a minute later and asks everything again,
+# which is more calls still; these attempts take 25 seconds on average, and 51 at most.
+PATIENT_READS = Config(retries={"mode": "standard", "total_max_attempts": 7}, connect_timeout=2, read_timeout=5)
 # CreateDeployment has no idempotency token: a silent second attempt could create a second deployment. A second
 # UpdateService is harmless by itself, but a late one could replace what somebody released in between.
 WRITES = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=2, read_timeout=10)
@@ -69,8 +72,14 @@ class Clients:
     def make(cls, session: Any = None) -> Clients:
         """The clients that every rollback needs, from one session, one after the other (faster than threads)."""
         session = session or boto3.Session()
-        reader = {name: session.client(name, config=READS) for name in ("codedeploy", "dynamodb", "cloudwatch", "sns")}
-        return cls(session=session, codedeploy_writer=session.client("codedeploy", config=WRITES), **reader)
+        return cls(
+            session=session,
+            codedeploy=session.client("codedeploy", config=PATIENT_READS),
+            codedeploy_writer=session.client("codedeploy", config=WRITES),
+            dynamodb=session.client("dynamodb", config=READS),
+            cloudwatch=session.client("cloudwatch", config=READS),
+            sns=session.client("sns", config=READS),
+        )
 
     @cached_property
     def lambda_(self) -> Any:

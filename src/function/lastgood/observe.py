@@ -76,7 +76,9 @@ class Observer:
             case Phase.STOPPING:
                 return self._held(rollback, policy, now, last, self._after_stop(rollback, deployer, last)), policy
             case Phase.REDEPLOYING:
-                return self._held(rollback, policy, now, last, self._before_create(rollback, deployer, now)), policy
+                return self._held(
+                    rollback, policy, now, last, self._before_create(rollback, deployer, now, last)
+                ), policy
             case _:
                 return self._verify(rollback, policy, deployer, now), policy
 
@@ -193,15 +195,18 @@ class Observer:
         return self._ready(rollback, deployer, seen, good)
 
     def _known(self, deployment_id: str, last: Observation | None) -> Deployment | None:
-        history = last.history if last else ()
-        return next((d for d in history if d.deployment_id == deployment_id and not d.active), None)
+        """A deployment that this visit has seen already, and that was over then."""
+        seen = (*last.history, last.good) if last else ()
+        return next((d for d in seen if d and d.deployment_id == deployment_id and not d.active), None)
 
-    def _before_create(self, rollback: Rollback, deployer: Deployer, now: datetime) -> Observation:
+    def _before_create(
+        self, rollback: Rollback, deployer: Deployer, now: datetime, last: Observation | None
+    ) -> Observation:
         if rollback.create_attempted_at is not None:
             made = deployer.marked(rollback, now)
             if made is not None:
                 return Observation(rollback=made)
-        return self._ready(rollback, deployer, Observation(), None)
+        return self._ready(rollback, deployer, Observation(), self._known(rollback.good_deployment_id, last))
 
     def _ready(self, rollback: Rollback, deployer: Deployer, seen: Observation, good: Deployment | None) -> Observation:
         """What is in the way of the redeployment, and what has to be done before it."""

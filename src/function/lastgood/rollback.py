@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, assert_never
 
 from lastgood.alarms import Alarms
@@ -30,6 +31,8 @@ from lastgood.model import (
     Deployment,
     DeploymentGroup,
     FollowUp,
+    GroupFacts,
+    Live,
     Observation,
     Outcome,
     Phase,
@@ -60,7 +63,10 @@ LONGEST_EXPLANATION = 2_000
 """Characters of an explanation that are kept."""
 
 CREATE_RETRIES = (1.0, 2.0, 4.0)
-"""A throttled CreateDeployment had no effect, so it may be tried again at once."""
+"""After a CreateDeployment without effect, the group is looked at again before the next one."""
+
+THROTTLED_PAUSE = 0.5
+"""After a throttled one it is not, the first time: a look costs calls too, and these are what is short."""
 
 
 @dataclass(frozen=True)
@@ -415,7 +421,7 @@ class Visit:
         self._change(phase=Phase.REDEPLOYING, create_attempted_at=now)
         self._save()
         try:
-            made = self._deployer().create(self.rollback, seen.group, seen.good.revision, seen.live)
+            made = self._created(seen.group, seen.good, seen.live)
         except AmbiguousError as error:
             # The marker is looked for at the next visit, before anything is created again.
             self._result(Action.CREATE, f"No usable answer came: {error}")
@@ -434,6 +440,16 @@ class Visit:
                 redeployed_revision=self.rollback.redeployed_revision or self.rollback.good_revision,
             )
             self._result(Action.CREATE, f"{made} is created.", made)
+
+    def _created(self, group: GroupFacts, good: Deployment, live: Live) -> str:
+        create = partial(self._deployer().create, self.rollback, group, good.revision, live)
+        try:
+            return create()
+        except AmbiguousError:
+            raise
+        except RetryableError:
+            self._parts.wait(THROTTLED_PAUSE)
+            return create()
 
     def _not_created(self, why: str) -> None:
         """The call had no effect for sure, so trying again soon is safe."""
