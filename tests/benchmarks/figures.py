@@ -15,32 +15,29 @@ class Figure:
     why: str = ""
 
 
-_GUARDS = (
+_ROUNDS = (
     "Each is a call or a round more than the least that could work. The intent is written before the stop and before "
-    "the redeployment, for neither has an idempotency token; the stopped deployment is looked at again before anything "
-    "is created over it; two lists of the history are read, so that failures on top hide nothing; the alarm, the "
-    "operators' items and the other groups in alarm are read. Notice, event and record come last, when CodeDeploy is "
-    "long at work."
+    "the redeployment, for neither has an idempotency token; two lists of the history are read, so that failures on "
+    "top hide nothing; the alarm, the operators' items and the other groups in alarm are read. Notice, event and "
+    "record come last, when CodeDeploy is long at work."
 )
 _MORE_CLIENTS = (
-    "BARE has one client of one service and nothing to decide. lastgood starts with five clients of four services, "
-    "Powertools and its own rules; the largest part is botocore itself, which both have to load."
+    "BARE has one client of one service and nothing to decide. lastgood starts with four clients of three services, "
+    "Powertools and its own rules, and reads whom TLS trusts, which BARE does in its first call; the largest part is "
+    "botocore itself, which both have to load."
 )
-_MORE_CONNECTIONS = (
-    "Four connections to three services are opened before the stop where BARE2 opens one, and each reads the whole "
-    "certificate bundle (see the opt-in AmazonRootsOnly); the claim, the guards and the intent come before the stop."
+_ON_THE_WAY = (
+    "It begins later, as the first row says. Then the claim, the guards and the intent come before the stop, over four "
+    "connections to three services where BARE2 opens one; and a second intent comes before the redeployment."
 )
 
 FIGURES = (
     Figure("init", "initialisation of the handler's module, whole process (CPU time), × BARE", 0.95, _MORE_CLIENTS),
-    Figure("cold", "cold start to the end of a full rollback, TLS, × BARE's single call", 1.25, _GUARDS),
-    Figure("cold_amazon_roots", "the same with AmazonRootsOnly", 1.25, _GUARDS),
-    Figure("stop", "cold at 512 MB: StopDeployment on the wire, × BARE2", 0.95, _MORE_CONNECTIONS),
-    Figure("stop_amazon_roots", "the same with AmazonRootsOnly", 0.95, _GUARDS),
-    Figure("create", "cold at 512 MB: CreateDeployment on the wire, × BARE2", 0.90, _MORE_CONNECTIONS),
-    Figure("create_amazon_roots", "the same with AmazonRootsOnly", 0.90, _GUARDS),
-    Figure("calls", "warm: calls of a rollback", 8, _GUARDS),
-    Figure("rounds", "warm: dependent rounds", 5, _GUARDS),
+    Figure("cold", "cold start to the end of a full rollback, TLS, × BARE's single call", 1.25, _ROUNDS),
+    Figure("stop", "cold at 512 MB: StopDeployment on the wire, × BARE2", 0.95, _ON_THE_WAY),
+    Figure("create", "cold at 512 MB: CreateDeployment on the wire, × BARE2", 0.90, _ON_THE_WAY),
+    Figure("calls", "warm: calls of a rollback", 8, _ROUNDS),
+    Figure("rounds", "warm: dependent rounds", 5, _ROUNDS),
     Figure(
         "overhead",
         "warm: time ÷ (rounds × latency)",
@@ -58,9 +55,9 @@ FIGURES = (
         "storm_calls",
         "storm: CodeDeploy calls for each group",
         5.5,
-        "A rollback takes seven: the group, two lists and one batch of its history, the stop, a look at what was "
-        "stopped, the redeployment. What is above that comes of the token bucket: a rollback whose reads are refused "
-        "five times gives up its turn, and reads again when the message or the sweep comes back to it.",
+        "A rollback takes five: two lists and one batch of the history, the stop, the redeployment. What is above that "
+        "comes of the token bucket: after a redeployment that was refused twice the group is looked at again, and a "
+        "rollback whose reads are refused seven times gives up its turn and begins again a minute later.",
     ),
     Figure(
         "storm_last",
@@ -78,11 +75,7 @@ FIGURES = (
         "memory",
         "peak memory × BARE",
         1.15,
-        "Six clients instead of one, for five services, and seven connections until the notices are out; each with the "
-        "whole certificate bundle holds all of it.",
-    ),
-    Figure(
-        "memory_amazon_roots", "the same with AmazonRootsOnly", 1.15, "Six clients instead of one, for five services."
+        "Six clients instead of one, for five services, and what they were told.",
     ),
 )
 
@@ -101,16 +94,20 @@ LEVERS = (
     Lever("lever_dated", "bytecode checked by date, in SAM's package ÷ by nothing", "kept: it is stale otherwise"),
     Lever("lever_gc", "collector at work while modules load ÷ resting, then frozen: initialisation", "kept"),
     Lever("lever_clients", "every platform's clients at start ÷ on first use: initialisation", "kept: on first use"),
-    Lever("lever_roots", "all roots ÷ Amazon's roots only: stop at 512 MB", "kept, opt-in: it narrows whom TLS trusts"),
     Lever(
-        "lever_connections",
-        "connections as needed ÷ opened at start, all roots: stop at 512 MB",
-        "not kept: most of its gain is had from Amazon's roots alone, and it needs botocore's private parts",
+        "lever_certificates",
+        "trusted certificates read for each connection ÷ once: stop at 512 MB",
+        "kept: `src/function/lastgood/tls.py`",
     ),
     Lever(
-        "lever_connections_roots",
-        "the same, Amazon's roots only",
-        "not kept: opening them costs the start about what it saves later",
+        "lever_roots",
+        "all roots ÷ Amazon's roots only: stop at 512 MB",
+        "not kept: read once, they cost little, and nothing has to be asked of whoever deploys the stack",
+    ),
+    Lever(
+        "lever_connections",
+        "connections as needed ÷ opened at start: stop at 512 MB",
+        "not kept: opening them costs the start about what it saves later, and it needs botocore's private parts",
     ),
     Lever("lever_parallel", "reads one after the other ÷ side by side: warm rollback", "kept"),
     Lever("lever_claim", "reads first ÷ claim first: CodeDeploy calls until the storm's last rollback", "kept"),

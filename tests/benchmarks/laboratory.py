@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import time
@@ -121,8 +122,8 @@ class Laboratory:
 
     def _bundles(self) -> None:
         root = authority_in(self.folder).root.read_text()
-        everything = (Path(botocore.__file__).parent / "cacert.pem").read_text()
-        amazon = (ROOT / "src/function/lastgood/amazon-roots.pem").read_text()
+        theirs = Path(botocore.__file__).parent / "cacert.pem"
+        everything, amazon = theirs.read_text(), "".join(_of_amazon(theirs))
         self.bundle("all").write_text(everything + "\n" + root)
         self.bundle("amazon").write_text(amazon + "\n" + root)
 
@@ -243,6 +244,18 @@ def message(number: int, suffix: str = "") -> dict[str, Any]:
     group = group_name(number)
     tags = group_tags(APPLICATION, group)
     return {**alarm_event(at=datetime.now(UTC), alarm=alarm_name(number) + suffix, tags=tags), "group": group}
+
+
+def _of_amazon(bundle: Path) -> list[str]:
+    """The roots of Amazon Trust Services (its repository page lists them) as PEM."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(bundle)
+    ours = ("Amazon Root CA", "Starfield Services Root Certificate Authority")
+    return [
+        ssl.DER_cert_to_PEM_cert(certificate)
+        for about, certificate in zip(context.get_ca_certs(), context.get_ca_certs(binary_form=True), strict=True)
+        if dict(part[0] for part in about["subject"]).get("commonName", "").startswith(ours)
+    ]
 
 
 _AWS = {

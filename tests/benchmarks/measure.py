@@ -112,15 +112,12 @@ def _starts(lab: Laboratory, profile: Profile, chance: random.Random) -> Results
 
 
 def _colds(lab: Laboratory, profile: Profile, chance: random.Random) -> Results:
-    variants = {"bare": BARE, "lastgood": LASTGOOD, "amazon_roots": AMAZON_ROOTS}
-    run = {n: partial(lab.cold, v, latency=AS_AWS, length=1000) for n, v in variants.items()}
+    run = {v.name: partial(lab.cold, v, latency=AS_AWS, length=1000) for v in (BARE, LASTGOOD)}
     rounds = interleaved(run, profile.cold_rounds, chance)
     return {
         "figures": {
-            "cold": ratios(rounds, "lastgood", "bare", _total),
-            "cold_amazon_roots": ratios(rounds, "amazon_roots", "bare", _total),
-            "memory": ratios(rounds, "lastgood", "bare", _peak),
-            "memory_amazon_roots": ratios(rounds, "amazon_roots", "bare", _peak),
+            "cold": ratios(rounds, "lastgood", "BARE", _total),
+            "memory": ratios(rounds, "lastgood", "BARE", _peak),
         }
     }
 
@@ -131,24 +128,22 @@ def _throttled(lab: Laboratory, profile: Profile, chance: random.Random) -> Resu
         "bare2": BARE2,
         "naive": NAIVE,
         "lastgood": LASTGOOD,
+        "certificates": _with(LASTGOOD, "certificates", ("BENCH_WITHOUT", "certificates")),
         "amazon_roots": AMAZON_ROOTS,
         "connections": _with(LASTGOOD, "connections", ("BENCH_WITH", "connections")),
-        "connections_roots": _with(AMAZON_ROOTS, "connections_roots", ("BENCH_WITH", "connections")),
     }
     share = share_of(512)
     run = {n: partial(lab.cold, v, share=share, latency=AS_AWS, length=1000) for n, v in variants.items()}
     rounds = interleaved(run, profile.throttled_rounds, chance)
     pairs = {
+        "lever_certificates": ("certificates", "lastgood"),
         "lever_roots": ("lastgood", "amazon_roots"),
         "lever_connections": ("lastgood", "connections"),
-        "lever_connections_roots": ("amazon_roots", "connections_roots"),
     }
     return {
         "figures": {
             "stop": ratios(rounds, "lastgood", "bare2", _stop),
-            "stop_amazon_roots": ratios(rounds, "amazon_roots", "bare2", _stop),
             "create": ratios(rounds, "lastgood", "bare2", _create),
-            "create_amazon_roots": ratios(rounds, "amazon_roots", "bare2", _create),
             **{key: ratios(rounds, *pair, _stop) for key, pair in pairs.items()},
         },
         "yardsticks": {
@@ -161,12 +156,9 @@ def _throttled(lab: Laboratory, profile: Profile, chance: random.Random) -> Resu
 def _sizes(lab: Laboratory, profile: Profile, chance: random.Random) -> Results:
     """What memory buys: the time to the redeployment at each size, over the time at 512 MB."""
     scene = {"latency": AS_AWS, "length": 1000}
-    found: dict[str, dict[str, list[float]]] = {}
-    for name, variant in {"lastgood": LASTGOOD, "amazon_roots": AMAZON_ROOTS}.items():
-        run = {str(mb): partial(lab.cold, variant, share=share_of(mb), **scene) for mb in MEMORY_SIZES}
-        rounds = interleaved(run, profile.size_rounds, chance)
-        found[name] = {size: ratios(rounds, size, "512", _create) for size in run}
-    return {"figures": {}, "sizes": found}
+    run = {str(mb): partial(lab.cold, LASTGOOD, share=share_of(mb), **scene) for mb in MEMORY_SIZES}
+    rounds = interleaved(run, profile.size_rounds, chance)
+    return {"figures": {}, "sizes": {size: ratios(rounds, size, "512", _create) for size in run}}
 
 
 def _warm(lab: Laboratory, profile: Profile, chance: random.Random) -> Results:

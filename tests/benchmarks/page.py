@@ -60,12 +60,9 @@ def levers_table(results: Results) -> str:
 
 def sizes_table(results: Results) -> str:
     """What memory buys."""
-    rows = ["| | " + " | ".join(f"{size} MB" for size in MEMORY_SIZES) + " |", "|---" * (len(MEMORY_SIZES) + 1) + "|"]
-    names = {"lastgood": "as shipped", "amazon_roots": "with AmazonRootsOnly"}
-    for key, name in names.items():
-        found = results["sizes"][key]
-        rows.append(f"| {name} | " + " | ".join(_number(spread(found[str(s)]).middle) for s in MEMORY_SIZES) + " |")
-    return "\n".join(rows)
+    found = [_number(spread(results["sizes"][str(size)]).middle) for size in MEMORY_SIZES]
+    rows = [[f"{size} MB" for size in MEMORY_SIZES], ["---"] * len(MEMORY_SIZES), found]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def history_plot(results: Results) -> str:

@@ -265,6 +265,8 @@ class Run:
                 raise ReadTimeoutError(endpoint_url="https://aws")
             case Crash.THROTTLED:
                 self._look_for_the_intent(operation)
+                # It had no effect for sure, so the same intent may stand for the next try.
+                self.attempts[operation] -= 1
                 raise refused(operation, "ThrottlingException")
             case Crash.SERVER_ERROR:
                 self._look_for_the_intent(operation)

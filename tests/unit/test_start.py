@@ -1,16 +1,13 @@
-"""A cold start: what is made while the module loads, what only when it is needed, and whom TLS may trust."""
+"""A cold start: what is made while the module loads, and what only when it is needed."""
 
 from __future__ import annotations
 
-import ssl
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import boto3
-import botocore
 import pytest
 
 from lastgood.clients import Clients
@@ -34,10 +31,10 @@ class Session:
 def test_what_every_rollback_needs_is_made_at_once_and_what_one_platform_needs_is_not() -> None:
     session = Session()
     Clients.make(session)
-    assert sorted(session.made) == ["cloudwatch", "codedeploy", "codedeploy", "dynamodb", "sns"]
+    assert sorted(session.made) == ["cloudwatch", "codedeploy", "codedeploy", "dynamodb"]
 
 
-@pytest.mark.parametrize("name", ["lambda_", "ecs", "ecs_writer", "s3", "events"])
+@pytest.mark.parametrize("name", ["lambda_", "ecs", "ecs_writer", "s3", "sns", "events"])
 def test_threads_that_ask_for_a_client_at_the_same_moment_get_the_same_one(name: str) -> None:
     session = Session()
     clients = Clients.make(session)
@@ -60,25 +57,3 @@ def test_the_collector_rests_while_modules_load_and_works_afterwards() -> None:
         [sys.executable, "-c", script], cwd=FUNCTION, capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.splitlines()[-1] == "True True"
-
-
-def test_the_small_bundle_holds_amazons_roots_as_botocore_has_them_and_nothing_else() -> None:
-    """When this fails after an update of botocore, Amazon's roots have changed, and the file has to follow."""
-    ours = _roots(FUNCTION / "lastgood" / "amazon-roots.pem")
-    theirs = _roots(Path(botocore.__file__).parent / "cacert.pem")
-    assert ours == {name: root for name, root in theirs.items() if _is_amazons(name)}
-    assert len(ours) == 5
-
-
-def _is_amazons(name: str) -> bool:
-    """The roots of Amazon Trust Services (its repository page lists them)."""
-    return name.startswith(("Amazon Root CA", "Starfield Services Root Certificate Authority"))
-
-
-def _roots(path: Path) -> dict[str, bytes]:
-    """The certificates of a file by their common names; those without one are left out."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(path)
-    subjects = [dict(part[0] for part in root["subject"]) for root in context.get_ca_certs()]
-    names = [subject.get("commonName", "") for subject in subjects]
-    return {name: root for name, root in zip(names, context.get_ca_certs(binary_form=True), strict=True) if name}

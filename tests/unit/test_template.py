@@ -552,12 +552,6 @@ def test_the_drill_runs_daily_with_the_event_of_the_examples_unless_it_is_switch
     assert Stack(DailyDrill="false").properties("RollbackFunctionDrill")["State"] == "DISABLED"
 
 
-def test_amazons_roots_alone_are_trusted_only_where_that_is_asked_for(stack: Stack) -> None:
-    assert "AWS_CA_BUNDLE" not in stack.environment
-    trusted = Stack(AmazonRootsOnly="true").environment["AWS_CA_BUNDLE"]
-    assert (SHIPPED / Path(trusted).relative_to("/var/task")).is_file()
-
-
 def test_no_alarm_state_change_comes_from_eventbridge_as_well(stack: Stack) -> None:
     """The topic brings each already; a second copy of each would only be deduplicated."""
     sources = [rule.get("EventPattern", {}).get("source") for rule in stack.of_type("AWS::Events::Rule").values()]

@@ -64,13 +64,12 @@ class Clients:
     codedeploy_writer: Any
     dynamodb: Any
     cloudwatch: Any
-    sns: Any
     _making: Lock = field(default_factory=Lock, repr=False)
     _made: dict[tuple[str, bool], Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def make(cls, session: Any = None) -> Clients:
-        """The clients that every rollback needs, from one session, one after the other (faster than threads)."""
+        """The clients that a rollback needs before it redeploys, one after the other (faster than threads)."""
         session = session or boto3.Session()
         return cls(
             session=session,
@@ -78,7 +77,6 @@ class Clients:
             codedeploy_writer=session.client("codedeploy", config=WRITES),
             dynamodb=session.client("dynamodb", config=READS),
             cloudwatch=session.client("cloudwatch", config=READS),
-            sns=session.client("sns", config=READS),
         )
 
     @cached_property
@@ -105,6 +103,11 @@ class Clients:
     def codepipeline(self) -> Any:
         """Only where a pipeline belongs to the deployment group. Its writes may be repeated: see `pipelines`."""
         return self._on_first_use("codepipeline", READS)
+
+    @cached_property
+    def sns(self) -> Any:
+        """Only when people are told: the redeployment is under way then."""
+        return self._on_first_use("sns", READS)
 
     @cached_property
     def events(self) -> Any:

@@ -51,7 +51,7 @@ handler = getattr(import_module(_module), _name)
 _with = os.environ.get("BENCH_WITH", "").split()
 if "clients" in _with:
     _clients = sys.modules[_module].application._parts.notices._clients
-    for _name in ("lambda_", "ecs", "ecs_writer", "s3", "events"):
+    for _name in ("lambda_", "ecs", "ecs_writer", "s3", "sns", "events"):
         getattr(_clients, _name)
 
 if "connections" in _with:
