@@ -280,7 +280,7 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class GroupFacts:
-    """A deployment group as `GetDeploymentGroup` tells it."""
+    """A deployment group as `GetDeploymentGroup` tells it, or as far as its newest deployment shows it."""
 
     compute_platform: ComputePlatform
     last_attempted_id: str = ""
