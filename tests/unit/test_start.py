@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
 
 from lastgood.clients import Clients
 from lastgood_cli.local import ROOT
@@ -26,6 +28,14 @@ class Session:
         """A new object each time, as boto3 does it."""
         self.made.append(service)
         return object()
+
+
+class NoBody:
+    """An answer without a body, as botocore reads it."""
+
+    def stream(self) -> Iterator[bytes]:
+        """All of it."""
+        yield b""
 
 
 def test_what_every_rollback_needs_is_made_at_once_and_what_one_platform_needs_is_not() -> None:
@@ -49,6 +59,22 @@ def test_the_client_that_reads_and_the_one_that_writes_differ_in_their_attempts(
     clients = Clients.make(boto3.Session(region_name="us-east-1"))
     assert clients.ecs.meta.config.retries["total_max_attempts"] > 1
     assert clients.ecs_writer.meta.config.retries["total_max_attempts"] == 1
+
+
+def test_cloudtrail_shows_by_whom_a_call_was_made() -> None:
+    names: list[str] = []
+
+    def answered(request: Any, **_: Any) -> AWSResponse:
+        names.append(request.headers["User-Agent"].decode())
+        return AWSResponse(request.url, 200, {}, NoBody())
+
+    session = boto3.Session(region_name="us-east-1")
+    session.events.register("before-send", answered)
+    clients = Clients.make(session)
+    clients.codedeploy.stop_deployment(deploymentId="d-1")
+    clients.codedeploy_writer.create_deployment(applicationName="shop")
+    assert len(names) == 2
+    assert all(name.startswith("lastgood Boto3/") for name in names)
 
 
 def test_the_collector_rests_while_modules_load_and_works_afterwards() -> None:

@@ -509,9 +509,12 @@ class Ledger:
 # --- items and values -------------------------------------------------------------------------------------------------
 
 
+_RESERVED = {"force": "forced", "action": "step_name"}
+
+
 def stored_name(name: str) -> str:
     """An attribute's name in the table: two of ours are reserved words, which the console's filters choke on."""
-    return {"force": "forced", "action": "step_name"}.get(name, name)
+    return _RESERVED.get(name, name)
 
 
 def to_item(value: Any) -> dict[str, Any]:

@@ -94,10 +94,12 @@ class CodeDeploy:
 
     def _resolved(self, batches: Iterable[list[dict[str, Any]]]) -> Iterator[tuple[Deployment, ...]]:
         for batch in batches:
+            if self._compute_platform is ComputePlatform.SERVER:
+                yield tuple(map(self._deployment, batch))
+                continue
             # Each AppSpec costs a call, and the last good revision is mostly among the newest few.
-            step = len(batch) if self._compute_platform is ComputePlatform.SERVER else APPSPECS_AT_A_TIME
-            for at in range(0, len(batch), step or 1):
-                yield tuple(self._pool.map(self._deployment, batch[at : at + step]))
+            for at in range(0, len(batch), APPSPECS_AT_A_TIME):
+                yield tuple(self._pool.map(self._deployment, batch[at : at + APPSPECS_AT_A_TIME]))
 
     def deployment(self, deployment_id: str) -> Deployment | None:
         """One deployment as it stands now; None if CodeDeploy does not know it, or it is another group's."""
