@@ -5,7 +5,9 @@ for each connection that it opens (boto/botocore#3171, urllib3/urllib3#3623). Fo
 is stopped, each of which costs 20 ms of a whole processor, and the handler has only a share of one. So all clients get
 the same context, and it is filled while the module loads.
 
-The name that is replaced is no promise of botocore's. Where it is gone, connections are opened as botocore likes.
+The name that is replaced is no promise of botocore's. Where it is gone, connections are opened as botocore likes. And
+what is shared is shared: no client here may have a bundle of its own or go without verification, for that is kept in
+the context as well.
 """
 
 from __future__ import annotations
