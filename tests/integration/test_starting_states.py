@@ -362,6 +362,25 @@ def test_a_group_that_rolls_back_on_every_stop_gets_one_rollback_and_not_two(pla
         assert len(after) == 1
 
 
+@pytest.mark.parametrize("seconds", [1, 3])
+def test_a_stop_that_is_not_over_though_codedeploy_says_so_is_waited_for_in_the_same_visit(seconds: int) -> None:
+    with scene("Server") as it:
+        it.good_history(1, 2)
+        it.sim.timing("shop", "prod", stop_pending_seconds=seconds)
+        it.release(3)
+        it.sim.advance(5)
+        stop = it.sim.engine.stop_deployment
+
+        def over(deployment: object, flag: bool | None) -> str:
+            stop(deployment, flag)  # type: ignore[arg-type]
+            return "Succeeded"
+
+        with patch.object(it.sim.engine, "stop_deployment", over):
+            assert it.alarm_fires()["phase"] == "VERIFYING"
+        first, *_, last = it.sim.calls("CreateDeployment")
+        assert (first.error, last.error) == ("DeploymentLimitExceededException", "")
+
+
 @EVERYWHERE
 def test_a_native_rollback_that_shows_up_late_is_still_adopted(platform: str) -> None:
     with scene(platform) as it:

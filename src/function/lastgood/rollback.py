@@ -532,7 +532,9 @@ class Visit:
 
     def _wait_a_little(self) -> bool:
         """A stop is about to take effect: look again in a moment instead of waiting for the next event."""
-        if self.rollback.phase is not Phase.STOPPING:
+        newest = self._seen.newest if self._seen else None
+        stops_still = newest is not None and newest.deployment_id == self.rollback.suspect_deployment_id
+        if self.rollback.phase is not Phase.STOPPING and not stops_still:
             return False
         pause = next(self._stop_polls, None)
         if pause is None:
