@@ -52,20 +52,22 @@ def read(lines: list[str]) -> dict[str, Counter[str]]:
     return totals
 
 
-def table(totals: dict[str, Counter[str]], mutation: dict[str, Any] | None = None) -> str:
-    """The totals as a table in Markdown."""
-    rows = [(LABELS.get(kind, kind), told(total)) for kind, total in totals.items()]
-    if mutation:
-        rows.append(("Mutants", told(mutation)))
-    return "\n".join(
-        ["| what was tried | how much |", "|---|---|", *(f"| {what} | {much} |" for what, much in rows), ""]
-    )
+def table(totals: dict[str, Counter[str]], mutants: str) -> str:
+    """The totals as a table in Markdown; `mutants` is its last row."""
+    known = [kind for kind in LABELS if kind in totals]
+    rows = [f"| {LABELS.get(kind, kind)} | {told(totals[kind])} |" for kind in dict.fromkeys([*known, *totals])]
+    return "\n".join(["| what was tried | how much |", "|---|---|", *rows, mutants, ""])
+
+
+def mutants_of(page: str) -> str:
+    """The page's own row of mutants: they are made by another command, and stay until it has run again."""
+    return next(line for line in page.splitlines() if line.startswith("| Mutants |"))
 
 
 def told(total: Counter[str] | dict[str, Any]) -> str:
     """`14 tests, 569 calls, 2,845 cases`."""
-    numbers = {name: value for name, value in total.items() if isinstance(value, int | float)}
-    return ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in numbers.items())
+    numbers = {name.replace("_", " "): value for name, value in total.items() if isinstance(value, int | float)}
+    return ", ".join(f"{value:,} {name.removesuffix('s') if value == 1 else name}" for name, value in numbers.items())
 
 
 def written(page: str, figures: str) -> str:
@@ -82,16 +84,17 @@ def main(arguments: list[str]) -> int:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    mutation = json.loads(Path(arguments[0]).read_text()) if arguments else None
+    page = PAGE.read_text()
+    mutants = f"| Mutants | {told(json.loads(Path(arguments[0]).read_text()))} |" if arguments else mutants_of(page)
     with tempfile.NamedTemporaryFile("r", suffix=".jsonl") as file:
         environment = os.environ | {"LASTGOOD_FIGURES": file.name, "LASTGOOD_SOAK": "1"}
         command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "-o", "faulthandler_timeout=0", *TESTS]
         ran = subprocess.run(command, cwd=ROOT, env=environment, check=False)
-        figures = table(read(file.readlines()), mutation)
+        figures = table(read(file.readlines()), mutants)
     Console().print(Markdown(figures))
     if ran.returncode:
         return ran.returncode
-    PAGE.write_text(written(PAGE.read_text(), figures))
+    PAGE.write_text(written(page, figures))
     return 0
 
 
