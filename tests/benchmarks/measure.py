@@ -61,7 +61,7 @@ class Profile:
 
 QUICK = Profile("quick", 3, 3, 3, 5, 1, (100, 1000, 10_000), (100, 1000), Storm(100, 5, 10, 20, 20), 1)
 FULL = Profile(
-    "full", 15, 11, 11, 11, 3, (10, 100, 1000, 10_000), (10, 100, 1000, 10_000), Storm(1000, 50, 20, 20, 20), 1
+    "full", 15, 11, 11, 11, 9, (10, 100, 1000, 10_000), (10, 100, 1000, 10_000), Storm(1000, 50, 20, 20, 20), 3
 )
 
 PROFILES = {profile.name: profile for profile in (QUICK, FULL)}
