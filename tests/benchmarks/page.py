@@ -206,8 +206,8 @@ whole one in any case while it initialises.
 {sizes}
 
 1024 MB is the template's default: it is quicker than 512 MB, and idle the difference is a few cents a month for the
-sweep; more buys less and less. `arm64` is chosen by price: what ships is pure Python, and no machine of that kind was at
-hand to measure it.
+sweep; more buys less and less. `arm64` is chosen by price: what ships is pure Python, and no machine of that kind was
+at hand to measure it.
 
 ## How to measure it elsewhere
 
