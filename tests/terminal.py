@@ -25,7 +25,7 @@ import sys
 import termios
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -114,6 +114,13 @@ class Terminal:
         message = alarm_event(at=self.sim.clock.now(), alarm=alarm, tags=group_tags(application, group))
         message["Records"][0]["Sns"]["TopicArn"] = self.outputs["AlarmTopicArn"]
         return str(self.handle(message)[0]["rollback_id"])
+
+    def tag_alarm(self, name: str, tags: Mapping[str, str]) -> None:
+        """Give an alarm these tags."""
+        cloudwatch = self.aws.client("cloudwatch")
+        (alarm,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
+        cloudwatch.tag_resource(ResourceARN=alarm["AlarmArn"], Tags=pairs)
 
     def alarm(self, name: str, state: str) -> None:
         """Make an alarm that tells the stack's topic, or change its state."""

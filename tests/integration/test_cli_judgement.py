@@ -185,10 +185,7 @@ def shop() -> Iterator[Terminal]:
         it.sim.release("shop", "prod", "b.zip", settle=True)
         it.sim.advance(300)
         it.alarm(ALARM, "OK")
-        cloudwatch = it.aws.client("cloudwatch")
-        (alarm,) = cloudwatch.describe_alarms(AlarmNames=[ALARM])["MetricAlarms"]
-        tags = [{"Key": key, "Value": value} for key, value in group_tags("shop", "prod").items()]
-        cloudwatch.tag_resource(ResourceARN=alarm["AlarmArn"], Tags=tags)
+        it.tag_alarm(ALARM, group_tags("shop", "prod"))
         yield it
 
 

@@ -33,10 +33,7 @@ def it() -> Iterator[Terminal]:
         made.ids["third"] = made.sim.release_service("main", "web", "web:3", settle=True)
         made.sim.advance(300)
         made.alarm(ALARM, "OK")
-        cloudwatch = made.aws.client("cloudwatch")
-        (alarm,) = cloudwatch.describe_alarms(AlarmNames=[ALARM])["MetricAlarms"]
-        tags = [{"Key": key, "Value": value} for key, value in service_tags("main", "web").items()]
-        cloudwatch.tag_resource(ResourceARN=alarm["AlarmArn"], Tags=tags)
+        made.tag_alarm(ALARM, service_tags("main", "web"))
         yield made
 
 

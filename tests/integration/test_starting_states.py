@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 import pytest
 
+from lastgood.ledger import parse_iso
 from scene import ALARM, PLATFORMS, Scene, scene
 
 # Where the native rollback only moves traffic, lastgood lets CodeDeploy do it; in place it deploys by itself.
@@ -379,6 +380,23 @@ def test_a_stop_that_is_not_over_though_codedeploy_says_so_is_waited_for_in_the_
             assert it.alarm_fires()["phase"] == "VERIFYING"
         first, *_, last = it.sim.calls("CreateDeployment")
         assert (first.error, last.error) == ("DeploymentLimitExceededException", "")
+
+
+def test_a_stop_is_dated_when_codedeploy_says_that_it_is_over() -> None:
+    with scene("Server") as it:
+        it.good_history(1, 2)
+        it.release(3)
+        it.sim.advance(5)
+        stop = it.sim.engine.stop_deployment
+
+        def slow(deployment: object, flag: bool | None) -> str:
+            it.sim.advance(2)
+            return stop(deployment, flag)  # type: ignore[arg-type]
+
+        with patch.object(it.sim.engine, "stop_deployment", slow):
+            it.alarm_fires()
+        taken = parse_iso(it.head["stopped_at"]) - parse_iso(it.head["stop_requested_at"])
+        assert taken.total_seconds() == 2
 
 
 @EVERYWHERE

@@ -1,7 +1,7 @@
 """AWS clients, made once, and the one place where botocore's errors become ours.
 
 Lambda gives initialisation a full CPU and throttles the handler, so every client on the way to the stop is made while
-the module is imported; those that are rarely needed are made on first use.
+the module is imported; those that come after it, or are rarely needed, are made on first use.
 """
 
 from __future__ import annotations

@@ -189,10 +189,7 @@ class Observer:
             seen = replace(seen, rollback=native)
             if native and (native.active or native.revision.identity == rollback.good_revision):
                 return seen
-        if not rollback.good_deployment_id:
-            return seen
-        good = self._known(rollback.good_deployment_id, last)
-        return self._ready(rollback, deployer, seen, good)
+        return self._ready(rollback, deployer, seen, last) if rollback.good_deployment_id else seen
 
     def _known(self, deployment_id: str, last: Observation | None) -> Deployment | None:
         """A deployment that this visit has seen already, and that was over then."""
@@ -206,16 +203,18 @@ class Observer:
             made = deployer.marked(rollback, now)
             if made is not None:
                 return Observation(rollback=made)
-        return self._ready(rollback, deployer, Observation(), self._known(rollback.good_deployment_id, last))
+        return self._ready(rollback, deployer, Observation(), last)
 
-    def _ready(self, rollback: Rollback, deployer: Deployer, seen: Observation, good: Deployment | None) -> Observation:
+    def _ready(
+        self, rollback: Rollback, deployer: Deployer, seen: Observation, last: Observation | None
+    ) -> Observation:
         """What is in the way of the redeployment, and what has to be done before it."""
         facts, newest = seen.group, None
         if facts is None:
             # A later visit: whoever else came to the group meanwhile may have been quick, and be done already.
             facts = deployer.facts()
             newest = deployer.newest(facts) if facts and not _is_suspect(rollback, facts) else None
-        good = good or deployer.deployment(rollback.good_deployment_id)
+        good = self._known(rollback.good_deployment_id, last) or deployer.deployment(rollback.good_deployment_id)
         if facts is None or good is None:
             gone = f"{rollback.good_deployment_id} or its deployment group is gone."
             return replace(seen, group=facts, preparation=Preparation(problem=gone))

@@ -63,10 +63,10 @@ LONGEST_EXPLANATION = 2_000
 """Characters of an explanation that are kept."""
 
 CREATE_RETRIES = (1.0, 2.0, 4.0)
-"""After a CreateDeployment without effect, the group is looked at again before the next one."""
+"""Pauses after a CreateDeployment without effect; the group is looked at again before the next one."""
 
 THROTTLED_PAUSE = 0.5
-"""After a throttled one it is not, the first time: a look costs calls too, and these are what is short."""
+"""A throttled CreateDeployment is sent once more after this, without a look: that costs calls too, which are short."""
 
 
 @dataclass(frozen=True)
@@ -368,7 +368,7 @@ class Visit:
             return
         self._result(Action.STOP, f"{self.rollback.group.deployer} answers {answer}.", suspect.deployment_id)
         if answer == "Succeeded" and not decision.native:
-            self._seen = _with_stopped(seen, suspect, now)
+            self._seen = _with_stopped(seen, suspect, self._parts.clock())
 
     def _adopt(self, decision: Decision) -> None:
         found = decision.deployment
