@@ -40,7 +40,7 @@ $(MUTATION_STAMP): requirements/mutation.txt | $(STAMP)
 install: $(STAMP) ## set up the development environment in .venv
 
 demo: $(STAMP) ## play a bad release on each platform, with no AWS account
-	@$(RUN) -m lastgood_cli.demo
+	@$(RUN) -m stage.demo
 
 test: $(STAMP) ## run every test, except those of the deployed stack
 	$(BIN)/python -m pytest -n auto
@@ -49,7 +49,7 @@ soak: $(STAMP) ## crash every rollback at every call, and the other fault tests 
 	LASTGOOD_SOAK=1 $(BIN)/python -m pytest -n auto -o faulthandler_timeout=0 tests/faults
 
 figures: $(STAMP) ## do that and write the figures into docs/reliability.md
-	PYTHONPATH=src/function:src/tools:tests $(BIN)/python -m figures
+	PYTHONPATH=src/function:src/tools:tests:tests/support $(BIN)/python -m docs_from_code.fault_figures
 
 e2e: $(STAMP) $(E2E_STAMP) ## deploy the stack into a local AWS and test it there, two minutes
 	$(BIN)/python -m pytest -m e2e tests/e2e --verbose --durations=0 --durations-min=1
@@ -58,7 +58,7 @@ local: $(STAMP) $(E2E_STAMP) ## deploy the stack into a local AWS and keep it up
 	@$(RUN) -m local_aws
 
 mutate: $(STAMP) $(MUTATION_STAMP) ## break what decides in a thousand ways: do the tests notice? Not in check, ten minutes
-	nice $(MUTATION_VENV)/bin/python tests/mutation.py $(WORKERS)
+	nice $(MUTATION_VENV)/bin/python src/tools/mutation.py $(WORKERS)
 
 check: lint types template test e2e ## what CI runs, and the deployed stack
 
@@ -68,7 +68,7 @@ lint: $(STAMP) ## style
 
 types: $(STAMP) ## types of what ships and of the tools, strict
 	$(BIN)/mypy src/function/lastgood
-	$(BIN)/mypy src/tools/codedeploy_simulator src/tools/lastgood_cli src/tools/local_aws
+	$(BIN)/mypy src/tools/simulated_aws src/tools/lastgood_cli src/tools/local_aws src/tools/stage src/tools/docs_from_code
 
 template: $(STAMP) ## the template, by SAM and cfn-lint
 	$(SAM) validate --lint --region us-east-1
@@ -84,13 +84,13 @@ format: $(STAMP) ## format the code
 	$(BIN)/ruff format .
 
 readme: $(STAMP) ## write the blocks of README.md and docs/cli.md that come from the code
-	$(RUN) -m lastgood_cli.readme README.md docs/cli.md
+	$(RUN) -m docs_from_code.readme README.md docs/cli.md
 
 bench: $(STAMP) ## measure speed, quickly, and write docs/performance.md
-	PYTHONPATH=src/function:src/tools:tests $(BIN)/python -m benchmarks.measure quick
+	PYTHONPATH=src/function:src/tools:tests:tests/support $(BIN)/python -m benchmarks.measure quick
 
 bench-full: $(STAMP) ## measure speed thoroughly, and write docs/performance.md
-	PYTHONPATH=src/function:src/tools:tests $(BIN)/python -m benchmarks.measure full
+	PYTHONPATH=src/function:src/tools:tests:tests/support $(BIN)/python -m benchmarks.measure full
 
 lock: $(STAMP) ## pin all dependencies again, with hashes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

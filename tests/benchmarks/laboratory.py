@@ -23,8 +23,8 @@ import botocore
 from benchmarks.authority import authority_in
 from benchmarks.cloud import APPLICATION, alarm_name, group_name
 from benchmarks.cpu_share import cpu_share
-from integration.runtime import Runtime, provided_packages, running
-from lastgood_cli.local import ROOT, alarm_event, group_tags
+from runtime import Runtime, provided_packages, running
+from stage.local import ROOT, alarm_event, group_tags
 
 HERE = Path(__file__).parent
 SAM_DATE = 315_532_800

@@ -27,7 +27,7 @@ from benchmarks.figures import MEMORY_SIZES
 from benchmarks.laboratory import BARE, BARE2, LASTGOOD, NAIVE, Laboratory, Run, Variant
 from benchmarks.rounds import dependent_rounds, interleaved, ratios
 from benchmarks.storm import Outcome, Storm, weather
-from lastgood_cli.local import ROOT
+from stage.local import ROOT
 
 SEED = 7
 AS_AWS = {"default": 0.025, "dynamodb": 0.008}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from codedeploy_simulator import Server, serve
+from simulated_aws import Server, serve
 
 
 @pytest.fixture(scope="module")

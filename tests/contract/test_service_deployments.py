@@ -14,9 +14,9 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from codedeploy_simulator import Server, Simulator, simulated_aws
-from codedeploy_simulator.service_deployments import RollingService
 from shapes import check
+from simulated_aws import Server, Simulator, simulated_aws
+from simulated_aws.service_deployments import RollingService
 
 MODEL = ServiceModel(Loader().load_service_model("ecs", "service-2"))
 SESSION = boto3.Session("fake", "fake", region_name="us-east-1")

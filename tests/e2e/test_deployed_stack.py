@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from e2e.conftest import MAX_SIGNAL_AGE, PARAMETERS
-from lastgood_cli.local import EVENTS, group_tags, service_tags
 from local_aws import Stack, eventually
+from stage.local import EVENTS, group_tags, service_tags
 
 pytestmark = pytest.mark.e2e
 

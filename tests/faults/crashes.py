@@ -40,8 +40,8 @@ from moto.dynamodb.models import dynamodb_backends
 
 from faults.wireless import Wireless, refused
 from lastgood.clients import Clients
-from lastgood_cli.local import ACCOUNT, REGION, TABLE
 from scene import Scene, ServiceScene, number_of, scene, service_scene
+from stage.local import ACCOUNT, REGION, TABLE
 
 EFFECTS = {
     "StopDeployment": "STOP",

@@ -20,7 +20,7 @@ from aws_lambda_powertools import Logger, Metrics
 from lastgood import clients
 from lastgood.app import Application, utc_now
 from lastgood.errors import RetryableError
-from lastgood_cli.local import TABLE, alarm_event, group_tags
+from stage.local import TABLE, alarm_event, group_tags
 
 REMAINING = timedelta(seconds=60)
 SETTINGS = {"LASTGOOD_TABLE": TABLE, "LASTGOOD_STORM_GROUPS": "0", "LASTGOOD_EVENT_BUS": ""}

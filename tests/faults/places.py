@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
-from codedeploy_simulator import ServiceError, Simulator
-from codedeploy_simulator.service_deployments import ServiceDeployment
 from scene import SLOW, number_of
+from simulated_aws import ServiceError, Simulator
+from simulated_aws.service_deployments import ServiceDeployment
 
 ALARMS = ("shop-prod-error-rate", "shop-prod-latency")
 FLOOR = "lastgood:floor"

@@ -18,11 +18,11 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
-import figures
-from codedeploy_simulator import Server, WallClock, serve
+from docs_from_code import fault_figures
 from faults.environments import REMAINING, at_endpoint, at_once, close_all, deliver, message, one_process
 from faults.tables import one_table_call_at_a_time
-from lastgood_cli.local import TABLE, audit_table
+from simulated_aws import Server, WallClock, serve
+from stage.local import TABLE, audit_table
 
 SOAK = os.environ.get("LASTGOOD_SOAK") == "1"
 STORM_GROUPS = int(os.environ.get("LASTGOOD_STORM_TEST_GROUPS", "200" if SOAK else "10"))
@@ -197,7 +197,7 @@ def test_a_storm_of_alarms_over_many_groups() -> None:
         joined = sum(i["sk"].startswith("SIGNAL#") for i in items)
         told = {"messages": len(pairs), "groups": len(it.names), "seconds": round(delivered)}
         lost = len(pairs) - sum(accounted(items).values())
-        figures.append("storm", **told, rolled_back=outcomes["ROLLED_BACK"], joined=joined, lost=lost)
+        fault_figures.append("storm", **told, rolled_back=outcomes["ROLLED_BACK"], joined=joined, lost=lost)
         assert answered == len(pairs)
         assert accounted(items) == Counter({alarm: 1 for _, alarm in pairs})
         winners = Counter(h["application"] for h in acted(items))

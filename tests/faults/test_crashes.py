@@ -13,9 +13,7 @@ from typing import Any
 
 import pytest
 
-import figures
-from codedeploy_simulator import Server, VirtualClock, serve
-from codedeploy_simulator.model import NoAnswer
+from docs_from_code import fault_figures
 from faults.crashes import SWEEP, Crash, Scenario, crash_everywhere
 from lastgood.deployers import ecs_rolling
 from lastgood.deployers.codedeploy import CodeDeploy
@@ -23,8 +21,10 @@ from lastgood.deployers.ecs_rolling import EcsRolling
 from lastgood.ledger import Kind, Ledger
 from lastgood.notices import Notices
 from lastgood.rollback import Rollbacks, Visit
-from lastgood_cli.local import ROOT, TABLE, alarm_event, audit_table, event, group_tags
 from scene import ALARM, Scene, ServiceScene
+from simulated_aws import Server, VirtualClock, serve
+from simulated_aws.model import NoAnswer
+from stage.local import ROOT, TABLE, alarm_event, audit_table, event, group_tags
 
 SOAKS = os.environ.get("LASTGOOD_SOAK") == "1"
 COMMITS = {2: "a2" * 20, 3: "b3" * 20}
@@ -331,7 +331,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the world split
 def test_a_crash_at_any_call_changes_nothing_about_the_end(scenario: Scenario) -> None:
     tried = crash_everywhere(scenario)
     counted = {"calls": tried.calls, "crashes": tried.cases, "worlds": tried.worlds}
-    figures.append("crashes", scenario=str(scenario), platform=scenario.platform, **counted)
+    fault_figures.append("crashes", scenario=str(scenario), platform=scenario.platform, **counted)
     assert not tried.failures, "\n" + "\n".join(tried.failures[:40]) + f"\n{len(tried.failures)} failures"
     assert tried.cases == tried.calls * len(Crash)
 

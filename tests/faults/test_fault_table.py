@@ -19,8 +19,8 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from lastgood.errors import RefusedError, RetryableError
-from lastgood_cli.local import event
 from scene import PLATFORMS, Scene, scene
+from stage.local import event
 
 EVERYWHERE = pytest.mark.parametrize("platform", PLATFORMS)
 OWN = {"LASTGOOD_NATIVE_ROLLBACK": "false"}

@@ -29,7 +29,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-import figures
+from docs_from_code import fault_figures
 from faults.places import ALARMS, Config
 from faults.world import Plan, World, lose_answer, refusal, world
 
@@ -424,7 +424,7 @@ def test_whatever_happens_in_whatever_order(machine: type[Interleavings], exampl
         print(f"\nLASTGOOD_SOAK_SEED={number}, {machine.kind}: {examples} examples of {STEPS} steps")
         seed(number)(machine)
     run_state_machine_as_test(machine, settings=play)
-    figures.append("interleavings", of=machine.kind, **machine.played)
+    fault_figures.append("interleavings", of=machine.kind, **machine.played)
 
 
 # --- what was found, each as its shortest story -----------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import figures
+from docs_from_code import fault_figures
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
@@ -72,20 +72,22 @@ def test_figures_are_added_up_by_kind_and_written_between_the_markers() -> None:
         json.dumps({"kind": "crashes", "scenario": "one", "calls": 38, "crashes": 1900}),
         json.dumps({"kind": "crashes", "scenario": "two", "calls": 2, "crashes": 10}),
     ]
-    table = figures.table(figures.read(lines), figures.mutants_of(PAGE))
+    table = fault_figures.table(fault_figures.read(lines), fault_figures.mutants_of(PAGE))
     *_, crashes, others, mutants = table.splitlines()
     assert crashes == "| Crash at every call | 2 tests, 40 calls, 1,910 crashes |"
     assert others == "| meteors | 1 test, 3 groups |"
     assert mutants in PAGE
-    page = figures.written(PAGE, table)
+    page = fault_figures.written(PAGE, table)
     assert table in page
-    assert figures.written(page, table) == page
+    assert fault_figures.written(page, table) == page
     with pytest.raises(ValueError, match="figures"):
-        figures.written("no markers", table)
+        fault_figures.written("no markers", table)
 
 
 def test_figures_are_appended_where_the_variable_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LASTGOOD_FIGURES", str(tmp_path / "figures.jsonl"))
-    figures.append("storms", groups=3)
-    figures.append("storms", groups=4)
-    assert figures.read((tmp_path / "figures.jsonl").read_text().splitlines()) == {"storms": {"tests": 2, "groups": 7}}
+    fault_figures.append("storms", groups=3)
+    fault_figures.append("storms", groups=4)
+    assert fault_figures.read((tmp_path / "figures.jsonl").read_text().splitlines()) == {
+        "storms": {"tests": 2, "groups": 7}
+    }

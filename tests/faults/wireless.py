@@ -21,9 +21,9 @@ from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 
-from codedeploy_simulator import Simulator
-from codedeploy_simulator.model import NoAnswer, ServiceError
-from lastgood_cli.local import ACCOUNT, REGION
+from simulated_aws import Simulator
+from simulated_aws.model import NoAnswer, ServiceError
+from stage.local import ACCOUNT, REGION
 
 
 def refused(operation: str, code: str, status: int = 400, message: str = "", **more: Any) -> ClientError:

@@ -23,12 +23,12 @@ from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ReadTimeoutError
 from moto.dynamodb.models import dynamodb_backends
 
-from codedeploy_simulator import Simulator, simulated_aws
-from codedeploy_simulator.pipelines import Pipeline, Transition
 from faults.places import ALARMS, COMMIT_SECONDS, CodeDeployGroup, Config, EcsService, Seen
 from lastgood.clients import Clients
 from lastgood.errors import LastgoodError
-from lastgood_cli.local import REGION, TABLE, Local, alarm_event, event
+from simulated_aws import Simulator, simulated_aws
+from simulated_aws.pipelines import Pipeline, Transition
+from stage.local import REGION, TABLE, Local, alarm_event, event
 
 PIPELINE, STAGE = "shop", "Deploy"
 SOMEBODY = "arn:aws:iam::123456789012:user/alex"

@@ -10,9 +10,9 @@ from unittest.mock import patch
 import boto3
 import pytest
 
-from codedeploy_simulator import revisions
 from lastgood.errors import RetryableError
 from scene import PLATFORMS, Scene, scene
+from simulated_aws import revisions
 
 EVERYWHERE = pytest.mark.parametrize("platform", PLATFORMS)
 FAST = {

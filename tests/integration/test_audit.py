@@ -10,9 +10,9 @@ from unittest.mock import patch
 import boto3
 import pytest
 
-from lastgood_cli.local import ACCOUNT, REGION, TABLE
-from lastgood_cli.queries import EXAMPLES
+from docs_from_code.queries import EXAMPLES
 from scene import PLATFORMS, Scene, scene
+from stage.local import ACCOUNT, REGION, TABLE
 
 EVERYWHERE = pytest.mark.parametrize("platform", PLATFORMS)
 MID_SHIFT = {"Server": 15, "Lambda": 60, "ECS": 60}

@@ -18,7 +18,7 @@ from botocore.model import OperationModel
 
 from lastgood_cli import context
 from lastgood_cli.events import MOST_VERSIONS, REGISTRY, names
-from lastgood_cli.local import EVENTS
+from stage.local import EVENTS
 from terminal import Terminal, terminal
 
 
@@ -293,6 +293,6 @@ def test_acting_needs_no_more_than_the_policy_for_acting(it: Terminal, command: 
 
 
 def test_the_demo_is_what_make_demo_runs(it: Terminal) -> None:
-    with patch("lastgood_cli.demo.main") as play:
+    with patch("stage.demo.main") as play:
         assert it.call("demo").code == 0
     play.assert_called_once_with()

@@ -11,7 +11,7 @@ import pytest
 
 from answering import answering, denied
 from integration.test_cli_judgement import mend, past, unknown_to_moto, wrong
-from lastgood_cli.local import alarm_event, service_tags
+from stage.local import alarm_event, service_tags
 from terminal import Terminal, terminal
 
 SERVICE = "ecs:main/web"

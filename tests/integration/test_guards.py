@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lastgood_cli.local import event, group_tags
 from scene import ALARM, PLATFORMS, Scene, scene
+from stage.local import event, group_tags
 
 EVERYWHERE = pytest.mark.parametrize("platform", PLATFORMS)
 # Enough revisions for two incidents.

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Logger
 
-from lastgood_cli.local import event
 from scene import Scene, scene
+from stage.local import event
 
 STEERS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 HOSTILE = {

@@ -15,8 +15,8 @@ import pytest
 from lastgood.alarms import Alarms
 from lastgood.errors import LastgoodError, RefusedError
 from lastgood.notices import Notices
-from lastgood_cli.local import event, group_tags
 from scene import ALARM, PLATFORMS, Scene, scene
+from stage.local import event, group_tags
 
 EVERYWHERE = pytest.mark.parametrize("platform", PLATFORMS)
 GROUP = {"application": "shop", "deployment_group": "prod"}

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from lastgood.pipelines import hold_reason
-from lastgood_cli.local import EVENTS, event
 from scene import PLATFORMS, Scene, scene
+from stage.local import EVENTS, event
 
 EVERYWHERE = pytest.mark.parametrize("platform", PLATFORMS)
 MORE: dict[str, dict[str, Any]] = {

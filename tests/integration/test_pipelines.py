@@ -13,12 +13,12 @@ from unittest.mock import patch
 import boto3
 import pytest
 
-from codedeploy_simulator import github_revision
-from codedeploy_simulator.pipelines import Run
 from lastgood.errors import RefusedError
 from lastgood.follow_ups import FollowUps
 from lastgood.pipelines import Pipelines
 from scene import ALARM, PLATFORMS, Scene, scene
+from simulated_aws import github_revision
+from simulated_aws.pipelines import Run
 
 EVERYWHERE = pytest.mark.parametrize("platform", PLATFORMS)
 GOOD, BAD, FIX = "a1" * 20, "b2" * 20, "c3" * 20

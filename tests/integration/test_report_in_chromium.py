@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from builders import ALARM_AT, at, rollback
 from lastgood.model import Candidate, Outcome, Phase, Reason, Rejection, Rollback
 from lastgood_cli.report import Chapter, page
-from unit.builders import ALARM_AT, at, rollback
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
 
-from codedeploy_simulator import Server, WallClock, serve
-from integration.runtime import Runtime, running
-from lastgood_cli.local import ROOT, TABLE, alarm_event, audit_table, event, group_tags
+from runtime import Runtime, running
+from simulated_aws import Server, WallClock, serve
+from stage.local import ROOT, TABLE, alarm_event, audit_table, event, group_tags
 
 ALARM = "shop-prod-error-rate"
 SHIPPED = {"lastgood", "aws_lambda_powertools", "jmespath", "typing_extensions.py"}

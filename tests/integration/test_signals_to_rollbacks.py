@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from lastgood.errors import RetryableError
-from lastgood_cli.local import event, group_tags
 from scene import ALARM, PLATFORMS, Scene, scene
+from stage.local import event, group_tags
 
 EVERYWHERE = pytest.mark.parametrize("platform", PLATFORMS)
 OTHER_WAYS = {"alarm-eventbridge": "eventbridge", "alarm-to-lambda": "alarm_action", "alarm-sqs-wrapped": "sqs"}

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import figures
+from docs_from_code import fault_figures
 from lastgood.model import AlarmState
 from lastgood.signals import ACTIONS, AlarmSignal, Home, OperatorRequest, Refusal, Signal, parse
 from lastgood.text import clean, is_plain, without_surrogates
@@ -500,7 +500,7 @@ TRIED: Counter[str] = Counter()
 @pytest.fixture(scope="module", autouse=True)
 def _tell_how_many() -> Iterator[None]:
     yield
-    figures.append("bad_input", **TRIED)
+    fault_figures.append("bad_input", **TRIED)
 
 
 def check(event: object, home: Home = HOME) -> None:

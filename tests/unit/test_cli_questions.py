@@ -10,6 +10,7 @@ from typing import Any
 import click
 import pytest
 
+from builders import NOW, alarm, by_operator, group, native_rollback, observation, past, release, rollback, running
 from lastgood.decide import GUARDS, Case, decide
 from lastgood.ledger import iso
 from lastgood.model import (
@@ -30,7 +31,6 @@ from lastgood.pipelines import hold_reason
 from lastgood.settings import PipelineRule, Settings
 from lastgood_cli import checks, group_checks
 from lastgood_cli.checks import Part, healthy
-from lastgood_cli.local import ROOT
 from lastgood_cli.lookout import (
     ALONE,
     ROUTED,
@@ -45,7 +45,7 @@ from lastgood_cli.lookout import (
 )
 from lastgood_cli.main import cli
 from lastgood_cli.stack_template import StackTemplate
-from unit.builders import NOW, alarm, by_operator, group, native_rollback, observation, past, release, rollback, running
+from stage.local import ROOT
 
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:lastgood"
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:AlarmTopic"

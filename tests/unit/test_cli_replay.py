@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from builders import at, group, minutes, native_rollback, release, running, seconds
 from lastgood.model import AlarmState, Deployment, DeploymentGroup, Mode, Policy
 from lastgood_cli.replay import (
     GroupHistory,
@@ -20,7 +21,6 @@ from lastgood_cli.replay import (
     state_changes,
     summary,
 )
-from unit.builders import at, group, minutes, native_rollback, release, running, seconds
 
 SHOP = DeploymentGroup("shop", "prod")
 ALARM = "shop-errors"

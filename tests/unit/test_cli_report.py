@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders import ALARM_AT, at, rollback, seconds
 from lastgood.model import Candidate, Outcome, Phase, Reason, Rejection, Rollback
-from lastgood_cli.local import ROOT
 from lastgood_cli.records import Story
 from lastgood_cli.report import (
     KINDS,
@@ -32,7 +32,7 @@ from lastgood_cli.report import (
     spreads,
     ticks,
 )
-from unit.builders import ALARM_AT, at, rollback, seconds
+from stage.local import ROOT
 
 SINCE, UNTIL = ALARM_AT - timedelta(days=10), ALARM_AT + timedelta(days=20)
 TEMPLATE = (ROOT / "src/tools/lastgood_cli/report.html.jinja").read_text()

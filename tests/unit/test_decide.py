@@ -7,6 +7,23 @@ from typing import Any
 
 import pytest
 
+from builders import (
+    NOW,
+    ROLLBACK_ID,
+    alarm,
+    at,
+    by_operator,
+    group,
+    minutes,
+    native_rollback,
+    observation,
+    our_rollback,
+    past,
+    release,
+    rollback,
+    running,
+    seconds,
+)
 from lastgood import decide as deciding
 from lastgood.decide import GUARDS, LIVE_GRACE, STOP_AGAIN_AFTER, Action, Case, Decision
 from lastgood.model import (
@@ -30,23 +47,6 @@ from lastgood.model import (
     Rollback,
 )
 from lastgood.selection import MAX_CANDIDATES_RECORDED
-from unit.builders import (
-    NOW,
-    ROLLBACK_ID,
-    alarm,
-    at,
-    by_operator,
-    group,
-    minutes,
-    native_rollback,
-    observation,
-    our_rollback,
-    past,
-    release,
-    rollback,
-    running,
-    seconds,
-)
 
 BAD = release("d-2", "v2", -10)
 BAD_RUNNING = running("d-2", "v2", -1)

@@ -13,6 +13,7 @@ import moto.dynamodb.parsing.reserved_keywords as moto_keywords
 import pytest
 from moto import mock_aws
 
+from builders import ALARM_AT, NOW, ROLLBACK_ID, at, by_operator, minutes, rollback, seconds
 from lastgood.errors import LostLeaseError
 from lastgood.ledger import LEASE_MARGIN, Kind, Ledger, Step, Watch, iso, parse_iso
 from lastgood.model import (
@@ -29,7 +30,6 @@ from lastgood.model import (
     Rollback,
     TriggerKind,
 )
-from unit.builders import ALARM_AT, NOW, ROLLBACK_ID, at, by_operator, minutes, rollback, seconds
 
 TABLE = "audit"
 SHOP = DeploymentGroup("shop", "prod")

@@ -13,10 +13,10 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
+from builders import NOW, ROLLBACK_ID, at, by_operator, rollback
 from lastgood.model import Controller, Outcome, Phase, Reason, Rollback
 from lastgood.notices import CLOSED, NEEDS_HUMAN, NOT_RECOVERED, OPENED, Notices, compose
 from lastgood.signals import Home, OperatorRequest, parse
-from unit.builders import NOW, ROLLBACK_ID, at, by_operator, rollback
 
 POOL = ThreadPoolExecutor(2)
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:told"

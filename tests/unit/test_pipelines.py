@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders import at, rollback
 from lastgood.model import FollowUp, Outcome, Phase
 from lastgood.pipelines import (
     Definition,
@@ -31,7 +32,6 @@ from lastgood.pipelines import (
     start_command,
     start_request,
 )
-from unit.builders import at, rollback
 
 GOOD, BAD, FIX = "a1" * 20, "b2" * 20, "c3" * 20
 V2 = Definition(3, "V2")

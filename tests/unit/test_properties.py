@@ -10,6 +10,20 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from builders import (
+    ALARM_AT,
+    NOW,
+    ROLLBACK_ID,
+    alarm,
+    at,
+    by_operator,
+    group,
+    newest_first,
+    our_rollback,
+    past,
+    release,
+    rollback,
+)
 from lastgood.decide import Action, Decision, decide
 from lastgood.model import (
     AlarmState,
@@ -29,20 +43,6 @@ from lastgood.model import (
     Rollback,
 )
 from lastgood.selection import effective_floor, select
-from unit.builders import (
-    ALARM_AT,
-    NOW,
-    ROLLBACK_ID,
-    alarm,
-    at,
-    by_operator,
-    group,
-    newest_first,
-    our_rollback,
-    past,
-    release,
-    rollback,
-)
 
 CALM = settings(
     derandomize=True,

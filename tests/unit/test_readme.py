@@ -7,10 +7,10 @@ from dataclasses import fields
 
 import pytest
 
+from docs_from_code import readme
 from lastgood.model import APPROVAL_MARKER, FLOOR_MARKER, Reason, Rollback
 from lastgood.settings import Settings, variable
 from lastgood.signals import ACTIONS
-from lastgood_cli import readme
 
 TEXT = (readme.ROOT / "README.md").read_text()
 

@@ -18,8 +18,8 @@ from samcli.yamlhelper import yaml_parse
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTION, TOOLS = ROOT / "src" / "function", ROOT / "src" / "tools"
 SHIPPED = sorted((FUNCTION / "lastgood").rglob("*.py"))
-SIMULATOR = sorted((TOOLS / "codedeploy_simulator").rglob("*.py"))
-COMMAND_LINE = sorted((TOOLS / "lastgood_cli").rglob("*.py"))
+SIMULATOR = sorted((TOOLS / "simulated_aws").rglob("*.py"))
+COMMAND_LINE = sorted(p for name in ("lastgood_cli", "stage", "docs_from_code") for p in (TOOLS / name).rglob("*.py"))
 LOCAL_AWS = sorted((TOOLS / "local_aws").rglob("*.py"))
 EVENTS = sorted((ROOT / "events").glob("*.json"))
 
@@ -194,7 +194,7 @@ def test_no_two_modules_import_each_other() -> None:
 @pytest.mark.parametrize("path", SIMULATOR, ids=name_of)
 def test_the_simulator_knows_nothing_of_lastgood(path: Path) -> None:
     """Or it would confirm what lastgood believes of CodeDeploy."""
-    assert not tops(path.read_text()) & {"lastgood", "lastgood_cli"}
+    assert not tops(path.read_text()) & {"lastgood", "lastgood_cli", "stage"}
 
 
 def test_what_ships_and_what_does_not_are_both_found() -> None:
@@ -230,13 +230,16 @@ def test_what_ships_and_what_does_not_are_both_found() -> None:
         "src/function/lastgood/deployers",
         "src/function/requirements.in",
         "src/function/requirements.txt",
-        "src/tools/codedeploy_simulator",
+        "src/tools/simulated_aws",
         "src/tools/lastgood_cli",
         "src/tools/local_aws",
+        "src/tools/docs_from_code",
+        "src/tools/stage",
         "template.yaml",
         "tests/contract",
         "tests/e2e",
         "tests/integration",
+        "tests/support",
         "tests/unit",
     ],
 )
@@ -313,7 +316,7 @@ def test_the_local_aws_is_the_version_that_its_mends_were_written_for() -> None:
 @pytest.mark.parametrize("path", LOCAL_AWS, ids=name_of)
 def test_the_local_aws_knows_nothing_of_the_function_that_it_runs(path: Path) -> None:
     """Or the function could be helped along."""
-    assert not tops(path.read_text()) & {"lastgood", "lastgood_cli"}
+    assert not tops(path.read_text()) & {"lastgood", "lastgood_cli", "stage"}
 
 
 def test_there_is_one_version_of_python() -> None:

@@ -6,6 +6,18 @@ from typing import Any
 
 import pytest
 
+from builders import (
+    ALARM_AT,
+    NOW,
+    at,
+    minutes,
+    native_rollback,
+    newest_first,
+    our_rollback,
+    release,
+    rollback,
+    running,
+)
 from lastgood.model import Controls, Deployment, Floor, Reason, Rejection
 from lastgood.selection import (
     MAX_CANDIDATES_RECORDED,
@@ -17,18 +29,6 @@ from lastgood.selection import (
     effective_floor,
     put_back_already,
     select,
-)
-from unit.builders import (
-    ALARM_AT,
-    NOW,
-    at,
-    minutes,
-    native_rollback,
-    newest_first,
-    our_rollback,
-    release,
-    rollback,
-    running,
 )
 
 

@@ -13,7 +13,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from lastgood.clients import Clients
-from lastgood_cli.local import ROOT
+from stage.local import ROOT
 
 FUNCTION = ROOT / "src" / "function"
 

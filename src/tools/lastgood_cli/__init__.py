@@ -1,1 +1,1 @@
-"""What people run beside the function: the demo, and the blocks of the README that are made from the code."""
+"""The operator's command, `lastgood`: it reads the audit table and AWS, and asks the function to act."""

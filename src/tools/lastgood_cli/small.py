@@ -11,7 +11,7 @@ from lastgood_cli.problems import Exit, Problem
 @click.command()
 def demo() -> None:
     """Play a bad release on each platform, in a simulated AWS. Needs no account."""
-    from lastgood_cli.demo import main as play
+    from stage.demo import main as play
 
     play()
 

@@ -223,7 +223,7 @@ def _codedeploy(folder: Path, aws_url: str) -> Iterator[str]:
     """The CodeDeploy simulator on a free port of loopback; its events go to the local AWS's EventBridge."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "codedeploy_simulator", "--port", str(port), "--events-to", aws_url]
+    command = [sys.executable, "-m", "simulated_aws", "--port", str(port), "--events-to", aws_url]
     environment = {**CREDENTIALS, "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "src" / "tools")}
     with running(command, environment, folder / LOGS[1], lambda: _answers(f"{url}/moto-api/")):
         yield url

@@ -1,0 +1,254 @@
+"""Pipelines that move: a run takes its sources, builds them and deploys them with the simulated CodeDeploy.
+
+Each pipeline has the stages Source, Build and Deploy. One run at a time is in Deploy; what comes behind it, or finds
+the transition disabled, waits before the stage (in SUPERSEDED mode the newest alone). A stage that fails ends its run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from simulated_aws.engine import Engine
+from simulated_aws.model import Deployment, ServiceError
+
+STAGES = ("Source", "Build", "Deploy")
+SOURCE_SECONDS = 5.0
+BUILD_SECONDS = 60.0
+# Which kind of revision each provider's source action may be started with.
+REVISION_TYPES = {
+    "CodeCommit": {"COMMIT_ID"},
+    "CodeStarSourceConnection": {"COMMIT_ID"},
+    "ECR": {"IMAGE_DIGEST"},
+    "S3": {"S3_OBJECT_VERSION_ID", "S3_OBJECT_KEY"},
+}
+
+
+@dataclass
+class ActionRun:
+    """One action of one run. `external_id` is a deployment's id, or a source's revision."""
+
+    id: str
+    stage: str
+    name: str
+    category: str
+    provider: str
+    started_at: datetime
+    updated_at: datetime
+    status: str = "InProgress"
+    external_id: str = ""
+    error: tuple[str, str] | None = None
+
+
+@dataclass(eq=False)
+class Run:
+    """One execution. `sources` maps each source action to its revision, `summaries` to what was said of it."""
+
+    id: str
+    started_at: datetime
+    version: int
+    sources: dict[str, str]
+    summaries: dict[str, str]
+    trigger: tuple[str, str]
+    variables: dict[str, str]
+    updated_at: datetime
+    status: str = "InProgress"
+    stage: str = "Source"
+    waiting: bool = False
+    actions: list[ActionRun] = field(default_factory=list)
+
+
+@dataclass
+class Transition:
+    """The way into a stage."""
+
+    enabled: bool = True
+    reason: str = ""
+    changed_by: str = ""
+    changed_at: datetime | None = None
+
+
+@dataclass
+class Pipeline:
+    """A pipeline. `providers` are its source actions; `builds` says what each revision of the first one builds."""
+
+    name: str
+    application: str
+    group: str
+    created_at: datetime
+    pipeline_type: str = "V2"
+    mode: str = "SUPERSEDED"
+    version: int = 1
+    providers: dict[str, str] = field(default_factory=lambda: {"Source": "CodeCommit"})
+    variables: dict[str, str] = field(default_factory=dict)
+    head: dict[str, str] = field(default_factory=dict)
+    summaries: dict[str, str] = field(default_factory=dict)
+    builds: dict[str, Any] = field(default_factory=dict)
+    built: set[str] = field(default_factory=set)
+    transitions: dict[str, Transition] = field(default_factory=lambda: {s: Transition() for s in STAGES[1:]})
+    runs: list[Run] = field(default_factory=list)
+    tokens: dict[str, Run] = field(default_factory=dict)
+
+    def waiting(self, stage: str = "Deploy") -> list[Run]:
+        """The runs that wait before a stage, oldest first."""
+        return [run for run in self.runs if run.waiting and run.stage == stage]
+
+
+class Pipelines:
+    """Every pipeline, on the engine's clock."""
+
+    def __init__(self, engine: Engine, rebuild: Callable[[str, str, Any, bool], dict[str, Any]]) -> None:
+        """`rebuild(application, group, revision, again)` is what a build gives: new, if it is built `again`."""
+        self.engine = engine
+        self.pipelines: dict[str, Pipeline] = {}
+        self._rebuild = rebuild
+        engine.ended.append(self._deployment_ended)
+
+    def create(self, name: str, application: str, group: str, **options: Any) -> Pipeline:
+        """A pipeline that deploys to a group. `options` are fields of `Pipeline`."""
+        made = Pipeline(name, application, group, self.engine.now(), **options)
+        self.pipelines[name] = made
+        return made
+
+    def pipeline(self, name: str) -> Pipeline:
+        """Raises PipelineNotFoundException."""
+        if name not in self.pipelines:
+            raise ServiceError("PipelineNotFoundException", f"Account does not have a pipeline with name '{name}'")
+        return self.pipelines[name]
+
+    def run_of(self, name: str, run_id: str) -> Run:
+        """Raises PipelineExecutionNotFoundException."""
+        found = next((run for run in self.pipeline(name).runs if run.id == run_id), None)
+        if found is None:
+            raise ServiceError("PipelineExecutionNotFoundException", f"No execution {run_id} in the pipeline {name}")
+        return found
+
+    # --- running --------------------------------------------------------------------------------------------
+
+    def push(self, name: str, revision: str, builds: Any, summary: str = "", action: str = "") -> Run:
+        """A source changes: the pipeline runs. `builds` is what it builds, in the short forms of `release`."""
+        pipeline = self.pipeline(name)
+        action = action or next(iter(pipeline.providers))
+        pipeline.head[action], pipeline.summaries[revision] = revision, summary
+        pipeline.builds[revision] = builds
+        return self.start(pipeline, dict(pipeline.head), ("CloudWatchEvent", f"push to {action}"))
+
+    def start(
+        self,
+        pipeline: Pipeline,
+        sources: dict[str, str],
+        trigger: tuple[str, str],
+        variables: dict[str, str] | None = None,
+    ) -> Run:
+        """Begin a run for these sources."""
+        now = self.engine.now()
+        given = {**pipeline.variables, **(variables or {})}
+        run = Run(self.engine.new_uuid(), now, pipeline.version, sources, pipeline.summaries, trigger, given, now)
+        pipeline.runs.append(run)
+        for action, provider in pipeline.providers.items():
+            self._action(run, action, "Source", provider)
+        self.engine.later(SOURCE_SECONDS, lambda: self._sourced(pipeline, run))
+        return run
+
+    def started(self, name: str, given: dict[str, Any], by: str) -> Run:
+        """StartPipelineExecution: what it refuses, and the same run for the same token."""
+        pipeline, token = self.pipeline(name), given.get("clientRequestToken", "")
+        if token and token in pipeline.tokens:
+            return pipeline.tokens[token]
+        sources = dict(pipeline.head)
+        for override in given.get("sourceRevisions") or ():
+            provider = pipeline.providers.get(override["actionName"], "")
+            if pipeline.pipeline_type != "V2":
+                raise ServiceError("ValidationException", "Source revisions need a pipeline of type V2.")
+            if override["revisionType"] not in REVISION_TYPES.get(provider, set()):
+                what = f"{override['actionName']} takes no {override['revisionType']}"
+                raise ServiceError("ValidationException", f"The source revision is not valid: {what}")
+            sources[override["actionName"]] = override["revisionValue"]
+        variables = {each["name"]: each["value"] for each in given.get("variables") or ()}
+        run = self.start(pipeline, sources, ("StartPipelineExecution", by), variables)
+        if token:
+            pipeline.tokens[token] = run
+        return run
+
+    def _sourced(self, pipeline: Pipeline, run: Run) -> None:
+        for action in run.actions:
+            action.external_id = run.sources.get(action.name, "")
+            self._over(run, action, "Succeeded")
+        run.stage = "Build"
+        build = self._action(run, "Build", "Build", "CodeBuild")
+        build.external_id = f"build:{run.id}"
+        self.engine.later(BUILD_SECONDS, lambda: self._built(pipeline, run, build))
+
+    def _built(self, pipeline: Pipeline, run: Run, build: ActionRun) -> None:
+        self._over(run, build, "Succeeded")
+        run.stage, run.waiting = "Deploy", True
+        if pipeline.mode == "SUPERSEDED":
+            for older in pipeline.waiting()[:-1]:
+                older.waiting, older.status, older.updated_at = False, "Superseded", self.engine.now()
+        self._enter(pipeline)
+
+    def _enter(self, pipeline: Pipeline) -> None:
+        """The first that waits enters the stage, if it is open and free."""
+        waiting = pipeline.waiting()
+        busy = any(run.stage == "Deploy" and run.status == "InProgress" and not run.waiting for run in pipeline.runs)
+        if not waiting or busy or not pipeline.transitions["Deploy"].enabled:
+            return
+        run = waiting[0]
+        run.waiting = False
+        deploy = self._action(run, "Deploy", "Deploy", "CodeDeploy")
+        try:
+            deploy.external_id = self._deploy(pipeline, run)
+        except ServiceError as error:
+            deploy.error = (error.code, error.message)
+            self._ended(pipeline, run, deploy, "Failed")
+
+    def _deploy(self, pipeline: Pipeline, run: Run) -> str:
+        commit = run.sources[next(iter(pipeline.providers))]
+        built = self._rebuild(pipeline.application, pipeline.group, pipeline.builds[commit], commit in pipeline.built)
+        pipeline.built.add(commit)
+        names = {"applicationName": pipeline.application, "deploymentGroupName": pipeline.group}
+        return self.engine.create_deployment({**names, "revision": built}).id
+
+    def _deployment_ended(self, deployment: Deployment) -> None:
+        for pipeline in self.pipelines.values():
+            for run in pipeline.runs:
+                for action in run.actions:
+                    if action.external_id == deployment.id and action.status == "InProgress":
+                        outcome = "Succeeded" if deployment.status == "Succeeded" else "Failed"
+                        action.error = None if outcome == "Succeeded" else ("JobFailed", f"It is {deployment.status}.")
+                        self._ended(pipeline, run, action, outcome)
+
+    def _ended(self, pipeline: Pipeline, run: Run, action: ActionRun, outcome: str) -> None:
+        self._over(run, action, outcome)
+        run.status = outcome
+        self.engine.later(1.0, lambda: self._enter(pipeline))
+
+    def _action(self, run: Run, name: str, category: str, provider: str) -> ActionRun:
+        now = self.engine.now()
+        made = ActionRun(self.engine.new_uuid(), run.stage, name, category, provider, now, now)
+        run.actions.append(made)
+        run.updated_at = now
+        return made
+
+    def _over(self, run: Run, action: ActionRun, status: str) -> None:
+        action.status, action.updated_at = status, self.engine.now()
+        run.updated_at = action.updated_at
+
+    # --- transitions ----------------------------------------------------------------------------------------
+
+    def transition(self, name: str, stage: str) -> Transition:
+        """Raises StageNotFoundException."""
+        found = self.pipeline(name).transitions.get(stage)
+        if found is None:
+            raise ServiceError("StageNotFoundException", f"No stage {stage} in the pipeline {name}")
+        return found
+
+    def set_transition(self, name: str, stage: str, *, enabled: bool, by: str, reason: str = "") -> None:
+        """Open or close the way into a stage; what waits goes on."""
+        found, pipeline = self.transition(name, stage), self.pipeline(name)
+        found.enabled, found.reason = enabled, "" if enabled else reason
+        found.changed_by, found.changed_at = by, self.engine.now()
+        if enabled:
+            self.engine.later(0.5, lambda: self._enter(pipeline))

@@ -1,0 +1,206 @@
+"""CodePipeline's operations: parameters in, answer out, both in AWS's spelling with times as datetimes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from simulated_aws.model import ServiceError
+from simulated_aws.pipelines import STAGES, ActionRun, Pipeline, Pipelines, Run
+
+Parameters = dict[str, Any]
+Answer = dict[str, Any]
+
+PAGE_SIZE = 100
+_REASON = re.compile(r"[a-zA-Z0-9!@ ().*?\-]{1,300}")
+_TOKEN = re.compile(r"[a-zA-Z0-9-]{1,128}")
+_OWNERS = {"CodeStarSourceConnection": "AWS", "GitHub": "ThirdParty"}
+
+
+class PipelinesApi:
+    """The operations, by their names in Python style. `caller` is whom CodePipeline sees calling."""
+
+    def __init__(self, pipelines: Pipelines, account: str) -> None:
+        self._pipelines = pipelines
+        self.caller = f"arn:aws:sts::{account}:assumed-role/lastgood/RollbackFunction"
+        self.page_size = PAGE_SIZE
+
+    def get_pipeline(self, given: Parameters) -> Answer:
+        """GetPipeline."""
+        found = self._pipelines.pipeline(given["name"])
+        return {
+            "pipeline": {
+                "name": found.name,
+                "roleArn": "arn:aws:iam::123456789012:role/CodePipeline",
+                "artifactStore": {"type": "S3", "location": "artifacts"},
+                "stages": [{"name": stage, "actions": _declared(found, stage)} for stage in STAGES],
+                "version": found.version,
+                "executionMode": found.mode,
+                "pipelineType": found.pipeline_type,
+            },
+            "metadata": {"created": found.created_at, "updated": found.created_at},
+        }
+
+    def get_pipeline_state(self, given: Parameters) -> Answer:
+        """GetPipelineState."""
+        found = self._pipelines.pipeline(given["name"])
+        return {
+            "pipelineName": found.name,
+            "pipelineVersion": found.version,
+            "stageStates": [_stage_state(found, stage) for stage in STAGES],
+            "created": found.created_at,
+            "updated": found.created_at,
+        }
+
+    def get_pipeline_execution(self, given: Parameters) -> Answer:
+        """GetPipelineExecution."""
+        pipeline = self._pipelines.pipeline(given["pipelineName"])
+        run = self._pipelines.run_of(pipeline.name, given["pipelineExecutionId"])
+        return {
+            "pipelineExecution": _present(
+                pipelineName=pipeline.name,
+                pipelineVersion=run.version,
+                pipelineExecutionId=run.id,
+                status=run.status,
+                artifactRevisions=[_artifact(run, action) for action in _sourced(run)],
+                variables=[{"name": name, "resolvedValue": value} for name, value in run.variables.items()],
+                trigger={"triggerType": run.trigger[0], "triggerDetail": run.trigger[1]},
+                executionMode=pipeline.mode,
+                executionType="STANDARD",
+            )
+        }
+
+    def list_pipeline_executions(self, given: Parameters) -> Answer:
+        """ListPipelineExecutions, newest first."""
+        pipeline = self._pipelines.pipeline(given["pipelineName"])
+        runs, more = self._page(list(reversed(pipeline.runs)), given)
+        return _present(pipelineExecutionSummaries=[_summary(pipeline, run) for run in runs], nextToken=more)
+
+    def list_action_executions(self, given: Parameters) -> Answer:
+        """ListActionExecutions, newest first."""
+        pipeline = self._pipelines.pipeline(given["pipelineName"])
+        wanted = (given.get("filter") or {}).get("pipelineExecutionId")
+        runs = [self._pipelines.run_of(pipeline.name, wanted)] if wanted else list(reversed(pipeline.runs))
+        every = [(run, action) for run in runs for action in reversed(run.actions)]
+        page, more = self._page(every, given)
+        return _present(actionExecutionDetails=[_detail(*each) for each in page], nextToken=more)
+
+    def start_pipeline_execution(self, given: Parameters) -> Answer:
+        """StartPipelineExecution."""
+        if not _TOKEN.fullmatch(given.get("clientRequestToken") or "token"):
+            raise ServiceError("ValidationException", "The clientRequestToken does not satisfy its pattern.")
+        return {"pipelineExecutionId": self._pipelines.started(given["name"], given, self.caller).id}
+
+    def disable_stage_transition(self, given: Parameters) -> Answer:
+        """DisableStageTransition."""
+        if not _REASON.fullmatch(given["reason"]):
+            raise ServiceError("ValidationException", "The reason does not satisfy its pattern.")
+        self._set_transition(given, enabled=False)
+        return {}
+
+    def enable_stage_transition(self, given: Parameters) -> Answer:
+        """EnableStageTransition."""
+        self._set_transition(given, enabled=True)
+        return {}
+
+    def _set_transition(self, given: Parameters, *, enabled: bool) -> None:
+        if given["transitionType"] != "Inbound":
+            raise ServiceError("ValidationException", "Only inbound transitions are simulated.")
+        self._pipelines.set_transition(
+            given["pipelineName"], given["stageName"], enabled=enabled, by=self.caller, reason=given.get("reason", "")
+        )
+
+    def _page(self, every: list[Any], given: Parameters) -> tuple[list[Any], str | None]:
+        start = int(given.get("nextToken") or 0)
+        end = start + min(int(given.get("maxResults") or PAGE_SIZE), self.page_size)
+        return every[start:end], str(end) if end < len(every) else None
+
+
+# --- answers ------------------------------------------------------------------------------------------------
+
+
+def _present(**members: Any) -> Answer:
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _type_id(category: str, provider: str) -> Answer:
+    return {"category": category, "owner": _OWNERS.get(provider, "AWS"), "provider": provider, "version": "1"}
+
+
+def _declared(pipeline: Pipeline, stage: str) -> list[Answer]:
+    named = {"Source": pipeline.providers, "Build": {"Build": "CodeBuild"}, "Deploy": {"Deploy": "CodeDeploy"}}
+    return [{"name": name, "actionTypeId": _type_id(stage, provider)} for name, provider in named[stage].items()]
+
+
+def _stage_state(pipeline: Pipeline, stage: str) -> Answer:
+    waiting = [{"pipelineExecutionId": run.id, "status": "InProgress"} for run in pipeline.waiting(stage)]
+    there = [(run, action) for run in pipeline.runs for action in run.actions if action.stage == stage]
+    latest = there[-1] if there else None
+    transition = pipeline.transitions.get(stage)
+    return _present(
+        stageName=stage,
+        inboundExecution=waiting[0] if waiting else None,
+        inboundExecutions=waiting,
+        inboundTransitionState=_present(
+            enabled=transition.enabled,
+            disabledReason=transition.reason or None,
+            lastChangedBy=transition.changed_by or None,
+            lastChangedAt=transition.changed_at,
+        )
+        if transition
+        else None,
+        actionStates=[],
+        latestExecution={"pipelineExecutionId": latest[0].id, "status": latest[1].status} if latest else None,
+    )
+
+
+def _sourced(run: Run) -> list[ActionRun]:
+    """The source actions whose revisions are known already."""
+    return [action for action in run.actions if action.category == "Source" and action.status == "Succeeded"]
+
+
+def _artifact(run: Run, action: ActionRun) -> Answer:
+    return _present(
+        name=f"{action.name}Output",
+        revisionId=action.external_id,
+        revisionSummary=run.summaries.get(action.external_id) or None,
+        created=run.started_at,
+    )
+
+
+def _summary(pipeline: Pipeline, run: Run) -> Answer:
+    return {
+        "pipelineExecutionId": run.id,
+        "status": run.status,
+        "startTime": run.started_at,
+        "lastUpdateTime": run.updated_at,
+        "sourceRevisions": [
+            _present(
+                actionName=action.name,
+                revisionId=action.external_id,
+                revisionSummary=run.summaries.get(action.external_id) or None,
+            )
+            for action in _sourced(run)
+        ],
+        "trigger": {"triggerType": run.trigger[0], "triggerDetail": run.trigger[1]},
+        "executionMode": pipeline.mode,
+        "executionType": "STANDARD",
+    }
+
+
+def _detail(run: Run, action: ActionRun) -> Answer:
+    error = {"code": action.error[0], "message": action.error[1]} if action.error else None
+    result = _present(externalExecutionId=action.external_id or None, errorDetails=error)
+    artifacts = [{"name": f"{action.name}Output"}] if action.category in {"Source", "Build"} else []
+    return {
+        "pipelineExecutionId": run.id,
+        "actionExecutionId": action.id,
+        "pipelineVersion": run.version,
+        "stageName": action.stage,
+        "actionName": action.name,
+        "startTime": action.started_at,
+        "lastUpdateTime": action.updated_at,
+        "status": action.status,
+        "input": {"actionTypeId": _type_id(action.category, action.provider), "configuration": {}},
+        "output": {"outputArtifacts": artifacts, "executionResult": result},
+    }

@@ -1,0 +1,91 @@
+"""The two ways to get a simulator that boto3 talks to: in process, and over HTTP."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+from moto import mock_aws
+from moto.core.base_backend import BackendDict
+from moto.server import ThreadedMotoServer
+
+from simulated_aws import moto_plug
+from simulated_aws.clock import Clock
+from simulated_aws.simulator import Simulator
+
+
+def make_simulator(
+    clock: Clock | None, seed: int = 0, account: str = "123456789012", region: str = "us-east-1"
+) -> Simulator:
+    """A simulator that reads alarms and bundles from moto."""
+    return Simulator(
+        clock,
+        seed=seed,
+        account=account,
+        region=region,
+        alarm_state=moto_plug.alarm_state(account, region),
+        objects=moto_plug.MotoObjects(account),
+    )
+
+
+@contextmanager
+def simulated_aws(clock: Clock | None = None, *, seed: int = 0, region: str = "us-east-1") -> Iterator[Simulator]:
+    """All of moto in this process, with a CodeDeploy that moves. The clock is virtual unless one is given."""
+    with patch.dict(os.environ, {"AWS_DEFAULT_REGION": region}), mock_aws():
+        simulator = make_simulator(clock, seed, region=region)
+        moto_plug.plug(simulator, over_http=False)
+        try:
+            yield simulator
+        finally:
+            moto_plug.unplug(over_http=False)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: `url` is the endpoint of every AWS service."""
+
+    url: str
+    simulator: Simulator
+
+    def client(self, service: str, **options: Any) -> Any:
+        """A boto3 client that talks to this server."""
+        connect: Any = boto3.client  # its stubs want the service as a literal
+        return connect(
+            service,
+            endpoint_url=self.url,
+            region_name=self.simulator.region,
+            aws_access_key_id="simulated",
+            aws_secret_access_key="simulated",
+            **options,
+        )
+
+
+@contextmanager
+def serve(
+    port: int = 0,
+    clock: Clock | None = None,
+    *,
+    host: str = "127.0.0.1",
+    seed: int = 0,
+    region: str = "us-east-1",
+) -> Iterator[Server]:
+    """All of moto over HTTP, with a CodeDeploy that moves. Port 0 takes a free one."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # one line for each request otherwise
+    BackendDict.reset()
+    simulator = make_simulator(clock, seed, region=region)
+    moto_plug.plug(simulator, over_http=True)
+    server = ThreadedMotoServer(ip_address=host, port=port, verbose=False)
+    server.start()
+    try:
+        _, actual_port = server.get_host_and_port()
+        yield Server(f"http://{host}:{actual_port}", simulator)
+    finally:
+        server.stop()
+        moto_plug.unplug(over_http=True)
+        BackendDict.reset()

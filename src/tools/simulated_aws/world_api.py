@@ -1,0 +1,253 @@
+"""The few Lambda and ECS operations that look at, or change, the simulator's world."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simulated_aws.engine import Engine
+from simulated_aws.model import ServiceError
+from simulated_aws.service_api import ServiceApi
+from simulated_aws.service_deployments import RollingService
+from simulated_aws.world import Alias, Function, LambdaVersion, Service, TaskDefinition
+
+Answer = dict[str, Any]
+
+
+class LambdaApi:
+    """Aliases and versions of the functions that a test has created here."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._world = engine.lambda_world
+
+    def knows(self, function: str) -> bool:
+        """Whether the simulator answers for this function."""
+        return function in self._world.functions
+
+    def get_alias(self, function: str, name: str) -> Answer:
+        """GetAlias."""
+        return self._alias(function, self._world.alias(function, name))
+
+    def update_alias(self, function: str, name: str, given: dict[str, Any]) -> Answer:
+        """UpdateAlias; a RevisionId that is not the alias's own gives PreconditionFailedException."""
+        alias = self._world.alias(function, name)
+        if given.get("RevisionId") and given["RevisionId"] != alias.revision_id:
+            message = "The RevisionId provided does not match the latest RevisionId."
+            raise ServiceError("PreconditionFailedException", message, 412)
+        version = given.get("FunctionVersion") or alias.version
+        self._version(function, version)
+        routing = given.get("RoutingConfig")
+        weights = alias.weights if routing is None else routing.get("AdditionalVersionWeights") or {}
+        alias.description = given.get("Description", alias.description)
+        return self._alias(function, self._world.point(function, name, version, weights))
+
+    def list_versions(self, function: str) -> Answer:
+        """ListVersionsByFunction, on one page."""
+        known = self._world.function(function)
+        versions = [LambdaVersion("$LATEST"), *known.versions.values()]
+        return {"Versions": [self._configuration(known, version) for version in versions]}
+
+    def get_function_configuration(self, function: str, qualifier: str | None) -> Answer:
+        """GetFunctionConfiguration of a version, of what an alias points at, or of $LATEST."""
+        known = self._world.function(function)
+        if qualifier in known.aliases:
+            qualifier = known.aliases[qualifier].version
+        return self._configuration(known, self._version(function, qualifier or "$LATEST"))
+
+    def get_function(self, function: str, qualifier: str | None) -> Answer:
+        """GetFunction."""
+        return {"Configuration": self.get_function_configuration(function, qualifier), "Tags": {}}
+
+    def _version(self, function: str, number: str) -> LambdaVersion:
+        if number == "$LATEST":
+            return LambdaVersion("$LATEST")
+        versions = self._world.function(function).versions
+        if number not in versions:
+            message = f"Function not found: {self._arn(function)}:{number}"
+            raise ServiceError("ResourceNotFoundException", message, 404)
+        return versions[number]
+
+    def _arn(self, function: str) -> str:
+        return f"arn:aws:lambda:{self._engine.region}:{self._engine.account}:function:{function}"
+
+    def _alias(self, function: str, alias: Alias) -> Answer:
+        routing = {"RoutingConfig": {"AdditionalVersionWeights": alias.weights}} if alias.weights else {}
+        return {
+            "AliasArn": f"{self._arn(function)}:{alias.name}",
+            "Name": alias.name,
+            "FunctionVersion": alias.version,
+            "Description": alias.description,
+            "RevisionId": alias.revision_id,
+            **routing,
+        }
+
+    def _configuration(self, function: Function, version: LambdaVersion) -> Answer:
+        return {
+            "FunctionName": function.name,
+            "FunctionArn": f"{self._arn(function.name)}:{version.number}",
+            "Runtime": "python3.13",
+            "Handler": "app.handler",
+            "Description": version.description,
+            "Version": version.number,
+            "State": version.state,
+            "LastUpdateStatus": version.last_update_status,
+        }
+
+
+class EcsApi:
+    """Services and task definitions that a test has created here."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._world = engine.ecs_world
+        self._services = ServiceApi(engine)
+
+    def knows(self, operation: str, given: dict[str, Any]) -> bool:
+        """Whether the simulator answers this call: it is about a cluster or a family that was made here."""
+        if self._services.knows(operation, given):
+            return True
+        if operation in {"DescribeServices", "UpdateService"}:
+            return _last_part(given.get("cluster") or "default") in {cluster for cluster, _ in self._world.services}
+        if operation == "RegisterTaskDefinition":
+            return given.get("family") in self._world.families
+        if operation in {"DescribeTaskDefinition", "DeregisterTaskDefinition"}:
+            return _last_part(given["taskDefinition"]).partition(":")[0] in self._world.families
+        return False
+
+    def answer(self, operation: str, given: dict[str, Any]) -> Answer:
+        """The answer to a call that `knows` accepts."""
+        if self._services.knows(operation, given):
+            return self._services.answer(operation, given)
+        answers = {
+            "DescribeServices": self._describe_services,
+            "UpdateService": self._update_service,
+            "RegisterTaskDefinition": self._register,
+            "DescribeTaskDefinition": self._describe,
+            "DeregisterTaskDefinition": self._deregister,
+        }
+        return answers[operation](given)
+
+    def _describe_services(self, given: dict[str, Any]) -> Answer:
+        cluster = _last_part(given.get("cluster") or "default")
+        described, failures = [], []
+        for name in given["services"]:
+            service = self._world.services.get((cluster, _last_part(name)))
+            if service:
+                described.append(self._service(service))
+            else:
+                arn = name if name.startswith("arn:") else self._world.arn(f"service/{cluster}/{name}")
+                failures.append({"arn": arn, "reason": "MISSING"})
+        return {"services": described, "failures": failures}
+
+    def _update_service(self, given: dict[str, Any]) -> Answer:
+        cluster = _last_part(given.get("cluster") or "default")
+        service = self._world.services.get((cluster, _last_part(given["service"])))
+        if service is None:
+            raise ServiceError("ServiceNotFoundException", "Service not found.")
+        if given.get("taskDefinition") and service.controller == "CODE_DEPLOY":
+            message = "Unable to update task definition on services with a CODE_DEPLOY deployment controller."
+            raise ServiceError("InvalidParameterException", message)
+        service.desired_count = given.get("desiredCount", service.desired_count)
+        if rolling := self._rolling(service):
+            self._services.update(rolling, given)
+            return {"service": self._service(service)}
+        if given.get("taskDefinition") and service.primary:
+            service.primary.task_definition = self._world.task_definition(given["taskDefinition"]).arn
+        return {"service": self._service(service)}
+
+    def _describe(self, given: dict[str, Any]) -> Answer:
+        found = self._world.task_definition(given["taskDefinition"])
+        tags = {"tags": found.tags} if "TAGS" in (given.get("include") or []) else {}
+        return {"taskDefinition": self._definition(found)} | tags
+
+    def _deregister(self, given: dict[str, Any]) -> Answer:
+        found = self._world.deregister(given["taskDefinition"], self._engine.now())
+        return {"taskDefinition": self._definition(found)}
+
+    def _register(self, given: dict[str, Any]) -> Answer:
+        content = {name: value for name, value in given.items() if name not in {"family", "tags"}}
+        made = self._world.register(given["family"], content, self._engine.now(), given.get("tags"))
+        return {"taskDefinition": self._definition(made), "tags": made.tags}
+
+    def _definition(self, found: TaskDefinition) -> Answer:
+        gone = {"deregisteredAt": found.deregistered_at} if found.deregistered_at else {}
+        return {
+            **found.content,
+            "taskDefinitionArn": found.arn,
+            "family": found.family,
+            "revision": found.revision,
+            "status": found.status,
+            "requiresAttributes": [{"name": "com.amazonaws.ecs.capability.docker-remote-api.1.18"}],
+            "compatibilities": ["EC2", "FARGATE"],
+            "registeredAt": found.registered_at,
+            "registeredBy": f"arn:aws:iam::{self._engine.account}:root",
+            **gone,
+        }
+
+    def _rolling(self, service: Service) -> RollingService | None:
+        return self._engine.service_deployments.services.get((service.cluster, service.name))
+
+    def _service(self, service: Service) -> Answer:
+        rolling = self._rolling(service)
+        primary = rolling.primary if rolling else service.primary
+        by_code_deploy = service.controller == "CODE_DEPLOY"
+        return {
+            "serviceArn": self._world.arn(f"service/{service.cluster}/{service.name}"),
+            "serviceName": service.name,
+            "clusterArn": self._world.arn(f"cluster/{service.cluster}"),
+            "status": "ACTIVE",
+            "desiredCount": service.desired_count,
+            "runningCount": service.desired_count,
+            "pendingCount": 0,
+            "launchType": "FARGATE",
+            "taskDefinition": primary.task_definition if primary else "",
+            "deploymentController": {"type": service.controller},
+            "taskSets": self._task_sets(service) if by_code_deploy else [],
+            # A service that CodeDeploy moves has task sets, and no deployments of its own.
+            "deployments": [] if by_code_deploy else self._deployments(service, rolling),
+            **({"deploymentConfiguration": rolling.configuration} if rolling else {}),
+            "createdAt": service.created_at,
+        }
+
+    def _task_sets(self, service: Service) -> list[Answer]:
+        service_arn = self._world.arn(f"service/{service.cluster}/{service.name}")
+        return [
+            {
+                "id": each.id,
+                "taskSetArn": self._world.arn(f"task-set/{service.cluster}/{service.name}/{each.id}"),
+                "serviceArn": service_arn,
+                "clusterArn": self._world.arn(f"cluster/{service.cluster}"),
+                "startedBy": "CODE_DEPLOY",
+                "externalId": each.external_id,
+                "status": each.status,
+                "taskDefinition": each.task_definition,
+                "computedDesiredCount": service.desired_count,
+                "pendingCount": 0,
+                "runningCount": service.desired_count,
+                "createdAt": each.created_at,
+                "scale": {"value": 100.0, "unit": "PERCENT"},
+                "stabilityStatus": "STEADY_STATE",
+            }
+            for each in service.task_sets
+        ]
+
+    def _deployments(self, service: Service, rolling: RollingService | None) -> list[Answer]:
+        if rolling:
+            return self._services.deployments(rolling)
+        return [
+            {
+                "id": each.id,
+                "status": "PRIMARY",
+                "taskDefinition": each.task_definition,
+                "desiredCount": service.desired_count,
+                "runningCount": service.desired_count,
+                "pendingCount": 0,
+                "rolloutState": "COMPLETED",
+                "createdAt": each.created_at,
+            }
+            for each in service.task_sets
+        ]
+
+
+def _last_part(reference: str) -> str:
+    return reference.rpartition("/")[2]

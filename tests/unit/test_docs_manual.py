@@ -1,0 +1,111 @@
+"""docs/cli.md is true: every command's help is in it as it is printed, and every command line in it can be typed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+
+from docs_from_code import manual
+from docs_from_code.readme import ROOT
+from lastgood.signals import ACTIONS
+from lastgood_cli.main import COMMANDS, cli
+from lastgood_cli.problems import ABOUT, Exit
+
+PAGE = (ROOT / "docs" / "cli.md").read_text()
+HAND_WRITTEN = re.sub(r"<!-- ([\w-]+) -->.*?<!-- /\1 -->", "", PAGE, flags=re.DOTALL)
+TYPED = re.findall(r"^\$ (lastgood .*?)(?:  +#.*)?$", HAND_WRITTEN, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", manual.BLOCKS)
+def test_each_block_is_what_the_code_makes(name: str) -> None:
+    """If this fails: `make readme`."""
+    found = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", PAGE, flags=re.DOTALL)
+    assert found and found[1] == manual.BLOCKS[name]()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_of_the_list_can_be_loaded(name: str) -> None:
+    assert isinstance(cli.get_command(click.Context(cli), name), click.Command)
+
+
+@pytest.mark.parametrize("line", TYPED)
+def test_every_command_line_in_the_page_can_be_typed(line: str) -> None:
+    """As far as parsing goes: the commands and options exist, and the values have the right form."""
+    arguments = shlex.split(line)[1:]
+    context = cli.make_context("lastgood", arguments)
+    command: click.Command = cli
+    while isinstance(command, click.Group):
+        name, found, arguments = command.resolve_command(context, [*context.protected_args, *context.args])
+        assert name and found
+        command, context = found, found.make_context(name, arguments, parent=context)
+    assert not context.args
+
+
+def test_the_page_answers_the_four_questions_with_commands() -> None:
+    assert len(TYPED) > 25
+    for question in (
+        "What happened last night?",
+        "Why that revision?",
+        "Would it work right now?",
+        "How do I stop it?",
+    ):
+        assert f"### {question}" in HAND_WRITTEN
+
+
+def test_every_exit_code_is_explained_once() -> None:
+    assert set(ABOUT) == set(Exit)
+    assert len({int(code) for code in Exit}) == len(Exit)
+
+
+def test_the_commands_that_the_issue_names_are_there() -> None:
+    wanted = {"audit", "plan", "explain", "rollback", "approve", "reject", "pause", "resume", "mode", "floor", "mark"}
+    assert wanted | {"status", "doctor", "backtest", "report", "events", "permissions", "demo"} <= set(COMMANDS)
+
+
+def test_whatever_an_operator_may_ask_of_the_function_has_its_command() -> None:
+    """`sweep` and `drill` are the schedule's; `health` is `doctor`'s; `status` reads the table."""
+    typed = {" ".join(path) for path in manual.commands()}
+    words = {"set_mode": "mode", "set_floor": "floor set", "clear_floor": "floor clear"}
+    words |= {"mark_good": "mark good", "mark_bad": "mark bad", "health": "doctor"}
+    words |= {"sweep": "doctor", "drill": "doctor"}
+    assert {words.get(action, action) for action in ACTIONS} <= typed
+
+
+def test_the_command_runs_from_a_checkout_and_through_a_link(tmp_path: Path) -> None:
+    link = tmp_path / "lastgood"
+    link.symlink_to(ROOT / "bin" / "lastgood")
+    ran = subprocess.run([str(link), "--version"], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert ran.stdout.startswith("lastgood, version ")
+
+
+def test_a_checkout_that_is_not_installed_says_how_to_install_it(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    copy = Path(shutil.copy(ROOT / "bin" / "lastgood", tmp_path / "bin"))
+    ran = subprocess.run([str(copy)], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (5, f"lastgood: it is not installed yet. Try: make -C {tmp_path} install\n")
+
+
+@pytest.mark.parametrize("path", sorted(manual.commands()))
+def test_every_command_says_what_it_does_in_a_sentence(path: tuple[str, ...]) -> None:
+    text = manual.help_of(*path)
+    first = text.split("\n\n")[1].strip()
+    assert first[0].isupper() and first.rstrip().endswith((".", "lastgood.", "`on`.")), first
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_offers_the_commands(shell: str) -> None:
+    from click.testing import CliRunner
+
+    made = CliRunner().invoke(cli, ["completion", shell], prog_name="lastgood")
+    assert made.exit_code == 0 and "_LASTGOOD_COMPLETE" in made.output
+    words = {"COMP_WORDS": "lastgood au", "COMP_CWORD": "1", "_LASTGOOD_COMPLETE": f"{shell}_complete"}
+    if shell == "fish":
+        words |= {"COMP_WORDS": "lastgood", "COMP_CWORD": "au"}
+    offered = CliRunner().invoke(cli, [], prog_name="lastgood", env=words)
+    assert "audit" in offered.output and "plan" not in offered.output
