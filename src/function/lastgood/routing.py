@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from lastgood.model import DeploymentGroup
-from lastgood.settings import Settings, parse_ecs_service
+from lastgood.setting_rules import parse_ecs_service
+from lastgood.settings import Settings
 from lastgood.signals import AlarmSignal, name_problem
 from lastgood.text import clean
 

@@ -1,198 +1,43 @@
 """The function's settings: one frozen value, read once from the environment, all problems reported at once.
 
-Durations are written `90s`, `15m`, `2h`, `30d`. `Settings` is the only list of the settings: the template, the
-README's table and the tests are checked against it.
+`Settings` is the only list of the settings: the template, the README's table and the tests are checked against it.
+`setting_rules` says how the text of each is read.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
-from fnmatch import fnmatchcase
-from typing import Any, cast
+from typing import Any
 
 from lastgood.errors import SettingsError
-from lastgood.model import Controller, DeploymentGroup, Mode, Policy
+from lastgood.model import DeploymentGroup, Mode, Policy
+from lastgood.setting_rules import (
+    EMPTY_MEANS_NONE,
+    PipelineRule,
+    Route,
+    one_of,
+    parse_count,
+    parse_duration,
+    parse_ecs_service,
+    parse_flag,
+    parse_globs,
+    parse_mode,
+    parse_pipelines,
+    parse_routes,
+    parse_text,
+)
 
-_DURATION = re.compile(r"(\d{1,6})([smhd])")
-LONGEST = timedelta(days=3650)
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_ROUTE_KEYS = {"alarm", "application", "deployment_group"}
-_SERVICE_ROUTE_KEYS = {"alarm", "ecs_service"}
-_LONGEST = {"ecs_service": 511}
-# The names that ECS allows for clusters and services.
-_ECS_SERVICE = re.compile(r"([A-Za-z0-9_-]{1,255})/([A-Za-z0-9_-]{1,255})")
-_PIPELINE_OPTIONS = {"after_rollback", "hold"}
-_AFTER_ROLLBACK = ("tell", "rerun", "none")
-_SERVICE = "ecs:"
-# CodePipeline's own rule for the names of pipelines and stages.
-_PIPELINE_NAME = re.compile(r"[A-Za-z0-9.@_-]{1,100}")
-
-
-def parse_duration(text: str) -> timedelta:
-    """`90s`, `15m`, `2h`, `30d` → timedelta. Raises ValueError for anything else."""
-    match = _DURATION.fullmatch(text.strip())
-    if match is None:
-        raise ValueError("must be a duration such as 90s, 15m, 2h or 30d")
-    span = timedelta(**{_UNITS[match[2]]: int(match[1])})
-    if span > LONGEST:
-        raise ValueError("must be at most 3650d")
-    return span
-
-
-def parse_ecs_service(text: str) -> DeploymentGroup:
-    """`cluster/service` → the service as ECS itself deploys it. Raises ValueError for anything else."""
-    match = _ECS_SERVICE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError("must be cluster/service, the two names with a slash between")
-    return DeploymentGroup(match[1], match[2], Controller.ECS)
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """An alarm's name, as a glob, and the deployment group that it speaks for."""
-
-    alarm: str
-    application: str
-    deployment_group: str
-    controller: Controller = Controller.CODE_DEPLOY
-
-    @property
-    def group(self) -> DeploymentGroup:
-        """Where the route leads."""
-        return DeploymentGroup(self.application, self.deployment_group, self.controller)
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineRule:
-    """The pipeline that releases to some deployment groups, and what is done with it after a rollback.
-
-    `groups`: a glob over `application/deployment_group`, or over `ecs:cluster/service` for services that ECS itself
-    deploys. `after_rollback`: tell people how to re-run it for the good commit, re-run it, or neither. `hold`: the
-    stage whose inbound transition is disabled then; empty for none.
-    """
-
-    groups: str
-    pipeline: str
-    after_rollback: str = "tell"
-    hold: str = ""
-
-    def covers(self, group: DeploymentGroup) -> bool:
-        """A glob of deployment groups covers no service, however wide it is."""
-        return self.groups.startswith(_SERVICE) == group.key.startswith(_SERVICE) and fnmatchcase(
-            group.key, self.groups
-        )
-
-
-def _text(value: str) -> str:
-    return value.strip()
-
-
-def _flag(value: str) -> bool:
-    if value not in {"true", "false"}:
-        raise ValueError("must be true or false")
-    return value == "true"
-
-
-def _count(value: str) -> int:
-    if not re.fullmatch(r"\d{1,4}", value):
-        raise ValueError("must be a whole number from 0 to 9999")
-    return int(value)
-
-
-def _globs(value: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-# Set to nothing, a text or a list is empty; any other setting is then as if it were not set.
-_EMPTY_MEANS_NONE = (_text, _globs)
-
-
-def _choice(*allowed: str) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        if value not in allowed:
-            raise ValueError("must be one of " + ", ".join(allowed))
-        return value
-
-    return parse
-
-
-def _mode(value: str) -> Mode:
-    return Mode(_choice(*Mode)(value))
-
-
-def _routes(value: str) -> tuple[Route, ...]:
-    return tuple(_route(row) for row in _rows(value))
-
-
-def _rows(value: str) -> list[object]:
-    try:
-        rows = json.loads(value)
-    except (ValueError, RecursionError):
-        raise ValueError("must be a JSON list") from None
-    if not isinstance(rows, list):
-        raise ValueError("must be a JSON list")
-    return rows
-
-
-def _pipelines(value: str) -> tuple[PipelineRule, ...]:
-    return tuple(_pipeline(row) for row in _rows(value))
-
-
-def _pipeline(row: object) -> PipelineRule:
-    if not isinstance(row, dict) or set(row) - _PIPELINE_OPTIONS not in (
-        {"application", "deployment_group", "pipeline"},
-        {"ecs_service", "pipeline"},
-    ):
-        raise ValueError(
-            'each pipeline must have "pipeline" and either "application" and "deployment_group" or "ecs_service", may '
-            'have "after_rollback" and "hold", and nothing else'
-        )
-    values = cast(dict[str, Any], row)
-    if not all(isinstance(value, str) and 0 < len(value.strip()) <= 255 for value in values.values()):
-        raise ValueError("each value of a pipeline must be a text of 1 to 255 characters")
-    values = {key: value.strip() for key, value in values.items()}
-    if "/" in values.get("application", "") + values.get("deployment_group", ""):
-        raise ValueError('"application" and "deployment_group" of a pipeline must have no slash in them')
-    if values.get("ecs_service", "/").count("/") != 1:
-        raise ValueError('"ecs_service" of a pipeline must be cluster/service')
-    groups = (
-        _SERVICE + values.pop("ecs_service")
-        if "ecs_service" in values
-        else f"{values.pop('application')}/{values.pop('deployment_group')}"
-    )
-    rule = PipelineRule(groups, **values)
-    if not all(_PIPELINE_NAME.fullmatch(name) for name in (rule.pipeline, rule.hold or rule.pipeline)):
-        raise ValueError('"pipeline" and "hold" must be the names of a pipeline and of a stage, not patterns')
-    if rule.after_rollback not in _AFTER_ROLLBACK:
-        raise ValueError('"after_rollback" must be one of ' + ", ".join(_AFTER_ROLLBACK))
-    if rule.hold and rule.after_rollback == "rerun":
-        raise ValueError('"hold" and "after_rollback": "rerun" exclude each other: the held stage stops the re-run')
-    return rule
-
-
-def _route(row: object) -> Route:
-    if not isinstance(row, dict) or set(row) not in (_ROUTE_KEYS, _SERVICE_ROUTE_KEYS):
-        raise ValueError(
-            'each route must have exactly "alarm", "application" and "deployment_group", or "alarm" and "ecs_service"'
-        )
-    values = cast(dict[str, Any], row)
-    if not all(
-        isinstance(value, str) and 0 < len(value.strip()) <= _LONGEST.get(key, 255) for key, value in row.items()
-    ):
-        raise ValueError("each value of a route must be a text of 1 to 255 characters")
-    if values.get("application", "").strip().startswith("ecs:"):
-        raise ValueError('an "application" of a route begins with ecs:; name the service with "ecs_service" instead')
-    if "ecs_service" not in values:
-        return Route(**{key: value.strip() for key, value in values.items()})
-    try:
-        group = parse_ecs_service(values["ecs_service"])
-    except ValueError as error:
-        raise ValueError(f'a route\'s "ecs_service" {error}') from None
-    return Route(values["alarm"].strip(), group.application, group.deployment_group, group.controller)
+__all__ = [
+    "PipelineRule",
+    "Route",
+    "Settings",
+    "parse_duration",
+    "parse_ecs_service",
+    "unknown_variables",
+    "variable",
+]
 
 
 def _setting(default: str | None, parse: Callable[[str], Any], about: str) -> Any:
@@ -204,31 +49,35 @@ def _setting(default: str | None, parse: Callable[[str], Any], about: str) -> An
 class Settings:
     """Every setting; the variable of `attribution_window` is `LASTGOOD_ATTRIBUTION_WINDOW`."""
 
-    table: str = _setting(None, _text, "The audit table's name.")
-    notification_topic_arn: str = _setting("", _text, "Where notices go. Empty: no notices.")
-    event_bus: str = _setting("default", _text, "The EventBridge bus for outcome events. Empty: none.")
+    table: str = _setting(None, parse_text, "The audit table's name.")
+    notification_topic_arn: str = _setting("", parse_text, "Where notices go. Empty: no notices.")
+    event_bus: str = _setting("default", parse_text, "The EventBridge bus for outcome events. Empty: none.")
     account_id: str = _setting(
-        "", _text, "This account: alarms of another account or region are refused. Empty: not checked."
+        "", parse_text, "This account: alarms of another account or region are refused. Empty: not checked."
     )
     alarm_topic_arns: tuple[str, ...] = _setting(
-        "", _globs, "Topics whose messages are accepted, separated by commas. Empty: any that may invoke the function."
+        "",
+        parse_globs,
+        "Topics whose messages are accepted, separated by commas. Empty: any that may invoke the function.",
     )
-    mode: Mode = _setting("auto", _mode, "How far lastgood goes by itself: auto, approve, observe or off.")
-    kill_switch: bool = _setting("false", _flag, "The break-glass: true stops every rollback, with no table needed.")
+    mode: Mode = _setting("auto", parse_mode, "How far lastgood goes by itself: auto, approve, observe or off.")
+    kill_switch: bool = _setting(
+        "false", parse_flag, "The break-glass: true stops every rollback, with no table needed."
+    )
     routes: tuple[Route, ...] = _setting(
-        "[]", _routes, "Alarm name globs and their deployment groups or ECS services, as JSON."
+        "[]", parse_routes, "Alarm name globs and their deployment groups or ECS services, as JSON."
     )
     pipelines: tuple[PipelineRule, ...] = _setting(
         "[]",
-        _pipelines,
+        parse_pipelines,
         "Deployment groups or ECS services (globs), the pipeline that releases to them, and what to do with it after a "
         "rollback, as JSON. The first that fits counts.",
     )
-    default_application: str = _setting("", _text, "The application of alarms that no tag and no route claims.")
-    default_deployment_group: str = _setting("", _text, "The deployment group of such alarms.")
+    default_application: str = _setting("", parse_text, "The application of alarms that no tag and no route claims.")
+    default_deployment_group: str = _setting("", parse_text, "The deployment group of such alarms.")
     allowed_groups: tuple[str, ...] = _setting(
         "*",
-        _globs,
+        parse_globs,
         "Globs of application/deployment-group, or ecs:cluster/service, that may be rolled back at all, separated by "
         "commas.",
     )
@@ -237,54 +86,62 @@ class Settings:
         "5m", parse_duration, "How far back an alarm looks, where its message does not say."
     )
     max_signal_age: timedelta = _setting("15m", parse_duration, "An alarm older than this starts nothing.")
-    require_still_in_alarm: bool = _setting("true", _flag, "Whether an alarm that has recovered starts nothing.")
+    require_still_in_alarm: bool = _setting("true", parse_flag, "Whether an alarm that has recovered starts nothing.")
     cooldown: timedelta = _setting("30m", parse_duration, "The rest after a rollback of the same deployment group.")
-    max_rollbacks: int = _setting("3", _count, "Rollbacks of one deployment group in the rollback window. 0: no limit.")
+    max_rollbacks: int = _setting(
+        "3", parse_count, "Rollbacks of one deployment group in the rollback window. 0: no limit."
+    )
     rollback_window: timedelta = _setting("24h", parse_duration, "The window in which rollbacks are counted.")
     storm_groups: int = _setting(
-        "5", _count, "More deployment groups than this in alarm within the storm window stop all rollbacks. 0: never."
+        "5",
+        parse_count,
+        "More deployment groups than this in alarm within the storm window stop all rollbacks. 0: never.",
     )
     storm_window: timedelta = _setting("10m", parse_duration, "The window in which alarmed groups are counted.")
     stop_without_target: str = _setting(
         "first-deployment",
-        _choice("never", "first-deployment", "always"),
+        one_of("never", "first-deployment", "always"),
         "Whether a deployment is stopped when nothing can be put back: first-deployment stops it only where no earlier "
         "good revision exists, always also where only revisions below the floor or known bad ones do.",
     )
-    native_rollback: bool = _setting("true", _flag, "Let CodeDeploy flip the traffic back itself where it can.")
+    native_rollback: bool = _setting("true", parse_flag, "Let CodeDeploy flip the traffic back itself where it can.")
     server_deployment_config: str = _setting(
-        "CodeDeployDefault.AllAtOnce", _text, "Deployment configuration of rollbacks to servers. Empty: the group's."
+        "CodeDeployDefault.AllAtOnce",
+        parse_text,
+        "Deployment configuration of rollbacks to servers. Empty: the group's.",
     )
     lambda_deployment_config: str = _setting(
-        "CodeDeployDefault.LambdaAllAtOnce", _text, "The same for Lambda. Empty: the group's."
+        "CodeDeployDefault.LambdaAllAtOnce", parse_text, "The same for Lambda. Empty: the group's."
     )
     ecs_deployment_config: str = _setting(
-        "CodeDeployDefault.ECSAllAtOnce", _text, "The same for ECS. Empty: the group's."
+        "CodeDeployDefault.ECSAllAtOnce", parse_text, "The same for ECS. Empty: the group's."
     )
     file_exists_behavior: str = _setting(
-        "OVERWRITE", _choice("DISALLOW", "OVERWRITE", "RETAIN"), "What a rollback does with files it finds on servers."
+        "OVERWRITE", one_of("DISALLOW", "OVERWRITE", "RETAIN"), "What a rollback does with files it finds on servers."
     )
     ignore_application_stop_failures: bool = _setting(
-        "true", _flag, "Go on when the scripts of the revision that is replaced fail."
+        "true", parse_flag, "Go on when the scripts of the revision that is replaced fail."
     )
     check_bundles: bool = _setting(
         "false",
-        _flag,
+        parse_flag,
         "Look whether a bundle is still in S3 and what its tags say, before anything is stopped; needs s3:GetObject "
         "and s3:GetObjectTagging on it.",
     )
     release_in_alarm: str = _setting(
         "tell",
-        _choice("ignore", "tell", "rollback"),
+        one_of("ignore", "tell", "rollback"),
         "What to do when a release comes while its alarm fires already, for then CloudWatch sends no message: tell "
         "people, or also roll it back when the alarm still fires some time after the release is done.",
     )
     release_in_alarm_grace: timedelta = _setting("10m", parse_duration, "How long that alarm may go on firing.")
     appspec_hooks: str = _setting(
-        "keep", _choice("keep", "drop"), "Whether a rollback runs the validation functions of the old AppSpec."
+        "keep", one_of("keep", "drop"), "Whether a rollback runs the validation functions of the old AppSpec."
     )
     override_alarms: bool = _setting(
-        "true", _flag, "Switch the group's own alarms off for the rollback; without it a firing alarm stops it at once."
+        "true",
+        parse_flag,
+        "Switch the group's own alarms off for the rollback; without it a firing alarm stops it at once.",
     )
     deadline: timedelta = _setting("2h", parse_duration, "After this an open rollback is closed as failed.")
     approval_expiry: timedelta = _setting("30m", parse_duration, "How long a plan waits for approval.")
@@ -300,7 +157,7 @@ class Settings:
             name, default = variable(spec.name), spec.metadata["default"]
             parse = spec.metadata["parse"]
             text = environ.get(name, "").strip() or default
-            if name in environ and default and parse in _EMPTY_MEANS_NONE:
+            if name in environ and default and parse in EMPTY_MEANS_NONE:
                 text = environ[name]
             if text is None:
                 problems.append(f"{name} is missing: {spec.metadata['about']}")

@@ -18,7 +18,7 @@ from typing import Any
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->"
-TESTS = ("tests/faults", "tests/unit/test_bad_input.py")
+TESTS = ("tests/faults", "tests/unit/signals/test_bad_input.py")
 LABELS = {
     "crashes": "Crash at every call",
     "interleavings": "Random interleavings",

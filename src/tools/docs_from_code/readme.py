@@ -55,14 +55,16 @@ def query_examples() -> str:
 
 
 def tree() -> str:
-    """The modules that ship, with the first sentence of each docstring."""
+    """The modules that ship, with the first sentence of each docstring; a package's own comes before its modules."""
     folder = ROOT / "src" / "function" / "lastgood"
     rows = ["```", "src/function/lastgood/"]
     for path in sorted(folder.rglob("*.py")):
-        if path.name == "__init__.py":
-            continue
-        first = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n", 1)[0]
-        rows.append(f"  {path.relative_to(folder)!s:<26} {first}")
+        shown = path.relative_to(folder)
+        if shown.name == "__init__.py":
+            shown = shown.parent
+        if shown.name:
+            first = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n", 1)[0]
+            rows.append(f"  {str(shown) + '/' * (shown.suffix == ''):<26} {first}")
     return "\n".join([*rows, "```"])
 
 

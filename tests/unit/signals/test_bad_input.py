@@ -26,7 +26,7 @@ from lastgood.model import AlarmState
 from lastgood.signals import ACTIONS, AlarmSignal, Home, OperatorRequest, Refusal, Signal, parse
 from lastgood.text import clean, is_plain, without_surrogates
 
-EVENTS = {path.stem: json.loads(path.read_text()) for path in (Path(__file__).parents[2] / "events").glob("*.json")}
+EVENTS = {path.stem: json.loads(path.read_text()) for path in (Path(__file__).parents[3] / "events").glob("*.json")}
 NOW = datetime(2026, 3, 2, 10, 12, tzinfo=UTC)
 HOME = Home("123456789012", "us-east-1")
 TOPIC = "arn:aws:sns:us-east-1:123456789012:lastgood-AlarmTopic"

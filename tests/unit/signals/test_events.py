@@ -25,7 +25,7 @@ from lastgood.signals import (
     parse,
 )
 
-EVENTS = Path(__file__).parents[2] / "events"
+EVENTS = Path(__file__).parents[3] / "events"
 NOW = datetime(2026, 3, 2, 10, 12, tzinfo=UTC)
 HOME = Home("123456789012", "us-east-1", ("arn:aws:sns:us-east-1:123456789012:lastgood-AlarmTopic",))
 TAGS = {"lastgood:application": "shop", "lastgood:deployment-group": "prod"}

@@ -1,0 +1,193 @@
+"""How the text of each kind of setting is read. Every rule raises ValueError with what the text must be.
+
+Durations are written `90s`, `15m`, `2h`, `30d`; routes and pipelines are JSON lists.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Any, cast
+
+from lastgood.model import Controller, DeploymentGroup, Mode
+
+_DURATION = re.compile(r"(\d{1,6})([smhd])")
+LONGEST = timedelta(days=3650)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_ROUTE_KEYS = {"alarm", "application", "deployment_group"}
+_SERVICE_ROUTE_KEYS = {"alarm", "ecs_service"}
+_LONGEST = {"ecs_service": 511}
+# The names that ECS allows for clusters and services.
+_ECS_SERVICE = re.compile(r"([A-Za-z0-9_-]{1,255})/([A-Za-z0-9_-]{1,255})")
+_PIPELINE_OPTIONS = {"after_rollback", "hold"}
+_AFTER_ROLLBACK = ("tell", "rerun", "none")
+_SERVICE = "ecs:"
+# CodePipeline's own rule for the names of pipelines and stages.
+_PIPELINE_NAME = re.compile(r"[A-Za-z0-9.@_-]{1,100}")
+
+
+def parse_duration(text: str) -> timedelta:
+    """`90s`, `15m`, `2h`, `30d` → timedelta. Raises ValueError for anything else."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("must be a duration such as 90s, 15m, 2h or 30d")
+    span = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    if span > LONGEST:
+        raise ValueError("must be at most 3650d")
+    return span
+
+
+def parse_ecs_service(text: str) -> DeploymentGroup:
+    """`cluster/service` → the service as ECS itself deploys it. Raises ValueError for anything else."""
+    match = _ECS_SERVICE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("must be cluster/service, the two names with a slash between")
+    return DeploymentGroup(match[1], match[2], Controller.ECS)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An alarm's name, as a glob, and the deployment group that it speaks for."""
+
+    alarm: str
+    application: str
+    deployment_group: str
+    controller: Controller = Controller.CODE_DEPLOY
+
+    @property
+    def group(self) -> DeploymentGroup:
+        """Where the route leads."""
+        return DeploymentGroup(self.application, self.deployment_group, self.controller)
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineRule:
+    """The pipeline that releases to some deployment groups, and what is done with it after a rollback.
+
+    `groups`: a glob over `application/deployment_group`, or over `ecs:cluster/service` for services that ECS itself
+    deploys. `after_rollback`: tell people how to re-run it for the good commit, re-run it, or neither. `hold`: the
+    stage whose inbound transition is disabled then; empty for none.
+    """
+
+    groups: str
+    pipeline: str
+    after_rollback: str = "tell"
+    hold: str = ""
+
+    def covers(self, group: DeploymentGroup) -> bool:
+        """A glob of deployment groups covers no service, however wide it is."""
+        return self.groups.startswith(_SERVICE) == group.key.startswith(_SERVICE) and fnmatchcase(
+            group.key, self.groups
+        )
+
+
+def parse_text(value: str) -> str:
+    return value.strip()
+
+
+def parse_flag(value: str) -> bool:
+    if value not in {"true", "false"}:
+        raise ValueError("must be true or false")
+    return value == "true"
+
+
+def parse_count(value: str) -> int:
+    if not re.fullmatch(r"\d{1,4}", value):
+        raise ValueError("must be a whole number from 0 to 9999")
+    return int(value)
+
+
+def parse_globs(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+# Set to nothing, a text or a list is empty; any other setting is then as if it were not set.
+EMPTY_MEANS_NONE = (parse_text, parse_globs)
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value not in allowed:
+            raise ValueError("must be one of " + ", ".join(allowed))
+        return value
+
+    return parse
+
+
+def parse_mode(value: str) -> Mode:
+    return Mode(one_of(*Mode)(value))
+
+
+def parse_routes(value: str) -> tuple[Route, ...]:
+    return tuple(_route(row) for row in _rows(value))
+
+
+def _rows(value: str) -> list[object]:
+    try:
+        rows = json.loads(value)
+    except (ValueError, RecursionError):
+        raise ValueError("must be a JSON list") from None
+    if not isinstance(rows, list):
+        raise ValueError("must be a JSON list")
+    return rows
+
+
+def parse_pipelines(value: str) -> tuple[PipelineRule, ...]:
+    return tuple(_pipeline(row) for row in _rows(value))
+
+
+def _pipeline(row: object) -> PipelineRule:
+    if not isinstance(row, dict) or set(row) - _PIPELINE_OPTIONS not in (
+        {"application", "deployment_group", "pipeline"},
+        {"ecs_service", "pipeline"},
+    ):
+        raise ValueError(
+            'each pipeline must have "pipeline" and either "application" and "deployment_group" or "ecs_service", may '
+            'have "after_rollback" and "hold", and nothing else'
+        )
+    values = cast(dict[str, Any], row)
+    if not all(isinstance(value, str) and 0 < len(value.strip()) <= 255 for value in values.values()):
+        raise ValueError("each value of a pipeline must be a text of 1 to 255 characters")
+    values = {key: value.strip() for key, value in values.items()}
+    if "/" in values.get("application", "") + values.get("deployment_group", ""):
+        raise ValueError('"application" and "deployment_group" of a pipeline must have no slash in them')
+    if values.get("ecs_service", "/").count("/") != 1:
+        raise ValueError('"ecs_service" of a pipeline must be cluster/service')
+    groups = (
+        _SERVICE + values.pop("ecs_service")
+        if "ecs_service" in values
+        else f"{values.pop('application')}/{values.pop('deployment_group')}"
+    )
+    rule = PipelineRule(groups, **values)
+    if not all(_PIPELINE_NAME.fullmatch(name) for name in (rule.pipeline, rule.hold or rule.pipeline)):
+        raise ValueError('"pipeline" and "hold" must be the names of a pipeline and of a stage, not patterns')
+    if rule.after_rollback not in _AFTER_ROLLBACK:
+        raise ValueError('"after_rollback" must be one of ' + ", ".join(_AFTER_ROLLBACK))
+    if rule.hold and rule.after_rollback == "rerun":
+        raise ValueError('"hold" and "after_rollback": "rerun" exclude each other: the held stage stops the re-run')
+    return rule
+
+
+def _route(row: object) -> Route:
+    if not isinstance(row, dict) or set(row) not in (_ROUTE_KEYS, _SERVICE_ROUTE_KEYS):
+        raise ValueError(
+            'each route must have exactly "alarm", "application" and "deployment_group", or "alarm" and "ecs_service"'
+        )
+    values = cast(dict[str, Any], row)
+    if not all(
+        isinstance(value, str) and 0 < len(value.strip()) <= _LONGEST.get(key, 255) for key, value in row.items()
+    ):
+        raise ValueError("each value of a route must be a text of 1 to 255 characters")
+    if values.get("application", "").strip().startswith("ecs:"):
+        raise ValueError('an "application" of a route begins with ecs:; name the service with "ecs_service" instead')
+    if "ecs_service" not in values:
+        return Route(**{key: value.strip() for key, value in values.items()})
+    try:
+        group = parse_ecs_service(values["ecs_service"])
+    except ValueError as error:
+        raise ValueError(f'a route\'s "ecs_service" {error}') from None
+    return Route(values["alarm"].strip(), group.application, group.deployment_group, group.controller)

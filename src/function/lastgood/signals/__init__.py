@@ -1,0 +1,40 @@
+"""Any Lambda event → typed signals. What cannot be used comes back as a Refusal that says why.
+
+`parse` is the way in, and `types` says what comes out. `envelopes` unpacks what a signal came in; `alarms`,
+`eventbridge` and `requests` (operators) read one kind of content each; `fields` holds the readers that they share.
+A signal carries no authority. It says where to look: the alarm's state and the deployment history are read from AWS,
+never from it.
+"""
+
+from lastgood.signals.envelopes import parse
+from lastgood.signals.fields import name_problem
+from lastgood.signals.requests import ACTIONS, EXAMPLES
+from lastgood.signals.types import (
+    AlarmSignal,
+    DeploymentSignal,
+    DrillSignal,
+    HealthRequest,
+    Home,
+    OperatorRequest,
+    Refusal,
+    ServiceDeploymentSignal,
+    Signal,
+    SweepSignal,
+)
+
+__all__ = [
+    "ACTIONS",
+    "EXAMPLES",
+    "AlarmSignal",
+    "DeploymentSignal",
+    "DrillSignal",
+    "HealthRequest",
+    "Home",
+    "OperatorRequest",
+    "Refusal",
+    "ServiceDeploymentSignal",
+    "Signal",
+    "SweepSignal",
+    "name_problem",
+    "parse",
+]

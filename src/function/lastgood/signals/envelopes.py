@@ -1,0 +1,132 @@
+"""What a signal came in: SNS, SQS, EventBridge, an alarm's action, a failure record, or a person's hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from lastgood.signals.alarms import read_alarm_action, read_sns_alarm
+from lastgood.signals.eventbridge import read_eventbridge
+from lastgood.signals.fields import ACCEPTED_SHAPES, guarded, ignore, kind_of, optional_text, reject
+from lastgood.signals.requests import EXAMPLES, read_operator_event
+from lastgood.signals.types import Delivery, Home, Refusal, Results, Signal
+from lastgood.text import UnreadableError, clean, read_json
+
+# The senders' quotas, in bytes. No text has more characters than bytes, so no genuine one is refused.
+MAX_SNS_CHARACTERS = 262_144
+MAX_SQS_CHARACTERS = 1_048_576
+
+
+def parse(event: object, home: Home, now: datetime) -> tuple[Signal | Refusal, ...]:
+    """Read one Lambda event: one result for each record in it, and at least one in all. Never raises."""
+    return _read(event, Delivery(home, now))
+
+
+def _read(event: object, delivery: Delivery) -> Results:
+    return guarded(_event, event, delivery)
+
+
+def _event(event: object, delivery: Delivery) -> Results:
+    if not isinstance(event, dict) or not event:
+        reject(
+            "unknown_event_shape",
+            f"The event is {kind_of(event)}; nothing can be read from it.",
+            ACCEPTED_SHAPES,
+        )
+    for mark, reader in _SHAPES.items():
+        if mark in event:
+            return reader(event, delivery)
+    reject("unknown_event_shape", "The event has none of the shapes that lastgood knows.", ACCEPTED_SHAPES)
+
+
+def _records(event: dict[str, Any], delivery: Delivery) -> Results:
+    records = event["Records"]
+    if not isinstance(records, list) or not records:
+        reject("unknown_event_shape", "Records must be a list with at least one record.", ACCEPTED_SHAPES)
+    return tuple(result for record in records for result in guarded(_record, record, delivery))
+
+
+def _record(record: object, delivery: Delivery) -> Results:
+    if not isinstance(record, dict):
+        reject("unknown_event_shape", f"A record is {kind_of(record)}, not an object.", ACCEPTED_SHAPES)
+    if isinstance(record.get("Sns"), dict):
+        return guarded(_sns, record["Sns"], _sns_delivery(record["Sns"], delivery))
+    source = record.get("eventSource", record.get("EventSource"))
+    if source != "aws:sqs":
+        told = clean(source, 80) if isinstance(source, str) else "unknown"
+        reject("wrong_source", f"A record comes from {told}; only SNS and SQS are read.", ACCEPTED_SHAPES)
+    if delivery.queued:
+        reject("too_deep", "A queue's message holds another queue's message.", ACCEPTED_SHAPES)
+    queued = replace(
+        delivery,
+        queued=True,
+        message_id=optional_text(record, "messageId", 100),
+        source_arn=optional_text(record, "eventSourceARN", 300),
+    )
+    return guarded(_sqs, record, queued)
+
+
+def _sqs(record: dict[str, Any], delivery: Delivery) -> Results:
+    """A queue holds SNS envelopes, raw alarm messages, or whole events: EventBridge's, or a dead letter's."""
+    body = _json_object(record.get("body"), "The record's body", MAX_SQS_CHARACTERS)
+    if "TopicArn" in body and "Type" in body:
+        return guarded(_sns, body, _sns_delivery(body, delivery))
+    if _SHAPES.keys() & body.keys():
+        return _read(body, delivery)
+    return (read_sns_alarm(body, delivery),)
+
+
+def _on_failure(event: dict[str, Any], delivery: Delivery) -> Results:
+    """Lambda's OnFailure record, sent again. What is in it may be old: that is judged later."""
+    if delivery.replayed:
+        reject("too_deep", "A requestPayload holds another requestPayload.", "Send the innermost one.")
+    return _read(event["requestPayload"], replace(delivery, replayed=True))
+
+
+def _sns_delivery(message: dict[str, Any], delivery: Delivery) -> Delivery:
+    # SQS reports failures by the queue's own message id, so that one is kept.
+    message_id = delivery.message_id if delivery.queued else optional_text(message, "MessageId", 100)
+    return replace(delivery, message_id=message_id, source_arn=optional_text(message, "TopicArn", 300))
+
+
+def _sns(message: dict[str, Any], delivery: Delivery) -> Results:
+    if message.get("Type", "Notification") != "Notification":
+        kind = optional_text(message, "Type", 80) or "of another kind"
+        # Whoever can publish can put any address in here: no URL of a message is ever opened.
+        ignore("not_a_notification", f"The SNS message is {kind}, not a Notification.")
+    body = _json_object(message.get("Message"), "The SNS message", MAX_SNS_CHARACTERS)
+    return (read_sns_alarm(body, delivery),)
+
+
+def _json_object(value: object, what: str, limit: int) -> dict[str, Any]:
+    if not isinstance(value, str):
+        reject("not_json", f"{what} is {kind_of(value)}, not a text that holds JSON.")
+    try:
+        body = read_json(value, limit)
+    except UnreadableError as error:
+        reject(error.code, f"{what} cannot be read: {error}.")
+    if not isinstance(body, dict):
+        reject("not_object", f"{what} is JSON, but {kind_of(body)} and not an object.")
+    return body
+
+
+def _hello_world(event: dict[str, Any], delivery: Delivery) -> Results:
+    reject(
+        "hello_world_event",
+        "This is the hello-world event of Lambda's console; it asks for nothing.",
+        f"Use events/manual-dry-run.json instead: {json.dumps(EXAMPLES['rollback'])}",
+    )
+
+
+# The first mark in an event decides what it is. `action` is the first: a request is strict about the rest.
+_SHAPES: Mapping[str, Callable[[dict[str, Any], Delivery], Results]] = {
+    "action": read_operator_event,
+    "Records": _records,
+    "requestPayload": _on_failure,
+    "alarmData": read_alarm_action,
+    "detail-type": read_eventbridge,
+    "key1": _hello_world,
+}

@@ -1,0 +1,147 @@
+"""What EventBridge brings: alarms, CodeDeploy's and ECS's deployments, and the schedule."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from lastgood.model import AlarmState, TriggerKind
+from lastgood.signals.alarms import first_tags, stated_alarm
+from lastgood.signals.fields import (
+    ACCEPTED_SHAPES,
+    ACCOUNT,
+    DEPLOYMENT_ID,
+    MAX_REASON,
+    REGION,
+    Arn,
+    check_home,
+    group_name,
+    guarded,
+    ignore,
+    kind_of,
+    optional_text,
+    parse_arn,
+    reject,
+    time_of,
+)
+from lastgood.signals.types import (
+    AlarmSignal,
+    Delivery,
+    DeploymentSignal,
+    Home,
+    Results,
+    ServiceDeploymentSignal,
+    SweepSignal,
+)
+from lastgood.text import clean
+
+# Services from before 2018 have ARNs without their cluster's name.
+_ECS_SERVICE = re.compile(r"service/(?:[A-Za-z0-9_-]{1,255}/)?[A-Za-z0-9_-]{1,255}")
+_DEPLOYMENT_STATES = frozenset({"START", "READY", "STOP", "FAILURE", "SUCCESS"})
+_SERVICE_DEPLOYMENT_EVENTS = frozenset(
+    {"SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"}
+)
+
+
+def read_eventbridge(event: dict[str, Any], delivery: Delivery) -> Results:
+    source, detail_type = event.get("source"), event["detail-type"]
+    named = isinstance(source, str) and isinstance(detail_type, str)
+    reader = _EVENTBRIDGE.get((source, detail_type)) if named else None
+    if reader is None:
+        told = clean(detail_type, 100) if isinstance(detail_type, str) else kind_of(detail_type)
+        ignore("other_event", f"EventBridge events of this kind are not read: {told}.", ACCEPTED_SHAPES)
+    if not delivery.queued:
+        delivery = replace(delivery, message_id=optional_text(event, "id", 100))
+    return guarded(reader, event, delivery)
+
+
+def _eventbridge_alarm(event: dict[str, Any], delivery: Delivery) -> Results:
+    detail = _detail(event)
+    kind = delivery.kind(TriggerKind.EVENTBRIDGE)
+    tags = first_tags(detail, event)
+    return (stated_alarm(detail, _first_resource(event), event.get("account"), tags, kind, delivery),)
+
+
+def _eventbridge_contributor(event: dict[str, Any], delivery: Delivery) -> Results:
+    """One time series of an alarm over many. One that recovers says nothing about the others."""
+    (signal,) = _eventbridge_alarm(event, delivery)
+    if isinstance(signal, AlarmSignal) and signal.state is not AlarmState.ALARM:
+        ignore("contributor_recovered", f"One contributor of alarm {signal.alarm_name} is {signal.state}.")
+    return (signal,)
+
+
+def _codedeploy(event: dict[str, Any], delivery: Delivery) -> Results:
+    detail = _detail(event)
+    account, region = _place(event, delivery.home)
+    deployment_id, state = detail.get("deploymentId"), detail.get("state")
+    if not isinstance(deployment_id, str) or not DEPLOYMENT_ID.fullmatch(deployment_id):
+        ignore("bad_field", "The event names no deployment (d- and nine letters or digits).")
+    if not isinstance(state, str) or state not in _DEPLOYMENT_STATES:
+        ignore("bad_state", "The event's deployment state is unknown.")
+    return (
+        DeploymentSignal(
+            application=group_name(detail.get("application"), "application", ignore),
+            deployment_group=group_name(detail.get("deploymentGroup"), "deploymentGroup", ignore),
+            deployment_id=deployment_id,
+            state=state,
+            occurred_at=time_of(event.get("time"), "time", delivery.now),
+            region=region,
+            account_id=account,
+        ),
+    )
+
+
+def _ecs(event: dict[str, Any], delivery: Delivery) -> Results:
+    detail = _detail(event)
+    arn = parse_arn(_first_resource(event), "ecs")
+    if arn is None or not _ECS_SERVICE.fullmatch(arn.resource):
+        ignore("bad_field", "The event's first resource is not the ARN of an ECS service.")
+    check_home(arn, delivery.home)
+    event_name = detail.get("eventName")
+    if not isinstance(event_name, str) or event_name not in _SERVICE_DEPLOYMENT_EVENTS:
+        ignore("bad_state", "The event's name is not one of a service deployment.")
+    return (
+        ServiceDeploymentSignal(
+            service_arn=str(arn),
+            event_name=event_name,
+            deployment_id=optional_text(detail, "deploymentId", 200),
+            occurred_at=time_of(event.get("time"), "time", delivery.now),
+            reason=optional_text(detail, "reason", MAX_REASON),
+        ),
+    )
+
+
+def _schedule(event: dict[str, Any], delivery: Delivery) -> Results:
+    return (SweepSignal(time_of(event.get("time"), "time", delivery.now)),)
+
+
+def _detail(event: dict[str, Any]) -> dict[str, Any]:
+    detail = event.get("detail")
+    if not isinstance(detail, dict):
+        reject("bad_field", f"The event's detail is {kind_of(detail)}, not an object.")
+    return detail
+
+
+def _first_resource(event: dict[str, Any]) -> object:
+    resources = event.get("resources")
+    return resources[0] if isinstance(resources, list) and resources else None
+
+
+def _place(event: dict[str, Any], home: Home) -> tuple[str, str]:
+    account, region = optional_text(event, "account", 40), optional_text(event, "region", 40)
+    if not (ACCOUNT.fullmatch(account) and REGION.fullmatch(region)):
+        reject("bad_field", "The event's account and region are not those of AWS.")
+    check_home(Arn("aws", "", region, account, ""), home)
+    return account, region
+
+
+_EVENTBRIDGE: dict[tuple[object, object], Callable[[dict[str, Any], Delivery], Results]] = {
+    ("aws.cloudwatch", "CloudWatch Alarm State Change"): _eventbridge_alarm,
+    ("aws.cloudwatch", "CloudWatch Alarm Contributor State Change"): _eventbridge_contributor,
+    ("aws.codedeploy", "CodeDeploy Deployment State-change Notification"): _codedeploy,
+    ("aws.ecs", "ECS Deployment State Change"): _ecs,
+    ("aws.events", "Scheduled Event"): _schedule,
+    ("aws.scheduler", "Scheduled Event"): _schedule,
+}

@@ -1,0 +1,168 @@
+"""What an event can mean, as values. They carry no authority: they say where to look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from lastgood.model import AlarmState, Controller, DeploymentGroup, Mode, TriggerKind
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmSignal:
+    """An alarm changed its state, or so the message says."""
+
+    alarm_name: str
+    alarm_arn: str
+    account_id: str
+    region: str
+    state: AlarmState
+    changed_at: datetime
+    state_reason: str = ""
+    trigger_kind: TriggerKind = TriggerKind.SNS
+    # None: the message carried no tags, so nothing is known about them. Empty: the alarm has none.
+    tags: Mapping[str, str] | None = field(default=None, hash=False)
+    evaluation_seconds: int = 0
+    suppressed_by: str = ""
+    message_id: str = ""
+
+    @property
+    def key(self) -> str:
+        """The transition's identity: the same for every delivery of it, over whichever way it came."""
+        return f"{self.alarm_arn}@{(self.changed_at - _EPOCH) // timedelta(milliseconds=1)}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentSignal:
+    """A CodeDeploy deployment changed its state: START, READY, STOP, FAILURE or SUCCESS."""
+
+    application: str
+    deployment_group: str
+    deployment_id: str
+    state: str
+    occurred_at: datetime
+    region: str
+    account_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDeploymentSignal:
+    """An ECS service's own deployment changed its state (`SERVICE_DEPLOYMENT_COMPLETED` …)."""
+
+    service_arn: str
+    event_name: str
+    deployment_id: str
+    occurred_at: datetime
+    reason: str = ""
+
+    @property
+    def state(self) -> str:
+        """The same in CodeDeploy's words: START, SUCCESS or FAILURE."""
+        states = {"SERVICE_DEPLOYMENT_IN_PROGRESS": "START", "SERVICE_DEPLOYMENT_COMPLETED": "SUCCESS"}
+        return states.get(self.event_name, "FAILURE")
+
+    @property
+    def group(self) -> DeploymentGroup | None:
+        """The service; None where its ARN is of the old kind, which does not name the cluster."""
+        cluster, _, service = self.service_arn.partition(":service/")[2].rpartition("/")
+        return DeploymentGroup(cluster, service, Controller.ECS) if cluster else None
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorRequest:
+    """A person asks. Which fields are filled depends on the action: see `ACTIONS`."""
+
+    action: str
+    application: str = ""
+    deployment_group: str = ""
+    rollback_id: str = ""
+    deployment_id: str = ""
+    to_deployment_id: str = ""
+    reason: str = ""
+    requested_by: str = ""
+    dry_run: bool = False
+    force: bool = False
+    mode: Mode | None = None
+    until: datetime | None = None
+    controller: Controller = Controller.CODE_DEPLOY
+
+    @property
+    def group(self) -> DeploymentGroup | None:
+        """What it is about; None for everything."""
+        if not self.application:
+            return None
+        return DeploymentGroup(self.application, self.deployment_group, self.controller)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepSignal:
+    """Time to visit every open rollback."""
+
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DrillSignal:
+    """Time to try what a rollback would need, without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthRequest:
+    """Is the function set up well?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An event that leads to nothing.
+
+    `rejected`: the input is bad, and somebody should know. Otherwise it was understood and rightly ignored.
+    """
+
+    code: str
+    message: str
+    hint: str
+    rejected: bool
+    message_id: str = ""
+
+
+Signal = (
+    AlarmSignal
+    | DeploymentSignal
+    | ServiceDeploymentSignal
+    | OperatorRequest
+    | SweepSignal
+    | DrillSignal
+    | HealthRequest
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where the function runs. A blank account or region is not checked; no topics means any topic."""
+
+    account_id: str = ""
+    region: str = ""
+    alarm_topic_arns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What is known about an event from its envelopes."""
+
+    home: Home
+    now: datetime
+    message_id: str = ""
+    # The SNS topic; for a message that SQS got raw, the queue, as nothing names the topic.
+    source_arn: str = ""
+    queued: bool = False
+    replayed: bool = False
+
+    def kind(self, direct: TriggerKind) -> TriggerKind:
+        """How the signal reached the function; `direct` holds when no queue lay between."""
+        return TriggerKind.SQS if self.queued else direct
+
+
+type Results = tuple[Signal | Refusal, ...]

@@ -1,0 +1,116 @@
+"""What an alarm's message says, over whichever way it comes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from lastgood.model import AlarmState
+from reading import TAGS, alarm, load, refusal, sns
+
+
+class TestAlarms:
+    def test_an_alarm_over_sns_tells_what_changed_where_and_when(self) -> None:
+        signal = alarm(load("alarm-in-alarm"))
+        assert signal.changed_at == datetime(2026, 3, 2, 10, 4, 12, 345000, tzinfo=UTC)
+        assert signal.key == "arn:aws:cloudwatch:us-east-1:123456789012:alarm:shop-prod-error-rate@1772445852345"
+        assert signal.message_id == "95df01b4-ee98-5cb9-9903-4c221d41eb5e"
+
+    def test_signals_can_be_kept_in_a_set(self) -> None:
+        assert len({alarm(load("alarm-in-alarm")), alarm(load("alarm-in-alarm"))}) == 1
+
+    @pytest.mark.parametrize(
+        "time",
+        [
+            "2026-03-02T10:04:12.345+0000",
+            "2026-03-02T10:04:12.345Z",
+            "2026-03-02T12:04:12.345+02:00",
+            "2026-03-02T10:04:12.345999+00:00",
+        ],
+    )
+    def test_a_time_may_be_written_in_any_iso_way_and_gives_the_same_key(self, time: str) -> None:
+        assert alarm(sns(StateChangeTime=time)).key == alarm(load("alarm-in-alarm")).key
+
+    @pytest.mark.parametrize(
+        "tags",
+        [
+            TAGS,
+            [{"Key": key, "Value": value} for key, value in TAGS.items()],
+            [{"key": key, "value": value} for key, value in TAGS.items()],
+            [{"KEY": key, "VALUE": value} for key, value in TAGS.items()],
+        ],
+    )
+    def test_tags_come_as_a_map_or_as_pairs(self, tags: object) -> None:
+        assert alarm(sns(AlarmTags=tags)).tags == TAGS
+
+    def test_no_tags_and_an_empty_list_of_tags_are_two_things(self) -> None:
+        assert alarm(sns(AlarmTags=None, AlarmTagsStatus=None)).tags is None
+        assert alarm(sns(AlarmTags=[])).tags == {}
+
+    @pytest.mark.parametrize(
+        "tags",
+        [
+            "shop",
+            7,
+            {"lastgood:application": 7},
+            [["a", "b"]],
+            [{"Key": "a"}],
+            [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}],
+        ],
+    )
+    def test_malformed_tags_count_as_not_sent(self, tags: object) -> None:
+        assert alarm(sns(AlarmTags=tags)).tags is None
+
+    def test_tags_that_cloudwatch_could_not_read_in_full_count_as_not_sent(self) -> None:
+        assert alarm(sns(AlarmTagsStatus="FAILED")).tags is None
+
+    @pytest.mark.parametrize("place", ["top", "alarmData"])
+    def test_a_lambda_action_carries_its_tags_too(self, place: str) -> None:
+        event = load("alarm-to-lambda")
+        (event if place == "top" else event["alarmData"])["alarmTags"] = TAGS
+        assert alarm(event).tags == TAGS
+
+    def test_an_eventbridge_alarm_carries_its_tags_in_the_detail(self) -> None:
+        event = load("alarm-eventbridge")
+        event["detail"] |= {"alarmTags": TAGS, "alarmTagsStatus": "SUCCESS"}
+        assert alarm(event).tags == TAGS
+
+    @pytest.mark.parametrize(
+        ("trigger", "seconds"),
+        [
+            ({"Period": 60, "EvaluationPeriods": 3}, 180),
+            ({"Period": 60}, 0),
+            ({"Period": "60", "EvaluationPeriods": 3}, 0),
+            ({"Period": True, "EvaluationPeriods": 3}, 0),
+            ({"Period": -60, "EvaluationPeriods": 3}, 0),
+            ({"Period": 999_999_999, "EvaluationPeriods": 999_999_999}, 604_800),
+            ({"EvaluationPeriods": 2, "Metrics": [{"MetricStat": {"Period": 300}}, {"Period": 60}]}, 600),
+            ({"EvaluationPeriods": 2, "Metrics": [None, {"MetricStat": None}]}, 0),
+            ({"EvaluationPeriods": 2, "Metrics": 7}, 0),
+            ("trigger", 0),
+        ],
+    )
+    def test_how_far_back_an_alarm_looks_is_read_or_unknown(self, trigger: object, seconds: int) -> None:
+        assert alarm(sns(Trigger=trigger)).evaluation_seconds == seconds
+
+    def test_a_reason_is_made_harmless_and_cut(self) -> None:
+        reason = alarm(sns(NewStateReason="\x1b[31mred\x1b[0m\r\nline" + "x" * 2000)).state_reason
+        assert reason.startswith("\ufffd[31mred\ufffd[0m  line")
+        assert len(reason) == 1000 and reason.endswith("…")
+
+    def test_a_suppressed_alarm_that_is_ok_still_tells_that_it_recovered(self) -> None:
+        event = load("alarm-eventbridge")
+        event["detail"]["state"] |= {"value": "OK", "actionsSuppressedBy": "Alarm"}
+        signal = alarm(event)
+        assert (signal.state, signal.suppressed_by) == (AlarmState.OK, "Alarm")
+
+    def test_one_time_series_of_an_alarm_over_many_counts_as_the_alarm(self) -> None:
+        event = load("alarm-eventbridge") | {"detail-type": "CloudWatch Alarm Contributor State Change"}
+        event["detail"]["alarmContributor"] = {"id": "6d442278dba546f6", "attributes": {"host": "a"}}
+        assert alarm(event).alarm_name == "shop-prod-error-rate"
+
+    def test_one_time_series_that_recovers_says_nothing_about_the_others(self) -> None:
+        event = load("alarm-eventbridge") | {"detail-type": "CloudWatch Alarm Contributor State Change"}
+        event["detail"]["state"]["value"] = "OK"
+        assert (refusal(event).code, refusal(event).rejected) == ("contributor_recovered", False)

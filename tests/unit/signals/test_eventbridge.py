@@ -1,0 +1,51 @@
+"""What EventBridge tells of deployments, services and the schedule."""
+
+from __future__ import annotations
+
+import pytest
+
+from lastgood.signals import (
+    DeploymentSignal,
+    ServiceDeploymentSignal,
+    SweepSignal,
+)
+from reading import load, refusal, sole
+
+
+class TestOtherEvents:
+    @pytest.mark.parametrize("state", ["START", "READY", "STOP", "FAILURE", "SUCCESS"])
+    def test_every_deployment_state_is_a_signal(self, state: str) -> None:
+        event = load("codedeploy-state-change")
+        event["detail"]["state"] = state
+        signal = sole(event)
+        assert isinstance(signal, DeploymentSignal) and signal.state == state
+
+    def test_services_with_old_arns_are_read(self) -> None:
+        event = load("ecs-deployment-state-change")
+        event["resources"] = ["arn:aws:ecs:us-east-1:123456789012:service/shop"]
+        signal = sole(event)
+        assert isinstance(signal, ServiceDeploymentSignal)
+        assert signal.service_arn.endswith(":service/shop")
+
+    @pytest.mark.parametrize(
+        ("resource", "code"),
+        [
+            ("arn:aws:ecs:us-east-1:123456789012:task/shop", "bad_field"),
+            ("arn:aws:ecs:us-east-1:123456789012:service/a/b/c", "bad_field"),
+            ("service/shop", "bad_field"),
+            (None, "bad_field"),
+            ("arn:aws:ecs:us-east-1:999999999999:service/production/shop", "wrong_account"),
+            ("arn:aws:ecs:eu-west-1:123456789012:service/production/shop", "wrong_region"),
+        ],
+    )
+    def test_another_resource_is_no_service_of_ours(self, resource: object, code: str) -> None:
+        assert refusal(load("ecs-deployment-state-change") | {"resources": [resource]}).code == code
+
+    def test_an_unknown_event_of_a_service_is_ignored(self) -> None:
+        event = load("ecs-deployment-state-change")
+        event["detail"]["eventName"] = "SERVICE_DEPLOYMENT_DREAMT"
+        assert (refusal(event).code, refusal(event).rejected) == ("bad_state", False)
+
+    def test_the_scheduler_ticks_like_a_rule(self) -> None:
+        event = load("scheduled-sweep") | {"source": "aws.scheduler", "detail": "{}"}
+        assert isinstance(sole(event), SweepSignal)
