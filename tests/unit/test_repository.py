@@ -24,6 +24,7 @@ LOCAL_AWS = sorted((TOOLS / "local_aws").rglob("*.py"))
 EVENTS = sorted((ROOT / "events").glob("*.json"))
 
 PURE = ("model", "selection", "decide")
+"""Modules and packages that are pure with all that they import."""
 MAY_USE_BOTO3 = {"alarms.py", "clients.py", "ledger.py", "notices.py", "tls.py"}
 MAY_SHIP = {"aws_lambda_powertools", "boto3", "botocore"}
 # What a decision must not do: look at a clock, read the environment, touch files or the network, log, draw lots.
@@ -89,9 +90,10 @@ def impurities(source: str) -> set[str]:
 def module_path(dotted: str) -> Path | None:
     """The file of a module of `lastgood` by its dotted name, or by the name of something in it."""
     while dotted.startswith("lastgood."):
-        path = FUNCTION / (dotted.replace(".", "/") + ".py")
-        if path.exists():
-            return path
+        found = FUNCTION / dotted.replace(".", "/")
+        for path in (found.with_suffix(".py"), found / "__init__.py"):
+            if path.exists():
+                return path
         dotted = dotted.rpartition(".")[0]
     return None
 
@@ -101,6 +103,12 @@ def own_imports(path: Path) -> set[Path]:
     package = ".".join(path.relative_to(FUNCTION).parent.parts)
     found = {module_path(name) for name in imports(path.read_text(), package)}
     return {other for other in found if other is not None and other != path}
+
+
+def modules_of(name: str) -> list[Path]:
+    """The file of a module of `lastgood`, or all files of a package of it."""
+    path = FUNCTION / "lastgood" / name
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
 
 
 def reach(path: Path) -> set[Path]:
@@ -154,13 +162,16 @@ def test_a_look_at_the_world_is_seen(source: str, found: set[str]) -> None:
 
 @pytest.mark.parametrize("module", PURE)
 def test_model_selection_and_decide_are_pure_with_all_that_they_import(module: str) -> None:
-    for path in reach(FUNCTION / "lastgood" / f"{module}.py"):
+    assert modules_of(module)
+    for path in {reached for part in modules_of(module) for reached in reach(part)}:
         assert tops(path.read_text()) <= {"lastgood"}, name_of(path)
         assert not impurities(path.read_text()), name_of(path)
 
 
 def test_the_model_stands_alone() -> None:
-    assert reach(FUNCTION / "lastgood" / "model.py") == {FUNCTION / "lastgood" / "model.py"}
+    package = set(modules_of("model"))
+    assert len(package) > 1
+    assert {other for path in package for other in reach(path)} == package
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=name_of)

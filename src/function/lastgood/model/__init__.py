@@ -1,0 +1,94 @@
+"""The nouns of a rollback: frozen values and enums, standard library only.
+
+`groups`: where a revision is deployed. `deployments`: what was deployed there, and what is live. `record`: a rollback,
+its phases and its outcomes. `reasons`: the codes that say why. `policy`: what settings and operators allow.
+`observation`: the facts of one look.
+
+Stored values use AWS's own spelling (`"InProgress"`, `"ALARM"`). All times are aware and in UTC.
+"""
+
+from __future__ import annotations
+
+from lastgood.model.deployments import (
+    APPROVAL_MARKER,
+    CLOUDFORMATION_CREATORS,
+    FLOOR_MARKER,
+    MARKER_PREFIX,
+    NATIVE_ROLLBACK_CREATOR,
+    SCALE_OUT_CREATORS,
+    TERMINAL_STATUSES,
+    Deployment,
+    Live,
+    Marks,
+    Preparation,
+    Revision,
+)
+from lastgood.model.groups import (
+    ComputePlatform,
+    Controller,
+    DeploymentGroup,
+    GroupFacts,
+)
+from lastgood.model.observation import (
+    AlarmFacts,
+    AlarmState,
+    Observation,
+)
+from lastgood.model.policy import (
+    Controls,
+    Floor,
+    Mode,
+    PastRollback,
+    Pause,
+    Policy,
+)
+from lastgood.model.reasons import (
+    Reason,
+    Rejection,
+)
+from lastgood.model.record import (
+    TIMES,
+    Candidate,
+    FollowUp,
+    Outcome,
+    Phase,
+    Rollback,
+    TriggerKind,
+)
+
+__all__ = [
+    "APPROVAL_MARKER",
+    "CLOUDFORMATION_CREATORS",
+    "FLOOR_MARKER",
+    "MARKER_PREFIX",
+    "NATIVE_ROLLBACK_CREATOR",
+    "SCALE_OUT_CREATORS",
+    "TERMINAL_STATUSES",
+    "TIMES",
+    "AlarmFacts",
+    "AlarmState",
+    "Candidate",
+    "ComputePlatform",
+    "Controller",
+    "Controls",
+    "Deployment",
+    "DeploymentGroup",
+    "Floor",
+    "FollowUp",
+    "GroupFacts",
+    "Live",
+    "Marks",
+    "Mode",
+    "Observation",
+    "Outcome",
+    "PastRollback",
+    "Pause",
+    "Phase",
+    "Policy",
+    "Preparation",
+    "Reason",
+    "Rejection",
+    "Revision",
+    "Rollback",
+    "TriggerKind",
+]

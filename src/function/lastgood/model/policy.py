@@ -1,0 +1,91 @@
+"""What applies to a deployment group: the settings, what operators set, what earlier rollbacks left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from lastgood.model.record import Outcome
+
+
+class Mode(StrEnum):
+    """How far lastgood goes by itself for a deployment group."""
+
+    AUTO = "auto"
+    APPROVE = "approve"
+    OBSERVE = "observe"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """An operator's stop sign for one deployment group, or for everything."""
+
+    reason: str
+    requested_by: str
+    until: datetime | None = None
+
+    def holds(self, now: datetime) -> bool:
+        """A pause without an end holds until somebody resumes."""
+        return self.until is None or now < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The oldest deployment that may be redeployed, because a database change cannot go back further."""
+
+    deployment_id: str
+    created_at: datetime
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PastRollback:
+    """An earlier rollback of the same deployment group that acted."""
+
+    rollback_id: str
+    closed_at: datetime
+    outcome: Outcome
+    rollback_deployment_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """What operators and earlier rollbacks left in the audit table for one deployment group."""
+
+    pause_all: Pause | None = None
+    pause_group: Pause | None = None
+    mode: Mode | None = None
+    floor: Floor | None = None
+    cleared_floors: frozenset[str] = frozenset()
+    known_bad: Mapping[str, str] = field(default_factory=dict)
+    known_bad_since: Mapping[str, datetime] = field(default_factory=dict)
+    marked_good: frozenset[str] = frozenset()
+    past: tuple[PastRollback, ...] = ()
+    groups_in_alarm: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What applies to one deployment group: the function's settings with the operators' items on top."""
+
+    mode: Mode = Mode.AUTO
+    kill_switch: bool = False
+    attribution_window: timedelta = timedelta(hours=1)
+    evaluation_window: timedelta = timedelta(minutes=5)
+    max_signal_age: timedelta = timedelta(minutes=15)
+    require_still_in_alarm: bool = True
+    cooldown: timedelta = timedelta(minutes=30)
+    max_rollbacks: int = 3
+    rollback_window: timedelta = timedelta(hours=24)
+    storm_groups: int = 5
+    storm_window: timedelta = timedelta(minutes=10)
+    stop_without_target: str = "first-deployment"
+    native_rollback: bool = True
+    native_rollback_grace: timedelta = timedelta(seconds=30)
+    create_settle: timedelta = timedelta(seconds=60)
+    deadline: timedelta = timedelta(hours=2)
+    approval_expiry: timedelta = timedelta(minutes=30)
+    recovery_window: timedelta = timedelta(minutes=15)
