@@ -14,7 +14,7 @@ from botocore.model import ServiceModel
 
 from shapes import check
 from simulated_aws import Simulator, VirtualClock, s3_revision, simulated_aws
-from simulated_aws.codedeploy_api import CodeDeployApi
+from simulated_aws.codedeploy.api import CodeDeployApi
 
 MODEL = ServiceModel(Loader().load_service_model("codedeploy", "service-2"))
 UNKNOWN = "d-NOTTHERE1"

@@ -13,7 +13,7 @@ from botocore.model import ServiceModel
 
 from shapes import check
 from simulated_aws import Simulator, simulated_aws
-from simulated_aws.pipelines_api import PipelinesApi
+from simulated_aws.codepipeline.api import PipelinesApi
 
 MODEL = ServiceModel(Loader().load_service_model("codepipeline", "service-2"))
 UNKNOWN = "00000000-0000-4000-8000-000000000000"

@@ -18,7 +18,7 @@ from lastgood.follow_ups import FollowUps
 from lastgood.pipelines import Pipelines
 from scene import ALARM, PLATFORMS, Scene, scene
 from simulated_aws import github_revision
-from simulated_aws.pipelines import Run
+from simulated_aws.codepipeline.pipelines import Run
 
 EVERYWHERE = pytest.mark.parametrize("platform", PLATFORMS)
 GOOD, BAD, FIX = "a1" * 20, "b2" * 20, "c3" * 20

@@ -24,8 +24,10 @@ Over HTTP, `POST /moto-api/codedeploy` with `{"command": "advance", "seconds": 6
 """
 
 from simulated_aws.clock import Clock, VirtualClock, WallClock
-from simulated_aws.model import ServiceError, Timing
-from simulated_aws.revisions import ecs_appspec, github_revision, lambda_appspec, s3_revision
+from simulated_aws.codedeploy import revisions
+from simulated_aws.codedeploy.model import Timing
+from simulated_aws.codedeploy.revisions import ecs_appspec, github_revision, lambda_appspec, s3_revision
+from simulated_aws.model import ServiceError
 from simulated_aws.run import Server, serve, simulated_aws
 from simulated_aws.simulator import Arrival, Live, Simulator
 
@@ -42,6 +44,7 @@ __all__ = [
     "ecs_appspec",
     "github_revision",
     "lambda_appspec",
+    "revisions",
     "s3_revision",
     "serve",
     "simulated_aws",

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from simulated_aws.model import Deployment
-from simulated_aws.service_deployments import ServiceDeployment
+from simulated_aws.codedeploy.model import Deployment
+from simulated_aws.ecs.service_deployments import ServiceDeployment
 
 DETAIL_TYPE = "CodeDeploy Deployment State-change Notification"
 SERVICE_DETAIL_TYPE = "ECS Deployment State Change"

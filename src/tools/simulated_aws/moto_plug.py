@@ -27,8 +27,8 @@ from moto.s3.models import s3_backends
 
 from simulated_aws.control import command
 from simulated_aws.model import NoAnswer, ServiceError
+from simulated_aws.objects import StoredObject
 from simulated_aws.simulator import Simulator
-from simulated_aws.world import StoredObject
 
 Response = tuple[int, dict[str, str], str]
 Handler = Callable[[Any, str, Any], Any]

@@ -8,16 +8,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from simulated_aws import revisions
 from simulated_aws.clock import Clock, VirtualClock
-from simulated_aws.codedeploy_api import CodeDeployApi, deployment_info
-from simulated_aws.engine import Engine
-from simulated_aws.model import Deployment, DeploymentGroup, NoAnswer, ServiceError
-from simulated_aws.pipelines import Pipeline, Pipelines
-from simulated_aws.pipelines_api import PipelinesApi
-from simulated_aws.service_deployments import RollingService
-from simulated_aws.world import Objects, Service
-from simulated_aws.world_api import EcsApi, LambdaApi
+from simulated_aws.codedeploy import revisions
+from simulated_aws.codedeploy.api import CodeDeployApi, deployment_info
+from simulated_aws.codedeploy.engine import Engine
+from simulated_aws.codedeploy.model import Deployment, DeploymentGroup
+from simulated_aws.codepipeline.api import PipelinesApi
+from simulated_aws.codepipeline.pipelines import Pipeline, Pipelines
+from simulated_aws.ecs.api import EcsApi
+from simulated_aws.ecs.service_deployments import RollingService
+from simulated_aws.ecs.world import Service
+from simulated_aws.lambda_.api import LambdaApi
+from simulated_aws.model import NoAnswer, ServiceError
+from simulated_aws.objects import Objects
 
 BUNDLES = "bundles"
 ROLE = "arn:aws:iam::123456789012:role/CodeDeploy"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from simulated_aws.engine import Engine
-from simulated_aws.model import Deployment, ServiceError
-from simulated_aws.platforms import EcsPlatform, LambdaPlatform
+from simulated_aws.codedeploy.engine import Engine
+from simulated_aws.codedeploy.model import Deployment
+from simulated_aws.codedeploy.platforms import EcsPlatform, LambdaPlatform
+from simulated_aws.model import ServiceError
 
 _HOOKS = {
     "Server": ("ApplicationStop", "DownloadBundle", "BeforeInstall", "Install", "AfterInstall",

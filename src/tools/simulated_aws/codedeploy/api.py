@@ -8,17 +8,17 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from simulated_aws import revisions
-from simulated_aws.engine import Engine
-from simulated_aws.model import (
+from simulated_aws.codedeploy import revisions
+from simulated_aws.codedeploy.engine import Engine
+from simulated_aws.codedeploy.model import (
     STATUSES,
     Application,
     Deployment,
     DeploymentGroup,
     RegisteredRevision,
-    ServiceError,
 )
-from simulated_aws.targets import Targets
+from simulated_aws.codedeploy.targets import Targets
+from simulated_aws.model import ServiceError
 
 PAGE_SIZE = 100
 BATCH_SIZE = 25

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from simulated_aws.codepipeline.pipelines import STAGES, ActionRun, Pipeline, Pipelines, Run
 from simulated_aws.model import ServiceError
-from simulated_aws.pipelines import STAGES, ActionRun, Pipeline, Pipelines, Run
 
 Parameters = dict[str, Any]
 Answer = dict[str, Any]

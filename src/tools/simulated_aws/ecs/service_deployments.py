@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from simulated_aws.ecs.world import Service
 from simulated_aws.model import ServiceError
-from simulated_aws.world import Service
 
 ID_ALPHABET = string.ascii_letters + string.digits + "_-"
 ENDED = frozenset({"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"})

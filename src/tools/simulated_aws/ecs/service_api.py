@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from simulated_aws.engine import Engine
+from simulated_aws.codedeploy.engine import Engine
+from simulated_aws.ecs.service_deployments import RollingService, ServiceDeployment, ServiceRevision
 from simulated_aws.model import ServiceError
-from simulated_aws.service_deployments import RollingService, ServiceDeployment, ServiceRevision
 
 Answer = dict[str, Any]
 MOST = 20

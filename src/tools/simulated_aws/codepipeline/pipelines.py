@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from simulated_aws.engine import Engine
-from simulated_aws.model import Deployment, ServiceError
+from simulated_aws.codedeploy.engine import Engine
+from simulated_aws.codedeploy.model import Deployment
+from simulated_aws.model import ServiceError
 
 STAGES = ("Source", "Build", "Deploy")
 SOURCE_SECONDS = 5.0

@@ -11,10 +11,13 @@ from datetime import datetime
 from math import ceil
 from typing import Protocol
 
-from simulated_aws import revisions
-from simulated_aws.configs import DeploymentConfig, TrafficStep
-from simulated_aws.model import Deployment, DeploymentGroup, ServiceError, Timing
-from simulated_aws.world import EcsWorld, LambdaWorld, Objects, Service, TaskSet
+from simulated_aws.codedeploy import revisions
+from simulated_aws.codedeploy.configs import DeploymentConfig, TrafficStep
+from simulated_aws.codedeploy.model import Deployment, DeploymentGroup, Timing
+from simulated_aws.ecs.world import EcsWorld, Service, TaskSet
+from simulated_aws.lambda_.world import LambdaWorld
+from simulated_aws.model import ServiceError
+from simulated_aws.objects import Objects
 
 Refusal = tuple[str, str]
 Content = Callable[[Deployment], str | None]

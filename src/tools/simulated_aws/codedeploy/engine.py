@@ -1,0 +1,333 @@
+"""CodeDeploy as a state machine: pure, on a clock that is passed in. Standard library only.
+
+Created → Queued → InProgress → (Ready) → shift → (termination wait) → (Baking) → Succeeded
+                        └──────────── Failed, Stopped, at any moment
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from simulated_aws.codedeploy import configs, revisions
+from simulated_aws.codedeploy.model import Deployment, DeploymentGroup
+from simulated_aws.codedeploy.native_rollbacks import NativeRollbacks
+from simulated_aws.codedeploy.registry import Registry
+from simulated_aws.model import ServiceError
+
+EVENTS = {
+    "InProgress": "START",
+    "Ready": "READY",
+    "Stopped": "STOP",
+    "Failed": "FAILURE",
+    "Succeeded": "SUCCESS",
+}
+
+
+class Engine(Registry):
+    """Deployments, and how each one goes."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.bad_targets: dict[tuple[str, str], tuple[str, str, float | None]] = {}
+        self.failures: list[tuple[str, str, float | None]] = []
+        self.ended: list[Callable[[Deployment], None]] = []
+        self.flag_false_suppresses_group_rollback = True
+        self.native_rollbacks = NativeRollbacks(self)
+
+    def _while_going(self, deployment: Deployment, seconds: float, act: Callable[[Deployment], None]) -> None:
+        def still() -> None:
+            if not deployment.terminal and not deployment.stopping:
+                act(deployment)
+
+        self.later(seconds, still)
+
+    # --- deploying ------------------------------------------------------------------------------------------
+
+    def create_deployment(self, request: dict[str, Any], creator: str = "user", external_id: str = "") -> Deployment:
+        """CreateDeployment. Whether the deployment can work is found out later, as on AWS."""
+        application = self.application(request["applicationName"])
+        if not request.get("deploymentGroupName"):
+            raise ServiceError("DeploymentGroupNameRequiredException", "The deployment group name is required.")
+        group = self.group(application.name, request["deploymentGroupName"])
+        revision = self._requested_revision(group, request)
+        if len(request.get("description") or "") > 256:
+            raise ServiceError("DescriptionTooLongException", "The description is longer than 256 characters.")
+        self.check_settings(request)
+        if group.active:
+            message = f"The Deployment Group '{group.name}' already has an active Deployment '{group.active.id}'"
+            raise ServiceError("DeploymentLimitExceededException", message)
+        filed = self.register(application, revision)
+        self.note_use(filed, group)
+        config = request.get("deploymentConfigName") or group.settings["deploymentConfigName"]
+        return self.start(group, filed.revision, config, request, creator, external_id)
+
+    def _requested_revision(self, group: DeploymentGroup, request: dict[str, Any]) -> dict[str, Any]:
+        if request.get("deploymentMode") != "RESTART":
+            return revisions.checked(request.get("revision"), group.platform)
+        if request.get("revision") or group.last_successful is None:
+            raise ServiceError("InvalidInputException", "RESTART takes no revision and needs a successful deployment.")
+        return group.last_successful.revision
+
+    def start(
+        self,
+        group: DeploymentGroup,
+        revision: dict[str, Any],
+        config: str,
+        request: dict[str, Any],
+        creator: str,
+        external_id: str = "",
+    ) -> Deployment:
+        deployment = Deployment(self.new_id(), group, revision, config, self.now(), creator, request)
+        deployment.external_id = external_id
+        if group.last_successful:
+            deployment.previous_revision = group.last_successful.revision
+        if self.failures and not deployment.native_rollback:
+            code, message, after = self.failures.pop(0)
+            seconds = self.timing(group, config).install_seconds if after is None else after
+            deployment.pending_failure = (code, message, seconds)
+        self.deployments[deployment.id] = deployment
+        group.deployments.append(deployment)
+        timing = self.timing(group, config)
+        self._while_going(deployment, timing.queued_seconds, lambda it: self._become(it, "Queued"))
+        self._while_going(deployment, timing.started_seconds, self._begin)
+        return deployment
+
+    def _begin(self, deployment: Deployment) -> None:
+        """The alarm gate: a group whose alarm fires already gets its deployment stopped within a second."""
+        if firing := self._firing(deployment):
+            self._stop_on_alarm(deployment, firing)
+            return
+        deployment.started_at = self.now()
+        self._become(deployment, "InProgress")
+        timing = self.timing(deployment.group, deployment.config)
+        self._while_going(deployment, timing.validated_seconds - timing.started_seconds, self._validate)
+        if self._watched_alarms(deployment):
+            self._while_going(deployment, timing.alarm_poll_seconds, self._poll_alarms)
+
+    def _validate(self, deployment: Deployment) -> None:
+        platform = self._platforms[deployment.group.platform]
+        config = self.config(deployment.config)
+        if refusal := platform.refusal(deployment, config):
+            self._fail(deployment, *refusal)
+            return
+        platform.begin(deployment, self.now())
+        self._plan_failure(deployment, platform.target(deployment))
+        timing = self.timing(deployment.group, deployment.config)
+        steps = platform.steps(deployment, config, timing)
+        if self._ready_option(deployment).get("actionOnTimeout") == "STOP_DEPLOYMENT":
+            self._while_going(deployment, timing.install_seconds, self._wait_ready)
+        else:
+            self._plan_steps(deployment, steps, 0)
+
+    def _plan_failure(self, deployment: Deployment, target: str) -> None:
+        bad = self.bad_targets.get((deployment.group.id, target))
+        if bad and not deployment.native_rollback:
+            code, message, after = bad
+            seconds = self.timing(deployment.group, deployment.config).install_seconds if after is None else after
+            deployment.pending_failure = (code, message, seconds)
+        if deployment.pending_failure:
+            code, message, seconds = deployment.pending_failure
+            self._while_going(deployment, seconds, lambda it: self._fail(it, code, message))
+
+    def _plan_steps(self, deployment: Deployment, steps: list[configs.TrafficStep], less: float) -> None:
+        for step in steps:
+            self._while_going(deployment, step.after_seconds - less, partial(self._shift, percent=step.percent))
+
+    def _shift(self, deployment: Deployment, percent: int) -> None:
+        self._platforms[deployment.group.platform].shift(deployment, percent)
+        deployment.traffic = percent
+        if percent < 100:
+            return
+        deployment.shifted = True
+        wait = self._termination_wait(deployment)
+        deployment.terminating = wait > 0
+        # An ECS deployment stays InProgress through the termination wait, with all traffic shifted.
+        self._while_going(deployment, wait, self._bake)
+
+    def _bake(self, deployment: Deployment) -> None:
+        deployment.terminating = False
+        seconds = self.timing(deployment.group, deployment.config).baking_seconds
+        if seconds:
+            self._become(deployment, "Baking")
+        self._while_going(deployment, seconds, self._succeed)
+
+    def _succeed(self, deployment: Deployment) -> None:
+        self._platforms[deployment.group.platform].finish(deployment)
+        deployment.overview = self._final_overview(deployment, "Succeeded")
+        deployment.group.last_successful = deployment
+        self._become(deployment, "Succeeded")
+
+    def _fail(self, deployment: Deployment, code: str, message: str) -> None:
+        deployment.error = (code, message)
+        deployment.overview = self._final_overview(deployment, "Failed")
+        self._become(deployment, "Failed")
+        self.native_rollbacks.roll_back_if(deployment, "DEPLOYMENT_FAILURE")
+
+    def _become(self, deployment: Deployment, status: str) -> None:
+        deployment.status = status
+        if deployment.terminal:
+            deployment.completed_at = self.now()
+            for told in self.ended:
+                told(deployment)
+        if status in EVENTS:
+            self.events.tell(deployment, EVENTS[status], self.now(), self.new_uuid())
+
+    def _final_overview(self, deployment: Deployment, rest: str) -> dict[str, int]:
+        counts = dict.fromkeys(("Pending", "InProgress", "Succeeded", "Failed", "Skipped", "Ready"), 0)
+        if deployment.group.platform != "Server":
+            return counts | {rest: 1}
+        total = sum(deployment.overview.values()) or len(deployment.group.instances)
+        done = deployment.overview.get("Succeeded", 0)
+        return counts | {"Succeeded": done} | ({rest: total - done} if rest != "Succeeded" else {})
+
+    def _termination_wait(self, deployment: Deployment) -> float:
+        if deployment.group.platform != "ECS" or deployment.native_rollback:
+            return 0.0
+        timing = self.timing(deployment.group, deployment.config)
+        if timing.termination_wait_seconds is not None:
+            return timing.termination_wait_seconds
+        blue_green = deployment.group.settings.get("blueGreenDeploymentConfiguration") or {}
+        termination = blue_green.get("terminateBlueInstancesOnDeploymentSuccess") or {}
+        return 60.0 * float(termination.get("terminationWaitTimeInMinutes", 0))
+
+    # --- waiting for ContinueDeployment ---------------------------------------------------------------------
+
+    def _ready_option(self, deployment: Deployment) -> dict[str, Any]:
+        if deployment.native_rollback:
+            return {}
+        blue_green = deployment.group.settings.get("blueGreenDeploymentConfiguration") or {}
+        return blue_green.get("deploymentReadyOption") or {}
+
+    def _wait_ready(self, deployment: Deployment) -> None:
+        self._become(deployment, "Ready")
+        minutes = self._ready_option(deployment).get("waitTimeInMinutes", 60)
+        self._while_going(deployment, 60.0 * minutes, self._ready_timeout)
+
+    def _ready_timeout(self, deployment: Deployment) -> None:
+        if deployment.status == "Ready":
+            self._stopped(deployment, "TIMEOUT", "The deployment waited too long for ContinueDeployment.", None)
+
+    def continue_deployment(self, deployment: Deployment, wait_type: str = "READY_WAIT") -> None:
+        """ContinueDeployment: reroute now, or end the termination wait now."""
+        if deployment.terminal:
+            raise _already_completed(deployment)
+        if wait_type not in {"READY_WAIT", "TERMINATION_WAIT"}:
+            raise ServiceError("InvalidDeploymentWaitTypeException", f"No such wait type: {wait_type}")
+        if deployment.group.settings.get("deploymentStyle", {}).get("deploymentType") != "BLUE_GREEN":
+            message = "Only a blue/green deployment can be continued."
+            raise ServiceError("UnsupportedActionForDeploymentTypeException", message)
+        if wait_type == "TERMINATION_WAIT" and deployment.terminating:
+            self._bake(deployment)
+        elif wait_type == "READY_WAIT" and deployment.status == "Ready":
+            self._become(deployment, "InProgress")
+            timing = self.timing(deployment.group, deployment.config)
+            platform = self._platforms[deployment.group.platform]
+            steps = platform.steps(deployment, self.config(deployment.config), timing)
+            self._plan_steps(deployment, steps, timing.install_seconds)
+        else:
+            message = f"The deployment {deployment.id} is not in a ready state."
+            raise ServiceError("DeploymentIsNotInReadyStateException", message)
+
+    # --- stopping and rolling back --------------------------------------------------------------------------
+
+    def stop_deployment(self, deployment: Deployment, auto_rollback: bool | None) -> str:
+        """StopDeployment: `Succeeded` if it is stopped, `Pending` if that takes a while."""
+        if deployment.terminal:
+            raise _already_completed(deployment)
+        if deployment.creator.startswith("CloudFormation"):
+            message = "A deployment that CloudFormation created cannot be stopped here."
+            raise ServiceError("UnsupportedActionForDeploymentTypeException", message)
+        if deployment.stopping:
+            return "Pending"
+        pending = self.timing(deployment.group, deployment.config).stop_pending_seconds
+        if not pending:
+            self._stop_on_request(deployment, auto_rollback)
+            return "Succeeded"
+        deployment.stopping = True
+        self.later(pending, lambda: self._stop_on_request(deployment, auto_rollback))
+        return "Pending"
+
+    def _stop_on_request(self, deployment: Deployment, auto_rollback: bool | None) -> None:
+        self._stopped(deployment, "MANUAL_STOP", "The deployment was stopped by a user.", auto_rollback)
+
+    def _stopped(self, deployment: Deployment, code: str, message: str, auto_rollback: bool | None) -> None:
+        self._end_stopped(deployment, code, message)
+        if auto_rollback is True:
+            # Whether the flag works without a rollback configuration is undocumented; in practice it does.
+            self.native_rollbacks.roll_back(deployment)
+        elif auto_rollback is None or not self.flag_false_suppresses_group_rollback:
+            self.native_rollbacks.roll_back_if(deployment, "DEPLOYMENT_STOP_ON_REQUEST")
+
+    def _stop_on_alarm(self, deployment: Deployment, firing: list[str]) -> None:
+        message = f"One or more alarms have been activated. Activated alarms: <{', '.join(firing)}>"
+        self._end_stopped(deployment, "ALARM_ACTIVE", message)
+        self.native_rollbacks.roll_back_if(deployment, "DEPLOYMENT_STOP_ON_ALARM")
+
+    def _end_stopped(self, deployment: Deployment, code: str, message: str) -> None:
+        deployment.stopping = False
+        deployment.error = (code, message)
+        deployment.overview = self._final_overview(deployment, "Skipped")
+        self._become(deployment, "Stopped")
+
+    def _poll_alarms(self, deployment: Deployment) -> None:
+        if firing := self._firing(deployment):
+            self._stop_on_alarm(deployment, firing)
+            return
+        seconds = self.timing(deployment.group, deployment.config).alarm_poll_seconds
+        self._while_going(deployment, seconds, self._poll_alarms)
+
+    def _firing(self, deployment: Deployment) -> list[str]:
+        return [name for name in self._watched_alarms(deployment) if self.alarm_state(name) == "ALARM"]
+
+    def _watched_alarms(self, deployment: Deployment) -> list[str]:
+        if deployment.native_rollback:
+            return []  # a native rollback succeeds although the alarms are still firing
+        watching = deployment.group.settings.get("alarmConfiguration") or {}
+        if deployment.request.get("overrideAlarmConfiguration") is not None:
+            watching = deployment.request["overrideAlarmConfiguration"]
+        return [alarm["name"] for alarm in watching.get("alarms") or []] if watching.get("enabled") else []
+
+    # --- history without waiting ----------------------------------------------------------------------------
+
+    def seed_deployment(
+        self,
+        group: DeploymentGroup,
+        revision: dict[str, Any],
+        created_at: datetime,
+        status: str = "Succeeded",
+        seconds: float = 60,
+        creator: str = "user",
+        **request: Any,
+    ) -> Deployment:
+        """A deployment that is over, put into the history by hand; nothing live changes, no event is told."""
+        filed = self.register(group.application, revision)
+        names = {"applicationName": group.application.name, "deploymentGroupName": group.name}
+        deployment = Deployment(
+            self.new_id(),
+            group,
+            filed.revision,
+            group.settings["deploymentConfigName"],
+            created_at,
+            creator,
+            names | request,
+            status,
+            created_at,
+            created_at + timedelta(seconds=seconds),
+        )
+        self.note_use(filed, group)
+        deployment.overview = self._final_overview(deployment, status if status != "Stopped" else "Skipped")
+        self.deployments[deployment.id] = deployment
+        group.deployments.append(deployment)
+        if group.last_successful:
+            deployment.previous_revision = group.last_successful.revision
+        if status == "Succeeded":
+            group.last_successful = deployment
+        return deployment
+
+
+def _already_completed(deployment: Deployment) -> ServiceError:
+    message = f"The deployment {deployment.id} has already completed: {deployment.status}"
+    return ServiceError("DeploymentAlreadyCompletedException", message)

@@ -1,0 +1,123 @@
+"""Services, their task sets, and task definitions. Standard library only."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from simulated_aws.model import ServiceError
+
+
+@dataclass
+class TaskDefinition:
+    """One revision of a family. `content` is what RegisterTaskDefinition was given, in AWS's spelling."""
+
+    family: str
+    revision: int
+    arn: str
+    content: dict[str, Any]
+    registered_at: datetime
+    status: str = "ACTIVE"
+    tags: list[dict[str, str]] = field(default_factory=list)
+    deregistered_at: datetime | None = None
+
+
+@dataclass
+class TaskSet:
+    """A task set of a service. `external_id` is the CodeDeploy deployment that created it."""
+
+    id: str
+    task_definition: str
+    created_at: datetime
+    external_id: str = ""
+    status: str = "PRIMARY"
+    weight: int = 100
+
+
+@dataclass
+class Service:
+    """A service and its task sets; the PRIMARY one serves."""
+
+    cluster: str
+    name: str
+    desired_count: int = 2
+    controller: str = "CODE_DEPLOY"
+    task_sets: list[TaskSet] = field(default_factory=list)
+    created_at: datetime | None = None
+
+    @property
+    def primary(self) -> TaskSet | None:
+        """The task set that serves."""
+        return next((each for each in self.task_sets if each.status == "PRIMARY"), None)
+
+
+class EcsWorld:
+    """Every service and task definition that the simulator answers for."""
+
+    def __init__(self, chance: random.Random, account: str, region: str) -> None:
+        self._chance = chance
+        self._prefix = f"arn:aws:ecs:{region}:{account}"
+        self.services: dict[tuple[str, str], Service] = {}
+        self.families: dict[str, list[TaskDefinition]] = {}
+
+    def arn(self, resource: str) -> str:
+        """The ARN of an ECS resource such as `cluster/main`."""
+        return f"{self._prefix}:{resource}"
+
+    def register(
+        self, family: str, content: dict[str, Any], at: datetime, tags: list[dict[str, str]] | None = None
+    ) -> TaskDefinition:
+        """Register the next revision of a family. Deleted revisions keep their numbers."""
+        known = self.families.setdefault(family, [])
+        number = len(known) + 1
+        arn = self.arn(f"task-definition/{family}:{number}")
+        known.append(TaskDefinition(family, number, arn, dict(content), at, tags=list(tags or [])))
+        return known[-1]
+
+    def task_definition(self, reference: str) -> TaskDefinition:
+        """By ARN, `family:revision` or family (newest ACTIVE). Raises ClientException, once deleted too."""
+        family, _, number = reference.rpartition("/")[2].partition(":")
+        known = self.families.get(family, [])
+        if number:
+            known = [each for each in known if str(each.revision) == number and each.status != "DELETED"]
+        else:
+            known = [each for each in known if each.status == "ACTIVE"]
+        if not known:
+            raise ServiceError("ClientException", "Unable to describe task definition.")
+        return known[-1]
+
+    def deregister(self, reference: str, at: datetime) -> TaskDefinition:
+        """Make a revision INACTIVE: it can be described, but no longer deployed."""
+        found = self.task_definition(reference)
+        found.status, found.deregistered_at = "INACTIVE", at
+        return found
+
+    def delete_task_definition(self, reference: str) -> None:
+        """Take a revision away for good."""
+        self.task_definition(reference).status = "DELETED"
+
+    def create_service(
+        self,
+        cluster: str,
+        name: str,
+        task_definition: str,
+        at: datetime,
+        desired_count: int = 2,
+        controller: str = "CODE_DEPLOY",
+    ) -> Service:
+        """A service that runs `task_definition`, outside any deployment."""
+        service = Service(cluster, name, desired_count, controller, created_at=at)
+        service.task_sets.append(TaskSet(self._task_set_id(), task_definition, at))
+        self.services[(cluster, name)] = service
+        return service
+
+    def add_task_set(self, service: Service, task_definition: str, deployment_id: str, at: datetime) -> TaskSet:
+        """A replacement task set that gets no traffic yet."""
+        task_set = TaskSet(self._task_set_id(), task_definition, at, deployment_id, "ACTIVE", 0)
+        service.task_sets.append(task_set)
+        return task_set
+
+    def _task_set_id(self) -> str:
+        return f"ecs-svc/{self._chance.randrange(10**18, 10**19)}"
