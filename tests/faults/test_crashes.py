@@ -15,9 +15,9 @@ import pytest
 
 from docs_from_code import fault_figures
 from faults.crashes import SWEEP, Crash, Scenario, crash_everywhere
-from lastgood.deployers import ecs_rolling
+from lastgood.deployers import ecs
 from lastgood.deployers.codedeploy import CodeDeploy
-from lastgood.deployers.ecs_rolling import EcsRolling
+from lastgood.deployers.ecs import EcsService
 from lastgood.ledger import Kind, Ledger
 from lastgood.notices import Notices
 from lastgood.rollback import Rollbacks, Visit
@@ -341,19 +341,19 @@ def test_a_crash_at_any_call_changes_nothing_about_the_end(scenario: Scenario) -
 
 def updates_by_force(patched: pytest.MonkeyPatch) -> None:
     """After an update without an answer it does not look, and ECS is made to deploy once more what runs already."""
-    looks, call = EcsRolling.marked, ecs_rolling.call
-    patched.setattr(EcsRolling, "newest", lambda *given: None)
+    looks, call = EcsService.marked, ecs.call
+    patched.setattr(EcsService, "newest", lambda *given: None)
     patched.setattr("lastgood.decide._there_already", lambda *given: False)
 
     def forced(client: Any, operation: str, **given: Any) -> Any:
         force = {"forceNewDeployment": True} if operation == "update_service" else {}
         return call(client, operation, **given, **force)
 
-    def looks_once(self: EcsRolling, rollback: Any, now: datetime) -> Any:
+    def looks_once(self: EcsService, rollback: Any, now: datetime) -> Any:
         return looks(self, rollback, now) if rollback.create_attempted_at == now else None
 
-    patched.setattr(EcsRolling, "marked", looks_once)
-    patched.setattr(ecs_rolling, "call", forced)
+    patched.setattr(EcsService, "marked", looks_once)
+    patched.setattr(ecs, "call", forced)
 
 
 def never_looks_for_the_marker(patched: pytest.MonkeyPatch) -> None:

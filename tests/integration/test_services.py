@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 from botocore import xform_name
 
-from lastgood.deployers.ecs_rolling import EcsRolling
+from lastgood.deployers.ecs import EcsService
 from lastgood.errors import RetryableError
 from lastgood.model import Deployment, Rollback
 from scene import ALARM, ServiceScene, service_scene
@@ -315,15 +315,15 @@ def test_an_update_that_was_made_is_not_made_again_because_the_look_at_it_failed
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     looks: list[datetime] = []
-    look = EcsRolling.marked
+    look = EcsService.marked
 
-    def throttled_once(self: EcsRolling, rollback: Rollback, now: datetime) -> Deployment | None:
+    def throttled_once(self: EcsService, rollback: Rollback, now: datetime) -> Deployment | None:
         looks.append(now)
         if len(looks) == 1:
             raise RetryableError("ListServiceDeployments was throttled")
         return look(self, rollback, now)
 
-    monkeypatch.setattr(EcsRolling, "marked", throttled_once)
+    monkeypatch.setattr(EcsService, "marked", throttled_once)
     with service_scene() as it:
         bad_release(it)
         it.alarm_fires()
@@ -362,13 +362,13 @@ def test_a_stop_that_comes_just_too_late_takes_the_deployment_for_what_it_is() -
     """No document says which error a deployment gives that has ended: it is looked at."""
     with service_scene() as it:
         under_way(it)
-        stop = EcsRolling.stop
+        stop = EcsService.stop
 
-        def too_late(self: EcsRolling, deployment_id: str, *, native: bool) -> str:
+        def too_late(self: EcsService, deployment_id: str, *, native: bool) -> str:
             it.sim.settle()
             return stop(self, deployment_id, native=native)
 
-        with patch.object(EcsRolling, "stop", too_late):
+        with patch.object(EcsService, "stop", too_late):
             it.alarm_fires()
         assert any("AlreadyCompleted" in step["explanation"] for step in it.steps)
         ended(it, "ROLLED_BACK", "VERIFIED", stops=1, updates=1)

@@ -13,21 +13,18 @@ from aws_lambda_powertools import Logger, Metrics
 
 from lastgood.alarms import Alarms
 from lastgood.clients import Clients
-from lastgood.deployers.codedeploy import CodeDeploy
-from lastgood.deployers.ecs_rolling import EcsRolling, Memory
+from lastgood.deployers import deployers
 from lastgood.drill import Drill
 from lastgood.errors import RefusedError
 from lastgood.ledger import Ledger, Watch
 from lastgood.model import (
     AlarmState,
-    ComputePlatform,
-    Controller,
     DeploymentGroup,
     Reason,
     Rollback,
 )
 from lastgood.notices import Notices
-from lastgood.observe import Deployer, Observer
+from lastgood.observe import Observer
 from lastgood.operators import Operators
 from lastgood.pipelines import Pipelines
 from lastgood.releases import Releases
@@ -62,7 +59,7 @@ def utc_now() -> datetime:
 def observer(clients: Clients, settings: Settings, pool: ThreadPoolExecutor) -> Observer:
     """What the application looks with, for tools that only look: `plan` and `doctor` see what the function sees."""
     ledger = Ledger(clients.dynamodb, settings.table, settings.retention)
-    return Observer(ledger, Alarms(clients.cloudwatch), _deployers(clients, settings, pool), pool)
+    return Observer(ledger, Alarms(clients.cloudwatch), deployers(clients, settings, pool), pool)
 
 
 class Application:
@@ -95,7 +92,7 @@ class Application:
             alarms=Alarms(clients.cloudwatch),
             pipelines=Pipelines(clients),
             notices=Notices(clients, settings.notification_topic_arn, settings.event_bus, pool),
-            deployer_for=_deployers(clients, settings, pool),
+            deployer_for=deployers(clients, settings, pool),
             pool=pool,
             telemetry=Telemetry(logger, metrics),
             clock=clock,
@@ -289,17 +286,3 @@ class _Invocation:
 
     def _health(self) -> dict[str, Any]:
         return {"healthy": True, "settings_problems": [], "unknown_settings": unknown_variables(self._environ)}
-
-
-def _deployers(
-    clients: Clients, settings: Settings, pool: ThreadPoolExecutor
-) -> Callable[[DeploymentGroup, ComputePlatform | None], Deployer]:
-    contents: dict[tuple[str, str], str] = {}
-    memory = Memory()
-
-    def deployer(group: DeploymentGroup, compute_platform: ComputePlatform | None) -> Deployer:
-        if group.controller is Controller.ECS:
-            return EcsRolling(group, clients, pool, memory)
-        return CodeDeploy(group, clients, settings, pool, contents, compute_platform)
-
-    return deployer

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from lastgood.alarms import Alarms
 from lastgood.decide import Case
+from lastgood.deployers.protocol import Deployer, DeployerFor
 from lastgood.ledger import Ledger
 from lastgood.model import (
     MARKER_PREFIX,
@@ -26,34 +26,12 @@ from lastgood.model import (
     Policy,
     Preparation,
     Reason,
-    Revision,
     Rollback,
     TriggerKind,
 )
 
 MAX_UNUSABLE = 5
 """After this many revisions that can no longer be deployed, the search ends: something else is wrong."""
-
-
-class Deployer(Protocol):
-    """One deployment group under one deployment controller."""
-
-    def facts(self) -> GroupFacts | None: ...
-    def survey(self, since: datetime, now: datetime) -> tuple[GroupFacts | None, Iterator[tuple[Deployment, ...]]]: ...
-    def deployment(self, deployment_id: str) -> Deployment | None: ...
-    def newest(self, facts: GroupFacts) -> Deployment | None: ...
-    def marked(self, rollback: Rollback, now: datetime) -> Deployment | None: ...
-    def live(self, facts: GroupFacts, revision: Revision) -> Live: ...
-    def unusable(self, revision: Revision) -> str: ...
-    def marks(self, revision: Revision) -> Marks: ...
-    def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> Preparation: ...
-    def stop(self, deployment_id: str, *, native: bool) -> str: ...
-    def clear_alias(self, revision: Revision) -> None: ...
-    def register(self, revision: Revision) -> str: ...
-    def create(self, rollback: Rollback, facts: GroupFacts, good: Revision, live: Live) -> str: ...
-
-
-DeployerFor = Callable[[DeploymentGroup, ComputePlatform | None], Deployer]
 
 
 @dataclass(frozen=True)

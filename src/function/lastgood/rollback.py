@@ -16,6 +16,7 @@ from typing import Any, assert_never
 
 from lastgood.alarms import Alarms
 from lastgood.decide import Action, Decision, decide
+from lastgood.deployers.protocol import Deployer, DeployerFor
 from lastgood.errors import (
     AmbiguousError,
     GroupBusyError,
@@ -40,7 +41,7 @@ from lastgood.model import (
     Rollback,
 )
 from lastgood.notices import Notices
-from lastgood.observe import Deployer, DeployerFor, Observer
+from lastgood.observe import Observer
 from lastgood.pipelines import Pipelines, commit_in
 from lastgood.settings import Settings
 from lastgood.telemetry import Telemetry

@@ -8,10 +8,13 @@ own. A file where that does not hold is refused, never guessed.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass
 from typing import Any
+
+from lastgood.settings import Settings
 
 
 class AppSpecError(ValueError):
@@ -101,3 +104,10 @@ def _yaml_line(name: str) -> re.Pattern[str]:
     value = r"""(?:(?P<mark>["'])(?P<quoted>[^"'\r\n]+)(?P=mark)|(?P<plain>[^"'\s#{\[&*|>](?:[^\r\n]*?[^\s])??))"""
     rest = r"(?P<rest>(?:[ \t]+\#[^\r\n]*)?[ \t]*\r?)$"
     return re.compile(rf"^(?P<head>{head}){value}{rest}", re.IGNORECASE | re.MULTILINE)
+
+
+def appspec_location(spec: AppSpec, settings: Settings) -> dict[str, Any]:
+    """The `RevisionLocation` that deploys this AppSpec, without its hooks where the settings drop them."""
+    spec = spec.without_hooks() if settings.appspec_hooks == "drop" else spec
+    digest = hashlib.sha256(spec.text.encode()).hexdigest()
+    return {"revisionType": "AppSpecContent", "appSpecContent": {"content": spec.text, "sha256": digest}}

@@ -7,7 +7,7 @@ deployment, which is always the one attempted last.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -15,8 +15,13 @@ from typing import Any
 
 from lastgood.clients import Clients, call
 from lastgood.deployers.appspec import AppSpecError
+from lastgood.deployers.contents import Contents
+from lastgood.deployers.group_facts import facts_in_place, facts_of, platform_of
 from lastgood.deployers.history import History
-from lastgood.deployers.platforms import EcsPlatform, LambdaPlatform, Platform, ServerPlatform, s3_text
+from lastgood.deployers.platforms.ecs import EcsPlatform
+from lastgood.deployers.platforms.lambda_ import LambdaPlatform
+from lastgood.deployers.platforms.platform import Platform
+from lastgood.deployers.platforms.server import ServerPlatform
 from lastgood.errors import AlreadyCompletedError, GroupNotFoundError, RefusedError
 from lastgood.model import (
     APPROVAL_MARKER,
@@ -54,7 +59,7 @@ class CodeDeploy:
         self._clients = clients
         self._settings = settings
         self._pool = pool
-        self._contents = contents
+        self._contents = Contents(clients, group.application, contents)
         self._compute_platform = compute_platform
 
     # --- reading ------------------------------------------------------------------------------------------------------
@@ -65,7 +70,7 @@ class CodeDeploy:
             answer = call(self._clients.codedeploy, "get_deployment_group", **_names(self._group))
         except GroupNotFoundError:
             return None
-        facts = _facts(answer["deploymentGroupInfo"])
+        facts = facts_of(answer["deploymentGroupInfo"])
         self._compute_platform = facts.compute_platform
         return facts
 
@@ -82,12 +87,12 @@ class CodeDeploy:
         except GroupNotFoundError:
             return None, iter(())
         parts = self._resolved(chain([first], batches))
-        facts = _facts_in_place(first)
+        facts = facts_in_place(first)
         if facts is not None:
             self._compute_platform = facts.compute_platform
             return facts, parts
         if first:
-            self._compute_platform = _compute_platform(first[0])
+            self._compute_platform = platform_of(first[0])
         reading = self._pool.submit(self.facts)
         newest = next(parts, ())
         return reading.result(), chain([newest], parts)
@@ -224,9 +229,9 @@ class CodeDeploy:
             )
         match self._compute_platform:
             case ComputePlatform.LAMBDA:
-                return LambdaPlatform(self._clients, self._settings, self._content)
+                return LambdaPlatform(self._clients, self._settings, self._contents.text)
             case ComputePlatform.ECS:
-                return EcsPlatform(self._clients, self._settings, self._content)
+                return EcsPlatform(self._clients, self._settings, self._contents.text)
             case _:
                 return ServerPlatform(self._clients, self._settings)
 
@@ -255,39 +260,6 @@ class CodeDeploy:
             needs_approval=APPROVAL_MARKER in text and not ours,
         )
 
-    def _content(self, location: Mapping[str, Any]) -> str:
-        """The text of an AppSpec. Raises AppSpecError if it cannot be had."""
-        if location.get("revisionType") == "S3":
-            return s3_text(self._clients, location)
-        inline = location.get("appSpecContent") or location.get("string") or {}
-        if inline.get("content"):
-            return str(inline["content"])
-        key = (self._group.application, inline.get("sha256", ""))
-        if key not in self._contents:
-            self._contents[key] = self._registered_content(location)
-        return self._contents[key]
-
-    def _registered_content(self, location: Mapping[str, Any]) -> str:
-        kind = location.get("revisionType", "")
-        part = {"AppSpecContent": "appSpecContent", "String": "string"}.get(kind)
-        if part is None or not (location.get(part) or {}).get("sha256"):
-            raise AppSpecError(f"a revision of type {kind or 'unknown'} holds no AppSpec that can be read")
-        try:
-            answer = call(
-                self._clients.codedeploy,
-                "get_application_revision",
-                applicationName=self._group.application,
-                revision={"revisionType": kind, part: {"sha256": location[part]["sha256"]}},
-            )
-        except RefusedError as error:
-            if error.permission_denied:
-                raise
-            raise AppSpecError(f"CodeDeploy no longer has the AppSpec: {error.code}") from error
-        content = (answer["revision"].get(part) or {}).get("content")
-        if not content:
-            raise AppSpecError("CodeDeploy returned the AppSpec without its content")
-        return str(content)
-
 
 def description(rollback: Rollback) -> str:
     """What the redeployment says of itself; it starts with the marker by which it is found again."""
@@ -303,46 +275,3 @@ def _names(group: DeploymentGroup) -> dict[str, Any]:
 
 def _utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
-
-
-def _compute_platform(info: Mapping[str, Any]) -> ComputePlatform:
-    return ComputePlatform(info.get("computePlatform", "Server"))
-
-
-def _is_blue_green(info: Mapping[str, Any]) -> bool:
-    return (info.get("deploymentStyle") or {}).get("deploymentType") == "BLUE_GREEN"
-
-
-def _facts_in_place(newest_first: Sequence[Mapping[str, Any]]) -> GroupFacts | None:
-    """The group as its newest deployments show it; None where that is not all that matters.
-
-    A deployment in place moves no traffic, so nothing but CodeDeploy's own rollback would want to know more.
-    """
-    if not newest_first or _is_blue_green(newest_first[0]):
-        return None
-    newest = newest_first[0]
-    if _compute_platform(newest) is not ComputePlatform.SERVER:
-        return None
-    succeeded = next((d for d in newest_first if d.get("status") == "Succeeded"), {})
-    return GroupFacts(
-        compute_platform=ComputePlatform.SERVER,
-        last_attempted_id=newest["deploymentId"],
-        last_attempted_status=newest.get("status", ""),
-        last_successful_id=succeeded.get("deploymentId", ""),
-    )
-
-
-def _facts(info: Mapping[str, Any]) -> GroupFacts:
-    attempted, succeeded = info.get("lastAttemptedDeployment") or {}, info.get("lastSuccessfulDeployment") or {}
-    service = (info.get("ecsServices") or [{}])[0]
-    alarms = (info.get("alarmConfiguration") or {}).get("alarms") or []
-    return GroupFacts(
-        compute_platform=_compute_platform(info),
-        last_attempted_id=attempted.get("deploymentId", ""),
-        last_attempted_status=attempted.get("status", ""),
-        last_successful_id=succeeded.get("deploymentId", ""),
-        blue_green=_is_blue_green(info),
-        alarm_names=tuple(a.get("name", "") for a in alarms),
-        ecs_cluster=service.get("clusterName", ""),
-        ecs_service=service.get("serviceName", ""),
-    )

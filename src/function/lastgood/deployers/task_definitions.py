@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lastgood.clients import Clients, call
+from lastgood.deployers.marks import marks_in, unless_denied
 from lastgood.errors import RefusedError
-from lastgood.model import APPROVAL_MARKER, FLOOR_MARKER, Marks, Preparation, Revision
+from lastgood.model import Marks, Preparation, Revision
 
 # What `DescribeTaskDefinition` adds and `RegisterTaskDefinition` refuses.
 _READ_ONLY = {
@@ -40,11 +41,8 @@ class TaskDefinitions:
                 self.clients.ecs, "describe_task_definition", taskDefinition=revision.identity, include=["TAGS"]
             )
         except RefusedError as error:
-            if error.permission_denied:
-                raise
-            return Marks()
-        tags = {tag.get("key", "") for tag in answer.get("tags") or ()}
-        return Marks(FLOOR_MARKER in tags, APPROVAL_MARKER in tags)
+            return unless_denied(error)
+        return marks_in({tag.get("key", "") for tag in answer.get("tags") or ()})
 
     def prepare(self, revision: Revision) -> Preparation:
         """ECS starts nothing new from an INACTIVE task definition."""

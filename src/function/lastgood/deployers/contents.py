@@ -1,0 +1,54 @@
+"""The text of an application's AppSpecs: inline, in S3, or registered with CodeDeploy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lastgood.clients import Clients, call
+from lastgood.deployers.appspec import AppSpecError
+from lastgood.deployers.bundles import s3_text
+from lastgood.errors import RefusedError
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Reads AppSpecs of one application. `known` keeps them by application and hash: a hash never means another."""
+
+    clients: Clients
+    application: str
+    known: dict[tuple[str, str], str]
+
+    def text(self, location: Mapping[str, Any]) -> str:
+        """The text of an AppSpec. Raises AppSpecError if it cannot be had."""
+        if location.get("revisionType") == "S3":
+            return s3_text(self.clients, location)
+        inline = location.get("appSpecContent") or location.get("string") or {}
+        if inline.get("content"):
+            return str(inline["content"])
+        key = (self.application, inline.get("sha256", ""))
+        if key not in self.known:
+            self.known[key] = self._registered(location)
+        return self.known[key]
+
+    def _registered(self, location: Mapping[str, Any]) -> str:
+        kind = location.get("revisionType", "")
+        part = {"AppSpecContent": "appSpecContent", "String": "string"}.get(kind)
+        if part is None or not (location.get(part) or {}).get("sha256"):
+            raise AppSpecError(f"a revision of type {kind or 'unknown'} holds no AppSpec that can be read")
+        try:
+            answer = call(
+                self.clients.codedeploy,
+                "get_application_revision",
+                applicationName=self.application,
+                revision={"revisionType": kind, part: {"sha256": location[part]["sha256"]}},
+            )
+        except RefusedError as error:
+            if error.permission_denied:
+                raise
+            raise AppSpecError(f"CodeDeploy no longer has the AppSpec: {error.code}") from error
+        content = (answer["revision"].get(part) or {}).get("content")
+        if not content:
+            raise AppSpecError("CodeDeploy returned the AppSpec without its content")
+        return str(content)

@@ -1,0 +1,251 @@
+"""The service deployments of one ECS service, as deployments: a rollback inside one counts as a second.
+
+* A service deployment goes from a source to a target service revision, and each deployment has a revision of its own.
+  What is deployed is the revision's task definition: two revisions with the same one are the same to us.
+* ECS rolls back *inside* the service deployment that failed. For decisions that is two deployments, as with
+  CodeDeploy: the release, which ended, and the rollback, `<id>/rollback`, which may still run.
+* The history reaches back 90 days, and not before October 2024.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import batched, pairwise
+from typing import Any
+
+from lastgood.clients import Clients, call
+from lastgood.errors import GroupNotFoundError, RefusedError
+from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, DeploymentGroup, Revision
+
+AT_A_TIME = 20
+"""`DescribeServiceDeployments` and `DescribeServiceRevisions` take at most 20 ARNs (the API's service model)."""
+
+PAGE = 100
+MAX_PAGES = 20
+"""A list whose order cannot be believed is read to its end; this bounds even that (2,000 deployments in 90 days)."""
+
+DEPTH = 200
+"""How many deployments are looked at before the search for a good one ends."""
+
+REVISION = "/revision"
+"""What the id of a service revision ends with that stands for a deployment which is no longer listed."""
+
+ROLLBACK = "/rollback"
+"""What the id of ECS's own rollback ends with, after the id of the service deployment that it undoes."""
+
+DONE = ("SUCCESSFUL", "ROLLBACK_SUCCESSFUL")
+_ENDED = {"SUCCESSFUL": "Succeeded", "STOPPED": "Stopped"}
+_UNDONE = {
+    "ROLLBACK_IN_PROGRESS": "ROLLBACK_IN_PROGRESS",
+    "ROLLBACK_SUCCESSFUL": "Succeeded",
+    "ROLLBACK_FAILED": "Failed",
+}
+
+Raw = dict[str, Any]
+
+
+@dataclass
+class Memory:
+    """What never changes and is kept between visits: a revision's task definition, how a service's ARNs begin."""
+
+    task_definitions: dict[str, str] = field(default_factory=dict)
+    prefixes: dict[DeploymentGroup, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some service deployments, newest first, and where the list goes on."""
+
+    items: list[Raw]
+    next_token: str
+
+
+class ServiceHistory:
+    """The deployments of one service. `memory` outlives it."""
+
+    def __init__(self, group: DeploymentGroup, clients: Clients, pool: ThreadPoolExecutor, memory: Memory) -> None:
+        self._group = group
+        self._clients = clients
+        self._pool = pool
+        self._memory = memory
+
+    def listed(self, **filters: Any) -> Page:
+        """A page of service deployments, newest first. No document states the order, so it is checked."""
+        found: list[Raw] = []
+        token = ""
+        for _ in range(MAX_PAGES):
+            asked = {**filters, **({"nextToken": token} if token else {})}
+            try:
+                answer = call(self._clients.ecs, "list_service_deployments", maxResults=PAGE, **self._names, **asked)
+            except RefusedError as error:
+                if error.code == "UnsupportedFeatureException":
+                    # CodeDeploy, or somebody else, deploys this service.
+                    raise GroupNotFoundError(error.operation, error.code, error.message) from error
+                raise
+            found += answer.get("serviceDeployments", [])
+            token = answer.get("nextToken") or ""
+            if not token or all(created(a) >= created(b) for a, b in pairwise(found)):
+                break
+        return Page(newest_first(found), token)
+
+    @property
+    def _names(self) -> dict[str, Any]:
+        return {"cluster": self._group.application, "service": self._group.deployment_group}
+
+    def in_parts(self, listed: list[Raw], done: Page) -> Iterator[tuple[Deployment, ...]]:
+        """What was `listed`, and then, on demand, what ended well before it: `done` says where that list goes on."""
+        seen = 0
+        while listed and seen < DEPTH:
+            for batch in batched(listed, AT_A_TIME, strict=False):
+                yield self.deployments(batch)
+                seen += len(batch)
+            if not done.next_token:
+                yield self._before(listed[-1])
+                return
+            done = self.listed(status=list(DONE), nextToken=done.next_token)
+            listed = done.items
+
+    def _before(self, oldest: Raw) -> tuple[Deployment, ...]:
+        """What was live before the oldest deployment that ECS still lists: its source revision, if it has just one.
+
+        The history ends after 90 days. The revision that such a service ran until its only release is none the worse.
+        """
+        described = self.describe([oldest["serviceDeploymentArn"]])
+        sources = [s["arn"] for raw in described.values() for s in raw.get("sourceServiceRevisions") or ()]
+        return self.from_revision(sources[0]) if len(sources) == 1 else ()
+
+    def from_revision(self, arn: str) -> tuple[Deployment, ...]:
+        """A service revision as the deployment that brought it, where that one is no longer listed."""
+        return tuple(
+            Deployment(
+                deployment_id=str(found["serviceRevisionArn"]).rsplit("/", 1)[-1] + REVISION,
+                status="Succeeded",
+                created_at=created(found),
+                completed_at=created(found),
+                revision=_revision(found.get("taskDefinition", "")),
+            )
+            for found in self._describe_revisions((arn,))
+        )
+
+    def describe(self, arns: list[str]) -> dict[str, Raw]:
+        """Service deployments by their ARN."""
+        answer = call(self._clients.ecs, "describe_service_deployments", serviceDeploymentArns=arns)
+        return {raw["serviceDeploymentArn"]: raw for raw in answer.get("serviceDeployments", [])}
+
+    def deployments(self, listed: Iterable[Raw]) -> tuple[Deployment, ...]:
+        """What was listed or described, as deployments. A list does not tell where a rollback goes; that is read."""
+        raws = list(listed)
+        undone = [r["serviceDeploymentArn"] for r in raws if r["status"] in _UNDONE and "rollback" not in r]
+        reading = [self._pool.submit(self.describe, list(arns)) for arns in batched(undone, AT_A_TIME, strict=False)]
+        self._learn(_target(raw) for raw in raws)
+        details = {arn: raw for each in reading for arn, raw in each.result().items()}
+        raws = [details.get(raw["serviceDeploymentArn"], raw) for raw in raws]
+        self._learn(_goes_back_to(raw) for raw in raws)
+        return tuple(deployment for raw in raws for deployment in self._release_and_rollback(raw))
+
+    def _learn(self, revision_arns: Iterable[str]) -> None:
+        """Read the task definitions of service revisions that are not known yet, side by side."""
+        unknown = [arn for arn in dict.fromkeys(revision_arns) if arn and arn not in self._memory.task_definitions]
+        for answer in self._pool.map(self._describe_revisions, batched(unknown, AT_A_TIME, strict=False)):
+            for found in answer:
+                self._memory.task_definitions[found["serviceRevisionArn"]] = found.get("taskDefinition", "")
+
+    def _describe_revisions(self, arns: tuple[str, ...]) -> list[Raw]:
+        answer = call(self._clients.ecs, "describe_service_revisions", serviceRevisionArns=list(arns))
+        return list(answer.get("serviceRevisions", []))
+
+    def _release_and_rollback(self, raw: Raw) -> Iterator[Deployment]:
+        if not _goes_back_to(raw) or raw["status"] not in _UNDONE:
+            yield self._release(raw)
+            return
+        # The rollback first: it is the newer one.
+        rollback = self._rollback(raw)
+        yield rollback
+        yield self._release(raw, rollback)
+
+    def _release(self, raw: Raw, rollback: Deployment | None = None) -> Deployment:
+        ended = raw.get("finishedAt") or raw.get("stoppedAt")
+        status, reason = _ENDED.get(str(raw["status"]), str(raw["status"])), str(raw.get("statusReason") or "")
+        if raw["status"] in {"ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"} or rollback:
+            # Where the rollback went cannot be read: the release ended badly all the same.
+            status = "Failed" if _triggered(raw) or rollback is None else "Stopped"
+        if rollback:
+            reason += f" ECS itself {'put' if not rollback.active else 'is putting'} {rollback.revision.label} back."
+        return Deployment(
+            deployment_id=_bare_id(raw),
+            status=status,
+            created_at=created(raw),
+            completed_at=rollback.created_at if rollback else _utc(ended) if ended else None,
+            revision=self._revision(_target(raw)),
+            rollback_deployment_id=rollback.deployment_id if rollback else "",
+            error_message=reason.strip(),
+        )
+
+    def _rollback(self, raw: Raw) -> Deployment:
+        began, ended = raw["rollback"].get("startedAt"), raw.get("finishedAt")
+        return Deployment(
+            deployment_id=_bare_id(raw) + ROLLBACK,
+            status=status_of(raw),
+            # It must be newer than what it rolls back, whatever the clock's resolution.
+            created_at=max(_utc(began) if began else created(raw), created(raw) + timedelta(microseconds=1)),
+            completed_at=_utc(ended) if ended else None,
+            revision=self._revision(_goes_back_to(raw)),
+            creator=NATIVE_ROLLBACK_CREATOR,
+            rolls_back_deployment_id=_bare_id(raw),
+            error_message=str(raw.get("statusReason") or raw["rollback"].get("reason") or ""),
+        )
+
+    def _revision(self, arn: str) -> Revision:
+        return _revision(self._memory.task_definitions.get(arn, ""))
+
+
+def _revision(definition: str) -> Revision:
+    """Identity is the task definition's ARN; empty where the service revision can no longer be described."""
+    return Revision("TaskDefinition", definition, definition.rsplit("/", 1)[-1])
+
+
+def newest_first(listed: Iterable[Raw]) -> list[Raw]:
+    """In falling order of their creation."""
+    return sorted(listed, key=created, reverse=True)
+
+
+def created(raw: Mapping[str, Any]) -> datetime:
+    """When a service deployment or a service revision was created."""
+    return _utc(raw["createdAt"])
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+def _bare_id(raw: Mapping[str, Any]) -> str:
+    return str(raw["serviceDeploymentArn"]).rsplit("/", 1)[-1]
+
+
+def id_of(raw: Mapping[str, Any]) -> str:
+    """The id of the newest deployment in it: ECS's own rollback, where there is one."""
+    return _bare_id(raw) + (ROLLBACK if raw["status"] in _UNDONE else "")
+
+
+def status_of(raw: Mapping[str, Any]) -> str:
+    """Its status, in CodeDeploy's words where they mean the same."""
+    status = str(raw["status"])
+    return _UNDONE.get(status) or _ENDED.get(status, status)
+
+
+def _target(raw: Mapping[str, Any]) -> str:
+    """The ARN of the service revision that is deployed: a list and a description name it differently."""
+    return str(raw.get("targetServiceRevisionArn") or (raw.get("targetServiceRevision") or {}).get("arn", ""))
+
+
+def _goes_back_to(raw: Mapping[str, Any]) -> str:
+    """The ARN of the service revision that a rollback puts back; empty where there is none, or ECS does not say."""
+    return str((raw.get("rollback") or {}).get("serviceRevisionArn", ""))
+
+
+def _triggered(raw: Mapping[str, Any]) -> bool:
+    """The circuit breaker or an alarm ended it, not a person."""
+    return any((raw.get(part) or {}).get("status") == "TRIGGERED" for part in ("deploymentCircuitBreaker", "alarms"))

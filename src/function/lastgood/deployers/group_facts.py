@@ -1,0 +1,53 @@
+"""A CodeDeploy deployment group as its own description, or its newest deployments, show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lastgood.model import ComputePlatform, GroupFacts
+
+
+def platform_of(info: Mapping[str, Any]) -> ComputePlatform:
+    """The platform of a `DeploymentGroupInfo` or a `DeploymentInfo`."""
+    return ComputePlatform(info.get("computePlatform", "Server"))
+
+
+def _is_blue_green(info: Mapping[str, Any]) -> bool:
+    return (info.get("deploymentStyle") or {}).get("deploymentType") == "BLUE_GREEN"
+
+
+def facts_in_place(newest_first: Sequence[Mapping[str, Any]]) -> GroupFacts | None:
+    """The group as its newest deployments show it; None where that is not all that matters.
+
+    A deployment in place moves no traffic, so nothing but CodeDeploy's own rollback would want to know more.
+    """
+    if not newest_first or _is_blue_green(newest_first[0]):
+        return None
+    newest = newest_first[0]
+    if platform_of(newest) is not ComputePlatform.SERVER:
+        return None
+    succeeded = next((d for d in newest_first if d.get("status") == "Succeeded"), {})
+    return GroupFacts(
+        compute_platform=ComputePlatform.SERVER,
+        last_attempted_id=newest["deploymentId"],
+        last_attempted_status=newest.get("status", ""),
+        last_successful_id=succeeded.get("deploymentId", ""),
+    )
+
+
+def facts_of(info: Mapping[str, Any]) -> GroupFacts:
+    """The group as `GetDeploymentGroup` describes it."""
+    attempted, succeeded = info.get("lastAttemptedDeployment") or {}, info.get("lastSuccessfulDeployment") or {}
+    service = (info.get("ecsServices") or [{}])[0]
+    alarms = (info.get("alarmConfiguration") or {}).get("alarms") or []
+    return GroupFacts(
+        compute_platform=platform_of(info),
+        last_attempted_id=attempted.get("deploymentId", ""),
+        last_attempted_status=attempted.get("status", ""),
+        last_successful_id=succeeded.get("deploymentId", ""),
+        blue_green=_is_blue_green(info),
+        alarm_names=tuple(a.get("name", "") for a in alarms),
+        ecs_cluster=service.get("clusterName", ""),
+        ecs_service=service.get("serviceName", ""),
+    )

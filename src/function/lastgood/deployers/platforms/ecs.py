@@ -1,0 +1,75 @@
+"""ECS services that CodeDeploy deploys blue/green: a task definition and the task sets that run it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lastgood.clients import Clients, call
+from lastgood.deployers.appspec import AppSpec, AppSpecError, appspec_location
+from lastgood.deployers.task_definitions import TaskDefinitions
+from lastgood.model import GroupFacts, Live, Marks, Preparation, Revision
+from lastgood.settings import Settings
+
+
+@dataclass(frozen=True)
+class EcsPlatform:
+    """ECS blue/green under CodeDeploy: the task definition's ARN is what is deployed."""
+
+    clients: Clients
+    settings: Settings
+    content: Callable[[Mapping[str, Any]], str]
+
+    @property
+    def deployment_config(self) -> str:
+        """The configuration of the redeployment; empty for the group's own."""
+        return self.settings.ecs_deployment_config
+
+    def revision(self, location: Mapping[str, Any]) -> Revision:
+        """Two AppSpecs with other hooks can deploy the same task definition."""
+        kind = location.get("revisionType", "")
+        try:
+            arn = AppSpec(self.content(location)).get("TaskDefinition")
+        except AppSpecError:
+            return Revision(kind, "", "", "", location)
+        return Revision(kind, arn, arn.rsplit("/", 1)[-1], "", location)
+
+    def live(self, group: GroupFacts, revision: Revision) -> Live:
+        """The task definition of the primary task set. A second active one may have a share of the traffic.
+
+        A deployment that was stopped half way leaves both task sets and their shares as they were, and the shares
+        stand in the load balancer alone.
+        """
+        answer = call(self.clients.ecs, "describe_services", cluster=group.ecs_cluster, services=[group.ecs_service])
+        services = answer.get("services") or [{}]
+        sets = services[0].get("taskSets") or []
+        primary = next((s for s in sets if s.get("status") == "PRIMARY"), services[0])
+        return Live(
+            identity=str(primary.get("taskDefinition", "")),
+            split=any(s.get("status") == "ACTIVE" for s in sets),
+            deployment_id=str(primary.get("externalId", "")),
+        )
+
+    def unusable(self, revision: Revision) -> str:
+        """INACTIVE can be mended by registering it again; deleted cannot."""
+        return TaskDefinitions(self.clients).unusable(revision)
+
+    def marks(self, revision: Revision) -> Marks:
+        """The task definition's tags."""
+        return TaskDefinitions(self.clients).marks(revision)
+
+    def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:
+        """ECS refuses new task sets from an INACTIVE task definition."""
+        return TaskDefinitions(self.clients).prepare(revision)
+
+    def redeployable(self, revision: Revision, live: Live, task_definition: str) -> dict[str, Any]:
+        """The old AppSpec, pointing to the task definition that was registered again where one was."""
+        spec = AppSpec(self.content(revision.location))
+        if task_definition and task_definition != revision.identity:
+            spec = spec.replaced(TaskDefinition=task_definition)
+        return appspec_location(spec, self.settings)
+
+    def register(self, revision: Revision) -> str:
+        """Register the same task definition again, unchanged, with its tags. Returns the new ARN."""
+        return TaskDefinitions(self.clients).register(revision)
