@@ -47,10 +47,11 @@ class StackTemplate:
         unknown = set(parameters or {}) - set(self._made["Parameters"])
         if unknown:
             raise ValueError(f"the template has no parameter {', '.join(sorted(unknown))}")
-        self._values: dict[str, Any] = dict(known or {})
+        self._known = known or {}
+        self.parameters: dict[str, Any] = {}
         for name, text in {**defaults(), **(parameters or {})}.items():
             is_list = self._made["Parameters"][name]["Type"] == "CommaDelimitedList"
-            self._values[name] = text.split(",") if is_list else text
+            self.parameters[name] = text.split(",") if is_list else text
 
     def resources(self) -> dict[str, Any]:
         """Every resource that would be made."""
@@ -65,6 +66,25 @@ class StackTemplate:
         found: dict[str, Any] = self.resolve(self._made["Outputs"])
         return found
 
+    def objections(self) -> list[str]:
+        """What CloudFormation says of the parameters instead of deploying the stack."""
+        return [
+            assertion["AssertDescription"]
+            for rule in self._made["Rules"].values()
+            if self.resolve(rule.get("RuleCondition", True))
+            for assertion in rule["Assertions"]
+            if not self.resolve(assertion["Assert"])
+        ]
+
+    def _value(self, name: str, otherwise: Any) -> Any:
+        """What a name stands for: a parameter, or what is known of the stack."""
+        if name in self.parameters:
+            return self.parameters[name]
+        try:
+            return self._known[name]
+        except KeyError:
+            return otherwise
+
     def _holds(self, condition: str) -> bool:
         return bool(self.resolve(self._made["Conditions"][condition]))
 
@@ -76,6 +96,8 @@ class StackTemplate:
             return node
         if len(node) == 1:
             ((function, argument),) = node.items()
+            if function == "Condition" and isinstance(argument, str):
+                return self._holds(argument)
             if function == "Ref" or function.startswith("Fn::"):
                 return self._call(function, argument)
         return {key: value for key, item in node.items() if (value := self.resolve(item)) is not _NOTHING}
@@ -85,11 +107,25 @@ class StackTemplate:
             case "Ref", "AWS::NoValue":
                 return _NOTHING
             case "Ref", str(name):
-                return self._values.get(name, {function: name})
+                return self._value(name, {function: name})
             case "GetAtt", [*path]:
-                return self._values.get(".".join(map(str, path)), {function: path})
+                return self._value(".".join(map(str, path)), {function: path})
+            case "GetAtt", str(path):
+                return self._value(path, {function: path})
             case "Sub", str(text):
                 return self._substituted(function, text)
+            case "Join", [str(glue), parts]:
+                return glue.join(self.resolve(parts))
+            case "Split", [str(glue), text]:
+                return str(self.resolve(text)).split(glue)
+            case "FindInMap", [str(name), *keys]:
+                first, second = (self.resolve(key) for key in keys)
+                return self._made["Mappings"][name][first][second]
+        return self._decided(function, argument)
+
+    def _decided(self, function: str, argument: Any) -> Any:
+        """The value of a condition, or of what depends on one."""
+        match function.removeprefix("Fn::"), argument:
             case "If", [condition, then, otherwise]:
                 return self.resolve(then if self._holds(condition) else otherwise)
             case "Equals", [left, right]:
@@ -100,12 +136,12 @@ class StackTemplate:
                 return all(self.resolve(conditions))
             case "Or", [*conditions]:
                 return any(self.resolve(conditions))
-            case "Join", [str(glue), parts]:
-                return glue.join(self.resolve(parts))
-            case "Split", [str(glue), text]:
-                return str(self.resolve(text)).split(glue)
+            case "EachMemberEquals", [values, value]:
+                return all(member == value for member in self.resolve(values))
+            case "Contains", [values, value]:
+                return self.resolve(value) in self.resolve(values)
         return {function: self.resolve(argument)}
 
     def _substituted(self, function: str, text: str) -> Any:
-        made = re.sub(r"\$\{([\w:.]+)\}", lambda found: str(self._values.get(found[1], found[0])), text)
+        made = re.sub(r"\$\{([\w:.]+)\}", lambda found: str(self._value(found[1], found[0])), text)
         return {function: made} if "${" in made else made

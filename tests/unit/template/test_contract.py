@@ -1,0 +1,60 @@
+"""What others rely on: logical ids, outputs, and resource types that local emulators take."""
+
+from __future__ import annotations
+
+import pytest
+
+from template_stack import Stack
+
+# --- the contract ---
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("RollbackFunction", "AWS::Lambda::Function"),
+        ("AlarmTopic", "AWS::SNS::Topic"),
+        ("NotificationTopic", "AWS::SNS::Topic"),
+        ("AuditTable", "AWS::DynamoDB::Table"),
+        ("DeadLetterQueue", "AWS::SQS::Queue"),
+    ],
+)
+def test_the_logical_ids_that_others_rely_on_are_there(stack: Stack, name: str, kind: str) -> None:
+    assert stack.resources[name]["Type"] == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AlarmTopicArn", "<AlarmTopic>"),
+        ("RollbackFunctionName", "<RollbackFunction>"),
+        ("AuditTableName", "<AuditTable>"),
+        ("NotificationTopicArn", "<NotificationTopic>"),
+        ("DeadLetterQueueUrl", "<DeadLetterQueue>"),
+    ],
+)
+def test_the_outputs_lead_to_the_resources(stack: Stack, name: str, value: str) -> None:
+    assert stack.outputs[name]["Value"] == value
+
+
+def test_the_dashboards_address_is_an_output_whether_there_is_a_dashboard_or_not() -> None:
+    with_it, without = Stack(), Stack(EnableDashboard="false")
+    assert "Dashboard" in with_it.resources
+    assert "Dashboard" not in without.resources
+    name = with_it.properties("Dashboard")["DashboardName"]
+    assert with_it.outputs["DashboardUrl"]["Value"].endswith(f"#dashboards:name={name}")
+    assert without.outputs["DashboardUrl"]["Value"].endswith("#dashboards:")
+
+
+def test_every_output_says_what_it_is_for(stack: Stack) -> None:
+    assert all(output["Description"] for output in stack.outputs.values())
+
+
+# --- what local emulators take ---
+
+
+def test_nothing_in_the_stack_is_of_a_type_that_local_emulators_refuse(stack: Stack) -> None:
+    kinds = {resource["Type"] for resource in stack.resources.values()}
+    refused = {"AWS::CloudWatch::CompositeAlarm", "AWS::Events::Archive", "AWS::Logs::QueryDefinition"}
+    assert not kinds & refused
+    assert not [kind for kind in kinds if kind.startswith("AWS::CodeDeploy::")]

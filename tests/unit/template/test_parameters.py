@@ -1,0 +1,227 @@
+"""Every setting is a parameter, and what the function would refuse is refused while the stack is deployed."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from lastgood.settings import Settings, variable
+from template_stack import TEMPLATE, Stack
+
+# --- parameters and settings ---
+
+# Settings that the stack itself knows, so that nobody is asked for them.
+KNOWN_TO_THE_STACK = {
+    "table": "<AuditTable>",
+    "notification_topic_arn": "<NotificationTopic>",
+    "account_id": "123456789012",
+    "alarm_topic_arns": "<AlarmTopic>",
+}
+SETTINGS = {spec.name: spec.metadata for spec in fields(Settings)}
+ASKED_FOR = sorted(SETTINGS.keys() - KNOWN_TO_THE_STACK.keys())
+
+
+def parameter_of(setting: str) -> tuple[str, dict[str, Any]]:
+    """The parameter that the setting's variable refers to."""
+    variables = TEMPLATE["Resources"]["RollbackFunction"]["Properties"]["Environment"]["Variables"]
+    name = variables[variable(setting)]["Ref"]
+    return name, TEMPLATE["Parameters"][name]
+
+
+def accepted(spec: dict[str, Any], text: str) -> bool:
+    """Whether CloudFormation takes the text as the parameter's value: a pattern must match all of it."""
+    if "AllowedValues" in spec:
+        return text in [str(value) for value in spec["AllowedValues"]]
+    return len(text) <= spec.get("MaxLength", 4096) and bool(re.fullmatch(spec["AllowedPattern"], text))
+
+
+def test_the_function_gets_every_setting_that_the_code_reads_and_no_other(stack: Stack) -> None:
+    given = {name for name in stack.environment if name.startswith("LASTGOOD_")}
+    assert given == {variable(name) for name in SETTINGS}
+
+
+@pytest.mark.parametrize("setting", KNOWN_TO_THE_STACK)
+def test_what_the_stack_knows_is_wired_to_its_resources(stack: Stack, setting: str) -> None:
+    assert stack.environment[variable(setting)] == KNOWN_TO_THE_STACK[setting]
+
+
+def test_each_setting_has_a_parameter_of_its_own_that_carries_its_name() -> None:
+    for setting in ASKED_FOR:
+        assert parameter_of(setting)[0] == named_after(setting)
+
+
+@pytest.mark.parametrize("setting", ASKED_FOR)
+def test_a_setting_has_the_same_default_in_the_stack_and_in_the_code(setting: str) -> None:
+    assert parameter_of(setting)[1]["Default"] == SETTINGS[setting]["default"]
+
+
+@pytest.mark.parametrize("setting", ASKED_FOR)
+def test_the_template_says_of_a_setting_what_the_code_says(setting: str) -> None:
+    assert parameter_of(setting)[1]["Description"].split() == SETTINGS[setting]["about"].split()
+
+
+@pytest.mark.parametrize("setting", ASKED_FOR)
+def test_the_default_of_a_setting_is_taken_by_the_stack(setting: str) -> None:
+    spec = parameter_of(setting)[1]
+    assert accepted(spec, spec["Default"])
+
+
+def named_after(setting: str) -> str:
+    """The name that a setting's parameter should have."""
+    return setting.title().replace("_", "")
+
+
+CHOICES = [s for s in ASKED_FOR if "AllowedValues" in TEMPLATE["Parameters"].get(named_after(s), {})]
+
+
+@pytest.mark.parametrize("setting", CHOICES)
+def test_the_code_takes_every_value_that_the_stack_offers(setting: str) -> None:
+    for value in parameter_of(setting)[1]["AllowedValues"]:
+        SETTINGS[setting]["parse"](value)
+
+
+@pytest.mark.parametrize("setting", CHOICES)
+def test_the_stack_offers_every_value_that_the_code_takes(setting: str) -> None:
+    with pytest.raises(ValueError, match="must be") as refused:
+        SETTINGS[setting]["parse"]("something else")
+    offered = {str(value) for value in parameter_of(setting)[1]["AllowedValues"]}
+    words = str(refused.value).removeprefix("must be ").removeprefix("one of ")
+    assert set(re.split(r", | or ", words)) == offered
+
+
+WRONG = ["", " ", "1", "h", "5 m", "-5m", "5w", "1.5h", "1234567s", "yes", "{", "12345", "x"]
+
+
+@pytest.mark.parametrize("setting", [s for s in ASKED_FOR if s not in CHOICES])
+def test_the_stack_takes_nothing_that_the_code_refuses(setting: str) -> None:
+    """What the function would refuse at its start is refused while the stack is deployed."""
+    spec = parameter_of(setting)[1]
+    for text in ["30m", "7", '[{"alarm": "*", "application": "shop", "deployment_group": "prod"}]', "shop/*", *WRONG]:
+        if accepted(spec, text):
+            SETTINGS[setting]["parse"](text)
+
+
+@pytest.mark.parametrize(
+    ("setting", "text", "taken"),
+    [
+        ("cooldown", "90s", True),
+        ("cooldown", "90", False),
+        ("max_rollbacks", "0", True),
+        ("max_rollbacks", "-1", False),
+        ("routes", '[\n{"alarm": "*", "application": "shop", "deployment_group": "prod"}\n]', True),
+        ("routes", '{"alarm": "*"}', False),
+        ("pipelines", '[{"application": "shop", "deployment_group": "prod", "pipeline": "shop"}]', True),
+        ("pipelines", '{"pipeline": "shop"}', False),
+        ("default_application", "shop", True),
+        ("default_application", "shop floor", False),
+        ("event_bus", "", True),
+        ("event_bus", "arn:aws:events:us-east-1:123456789012:event-bus/default", False),
+        ("allowed_groups", "shop/*,pay/prod", True),
+        ("mode", "automatic", False),
+    ],
+)
+def test_the_stack_takes_right_values_and_refuses_wrong_ones(setting: str, text: str, taken: bool) -> None:
+    assert accepted(parameter_of(setting)[1], text) is taken
+
+
+@pytest.mark.parametrize(
+    ("parameter", "text", "taken"),
+    [
+        ("ApplicationPattern", "shop-*", True),
+        ("ApplicationPattern", "shop/prod", False),
+        ("LambdaFunctionPattern", "shop-*", True),
+        ("LambdaFunctionPattern", "arn:aws:lambda:us-east-1:123456789012:function:shop", False),
+        ("EcsServices", "", True),
+        ("EcsServices", "main/*", True),
+        ("EcsServices", "*", False),
+        ("TaskRoleArns", "", True),
+        ("TaskRoleArns", "*", False),
+        ("ArtifactBucketArns", "arn:aws:s3:::bundles", True),
+        ("ArtifactBucketArns", "arn:aws:s3:::bundles/*", False),
+        ("PipelinePattern", "", True),
+        ("PipelinePattern", "shop-*", True),
+        ("PipelinePattern", "shop/Deploy", False),
+        ("AlarmTopicKmsKeyArn", "arn:aws:kms:us-east-1:123456789012:key/0a", True),
+        ("AlarmTopicKmsKeyArn", "alias/aws/sns", False),
+        ("NotificationSubscribers", "", True),
+        ("NotificationSubscribers", "arn:aws:iam::123456789012:role/operator-*", True),
+        ("NotificationSubscribers", "*", False),
+        ("PermissionsBoundaryArn", "arn:aws:iam::123456789012:policy/edge", True),
+        ("PermissionsBoundaryArn", "edge", False),
+        ("SimulatorEndpointUrl", "http://127.0.0.1:4578", True),
+        ("SimulatorEndpointUrl", "http://localhost:5001/", True),
+        ("SimulatorEndpointUrl", "127.0.0.1", False),
+        ("SimulatorEndpointUrl", "https://codedeploy.example.com", False),
+        ("SimulatorEndpointUrl", "http://127.0.0.1.example.com", False),
+        ("SimulatorEndpointUrl", "http://127.0.0.1:5001@example.com", False),
+    ],
+)
+def test_the_other_parameters_are_checked_too(parameter: str, text: str, taken: bool) -> None:
+    assert accepted(TEMPLATE["Parameters"][parameter], text) is taken
+
+
+@pytest.mark.parametrize("name", TEMPLATE["Parameters"])
+def test_every_parameter_has_a_description_a_default_and_a_rule(name: str) -> None:
+    spec = TEMPLATE["Parameters"][name]
+    assert spec["Description"].endswith(".")
+    assert "Default" in spec
+    assert spec.keys() & {"AllowedValues", "AllowedPattern", "MaxValue"}
+    assert "AllowedPattern" not in spec or spec["ConstraintDescription"].endswith(".")
+
+
+BUCKET = "arn:aws:s3:::bundles"
+ONE_PIPELINE = '[{"application": "shop", "deployment_group": "prod", "pipeline": "shop"}]'
+PIPELINES_NEED_PATTERN = "Pipelines, EnablePipelineRerun and EnablePipelineHold need PipelinePattern."
+
+
+@pytest.mark.parametrize(
+    ("parameters", "objections"),
+    [
+        ({}, []),
+        ({"DefaultApplication": "shop", "DefaultDeploymentGroup": "prod"}, []),
+        ({"DefaultApplication": "shop"}, ["DefaultApplication and DefaultDeploymentGroup go together."]),
+        ({"DefaultDeploymentGroup": "prod"}, ["DefaultApplication and DefaultDeploymentGroup go together."]),
+        ({"CheckBundles": "true", "ArtifactBucketArns": BUCKET}, []),
+        ({"CheckBundles": "true"}, ["CheckBundles needs ArtifactBucketArns."]),
+        ({"Pipelines": ONE_PIPELINE, "PipelinePattern": "shop"}, []),
+        ({"Pipelines": ONE_PIPELINE}, [PIPELINES_NEED_PATTERN]),
+        ({"EnablePipelineRerun": "true"}, [PIPELINES_NEED_PATTERN]),
+        ({"EnablePipelineHold": "true"}, [PIPELINES_NEED_PATTERN]),
+    ],
+)
+def test_parameters_that_contradict_each_other_are_refused_before_anything_is_made(
+    parameters: dict[str, str], objections: list[str]
+) -> None:
+    assert Stack(**parameters).objections == objections
+
+
+def test_every_parameter_stands_in_one_group_of_the_console() -> None:
+    groups = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    shown = [name for group in groups for name in group["Parameters"]]
+    assert sorted(shown) == sorted(TEMPLATE["Parameters"])
+
+
+def test_every_parameter_is_used() -> None:
+    everything = json.dumps({key: TEMPLATE[key] for key in ("Conditions", "Resources")})
+    for name in TEMPLATE["Parameters"]:
+        assert f'"Ref": "{name}"' in everything or f"${{{name}}}" in everything, name
+
+
+def test_every_condition_is_used() -> None:
+    everything = json.dumps(TEMPLATE["Resources"]) + json.dumps(TEMPLATE["Outputs"])
+    assert all(f'"{name}"' in everything for name in TEMPLATE["Conditions"])
+
+
+def test_a_simulator_answers_for_codedeploy_codepipeline_lambda_and_ecs_only_where_one_is_named() -> None:
+    def endpoints(stack: Stack) -> dict[str, str]:
+        return {name: url for name, url in stack.environment.items() if name.startswith("AWS_")}
+
+    url = "http://127.0.0.1:4578"
+    assert endpoints(Stack()) == {}
+    assert endpoints(Stack(SimulatorEndpointUrl=url)) == {
+        f"AWS_ENDPOINT_URL_{service}": url for service in ("CODEDEPLOY", "CODEPIPELINE", "LAMBDA", "ECS")
+    }

@@ -1,0 +1,241 @@
+"""What the function may do: what it calls, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import cfnlint
+import pytest
+
+from template_stack import EVERYTHING_ON, ROOT, SHIPPED, Stack
+
+# --- permissions ---
+
+# For these IAM knows no resource, or none for every form of the call.
+WITHOUT_A_RESOURCE = {
+    "codedeploy:StopDeployment": "IAM knows no resource for it",
+    "cloudwatch:DescribeAlarms": "composite alarms are described with the resource * only",
+    "ecs:DescribeTaskDefinition": "IAM knows no resource for it",
+}
+# What the code's calls need beside the action of the same name.
+NEEDED_BY = {
+    "transact_write_items": {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem"},
+    "create_deployment": {
+        "codedeploy:CreateDeployment",
+        "codedeploy:GetDeploymentConfig",
+        "codedeploy:GetApplicationRevision",
+        "codedeploy:UpdateDeploymentGroup",
+    },
+    "register_task_definition": {"ecs:RegisterTaskDefinition", "ecs:TagResource", "iam:PassRole"},
+    "get_object": {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"},
+    "describe_task_definition": {"ecs:DescribeTaskDefinition", "ecs:ListTagsForResource"},
+    "list_tags_for_resource": {"cloudwatch:ListTagsForResource"},
+    "get_object_tagging": {"s3:GetObjectTagging", "s3:GetObjectVersionTagging"},
+    "head_object": {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"},
+}
+# Given by SAM, for the function's own dead letters.
+BY_SAM = {"sqs:SendMessage"}
+
+
+def operations_called() -> set[str]:
+    """The AWS operations that the code names: `call(client, "get_item", …)`."""
+    found: set[str] = set()
+    for path in SHIPPED.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(func=ast.Name(id="call"), args=[_, ast.Constant(value=str(operation)), *_]):
+                    found.add(operation)
+    return found
+
+
+def pascal(operation: str) -> str:
+    return operation.title().replace("_", "")
+
+
+def test_the_role_allows_what_the_code_calls_and_nothing_else() -> None:
+    granted = Stack(**EVERYTHING_ON).allowed().keys() - BY_SAM
+    by_name = {action.split(":")[1]: action for action in granted}
+    operations = operations_called()
+    assert {"stop_deployment", "create_deployment", "get_item", "publish"} <= operations
+    needed: set[str] = set()
+    for operation in operations:
+        needed |= NEEDED_BY.get(operation) or {by_name.get(pascal(operation), f"NOT GRANTED: {operation}")}
+    assert granted == needed
+
+
+def test_every_statement_names_itself_and_no_action_is_granted_twice() -> None:
+    stack = Stack(**EVERYTHING_ON)
+    sids = [s.sid for s in stack.statements()]
+    actions = [action for s in stack.statements() if s.effect == "Allow" for action in s.actions]
+    assert len(sids) == len(set(sids))
+    assert len(actions) == len(set(actions))
+    assert not [action for action in actions if "*" in action]
+
+
+def test_every_statement_has_its_reason_beside_it() -> None:
+    lines = (ROOT / "template.yaml").read_text().splitlines()
+    role = {s.sid for s in Stack(**EVERYTHING_ON).statements()} - {"DeadLetterQueuePolicy"}
+    for number, line in enumerate(lines):
+        found = re.fullmatch(r"\s+- Sid: (\w+)", line)
+        if found and found[1] in role:
+            role.remove(found[1])
+            assert lines[number - 1].strip().startswith("# "), found[1]
+    assert not role
+
+
+def test_no_action_is_granted_on_everything_but_the_three_that_must() -> None:
+    for statement in Stack(**EVERYTHING_ON).statements():
+        if statement.effect == "Allow" and "*" in statement.resources:
+            assert set(statement.actions) <= WITHOUT_A_RESOURCE.keys(), statement
+
+
+@pytest.mark.parametrize("action", ["codedeploy:StopDeployment", "ecs:DescribeTaskDefinition"])
+def test_what_knows_no_resource_stays_in_the_stacks_region(stack: Stack, action: str) -> None:
+    assert stack.allowed()[action].condition == {"StringEquals": {"aws:RequestedRegion": "us-east-1"}}
+
+
+def test_every_resource_is_of_a_kind_that_iam_knows_for_the_action() -> None:
+    """Against AWS's service authorization reference, as cfn-lint carries it."""
+    reference = json.loads((Path(cfnlint.__file__).parent / "data" / "AdditionalSpecs" / "Policies.json").read_text())
+    for action, statement in Stack(**EVERYTHING_ON).allowed().items():
+        service, name = action.split(":")
+        entry = {k.lower(): v for k, v in reference[service]["Actions"].items()}[name.lower()]
+        kinds = entry.get("Resources", [])
+        assert kinds or statement.resources == ["*"], f"{action} knows no resource"
+        for resource in statement.resources:
+            if not resource.startswith("arn:"):
+                continue
+            formats = [f for kind in kinds for f in reference[service]["Resources"][kind]["ARNFormats"]]
+            patterns = [re.sub(r"\$\{\w+\}", "[^:]*", f) for f in formats]
+            assert any(re.fullmatch(pattern, resource) for pattern in patterns), (action, resource, formats)
+
+
+def test_codedeploy_may_be_touched_only_where_the_patterns_say() -> None:
+    stack = Stack(ApplicationPattern="shop", DeploymentGroupPattern="prod-*")
+    base = "arn:aws:codedeploy:us-east-1:123456789012"
+    allowed = stack.allowed()
+    for name in ("GetDeploymentGroup", "ListDeployments", "CreateDeployment", "UpdateDeploymentGroup"):
+        assert allowed[f"codedeploy:{name}"].resources == [f"{base}:deploymentgroup:shop/prod-*"]
+    assert allowed["codedeploy:GetApplicationRevision"].resources == [f"{base}:application:shop"]
+
+
+def test_services_may_be_stopped_and_updated_only_where_the_pattern_says() -> None:
+    base = "arn:aws:ecs:us-east-1:123456789012"
+    off, on = Stack().allowed(), Stack(EcsServices="main/web-*", EnableEcs="false").allowed()
+    assert not {"ecs:UpdateService", "ecs:StopServiceDeployment", "ecs:ListServiceDeployments"} & off.keys()
+    for name in ("DescribeServices", "ListServiceDeployments", "UpdateService"):
+        assert on[f"ecs:{name}"].resources == [f"{base}:service/main/web-*"]
+    for name in ("DescribeServiceDeployments", "StopServiceDeployment"):
+        assert on[f"ecs:{name}"].resources == [f"{base}:service-deployment/main/web-*/*"]
+    assert on["ecs:DescribeServiceRevisions"].resources == [f"{base}:service-revision/main/web-*/*"]
+
+
+def test_lambda_aliases_may_be_touched_only_where_the_pattern_says() -> None:
+    function = "arn:aws:lambda:us-east-1:123456789012:function:shop"
+    allowed = Stack(LambdaFunctionPattern="shop").allowed()
+    for name in ("GetAlias", "UpdateAlias", "GetFunctionConfiguration"):
+        assert allowed[f"lambda:{name}"].resources == [function, f"{function}:*"]
+
+
+def granted(prefix: str, **parameters: str) -> set[str]:
+    return {action for action in Stack(**parameters).allowed() if action.startswith(prefix)}
+
+
+def test_changing_deployment_groups_is_granted_only_for_overriding_alarms() -> None:
+    assert granted("codedeploy:Update") == {"codedeploy:UpdateDeploymentGroup"}
+    assert not granted("codedeploy:Update", OverrideAlarms="false")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "switch"),
+    [("lambda:", {"EnableLambda": "false"}), ("ecs:", {"EnableEcs": "false"}), ("events:", {"EventBus": ""})],
+)
+def test_a_platform_that_is_switched_off_is_not_granted(prefix: str, switch: dict[str, str]) -> None:
+    assert granted(prefix)
+    assert not granted(prefix, **switch)
+
+
+def test_roles_are_passed_only_to_ecs_tasks_and_only_those_that_are_named() -> None:
+    assert not granted("iam:")
+    roles = EVERYTHING_ON["TaskRoleArns"]
+    statement = Stack(TaskRoleArns=roles).allowed()["iam:PassRole"]
+    assert statement.resources == roles.split(",")
+    assert statement.condition == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+
+
+def test_tags_are_written_only_while_a_task_definition_is_registered(stack: Stack) -> None:
+    statement = stack.allowed()["ecs:TagResource"]
+    assert statement.condition == {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}}
+
+
+def test_bundles_are_read_only_from_the_buckets_that_are_named() -> None:
+    assert not granted("s3:")
+    allowed = Stack(**EVERYTHING_ON).allowed()
+    assert allowed["s3:GetObject"].resources == ["arn:aws:s3:::bundles/*", "arn:aws:s3:::more-bundles/*"]
+    assert allowed["s3:ListBucket"].resources == ["arn:aws:s3:::bundles", "arn:aws:s3:::more-bundles"]
+
+
+READS_OF_PIPELINES = {
+    f"codepipeline:{name}"
+    for name in (
+        "GetPipeline",
+        "GetPipelineExecution",
+        "GetPipelineState",
+        "ListActionExecutions",
+        "ListPipelineExecutions",
+    )
+}
+
+
+@pytest.mark.parametrize(
+    ("switches", "more"),
+    [
+        ({}, set[str]()),
+        ({"EnablePipelineRerun": "true"}, {"codepipeline:StartPipelineExecution"}),
+        (
+            {"EnablePipelineHold": "true"},
+            {"codepipeline:DisableStageTransition", "codepipeline:EnableStageTransition"},
+        ),
+    ],
+)
+def test_pipelines_are_read_started_and_held_only_where_each_is_switched_on(
+    switches: dict[str, str], more: set[str]
+) -> None:
+    assert not granted("codepipeline:")
+    assert granted("codepipeline:", PipelinePattern="shop", **switches) == READS_OF_PIPELINES | more
+
+
+def test_only_the_pipelines_that_are_named_may_be_touched() -> None:
+    base = "arn:aws:codepipeline:us-east-1:123456789012:shop-*"
+    allowed = Stack(**EVERYTHING_ON).allowed()
+    assert all(allowed[action].resources == [base] for action in READS_OF_PIPELINES)
+    assert allowed["codepipeline:StartPipelineExecution"].resources == [base]
+    assert allowed["codepipeline:DisableStageTransition"].resources == [f"{base}/*"]
+
+
+def test_the_function_speaks_on_the_bus_only_as_lastgood() -> None:
+    statement = Stack(EventBus="releases").allowed()["events:PutEvents"]
+    assert statement.resources == ["arn:aws:events:us-east-1:123456789012:event-bus/releases"]
+    assert statement.condition == {"StringEquals": {"events:source": "lastgood"}}
+
+
+def test_the_function_may_never_erase_the_record(stack: Stack) -> None:
+    (deny,) = [s for s in stack.statements() if s.effect == "Deny"]
+    assert deny.resources == ["<AuditTable.Arn>"]
+    assert set(deny.actions) == {
+        "dynamodb:BatchWriteItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:DeleteTable",
+        "dynamodb:PartiQLDelete",
+        "dynamodb:UpdateTimeToLive",
+    }
+    assert not {"dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:Scan"} & stack.allowed().keys()
+
+
+def test_the_audit_table_and_its_indexes_are_the_only_data_that_is_written(stack: Stack) -> None:
+    for action, statement in stack.allowed().items():
+        if action.startswith("dynamodb:"):
+            assert statement.resources == ["<AuditTable.Arn>", "<AuditTable.Arn>/index/*"]
