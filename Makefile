@@ -83,8 +83,8 @@ format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-readme: $(STAMP) ## write the blocks of README.md and docs/cli.md that come from the code
-	$(RUN) -m docs_from_code.readme README.md docs/cli.md
+readme: $(STAMP) ## write the blocks of README.md and docs/ that come from the code
+	$(RUN) -m docs_from_code.pages
 
 bench: $(STAMP) ## measure speed, quickly, and write docs/performance.md
 	PYTHONPATH=src/function:src/tools:tests:tests/support $(BIN)/python -m benchmarks.measure quick

@@ -12,7 +12,7 @@ import click
 import pytest
 
 from docs_from_code import manual
-from docs_from_code.readme import ROOT
+from docs_from_code.pages import ROOT
 from lastgood.signals import ACTIONS
 from lastgood_cli.main import COMMANDS, cli
 from lastgood_cli.problems import ABOUT, Exit

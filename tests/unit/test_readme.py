@@ -1,34 +1,54 @@
-"""The README is true: its tables, its tree and its transcript are what the code makes now."""
+"""The README and docs/ are true: their tables, trees and transcripts are what the code makes now."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
-from docs_from_code import readme
-from lastgood.model import APPROVAL_MARKER, FLOOR_MARKER, Reason, Rollback
+from docs_from_code import attributes, pages
+from lastgood.ledger import stored_name
+from lastgood.model import APPROVAL_MARKER, FLOOR_MARKER, TIMES, Reason, Rollback
 from lastgood.settings import Settings, variable
 from lastgood.signals import ACTIONS
 
-TEXT = (readme.ROOT / "README.md").read_text()
+TEXT = (pages.ROOT / "README.md").read_text()
+PROSE = {path.name: path.read_text() for path in (pages.ROOT / "README.md", *(pages.ROOT / "docs").glob("*.md"))}
+KEYS = {"pk", "sk", "deployment_group_key", "day", "open_key", "next_check_at", "expires_at", "schema_version"}
 
 
-@pytest.mark.parametrize("name", readme.BLOCKS)
-def test_each_block_is_what_the_code_makes(name: str) -> None:
+@pytest.mark.parametrize(("page", "name"), [(page, name) for page, blocks in pages.PAGES.items() for name in blocks])
+def test_each_block_is_what_the_code_makes(page: str, name: str) -> None:
     """If this fails: `make readme`."""
-    found = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", TEXT, flags=re.DOTALL)
-    assert found and found[1] == readme.BLOCKS[name]()
+    text = (pages.ROOT / page).read_text()
+    found = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", text, flags=re.DOTALL)
+    assert found and found[1] == pages.PAGES[page][name]()
+
+
+def test_the_readme_is_short() -> None:
+    assert len(TEXT.splitlines()) <= 220
+
+
+def test_every_attribute_of_a_head_item_has_a_meaning_and_nothing_else_has() -> None:
+    stored = {stored_name(spec.name) for spec in fields(Rollback)} | {f"seconds_to_{name}" for name in TIMES} | KEYS
+    assert attributes.MEANINGS.keys() == stored
+
+
+@pytest.mark.parametrize("page", [pages.ROOT / "README.md", *sorted((pages.ROOT / "docs").rglob("*.md"))], ids=str)
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 def test_every_make_target_that_the_readme_names_exists() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (readme.ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (pages.ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     assert set(re.findall(r"(?:`|\$ )make ([a-z]+)", TEXT)) <= targets
 
 
 def test_every_reason_that_the_runbook_names_exists() -> None:
-    runbook = TEXT.split("## When something goes wrong", 1)[1].split("## Permissions", 1)[0]
+    runbook = PROSE["runbook.md"]
     named = {
         word
         for row in re.findall(r"^\| `[A-Z_]+` \| (.*?) \|", runbook, flags=re.MULTILINE)
@@ -37,8 +57,8 @@ def test_every_reason_that_the_runbook_names_exists() -> None:
     assert named and named <= {str(reason) for reason in Reason}
 
 
-def test_every_event_file_that_the_readme_names_exists() -> None:
-    assert all((readme.ROOT / path).exists() for path in re.findall(r"events/[a-z-]+\.json", TEXT))
+def test_every_event_file_that_the_pages_name_exists() -> None:
+    assert all((pages.ROOT / path).exists() for path in re.findall(r"events/[a-z-]+\.json", "".join(PROSE.values())))
 
 
 def test_the_commands_of_the_first_screen_are_demo_and_test() -> None:
@@ -48,7 +68,7 @@ def test_the_commands_of_the_first_screen_are_demo_and_test() -> None:
 
 def test_every_name_in_the_table_of_judgement_is_one_that_the_code_knows() -> None:
     """Reasons, settings, actions, markers and attributes of the record: nothing else stands there in code's type."""
-    table = re.search(r"Judgement that outlives one rollback:\n\n(.*?)\n\n", TEXT, flags=re.DOTALL)
+    table = re.search(r"Judgement that outlives one rollback:\n\n(.*?)\n\n", PROSE["how-it-works.md"], flags=re.DOTALL)
     assert table
     named = set(re.findall(r"`([^`]+)`", table[1]))
     known = {*Reason, *ACTIONS, FLOOR_MARKER, APPROVAL_MARKER, *(spec.name for spec in fields(Rollback))}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -270,18 +270,20 @@ def stage() -> Iterator[tuple[Simulator, Local]]:
         yield sim, Local(sim.clock, sim.advance)
 
 
-def play(console: Console) -> None:
-    """Play every act."""
+def play(console: Console, only: Container[int] = range(1, len(ACTS) + 1)) -> None:
+    """Play every act, or only those of some numbers."""
     for number, (act, application, group, perform) in enumerate(ACTS, start=1):
+        if number not in only:
+            continue
         console.rule(f"{number}. {(perform.__doc__ or '').rstrip('.')}", align="left")
         with stage() as (sim, local):
             perform(act(sim, local, console, application, group))
 
 
-def transcript() -> str:
-    """What the demo prints, as plain text; the README shows it."""
+def transcript(only: Container[int] = range(1, len(ACTS) + 1)) -> str:
+    """What the demo prints, as plain text; README and docs/demo.md show it."""
     out = io.StringIO()
-    play(Console(file=out, width=WIDTH, color_system=None, highlight=False))
+    play(Console(file=out, width=WIDTH, color_system=None, highlight=False), only)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).rstrip()
 
 
