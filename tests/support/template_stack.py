@@ -79,9 +79,15 @@ class Stack:
         found: dict[str, str] = self.properties("RollbackFunction")["Environment"]["Variables"]
         return found
 
+    def policies(self) -> list[dict[str, Any]]:
+        """The policies of the function's role: those that SAM writes into it, and those attached to it."""
+        attached = self.of_type("AWS::IAM::Policy").values()
+        assert all(policy["Roles"] == ["<RollbackFunctionRole>"] for policy in attached)
+        return [*self.properties("RollbackFunctionRole")["Policies"], *attached]
+
     def statements(self) -> Iterator[Statement]:
         """Every statement of the function's role."""
-        for policy in self.properties("RollbackFunctionRole")["Policies"]:
+        for policy in self.policies():
             for statement in policy["PolicyDocument"]["Statement"]:
                 yield Statement(
                     statement.get("Sid", policy["PolicyName"]),
@@ -97,8 +103,7 @@ class Stack:
 
     def identity_policy(self) -> list[dict[str, Any]]:
         """The function's role as an identity policy."""
-        policies = self.properties("RollbackFunctionRole")["Policies"]
-        return [s for policy in policies for s in policy["PolicyDocument"]["Statement"]]
+        return [s for policy in self.policies() for s in policy["PolicyDocument"]["Statement"]]
 
     def topic_policy(self, topic: str) -> list[dict[str, Any]]:
         policies = [p for p in self.of_type("AWS::SNS::TopicPolicy").values() if p["Topics"] == [f"<{topic}>"]]

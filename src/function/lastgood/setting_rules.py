@@ -41,6 +41,19 @@ def parse_duration(text: str) -> timedelta:
     return span
 
 
+def at_least(least: str) -> Callable[[str], timedelta]:
+    """The rule of a duration that makes no sense, or does harm, below `least`."""
+    floor = parse_duration(least)
+
+    def parse(text: str) -> timedelta:
+        span = parse_duration(text)
+        if span < floor:
+            raise ValueError(f"must be at least {least}")
+        return span
+
+    return parse
+
+
 def parse_ecs_service(text: str) -> DeploymentGroup:
     """`cluster/service` → the service as ECS itself deploys it. Raises ValueError for anything else."""
     match = _ECS_SERVICE.fullmatch(text.strip())

@@ -17,6 +17,7 @@ from lastgood.setting_rules import (
     EMPTY_MEANS_NONE,
     PipelineRule,
     Route,
+    at_least,
     one_of,
     parse_count,
     parse_duration,
@@ -81,23 +82,23 @@ class Settings:
         "Globs of application/deployment-group, or ecs:cluster/service, that may be rolled back at all, separated by "
         "commas.",
     )
-    attribution_window: timedelta = _setting("1h", parse_duration, "How long after a deployment an alarm may blame it.")
+    attribution_window: timedelta = _setting("1h", at_least("1m"), "How long after a deployment an alarm may blame it.")
     evaluation_window: timedelta = _setting(
         "5m", parse_duration, "How far back an alarm looks, where its message does not say."
     )
-    max_signal_age: timedelta = _setting("15m", parse_duration, "An alarm older than this starts nothing.")
+    max_signal_age: timedelta = _setting("15m", at_least("10s"), "An alarm older than this starts nothing.")
     require_still_in_alarm: bool = _setting("true", parse_flag, "Whether an alarm that has recovered starts nothing.")
     cooldown: timedelta = _setting("30m", parse_duration, "The rest after a rollback of the same deployment group.")
     max_rollbacks: int = _setting(
         "3", parse_count, "Rollbacks of one deployment group in the rollback window. 0: no limit."
     )
-    rollback_window: timedelta = _setting("24h", parse_duration, "The window in which rollbacks are counted.")
+    rollback_window: timedelta = _setting("24h", at_least("5m"), "The window in which rollbacks are counted.")
     storm_groups: int = _setting(
         "5",
         parse_count,
         "More deployment groups than this in alarm within the storm window stop all rollbacks. 0: never.",
     )
-    storm_window: timedelta = _setting("10m", parse_duration, "The window in which alarmed groups are counted.")
+    storm_window: timedelta = _setting("10m", at_least("1m"), "The window in which alarmed groups are counted.")
     stop_without_target: str = _setting(
         "first-deployment",
         one_of("never", "first-deployment", "always"),
@@ -143,10 +144,10 @@ class Settings:
         parse_flag,
         "Switch the group's own alarms off for the rollback; without it a firing alarm stops it at once.",
     )
-    deadline: timedelta = _setting("2h", parse_duration, "After this an open rollback is closed as failed.")
-    approval_expiry: timedelta = _setting("30m", parse_duration, "How long a plan waits for approval.")
-    recovery_window: timedelta = _setting("15m", parse_duration, "How long the alarm is watched after a rollback.")
-    retention: timedelta = _setting("400d", parse_duration, "How long audit records are kept.")
+    deadline: timedelta = _setting("2h", at_least("5m"), "After this an open rollback is closed as failed.")
+    approval_expiry: timedelta = _setting("30m", at_least("1m"), "How long a plan waits for approval.")
+    recovery_window: timedelta = _setting("15m", at_least("1m"), "How long the alarm is watched after a rollback.")
+    retention: timedelta = _setting("400d", at_least("30d"), "How long audit records are kept.")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:

@@ -17,9 +17,11 @@ UNKNOWN_ACCOUNT = "123456789012"
 
 
 def function_policy(template: StackTemplate) -> dict[str, Any]:
-    """The function's role as SAM makes it from the template, as one policy. Managed policies are named by ARN."""
-    role = template.resources()["RollbackFunctionRole"]["Properties"]
-    statements = [s for policy in role["Policies"] for s in policy["PolicyDocument"]["Statement"]]
+    """The function's role as the stack makes it, as one policy. Managed policies are named by ARN."""
+    resources = template.resources()
+    role = resources["RollbackFunctionRole"]["Properties"]
+    attached = [made["Properties"] for made in resources.values() if made["Type"] == "AWS::IAM::Policy"]
+    statements = [s for policy in [*role["Policies"], *attached] for s in policy["PolicyDocument"]["Statement"]]
     return {
         "ManagedPolicyArns": role.get("ManagedPolicyArns", []),
         "PolicyDocument": {"Version": "2012-10-17", "Statement": statements},

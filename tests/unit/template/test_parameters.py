@@ -105,6 +105,34 @@ def test_the_stack_takes_nothing_that_the_code_refuses(setting: str) -> None:
             SETTINGS[setting]["parse"](text)
 
 
+# Below these a setting would switch lastgood off, or lose an open rollback's record, without anybody noticing.
+FLOORS = [
+    ("attribution_window", ["1m", "60s"], ["59s", "0m"]),
+    ("max_signal_age", ["10s", "1m"], ["9s", "0s", "0m"]),
+    ("rollback_window", ["5m", "300s", "1h"], ["299s", "4m", "0h"]),
+    ("storm_window", ["1m", "60s"], ["59s", "0m"]),
+    ("deadline", ["5m", "300s", "2h"], ["299s", "4m", "0h"]),
+    ("approval_expiry", ["1m"], ["59s", "0m"]),
+    ("recovery_window", ["1m"], ["59s", "0m"]),
+    ("retention", ["30d", "99d", "100d", "3650d"], ["29d", "0s", "9d", "0d"]),
+]
+
+
+@pytest.mark.parametrize(("setting", "enough", "too_short"), FLOORS)
+def test_a_duration_that_is_too_short_is_refused_by_the_stack_and_by_the_code(
+    setting: str, enough: list[str], too_short: list[str]
+) -> None:
+    spec, parse = parameter_of(setting)[1], SETTINGS[setting]["parse"]
+    for text in enough:
+        assert accepted(spec, text), text
+        parse(text)
+    for text in too_short:
+        assert not accepted(spec, text), text
+        with pytest.raises(ValueError, match=f"must be at least {enough[0]}"):
+            parse(text)
+    assert f"at least {enough[0]}" in spec["ConstraintDescription"]
+
+
 @pytest.mark.parametrize(
     ("setting", "text", "taken"),
     [
@@ -150,6 +178,10 @@ def test_the_stack_takes_right_values_and_refuses_wrong_ones(setting: str, text:
         ("NotificationSubscribers", "", True),
         ("NotificationSubscribers", "arn:aws:iam::123456789012:role/operator-*", True),
         ("NotificationSubscribers", "*", False),
+        ("TableWriters", "", True),
+        ("TableWriters", "arn:aws:iam::123456789012:role/restore", True),
+        ("TableWriters", "arn:aws:iam::*:role/restore", False),
+        ("TableWriters", "*", False),
         ("PermissionsBoundaryArn", "arn:aws:iam::123456789012:policy/edge", True),
         ("PermissionsBoundaryArn", "edge", False),
         ("SimulatorEndpointUrl", "http://127.0.0.1:4578", True),
