@@ -21,15 +21,16 @@ from docs_from_code.fault_figures import append
 
 ROOT = Path(__file__).parents[2]
 SCRATCH = ROOT / ".mutation"
-MUTATED = ("decide.py", "selection.py")
-TESTS = ("test_decide.py", "test_selection.py", "test_properties.py")
+MUTATED = "judgement"
+"""The package that is mutated, and the folder of its tests."""
+SUPPORT = ("builders.py", "judging.py")
 CONFIGURATION = f"""
 [tool.pytest.ini_options]
 pythonpath = [".", "tests"]
 addopts = ["--import-mode=importlib"]
 
 [tool.mutmut]
-source_paths = {[f"lastgood/{name}" for name in MUTATED]}
+source_paths = ["lastgood/{MUTATED}"]
 also_copy = ["lastgood"]
 pytest_add_cli_args_test_selection = ["tests/unit"]
 use_git_change_detection = false
@@ -58,10 +59,9 @@ def prepare(scratch: Path) -> None:
     """Lay out what mutmut works on: the package beside the tests of what is mutated, and nothing else."""
     shutil.rmtree(scratch, ignore_errors=True)
     shutil.copytree(ROOT / "src/function/lastgood", scratch / "lastgood")
-    (scratch / "tests/unit").mkdir(parents=True)
-    for name in TESTS:
-        shutil.copy(ROOT / "tests/unit" / name, scratch / "tests/unit" / name)
-    shutil.copy(ROOT / "tests/support/builders.py", scratch / "tests/builders.py")
+    shutil.copytree(ROOT / "tests/unit" / MUTATED, scratch / "tests/unit" / MUTATED)
+    for name in SUPPORT:
+        shutil.copy(ROOT / "tests/support" / name, scratch / "tests" / name)
     (scratch / "tests/conftest.py").write_text(EXAMPLES_FIRST)
     (scratch / "pyproject.toml").write_text(CONFIGURATION)
 
@@ -75,10 +75,10 @@ def run(scratch: Path, workers: str) -> None:
 
 def results(scratch: Path) -> Iterator[Mutant]:
     """Every mutant and what became of it. Raises RuntimeError if one was not tried."""
-    for name in MUTATED:
-        source = scratch / "mutants/lastgood" / name
+    for found in sorted((scratch / "mutants/lastgood" / MUTATED).glob("*.py.meta")):
+        source = found.with_suffix("")
         functions = {node.name: node for node in ast.walk(ast.parse(source.read_text())) if is_function(node)}
-        codes = json.loads(source.with_name(f"{name}.meta").read_text())["exit_code_by_key"]
+        codes = json.loads(found.read_text())["exit_code_by_key"]
         for key, code in codes.items():
             if code is None:
                 raise RuntimeError(f"{key} was not tried")

@@ -343,7 +343,7 @@ def updates_by_force(patched: pytest.MonkeyPatch) -> None:
     """After an update without an answer it does not look, and ECS is made to deploy once more what runs already."""
     looks, call = EcsService.marked, ecs.call
     patched.setattr(EcsService, "newest", lambda *given: None)
-    patched.setattr("lastgood.decide._there_already", lambda *given: False)
+    patched.setattr("lastgood.judgement.way_back._there_already", lambda *given: False)
 
     def forced(client: Any, operation: str, **given: Any) -> Any:
         force = {"forceNewDeployment": True} if operation == "update_service" else {}

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from builders import NOW, alarm, by_operator, group, native_rollback, observation, past, release, rollback, running
-from lastgood.decide import GUARDS, Case, decide
+from lastgood.judgement import GUARDS, Case, decide
 from lastgood.ledger import iso
 from lastgood.model import (
     AlarmState,

@@ -23,7 +23,7 @@ COMMAND_LINE = sorted(p for name in ("lastgood_cli", "stage", "docs_from_code") 
 LOCAL_AWS = sorted((TOOLS / "local_aws").rglob("*.py"))
 EVENTS = sorted((ROOT / "events").glob("*.json"))
 
-PURE = ("model", "selection", "decide")
+PURE = ("model", "judgement")
 """Modules and packages that are pure with all that they import."""
 MAY_USE_BOTO3 = {"alarms.py", "clients.py", "ledger.py", "notices.py", "tls.py"}
 MAY_SHIP = {"aws_lambda_powertools", "boto3", "botocore"}
@@ -161,7 +161,7 @@ def test_a_look_at_the_world_is_seen(source: str, found: set[str]) -> None:
 
 
 @pytest.mark.parametrize("module", PURE)
-def test_model_selection_and_decide_are_pure_with_all_that_they_import(module: str) -> None:
+def test_the_model_and_the_judgement_are_pure_with_all_that_they_import(module: str) -> None:
     assert modules_of(module)
     for path in {reached for part in modules_of(module) for reached in reach(part)}:
         assert tops(path.read_text()) <= {"lastgood"}, name_of(path)
@@ -172,6 +172,12 @@ def test_the_model_stands_alone() -> None:
     package = set(modules_of("model"))
     assert len(package) > 1
     assert {other for path in package for other in reach(path)} == package
+
+
+def test_the_judgement_imports_nothing_but_the_model() -> None:
+    package = set(modules_of("judgement"))
+    assert len(package) > 1
+    assert {other for path in package for other in reach(path)} <= package | set(modules_of("model"))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=name_of)

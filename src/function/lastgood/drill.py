@@ -11,8 +11,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from lastgood.decide import Decision, decide
 from lastgood.errors import RefusedError
+from lastgood.judgement import Decision, decide
 from lastgood.ledger import iso
 from lastgood.model import DeploymentGroup, Outcome, Phase, Reason, Rollback, TriggerKind
 from lastgood.notices import CLOSED

@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from lastgood.errors import LastgoodError, LostLeaseError, RefusedError, RetryableError
+from lastgood.judgement.wording import duration
 from lastgood.ledger import Kind, Ledger, Step
 from lastgood.model import FollowUp, Rollback
-from lastgood.phrases import duration
 from lastgood.pipelines import (
     RUNNING,
     Pipelines,

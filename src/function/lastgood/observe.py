@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lastgood.alarms import Alarms
-from lastgood.decide import Case
 from lastgood.deployers.protocol import Deployer, DeployerFor
+from lastgood.judgement import Case
 from lastgood.ledger import Ledger
 from lastgood.model import (
     MARKER_PREFIX,

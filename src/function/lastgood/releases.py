@@ -11,14 +11,14 @@ from datetime import datetime, timedelta
 
 from lastgood.alarms import FiringAlarm
 from lastgood.errors import LastgoodError, RefusedError
+from lastgood.judgement.blame import brings_back
+from lastgood.judgement.wording import clock, duration
 from lastgood.ledger import Watch
 from lastgood.model import AlarmState, Deployment, DeploymentGroup, Outcome, Reason, Rollback, TriggerKind
 from lastgood.observe import signed
-from lastgood.phrases import clock, duration
 from lastgood.pipelines import runs_again
 from lastgood.rollback import Parts, Rollbacks, rollback_id
 from lastgood.routing import is_allowed, speaks_for
-from lastgood.selection import brings_back
 
 BROUGHT_BACK_WITHIN = timedelta(days=1)
 """For so long after a rollback, a release of what it put back is known as that: a re-run is watched as long."""

@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any, assert_never
 
 from lastgood.alarms import Alarms
-from lastgood.decide import Action, Decision, decide
 from lastgood.deployers.protocol import Deployer, DeployerFor
 from lastgood.errors import (
     AmbiguousError,
@@ -26,6 +25,7 @@ from lastgood.errors import (
     RetryableError,
 )
 from lastgood.follow_ups import FollowUps, is_due, pinned, revert_command
+from lastgood.judgement import Action, Decision, decide
 from lastgood.ledger import LEASE_MARGIN, Kind, Ledger, Step
 from lastgood.model import (
     NATIVE_ROLLBACK_CREATOR,

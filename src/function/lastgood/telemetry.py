@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from lastgood.decide import Decision
+from lastgood.judgement import Decision
 from lastgood.model import Outcome, Rollback
 
 

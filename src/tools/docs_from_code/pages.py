@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from docs_from_code import attributes, manual, queries
-from lastgood.decide import GUARDS
+from lastgood.judgement import GUARDS
 from lastgood.settings import Settings, variable
 from stage import demo
 

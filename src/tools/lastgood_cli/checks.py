@@ -10,8 +10,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from lastgood.errors import SettingsError
+from lastgood.judgement.wording import ago, duration
 from lastgood.ledger import parse_iso
-from lastgood.phrases import ago, duration
 from lastgood.settings import Settings, unknown_variables
 from lastgood_cli.lookout import points_here
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from lastgood.decide import GUARDS
+from lastgood.judgement import GUARDS
 from lastgood.model import Controller, DeploymentGroup, Reason
 from lastgood.pipelines import REVISION_TYPES, holder
 from lastgood.settings import PipelineRule, Settings

@@ -17,7 +17,9 @@ from typing import Any
 from lastgood.alarms import Alarms
 from lastgood.app import observer
 from lastgood.clients import Clients, call
-from lastgood.decide import GUARDS, Action, Case, Decision, Guard, decide
+from lastgood.judgement import GUARDS, Action, Case, Decision, Guard, decide
+from lastgood.judgement.choice import effective_floor
+from lastgood.judgement.wording import ago
 from lastgood.model import (
     AlarmFacts,
     AlarmState,
@@ -33,9 +35,7 @@ from lastgood.model import (
     TriggerKind,
 )
 from lastgood.observe import Observer
-from lastgood.phrases import ago
 from lastgood.routing import Routing, is_allowed, needs_tags, route
-from lastgood.selection import effective_floor
 from lastgood.settings import Settings
 from lastgood.signals import AlarmSignal, Home, OperatorRequest, Refusal, Signal, parse
 from lastgood_cli.readonly import ReadOnlySession

@@ -15,7 +15,8 @@ from enum import StrEnum
 from statistics import median
 from typing import Any
 
-from lastgood.decide import Action, Decision, decide
+from lastgood.judgement import Action, Decision, decide
+from lastgood.judgement.wording import ago, clock
 from lastgood.model import (
     AlarmFacts,
     AlarmState,
@@ -31,7 +32,6 @@ from lastgood.model import (
     Rollback,
     TriggerKind,
 )
-from lastgood.phrases import ago, clock
 
 DELIVERY = timedelta(seconds=2)
 """How long after the alarm's change its message is taken to have come."""

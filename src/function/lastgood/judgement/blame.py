@@ -1,29 +1,16 @@
-"""Whom an alarm blames, and which revision goes back: pure, over a history that is newest first.
+"""Whom an alarm blames: pure, over a history that is newest first.
 
-What counts as a release, and which traps lie between "last successful" and "last good", is the project's domain rule.
 Deployments are compared by what they deploy (`Revision.identity`), never by an AppSpec's hash.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lastgood.model import (
-    NATIVE_ROLLBACK_CREATOR,
-    SCALE_OUT_CREATORS,
-    Candidate,
-    Controls,
-    Deployment,
-    Floor,
-    Reason,
-    Rejection,
-    Rollback,
-)
-from lastgood.phrases import ago, clock
-
-MAX_CANDIDATES_RECORDED = 25
+from lastgood.judgement.wording import ago, clock
+from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, Reason, Rollback
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,28 +26,6 @@ class Attribution:
     def suspect(self) -> Deployment | None:
         """The newest suspect: the one to stop if it is still active."""
         return self.suspects[0] if self.suspects else None
-
-
-def _capped(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-    most = MAX_CANDIDATES_RECORDED - 1
-    return candidates[:most] + candidates[most:][-1:]
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """The last good deployment, or None, with every deployment that was looked at and why it was not chosen."""
-
-    good: Deployment | None
-    candidates: tuple[Candidate, ...]
-
-    @property
-    def recorded(self) -> tuple[Candidate, ...]:
-        """What the audit item keeps. It is capped; the chosen one, which was looked at last, stays."""
-        return _capped(self.candidates)
-
-    def rejected_for(self, rejection: Rejection) -> Candidate | None:
-        """The newest candidate that was rejected for this."""
-        return next((c for c in self.candidates if c.rejection is rejection), None)
 
 
 def attribute(
@@ -267,116 +232,3 @@ def put_back_already(history: Sequence[Deployment], suspects: Sequence[Deploymen
         return None
     same = latest.revision.identity and latest.revision.identity == before.revision.identity
     return latest if same else None
-
-
-def effective_floor(history: Iterable[Deployment], controls: Controls) -> Floor | None:
-    """The newest floor: one that an operator set, or that a release brought along in its marker."""
-    floors = [controls.floor] if controls.floor else []
-    floors += [
-        Floor(d.deployment_id, d.created_at, "the deployment carries the floor marker")
-        for d in history
-        if d.floor and d.deployment_id not in controls.cleared_floors
-    ]
-    return max(floors, key=lambda floor: floor.created_at, default=None)
-
-
-def select(
-    history: Sequence[Deployment],
-    suspects: Sequence[Deployment],
-    *,
-    controls: Controls,
-    unusable: Mapping[str, str],
-    to_deployment_id: str = "",
-    force: bool = False,
-) -> Selection:
-    """The newest deployment before the suspects whose revision is good, and why each other was not chosen.
-
-    `unusable` maps deployment ids to why they cannot be deployed now. `force` lets an operator's pinned deployment
-    (`to_deployment_id`) pass the floor and the known-bad memory, nothing else.
-    """
-    case = _Case(history, suspects, controls, unusable, to_deployment_id, force and bool(to_deployment_id))
-    candidates: list[Candidate] = []
-    for deployment in history:
-        verdict = case.reject(deployment)
-        rejection, explanation = verdict or (None, "The newest revision before the suspect with nothing against it.")
-        candidates.append(
-            Candidate(
-                deployment.deployment_id, deployment.revision.identity, deployment.created_at, rejection, explanation
-            )
-        )
-        if verdict is None:
-            return Selection(deployment, tuple(candidates))
-    return Selection(None, tuple(candidates))
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    history: Sequence[Deployment]
-    suspects: Sequence[Deployment]
-    controls: Controls
-    unusable: Mapping[str, str]
-    to_deployment_id: str
-    override: bool
-
-    def reject(self, deployment: Deployment) -> tuple[Rejection, str] | None:
-        """Why this deployment is not the one, or None. The order is from what it is to what is held against it."""
-        return self._by_place(deployment) or self._by_kind(deployment) or self._by_revision(deployment)
-
-    def _by_place(self, d: Deployment) -> tuple[Rejection, str] | None:
-        if any(d.deployment_id == s.deployment_id for s in self.suspects):
-            return Rejection.SUSPECT, "The alarm blames it."
-        if self.suspects and d.created_at >= self.suspects[-1].created_at:
-            return Rejection.NOT_BEFORE_SUSPECT, f"It is not older than the suspect {self.suspects[-1].deployment_id}."
-        if self.to_deployment_id and d.deployment_id != self.to_deployment_id:
-            return Rejection.NOT_REQUESTED, f"The operator asked for {self.to_deployment_id}."
-        return None
-
-    def _by_kind(self, d: Deployment) -> tuple[Rejection, str] | None:
-        if d.status != "Succeeded":
-            return Rejection.NOT_SUCCEEDED, f"It is {d.status}."
-        if d.restart:
-            return Rejection.RESTART, "It restarted what was live and released nothing."
-        if d.creator in SCALE_OUT_CREATORS:
-            return Rejection.SCALE_OUT, f"{d.creator} created it for new instances; it released nothing."
-        if d.outdated_instances_only:
-            return Rejection.OUTDATED_INSTANCES_ONLY, "It only updated outdated instances."
-        return None
-
-    def _by_revision(self, d: Deployment) -> tuple[Rejection, str] | None:
-        identity = d.revision.identity
-        if not identity:
-            return Rejection.UNREADABLE_REVISION, "What it deployed could not be read."
-        if any(identity == s.revision.identity for s in self.suspects):
-            return Rejection.SAME_REVISION, "It deployed the same revision as the suspect."
-        floor = effective_floor(self.history, self.controls)
-        if floor and d.created_at < floor.created_at and not self.override:
-            return (
-                Rejection.BELOW_FLOOR,
-                f"It is older than the floor {floor.deployment_id}: a database change since then cannot go back.",
-            )
-        return self._by_memory(d, identity)
-
-    def _by_memory(self, d: Deployment, identity: str) -> tuple[Rejection, str] | None:
-        if identity in self.controls.known_bad and not self.override:
-            return Rejection.KNOWN_BAD, f"Known bad: {self.controls.known_bad[identity]}."
-        undone = self._undone_later(d, identity)
-        if undone and identity not in self.controls.marked_good and not self.override:
-            return (
-                Rejection.ROLLED_BACK_BY_CODEDEPLOY,
-                f"AWS itself rolled the same revision back later ({undone.deployment_id}).",
-            )
-        if d.deployment_id in self.unusable:
-            return Rejection.NOT_DEPLOYABLE, self.unusable[d.deployment_id]
-        return None
-
-    def _undone_later(self, d: Deployment, identity: str) -> Deployment | None:
-        return next(
-            (
-                other
-                for other in self.history
-                if other.rollback_deployment_id
-                and other.revision.identity == identity
-                and other.created_at > d.created_at
-            ),
-            None,
-        )

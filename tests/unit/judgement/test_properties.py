@@ -24,7 +24,8 @@ from builders import (
     release,
     rollback,
 )
-from lastgood.decide import Action, Decision, decide
+from lastgood.judgement import Action, Decision, decide
+from lastgood.judgement.choice import effective_floor, select
 from lastgood.model import (
     AlarmState,
     ComputePlatform,
@@ -42,7 +43,6 @@ from lastgood.model import (
     Reason,
     Rollback,
 )
-from lastgood.selection import effective_floor, select
 
 CALM = settings(
     derandomize=True,

@@ -1,0 +1,80 @@
+"""What a decision looks at: the record, one observation, the policy and the time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from lastgood.judgement.blame import Attribution, attribute
+from lastgood.judgement.choice import Selection, select
+from lastgood.judgement.steps import Action, Decision
+from lastgood.model import Observation, Outcome, Policy, Reason, Rollback, TriggerKind
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything that the guards look at; who is blamed and what goes back are worked out once."""
+
+    rollback: Rollback
+    seen: Observation
+    policy: Policy
+    now: datetime
+    approved: bool = field(default=False)
+
+    @property
+    def by_alarm(self) -> bool:
+        """False when an operator asked: then nobody has to be blamed by a clock."""
+        return self.rollback.trigger_kind is not TriggerKind.MANUAL
+
+    @property
+    def forced(self) -> bool:
+        """An operator asked for it with `force` and a reason."""
+        return self.rollback.force and not self.by_alarm
+
+    @cached_property
+    def attribution(self) -> Attribution:
+        """Whom the alarm blames."""
+        seconds = self.rollback.evaluation_seconds
+        evaluation = timedelta(seconds=seconds) if seconds else self.policy.evaluation_window
+        return attribute(
+            self.seen.history,
+            alarm_at=self.rollback.alarm_changed_at if self.by_alarm else None,
+            attribution_window=self.policy.attribution_window,
+            evaluation_window=evaluation,
+            now=self.now,
+            requested_at=None if self.by_alarm else self.rollback.signal_at,
+            force=self.forced,
+            released_in_alarm=self.rollback.released_in_alarm,
+            brought_back=self.rollback.brought_back,
+        )
+
+    @cached_property
+    def selection(self) -> Selection:
+        """What goes back."""
+        return select(
+            self.seen.history,
+            self.attribution.suspects,
+            controls=self.seen.controls,
+            unusable=self.seen.unusable,
+            to_deployment_id=self.rollback.to_deployment_id,
+            force=self.forced,
+        )
+
+    def refuse(
+        self, reason: Reason, explanation: str, outcome: Outcome = Outcome.SKIPPED, *, needs_human: bool = False
+    ) -> Decision:
+        """Close without touching anything, with all that is known so far."""
+        return Decision(
+            Action.CLOSE,
+            reason,
+            explanation,
+            outcome,
+            suspects=self.attribution.suspects,
+            candidates=self.selection.recorded if self.attribution.suspects else (),
+            needs_human=needs_human,
+        )
+
+    def block(self, reason: Reason, explanation: str) -> Decision:
+        """Refuse, and call people: the release may be bad, and lastgood must not act."""
+        return self.refuse(reason, explanation, Outcome.BLOCKED, needs_human=True)

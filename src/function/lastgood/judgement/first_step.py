@@ -1,0 +1,97 @@
+"""The first step of a rollback that no guard refused: stop, take over, or go on to the redeployment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from lastgood.judgement.case import Case
+from lastgood.judgement.steps import Action, Decision
+from lastgood.judgement.wording import label, name, subject
+from lastgood.model import ComputePlatform, Controller, Deployment, Reason, Rollback
+
+
+def first_step(case: Case) -> Decision:
+    """The first step of a rollback that no guard refused."""
+    adopt = case.attribution.adopt
+    if adopt is not None:
+        return _take_over(case, adopt)
+    suspect, good = case.attribution.suspect, case.selection.good
+    pinned = partial(Decision, suspects=case.attribution.suspects, good=good, candidates=case.selection.recorded)
+    if suspect and suspect.active:
+        native = _native_flip(case)
+        if case.rollback.replaces and not native:
+            return pinned(
+                Action.PROCEED,
+                Reason.SUSPECT_ACTIVE,
+                f"{subject(suspect)}. A stop would bring back what was before it, which is not what is wanted: "
+                f"{name(good)} is deployed in its place.",
+            )
+        how = _by_itself(case.rollback) if native else f"then {name(good)} is deployed again"
+        return pinned(
+            Action.STOP,
+            Reason.SUSPECT_ACTIVE,
+            f"{subject(suspect)}: it is stopped, {how}.",
+            deployment=suspect,
+            native=native,
+        )
+    if suspect and suspect.rollback_deployment_id:
+        return pinned(
+            Action.PROCEED,
+            Reason.SUSPECT_STOPPED,
+            f"{case.rollback.group.deployer} stopped {suspect.deployment_id} and started "
+            f"{suspect.rollback_deployment_id}.",
+        )
+    succeeded = suspect is None or suspect.status == "Succeeded"
+    return pinned(
+        Action.PROCEED,
+        Reason.SUSPECT_SUCCEEDED if succeeded else Reason.SUSPECT_STOPPED,
+        f"{subject(suspect)}: {name(good)}, the last good revision, is deployed again.",
+    )
+
+
+def _by_itself(rollback: Rollback) -> str:
+    if rollback.controller is Controller.ECS:
+        return "ECS puts the revision before it back by itself"
+    return "CodeDeploy flips the traffic back by itself"
+
+
+def _take_over(case: Case, adopt: Deployment) -> Decision:
+    found = Decision(
+        Action.ADOPT,
+        Reason.NATIVE_ROLLBACK,
+        f"{adopt.deployment_id} is already rolling back to {label(adopt)}: that is adopted and watched.",
+        deployment=adopt,
+        suspects=case.attribution.suspects,
+        good=case.selection.good or adopt,
+        candidates=case.selection.recorded,
+    )
+    if adoptable(case):
+        return found
+    return replace(
+        found,
+        action=Action.PROCEED,
+        deployment=None,
+        explanation=f"{case.rollback.group.deployer} is rolling back to {label(adopt)}, which is not acceptable; once "
+        f"{adopt.deployment_id} has ended, {name(case.selection.good)} is deployed.",
+    )
+
+
+def adoptable(case: Case) -> bool:
+    """CodeDeploy's rollback goes to a revision that we would accept ourselves."""
+    adopt = case.attribution.adopt
+    if adopt is None:
+        return False
+    identity = adopt.revision.identity
+    good = case.selection.good
+    return identity not in case.seen.controls.known_bad and (good is None or good.revision.identity == identity)
+
+
+def _native_flip(case: Case) -> bool:
+    """CodeDeploy's own rollback is the quick way where it only moves traffic, if it goes where we would go."""
+    group, good = case.seen.group, case.selection.good
+    if group is None or good is None or not case.policy.native_rollback or case.rollback.to_deployment_id:
+        return False
+    moves_traffic = group.blue_green or group.compute_platform is not ComputePlatform.SERVER
+    last = next((d for d in case.seen.history if d.deployment_id == group.last_successful_id), None)
+    return moves_traffic and last is not None and last.revision.identity == good.revision.identity

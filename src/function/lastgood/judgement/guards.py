@@ -1,0 +1,264 @@
+"""The guards, in the order in which they are tried, and what is said when one objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from lastgood.judgement.blame import put_back_already
+from lastgood.judgement.case import Case
+from lastgood.judgement.first_step import first_step
+from lastgood.judgement.no_target import good_revision
+from lastgood.judgement.steps import Action, Decision
+from lastgood.judgement.wording import ago, clock, duration, label, listed, name
+from lastgood.model import CLOUDFORMATION_CREATORS, AlarmState, Controller, Deployment, Mode, Outcome, Reason, Rollback
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """One question that is asked before anything is touched, and the reasons with which it can object."""
+
+    question: str
+    check: Callable[[Case], Decision | None]
+    reasons: tuple[Reason, ...]
+
+
+def _kill_switch(case: Case) -> Decision | None:
+    controls = case.seen.controls
+    if case.policy.kill_switch:
+        return case.refuse(Reason.KILL_SWITCH, "LASTGOOD_KILL_SWITCH is on: every rollback is switched off.")
+    for pause, what in ((controls.pause_all, "everything"), (controls.pause_group, "this deployment group")):
+        if pause and pause.holds(case.now) and not case.forced:
+            until = f"until {pause.until:%Y-%m-%d %H:%MZ}" if pause.until else "until it is resumed"
+            return case.refuse(
+                Reason.PAUSED, f"{pause.requested_by} paused {what} {until}: {pause.reason}", needs_human=True
+            )
+    return None
+
+
+def _mode_off(case: Case) -> Decision | None:
+    if case.policy.mode is Mode.OFF and not case.forced:
+        return case.refuse(Reason.MODE_OFF, "Rollbacks are switched off for this deployment group (mode off).")
+    return None
+
+
+def _fresh(case: Case) -> Decision | None:
+    changed = case.rollback.alarm_changed_at
+    if not case.by_alarm or changed is None or case.approved or case.rollback.released_in_alarm:
+        return None
+    # The age that counts is the age at which the signal came: a rollback that was opened in time and then waited
+    # for a retry is not stale.
+    if case.rollback.opened_at - changed <= case.policy.max_signal_age:
+        return None
+    return case.refuse(
+        Reason.STALE_SIGNAL,
+        f"The alarm changed at {changed:%Y-%m-%d} {clock(changed)}, {ago(case.rollback.opened_at, changed)} before its "
+        f"message came; at most {duration(case.policy.max_signal_age)} is allowed. What is live now may be healthy.",
+        needs_human=True,
+    )
+
+
+def _confirmed(case: Case) -> Decision | None:
+    if not case.by_alarm or not case.seen.alarm_read:
+        return None
+    alarm, said = case.seen.alarm, case.rollback.alarm_changed_at
+    if alarm is None:
+        return case.refuse(
+            Reason.ALARM_NOT_CONFIRMED, f"CloudWatch knows no alarm named {case.rollback.alarm_name!r} here."
+        )
+    if alarm.suppressed_by:
+        return case.refuse(Reason.ALARM_SUPPRESSED, f"The alarm's actions are suppressed by {alarm.suppressed_by}.")
+    if alarm.state is AlarmState.ALARM or (alarm.state is not AlarmState.OK and not case.policy.require_still_in_alarm):
+        return None
+    never = alarm.changed_at is not None and said is not None and alarm.changed_at < said - timedelta(seconds=1)
+    if never and alarm.changed_at is not None:
+        return case.refuse(
+            Reason.ALARM_NOT_CONFIRMED,
+            f"CloudWatch says that the alarm is {alarm.state} since {clock(alarm.changed_at)}, before this message: "
+            "it was not in ALARM then.",
+        )
+    if not case.policy.require_still_in_alarm:
+        return None
+    if alarm.state is not AlarmState.OK:
+        return case.refuse(
+            Reason.ALARM_NOT_CONFIRMED,
+            f"The alarm is {alarm.state} now: it measures nothing any more, which may be the release's doing.",
+            needs_human=True,
+        )
+    return case.refuse(Reason.ALARM_RECOVERED, "The alarm is OK again; nothing has to be rolled back.")
+
+
+def _group_exists(case: Case) -> Decision | None:
+    if case.seen.group is not None:
+        return None
+    return case.refuse(
+        Reason.GROUP_NOT_FOUND,
+        f"{_no_such_group(case.rollback)}. Mend the alarm's tags or LASTGOOD_ROUTES.",
+        Outcome.FAILED,
+        needs_human=True,
+    )
+
+
+def _no_such_group(rollback: Rollback) -> str:
+    if rollback.controller is Controller.CODE_DEPLOY:
+        return f"CodeDeploy has no deployment group {rollback.group.key}"
+    where = f"{rollback.application}/{rollback.deployment_group}"
+    return f"ECS has no service {where} whose deployment controller is ECS"
+
+
+def _attributable(case: Case) -> Decision | None:
+    blame = case.attribution
+    if blame.reason is None:
+        return None
+    if case.forced and case.rollback.to_deployment_id:
+        return None
+    people = blame.reason in {Reason.SUSPECT_IS_ROLLBACK, Reason.NEWER_DEPLOYMENT}
+    return case.refuse(blame.reason, blame.explanation, needs_human=people)
+
+
+def _not_cloudformation(case: Case) -> Decision | None:
+    managed = next((d for d in case.attribution.suspects if d.creator in CLOUDFORMATION_CREATORS), None)
+    if managed is None:
+        return None
+    stack = managed.external_id or "the stack that made it"
+    return case.block(
+        Reason.MANAGED_BY_CLOUDFORMATION,
+        f"CloudFormation made {managed.deployment_id} ({stack}). A redeployment behind its back would leave the stack "
+        "believing in another version: roll the stack back instead.",
+    )
+
+
+def _put_back_by_somebody(case: Case) -> Decision | None:
+    back = put_back_already(case.seen.history, case.attribution.suspects)
+    if back is None or case.attribution.adopt or not case.by_alarm:
+        return None
+    return case.refuse(
+        Reason.ALREADY_LIVE,
+        f"{back.deployment_id} already put {label(back)} back, which was live before.",
+    )
+
+
+def _cooled_down(case: Case) -> Decision | None:
+    past = case.seen.controls.past
+    if not case.by_alarm or not past or case.attribution.adopt:
+        return None
+    last = max(past, key=lambda p: p.closed_at)
+    if case.now - last.closed_at < case.policy.cooldown:
+        return case.refuse(
+            Reason.COOLDOWN,
+            f"{last.rollback_id} ended {ago(case.now, last.closed_at)} ago; for {duration(case.policy.cooldown)} after "
+            "a rollback people decide what comes next.",
+            needs_human=True,
+        )
+    recent = [p for p in past if case.now - p.closed_at < case.policy.rollback_window]
+    if case.policy.max_rollbacks and len(recent) >= case.policy.max_rollbacks:
+        blocked = case.block(
+            Reason.TOO_MANY_ROLLBACKS,
+            f"{len(recent)} rollbacks in {duration(case.policy.rollback_window)} are the limit for a deployment group: "
+            "something else is wrong here. The group is paused until somebody resumes it.",
+        )
+        return replace(blocked, pauses_group=not case.rollback.dry_run and case.policy.mode is not Mode.OBSERVE)
+    return None
+
+
+def _no_storm(case: Case) -> Decision | None:
+    limit = case.policy.storm_groups
+    groups = sorted(case.seen.controls.groups_in_alarm | {case.rollback.group.key})
+    count = len(groups)
+    if not case.by_alarm or not limit or count <= limit or case.attribution.adopt:
+        return None
+    return case.block(
+        Reason.STORM,
+        f"{count} deployment groups went into alarm within {duration(case.policy.storm_window)}; more than {limit} at "
+        f"once means a shared fault, not so many bad releases. In alarm: {listed(groups)}. Rollbacks go on by "
+        "themselves when fewer groups fire, or when somebody resumes everything.",
+    )
+
+
+def _live_as_expected(case: Case) -> Decision | None:
+    """History says one thing; what is live may say another, because people change aliases by hand."""
+    suspect, good, live = case.attribution.suspect, case.selection.good, case.seen.live
+    if suspect is None or suspect.active or good is None or not live.identity or live.split or case.attribution.adopt:
+        return None
+    if live.identity == good.revision.identity:
+        return case.refuse(Reason.ALREADY_LIVE, f"{name(good)} is already live; there is nothing to redeploy.")
+    if suspect.status == "Succeeded" and all(live.identity != s.revision.identity for s in case.attribution.suspects):
+        return case.block(
+            Reason.LIVE_DIFFERS,
+            f"Live is {live.identity}, which is neither the suspect nor the last good revision: somebody changed it "
+            f"outside {case.rollback.group.deployer}.",
+        )
+    return None
+
+
+def _observe_only(case: Case) -> Decision | None:
+    if not case.rollback.dry_run and (case.policy.mode is not Mode.OBSERVE or case.forced):
+        return None
+    would = first_step(case)
+    reason = would.reason if case.rollback.dry_run else Reason.OBSERVE_MODE
+    why = "Dry run" if case.rollback.dry_run else "Observe mode"
+    return replace(
+        would,
+        action=Action.CLOSE,
+        reason=reason,
+        outcome=Outcome.DRY_RUN,
+        deployment=None,
+        explanation=f"{why}: nothing was done. It would have been this: {would.explanation}",
+    )
+
+
+def _needs_approval(case: Case) -> Decision | None:
+    if case.approved or case.attribution.adopt or case.forced:
+        return None
+    marked = _marked_for_approval(case)
+    if case.policy.mode is not Mode.APPROVE and marked is None:
+        return None
+    would = first_step(case)
+    why = f"{marked.deployment_id} asks for approval" if marked else "This deployment group is in approve mode"
+    return replace(
+        would,
+        action=Action.ASK_APPROVAL,
+        reason=Reason.NEEDS_APPROVAL,
+        deployment=None,
+        needs_human=True,
+        explanation=f"{why}. The plan: {would.explanation}",
+    )
+
+
+def _marked_for_approval(case: Case) -> Deployment | None:
+    good = case.selection.good
+    return next(
+        (d for d in case.seen.history if d.needs_approval and (good is None or d.created_at > good.created_at)), None
+    )
+
+
+GUARDS: tuple[Guard, ...] = (
+    Guard("Is nothing switched off or paused?", _kill_switch, (Reason.KILL_SWITCH, Reason.PAUSED)),
+    Guard("Is the group's mode not off?", _mode_off, (Reason.MODE_OFF,)),
+    Guard("Is the signal fresh?", _fresh, (Reason.STALE_SIGNAL,)),
+    Guard(
+        "Does CloudWatch itself say that the alarm is firing?",
+        _confirmed,
+        (Reason.ALARM_NOT_CONFIRMED, Reason.ALARM_SUPPRESSED, Reason.ALARM_RECOVERED),
+    ),
+    Guard("Does the deployment group exist?", _group_exists, (Reason.GROUP_NOT_FOUND,)),
+    Guard(
+        "Did a release change what is live, before the alarm and within the window?",
+        _attributable,
+        (Reason.NOT_ATTRIBUTABLE, Reason.NEWER_DEPLOYMENT, Reason.SUSPECT_IS_ROLLBACK, Reason.ALREADY_LIVE),
+    ),
+    Guard("Is it ours to move, not CloudFormation's?", _not_cloudformation, (Reason.MANAGED_BY_CLOUDFORMATION,)),
+    Guard("Has nobody put the old revision back already?", _put_back_by_somebody, (Reason.ALREADY_LIVE,)),
+    Guard("Was there no rollback a moment ago?", _cooled_down, (Reason.COOLDOWN, Reason.TOO_MANY_ROLLBACKS)),
+    Guard("Are few enough groups in alarm for it to be one release?", _no_storm, (Reason.STORM,)),
+    Guard(
+        "Is there a good revision before it, above the floor, that can still be deployed?",
+        good_revision,
+        (Reason.NO_GOOD_REVISION, Reason.BELOW_FLOOR, Reason.KNOWN_BAD),
+    ),
+    Guard("Is live what the history says?", _live_as_expected, (Reason.ALREADY_LIVE, Reason.LIVE_DIFFERS)),
+    Guard("May it act, not only look?", _observe_only, (Reason.OBSERVE_MODE,)),
+    Guard("Need nobody be asked first?", _needs_approval, (Reason.NEEDS_APPROVAL,)),
+)
+"""The guards, in the order in which they are tried. The first that objects decides."""

@@ -1,0 +1,81 @@
+"""What is done when no revision can go back, and how that is explained."""
+
+from __future__ import annotations
+
+from lastgood.judgement.case import Case
+from lastgood.judgement.first_step import adoptable
+from lastgood.judgement.steps import Action, Decision
+from lastgood.model import ComputePlatform, Controller, Mode, Outcome, Reason, Rejection
+
+
+def good_revision(case: Case) -> Decision | None:
+    if case.selection.good or adoptable(case):
+        return None
+    reason, explanation = _why_none(case)
+    suspect = case.attribution.suspect
+    if suspect and suspect.active and _stops_without_target(case, reason) and not case.rollback.dry_run:
+        return Decision(
+            Action.STOP,
+            reason,
+            f"{explanation} {suspect.deployment_id} is still running and is stopped, so that it goes no further."
+            f"{_split_alias_stays(case)}",
+            Outcome.BLOCKED,
+            deployment=suspect,
+            suspects=case.attribution.suspects,
+            candidates=case.selection.recorded,
+            needs_human=True,
+        )
+    return case.block(reason, explanation)
+
+
+def _split_alias_stays(case: Case) -> str:
+    if case.seen.group is None or case.seen.group.compute_platform is not ComputePlatform.LAMBDA:
+        return ""
+    return " If its alias sends traffic to two versions, clear that by hand: every later deployment would fail."
+
+
+def _why_none(case: Case) -> tuple[Reason, str]:
+    if case.rollback.to_deployment_id:
+        return _why_not_requested(case)
+    below = case.selection.rejected_for(Rejection.BELOW_FLOOR)
+    if below:
+        return (
+            Reason.BELOW_FLOOR,
+            f"Only revisions below the floor are left ({below.deployment_id}: {below.explanation}) Fix forward, or "
+            "revert the commit and release it.",
+        )
+    bad = case.selection.rejected_for(Rejection.KNOWN_BAD)
+    if bad:
+        return Reason.KNOWN_BAD, f"Every earlier revision is known bad ({bad.deployment_id}: {bad.explanation})"
+    unreadable = case.selection.rejected_for(Rejection.UNREADABLE_REVISION)
+    if unreadable:
+        return Reason.NO_GOOD_REVISION, f"What {unreadable.deployment_id} deployed can no longer be read."
+    unusable = case.selection.rejected_for(Rejection.NOT_DEPLOYABLE)
+    if unusable:
+        return Reason.NO_GOOD_REVISION, f"No earlier revision can be deployed any more: {unusable.explanation}"
+    return Reason.NO_GOOD_REVISION, "No earlier good revision was ever deployed here: there is nothing to go back to."
+
+
+def _why_not_requested(case: Case) -> tuple[Reason, str]:
+    wanted = case.rollback.to_deployment_id
+    asked = next((c for c in case.selection.candidates if c.deployment_id == wanted), None)
+    if asked is None:
+        return Reason.NO_GOOD_REVISION, f"{wanted} is not in the recent history of {case.rollback.group.key}."
+    reasons: dict[Rejection | None, Reason] = {
+        Rejection.BELOW_FLOOR: Reason.BELOW_FLOOR,
+        Rejection.KNOWN_BAD: Reason.KNOWN_BAD,
+    }
+    return reasons.get(asked.rejection, Reason.NO_GOOD_REVISION), f"{wanted} cannot be put back: {asked.explanation}"
+
+
+def _stops_without_target(case: Case, reason: Reason) -> bool:
+    if case.policy.mode is not Mode.AUTO or case.rollback.to_deployment_id:
+        return False
+    if case.rollback.controller is Controller.ECS:
+        # ECS's only stop brings the revision before back: one that was just refused.
+        return False
+    if case.policy.stop_without_target == "first-deployment":
+        # What could not be read may well be a good revision.
+        unread = case.selection.rejected_for(Rejection.UNREADABLE_REVISION)
+        return reason is Reason.NO_GOOD_REVISION and unread is None
+    return case.policy.stop_without_target == "always"

@@ -1,0 +1,111 @@
+"""Whether the rollback worked: its deployment succeeded, and the good revision is what is live."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from lastgood.judgement.steps import Action, Decision, fail, wait
+from lastgood.judgement.wording import duration
+from lastgood.model import Deployment, Observation, Outcome, Policy, Reason, Rollback
+
+# CodeDeploy reports Succeeded a moment before the alias or the service shows it.
+LIVE_GRACE = timedelta(minutes=5)
+
+
+def verify(rollback: Rollback, seen: Observation, policy: Policy, now: datetime) -> Decision:
+    running = seen.rollback
+    if running is None:
+        return fail(
+            Reason.ROLLBACK_DEPLOYMENT_FAILED,
+            f"{rollback.group.deployer} no longer knows {rollback.rollback_deployment_id}.",
+        )
+    if running.active:
+        return _still_running(rollback, running, seen, policy, now)
+    if running.status != "Succeeded":
+        return fail(Reason.ROLLBACK_DEPLOYMENT_FAILED, _why_it_failed(running))
+    return _prove_live(rollback, running, seen, now)
+
+
+def _still_running(
+    rollback: Rollback, running: Deployment, seen: Observation, policy: Policy, now: datetime
+) -> Decision:
+    if now - rollback.opened_at <= policy.deadline:
+        return wait(f"{running.deployment_id} is {running.status}.")
+    # Mid-shift the old task set is still the primary one, and it may run the same task definition.
+    if seen.live.deployment_id == running.deployment_id and seen.live.identity == _wanted(rollback):
+        # ECS blue/green stays InProgress until the old task set is terminated, which may take two days.
+        return Decision(
+            Action.CLOSE,
+            Reason.VERIFIED,
+            f"{rollback.redeployed_revision} is live; {running.deployment_id} is only waiting to end.",
+            Outcome.ROLLED_BACK,
+        )
+    return fail(
+        Reason.DEADLINE_PASSED, f"{running.deployment_id} is still {running.status} after {duration(policy.deadline)}."
+    )
+
+
+def _is_live(rollback: Rollback, seen: Observation) -> bool:
+    return not seen.live.split and seen.live.identity == _wanted(rollback)
+
+
+def _wanted(rollback: Rollback) -> str:
+    return rollback.redeployed_revision or rollback.good_revision
+
+
+def _prove_live(rollback: Rollback, running: Deployment, seen: Observation, now: datetime) -> Decision:
+    wanted = _wanted(rollback)
+    if _is_live(rollback, seen):
+        gaps = running.instances_failed + running.instances_skipped
+        note = f" {gaps} instances were failed or skipped: look at them." if gaps else ""
+        return Decision(
+            Action.CLOSE,
+            Reason.VERIFIED,
+            f"{running.deployment_id} succeeded and {wanted} is live.{note}",
+            Outcome.ROLLED_BACK,
+            needs_human=bool(gaps),
+        )
+    after = _attempted_after(running, seen)
+    if after:
+        return Decision(
+            Action.CLOSE,
+            Reason.OTHER_DEPLOYMENT,
+            f"{running.deployment_id} succeeded. {after} came after it, so what is live now is "
+            "no longer this rollback's doing.",
+            Outcome.ROLLED_BACK,
+        )
+    ended = running.completed_at or now
+    found = "two versions" if seen.live.split else seen.live.identity or "something that cannot be read"
+    if now - ended < LIVE_GRACE:
+        return wait(f"{running.deployment_id} succeeded; live is still {found}.")
+    return fail(Reason.LIVE_DIFFERS, f"{running.deployment_id} succeeded, yet live is {found} and not {wanted}.")
+
+
+def _attempted_after(running: Deployment, seen: Observation) -> str:
+    attempted = seen.group.last_attempted_id if seen.group else ""
+    return "" if attempted == running.deployment_id else attempted
+
+
+_ADVICE = {
+    "ALARM_ACTIVE": "an alarm of the deployment group stopped it; lastgood may not override alarms here",
+    "INVALID_LAMBDA_CONFIGURATION": "the alias does not stand where the AppSpec says",
+    "INVALID_LAMBDA_FUNCTION": "the Lambda version or its alias is gone",
+    "ECS_UPDATE_ERROR": "ECS refused the task set; see whether the task definition is still active",
+    "INVALID_ECS_SERVICE": "the ECS service is gone or has another deployment controller",
+    "REVISION_MISSING": "the revision's bundle is gone from S3",
+    "MISSING_GITHUB_TOKEN": "CodeDeploy lost its connection to GitHub",
+    "HOOK_EXECUTION_FAILURE": "a validation function of the AppSpec failed",
+    "HEALTH_CONSTRAINTS": "too few instances stayed healthy",
+    "NO_INSTANCES": "the deployment group has no instances",
+    "MANUAL_STOP": "somebody stopped it",
+    "IAM_ROLE_PERMISSIONS": "the deployment group's service role lacks a permission",
+}
+
+
+def _why_it_failed(deployment: Deployment) -> str:
+    advice = _ADVICE.get(deployment.error_code, deployment.error_message or "no reason is given").rstrip(".")
+    code = f" ({deployment.error_code})" if deployment.error_code else ""
+    return (
+        f"The rollback deployment {deployment.deployment_id} is {deployment.status}{code}: {advice}. lastgood does not "
+        "try a second time by itself."
+    )

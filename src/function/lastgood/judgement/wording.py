@@ -1,0 +1,46 @@
+"""Times, durations, deployments and lists as people say them, for explanations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from lastgood.model import Deployment
+
+
+def clock(moment: datetime) -> str:
+    """`10:04:12Z`, the way an incident is retold."""
+    return moment.astimezone(UTC).strftime("%H:%M:%SZ")
+
+
+def duration(span: timedelta) -> str:
+    """`45 s`, `12 min`, `3 h`, `9 days`: one unit, rounded down."""
+    seconds = max(0, int(span.total_seconds()))
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size or (seconds >= size and unit != "days"):
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def ago(later: datetime, earlier: datetime) -> str:
+    """The time between two moments."""
+    return duration(later - earlier)
+
+
+def label(deployment: Deployment) -> str:
+    return deployment.revision.label or deployment.revision.identity or "an unreadable revision"
+
+
+def name(deployment: Deployment | None) -> str:
+    return f"{label(deployment)} (from {deployment.deployment_id})" if deployment else "the last good revision"
+
+
+def subject(suspect: Deployment | None) -> str:
+    if suspect is None:
+        return "No deployment is running"
+    return f"{suspect.deployment_id} ({label(suspect)}) is {suspect.status}"
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,411 @@
+"""The first step of a rollback: the decision table, what is stopped or adopted, and waiting for approval."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from builders import (
+    NOW,
+    alarm,
+    at,
+    by_operator,
+    group,
+    minutes,
+    native_rollback,
+    observation,
+    our_rollback,
+    release,
+    rollback,
+    running,
+)
+from judging import (
+    ACTING,
+    APPROVE,
+    BAD,
+    BAD_RUNNING,
+    GOOD,
+    decide,
+    first_step,
+    refused,
+    waiting,
+)
+from lastgood.judgement import Action
+from lastgood.judgement.choice import MAX_CANDIDATES_RECORDED
+from lastgood.model import (
+    AlarmState,
+    ComputePlatform,
+    Controller,
+    Controls,
+    Floor,
+    Mode,
+    Observation,
+    Outcome,
+    Phase,
+    Policy,
+    Reason,
+    Rejection,
+    Revision,
+)
+
+# --- the decision table (reference: CodeDeploy semantics, section 11) -------------------------------------------------
+
+STOPPED_NATIVELY = release("d-2", "v2", -5, status="Stopped", rollback_deployment_id="d-3")
+TABLE = [
+    ("active, its native target is good", [BAD_RUNNING, GOOD], Action.STOP, Reason.SUSPECT_ACTIVE),
+    (
+        "active, creator codeDeployRollback",
+        [native_rollback("d-3", "v1", -1, of="d-2", status="InProgress"), STOPPED_NATIVELY, GOOD],
+        Action.ADOPT,
+        Reason.NATIVE_ROLLBACK,
+    ),
+    (
+        "active, CloudFormation's",
+        [replace(BAD_RUNNING, creator="CloudFormation"), GOOD],
+        Action.CLOSE,
+        Reason.MANAGED_BY_CLOUDFORMATION,
+    ),
+    ("active, newer than the alarm", [running("d-3", "v3", 0.5), BAD, GOOD], Action.CLOSE, Reason.NEWER_DEPLOYMENT),
+    (
+        "stopped, with a rollback deployment",
+        [native_rollback("d-3", "v1", -3, of="d-2", took=1), STOPPED_NATIVELY, GOOD],
+        Action.ADOPT,
+        Reason.NATIVE_ROLLBACK,
+    ),
+    (
+        "stopped, without one",
+        [release("d-2", "v2", -5, status="Stopped"), GOOD],
+        Action.PROCEED,
+        Reason.SUSPECT_STOPPED,
+    ),
+    (
+        "failed, without one",
+        [release("d-2", "v2", -5, status="Failed"), GOOD],
+        Action.PROCEED,
+        Reason.SUSPECT_STOPPED,
+    ),
+    ("succeeded within the window", [BAD, GOOD], Action.PROCEED, Reason.SUSPECT_SUCCEEDED),
+    (
+        "succeeded by a native rollback, alarm again",
+        [native_rollback("d-3", "v1", -30, of="d-2"), replace(STOPPED_NATIVELY, created_at=at(-40)), GOOD],
+        Action.CLOSE,
+        Reason.SUSPECT_IS_ROLLBACK,
+    ),
+    (
+        "succeeded by our rollback, alarm again",
+        [our_rollback("d-3", "v1", -3), BAD, GOOD],
+        Action.CLOSE,
+        Reason.SUSPECT_IS_ROLLBACK,
+    ),
+    (
+        "succeeded outside the window",
+        [release("d-2", "v2", -600), release("d-1", "v1", -900)],
+        Action.CLOSE,
+        Reason.NOT_ATTRIBUTABLE,
+    ),
+    ("active, no earlier good candidate", [BAD_RUNNING], Action.STOP, Reason.NO_GOOD_REVISION),
+    ("succeeded, no earlier good candidate", [BAD], Action.CLOSE, Reason.NO_GOOD_REVISION),
+]
+
+
+@pytest.mark.parametrize(("row", "history", "action", "reason"), TABLE, ids=[row[0] for row in TABLE])
+def test_the_decision_table(row, history, action, reason):
+    decision = first_step(*history)
+    assert (decision.action, decision.reason) == (action, reason), row
+
+
+def test_our_own_rollback_that_is_running_is_adopted():
+    """Its deployment names no deployment that it rolls back, as CodeDeploy's own does; the bad release stays bad."""
+    decision = first_step(our_rollback("d-3", "v1", -3, status="InProgress"), BAD, GOOD)
+    assert decision.good is not None
+    assert decision.good.revision.identity == "v1"
+    assert (decision.action, decision.deployment) == (Action.ADOPT, our_rollback("d-3", "v1", -3, status="InProgress"))
+
+
+def test_a_native_rollback_that_is_not_listed_yet_is_awaited_and_no_innocent_release_is_blamed():
+    stopped = release("d-3", "v3", -2, took=1, status="Stopped", rollback_deployment_id="d-4")
+    decision = first_step(stopped, release("d-2", "v2", -30), GOOD)
+    assert [s.deployment_id for s in decision.suspects] == ["d-3"]
+    assert (decision.action, decision.reason) == (Action.PROCEED, Reason.SUSPECT_STOPPED)
+
+
+# --- the first act ----------------------------------------------------------------------------------------------------
+
+
+def test_what_goes_back_is_fixed_with_the_stop():
+    decision = first_step(BAD_RUNNING, GOOD)
+    assert decision.deployment == BAD_RUNNING
+    assert decision.good == GOOD
+    assert decision.outcome is None
+    assert [(c.deployment_id, c.rejection) for c in decision.candidates] == [("d-2", Rejection.SUSPECT), ("d-1", None)]
+
+
+@pytest.mark.parametrize(
+    ("suspect", "last_successful", "explanation"),
+    [
+        (BAD_RUNNING, "", "d-2 (v2) is InProgress: it is stopped, then v1 (from d-1) is deployed again."),
+        (BAD_RUNNING, "d-1", "d-2 (v2) is InProgress: it is stopped, CodeDeploy flips the traffic back by itself."),
+        (BAD, "d-2", "d-2 (v2) is Succeeded: v1 (from d-1), the last good revision, is deployed again."),
+        (
+            release("d-2", "v2", -5, status="Stopped", rollback_deployment_id="d-3"),
+            "d-1",
+            "CodeDeploy stopped d-2 and started d-3.",
+        ),
+    ],
+)
+def test_the_first_step_is_told_with_what_is_live_and_what_goes_back(suspect, last_successful, explanation):
+    assert first_step(suspect, GOOD, group=group(last_successful_id=last_successful)).explanation == explanation
+
+
+@pytest.mark.parametrize(
+    ("revision", "name"),
+    [
+        (Revision("AppSpecContent", "arn:task:7", label="task:7"), "task:7"),
+        (Revision("AppSpecContent", "arn:task:7"), "arn:task:7"),
+        (Revision("AppSpecContent", ""), "an unreadable revision"),
+    ],
+)
+def test_a_revision_is_called_by_its_label_or_by_what_it_is(revision, name):
+    assert first_step(replace(BAD_RUNNING, revision=revision), GOOD).explanation.startswith(f"d-2 ({name}) is ")
+
+
+@pytest.mark.parametrize(
+    ("facts", "native"),
+    [
+        (group(ComputePlatform.LAMBDA, last_successful_id="d-1"), True),
+        (group(ComputePlatform.ECS, last_successful_id="d-1"), True),
+        (group(ComputePlatform.SERVER, blue_green=True, last_successful_id="d-1"), True),
+        (group(ComputePlatform.SERVER, last_successful_id="d-1"), False),
+        (group(ComputePlatform.LAMBDA, last_successful_id="d-other"), False),
+        (group(ComputePlatform.LAMBDA, last_successful_id=""), False),
+    ],
+)
+def test_codedeploy_rolls_back_itself_where_that_only_moves_traffic_to_the_same_revision(facts, native):
+    assert first_step(BAD_RUNNING, GOOD, group=facts).native is native
+
+
+def test_codedeploy_does_not_roll_back_itself_to_a_known_bad_revision():
+    history = (BAD_RUNNING, release("d-15", "v1.5", -90), GOOD)
+    decision = first_step(*history, controls=Controls(known_bad={"v1.5": "bad"}))
+    assert (decision.action, decision.native, decision.good) == (Action.STOP, False, GOOD)
+
+
+def test_codedeploy_does_not_roll_back_itself_when_switched_off_or_when_an_operator_chose():
+    assert first_step(BAD_RUNNING, GOOD, policy=Policy(native_rollback=False)).native is False
+    assert first_step(BAD_RUNNING, GOOD, asked=by_operator(to_deployment_id="d-1")).native is False
+
+
+SERVICE = {"controller": Controller.ECS, "application": "main", "deployment_group": "web"}
+
+
+def test_a_service_whose_own_rollback_goes_to_the_good_revision_is_stopped():
+    decision = first_step(BAD_RUNNING, GOOD, asked=rollback(**SERVICE))
+    assert (decision.action, decision.native) == (Action.STOP, True)
+    assert "ECS puts the revision before it back" in decision.explanation
+
+
+def test_a_running_deployment_of_a_service_is_replaced_where_a_stop_would_bring_back_something_else():
+    """ECS has no stop without a rollback."""
+    decision = first_step(BAD_RUNNING, GOOD, asked=rollback(**SERVICE), policy=Policy(native_rollback=False))
+    assert (decision.action, decision.good, decision.suspects) == (Action.PROCEED, GOOD, (BAD_RUNNING,))
+    assert decision.reason is Reason.SUSPECT_ACTIVE
+    assert decision.explanation.startswith("d-2 (v2) is InProgress. A stop would bring back what was before it")
+    assert "v1 (from d-1) is deployed in its place" in decision.explanation
+    pinned = rollback(
+        Phase.STOPPING,
+        **SERVICE,
+        suspect_deployment_id=BAD_RUNNING.deployment_id,
+        good_deployment_id=GOOD.deployment_id,
+        good_revision=GOOD.revision.identity,
+    )
+    ready = Observation(suspect=BAD_RUNNING, newest=BAD_RUNNING, good=GOOD, group=group(ComputePlatform.ECS))
+    assert decide(pinned, ready, Policy(), NOW).action is Action.CREATE
+    asked_to_stop = replace(pinned, stop_requested_at=NOW)
+    assert decide(asked_to_stop, ready, Policy(), NOW).action is Action.WAIT
+
+
+def test_a_service_is_never_stopped_when_nothing_can_go_back():
+    for policy in ("first-deployment", "always"):
+        decision = first_step(BAD_RUNNING, asked=rollback(**SERVICE), policy=Policy(stop_without_target=policy))
+        assert (decision.action, decision.outcome) == (Action.CLOSE, Outcome.BLOCKED)
+
+
+def test_a_service_that_is_not_there_is_told_as_a_service():
+    decision = first_step(BAD, GOOD, asked=rollback(**SERVICE), group=None)
+    assert decision.reason is Reason.GROUP_NOT_FOUND
+    assert "ECS has no service main/web" in decision.explanation
+
+
+def test_a_native_rollback_to_a_known_bad_revision_is_not_adopted():
+    back = native_rollback("d-3", "v1.5", -1, of="d-2", status="InProgress")
+    history = (back, STOPPED_NATIVELY, release("d-15", "v1.5", -90), GOOD)
+    decision = first_step(*history, controls=Controls(known_bad={"v1.5": "bad"}))
+    assert (decision.action, decision.good, decision.deployment) == (Action.PROCEED, GOOD, None)
+    assert decision.explanation == (
+        "CodeDeploy is rolling back to v1.5, which is not acceptable; once d-3 has ended, v1 (from d-1) is deployed."
+    )
+
+
+def test_a_native_rollback_past_the_last_good_revision_is_not_adopted():
+    back = native_rollback("d-3", "v0", -1, of="d-2", status="InProgress")
+    decision = first_step(back, STOPPED_NATIVELY, GOOD, release("d-0", "v0", -900))
+    assert (decision.action, decision.good) == (Action.PROCEED, GOOD)
+
+
+def test_what_is_adopted_is_recorded_with_whom_it_rolls_back_and_what_was_looked_at():
+    back = native_rollback("d-3", "v1", -1, of="d-2", status="InProgress")
+    decision = first_step(back, STOPPED_NATIVELY, GOOD)
+    assert decision.suspects == (STOPPED_NATIVELY,)
+    assert [c.deployment_id for c in decision.candidates] == ["d-3", "d-2", "d-1"]
+
+
+def test_a_native_rollback_to_a_known_bad_revision_is_no_target_when_nothing_else_is_left():
+    back = native_rollback("d-3", "v1", -1, of="d-2", status="InProgress")
+    decision = first_step(back, STOPPED_NATIVELY, GOOD, controls=Controls(known_bad={"v1": "bad"}))
+    assert decision.good is None
+    assert decision.action not in ACTING
+
+
+@pytest.mark.parametrize(
+    ("setting", "first", "floor"),
+    [
+        ("never", Action.CLOSE, Action.CLOSE),
+        ("first-deployment", Action.STOP, Action.CLOSE),
+        ("always", Action.STOP, Action.STOP),
+    ],
+)
+def test_whether_stopping_alone_is_better_than_going_on_is_the_policys_choice(setting, first, floor):
+    policy = Policy(stop_without_target=setting)
+    nothing = first_step(BAD_RUNNING, policy=policy)
+    below = first_step(BAD_RUNNING, GOOD, policy=policy, controls=Controls(floor=Floor("d-2", at(-1))))
+    assert (nothing.action, below.action) == (first, floor)
+    for decision in (nothing, below):
+        assert decision.outcome is Outcome.BLOCKED
+        assert decision.needs_human
+        assert not decision.native
+
+
+def test_what_is_stopped_without_a_target_is_recorded_with_all_that_was_looked_at():
+    decision = first_step(BAD_RUNNING, release("d-1", "v1", -90, status="Failed"))
+    assert (decision.action, decision.deployment, decision.suspects) == (Action.STOP, BAD_RUNNING, (BAD_RUNNING,))
+    assert [c.deployment_id for c in decision.candidates] == ["d-2", "d-1"]
+    assert "d-2 is still running and is stopped" in decision.explanation
+
+
+def test_only_for_lambda_an_alias_may_stay_split_when_nothing_goes_back():
+    for platform in ComputePlatform:
+        explanation = first_step(BAD_RUNNING, group=group(platform)).explanation
+        assert ("clear that by hand" in explanation) is (platform is ComputePlatform.LAMBDA)
+        assert explanation.endswith("fail." if platform is ComputePlatform.LAMBDA else "goes no further.")
+
+
+@pytest.mark.parametrize(
+    ("setting", "action"), [("never", Action.CLOSE), ("first-deployment", Action.CLOSE), ("always", Action.STOP)]
+)
+def test_what_cannot_be_read_may_be_good_so_it_is_not_taken_for_a_first_deployment(setting, action):
+    decision = first_step(BAD_RUNNING, release("d-1", "", -600), policy=Policy(stop_without_target=setting))
+    assert (decision.action, decision.reason) == (action, Reason.NO_GOOD_REVISION)
+    assert "d-1" in decision.explanation
+
+
+def test_a_long_history_is_recorded_in_part_but_decided_upon_as_a_whole():
+    """The audit item keeps 25 candidates. The one below the floor is none of them, and is the reason all the same."""
+    pile = [release(f"d-f{n}", "v9", -20 - n, status="Failed") for n in range(30)]
+    more = [release(f"d-e{n}", "v9", -700 - n, status="Failed") for n in range(5)]
+    floor = Controls(floor=Floor("d-2", at(-10)))
+    decision = refused(first_step(BAD, *pile, GOOD, *more, controls=floor), Reason.BELOW_FLOOR, Outcome.BLOCKED)
+    assert len(decision.candidates) == MAX_CANDIDATES_RECORDED
+    asked = by_operator(to_deployment_id="d-1")
+    decision = refused(
+        first_step(BAD, *pile, GOOD, *more, controls=floor, asked=asked), Reason.BELOW_FLOOR, Outcome.BLOCKED
+    )
+    assert "d-1 cannot be put back" in decision.explanation
+
+
+@pytest.mark.parametrize("mode", [Mode.OBSERVE, Mode.OFF])
+def test_nothing_is_stopped_without_a_target_where_lastgood_may_only_look(mode):
+    policy = Policy(mode=mode, stop_without_target="always")
+    assert first_step(BAD_RUNNING, policy=policy).action is Action.CLOSE
+
+
+def test_a_mistyped_deployment_id_does_not_stop_the_release_that_is_running():
+    decision = first_step(BAD_RUNNING, GOOD, asked=by_operator(to_deployment_id="d-TYPO"))
+    refused(decision, Reason.NO_GOOD_REVISION, Outcome.BLOCKED)
+    assert decision.explanation == "d-TYPO is not in the recent history of shop/prod."
+
+
+def test_the_explanation_of_a_choice_that_cannot_be_deployed_does_not_deny_the_other_good_ones():
+    failed = release("d-15", "v1.5", -90, status="Failed")
+    decision = first_step(BAD, failed, GOOD, asked=by_operator(to_deployment_id="d-15"))
+    refused(decision, Reason.NO_GOOD_REVISION, Outcome.BLOCKED)
+    assert decision.explanation == "d-15 cannot be put back: It is Failed."
+
+
+def test_a_choice_that_is_known_bad_is_refused_as_such():
+    asked, memory = by_operator(to_deployment_id="d-1"), Controls(known_bad={"v1": "leaks memory"})
+    decision = refused(first_step(BAD, GOOD, asked=asked, controls=memory), Reason.KNOWN_BAD, Outcome.BLOCKED)
+    assert "leaks memory" in decision.explanation
+
+
+def test_an_operators_forced_choice_passes_floor_and_memory_and_is_pinned():
+    controls = Controls(known_bad={"v1": "bad"}, floor=Floor("d-2", at(-10)))
+    asked = by_operator(to_deployment_id="d-1", force=True)
+    assert first_step(BAD, GOOD, controls=controls, asked=asked).good == GOOD
+    unforced = first_step(BAD, GOOD, controls=controls, asked=by_operator(to_deployment_id="d-1"))
+    refused(unforced, Reason.BELOW_FLOOR, Outcome.BLOCKED)
+
+
+def test_an_operator_may_ask_for_a_release_that_no_alarm_would_blame():
+    old = release("d-2", "v2", -6000)
+    assert first_step(old, release("d-1", "v1", -9000), asked=by_operator()).action is Action.PROCEED
+
+
+def test_every_suspect_is_told_so_that_all_become_known_bad():
+    history = (running("d-3", "v3", -1), release("d-2", "v2", -4, took=1), GOOD)
+    assert [s.deployment_id for s in first_step(*history).suspects] == ["d-3", "d-2"]
+
+
+def test_the_alarms_own_evaluation_window_counts_before_the_policys():
+    history = (release("d-3", "v3", -3, took=1), release("d-2", "v2", -12, took=1), GOOD)
+    wide = rollback(evaluation_seconds=900)
+    assert [s.deployment_id for s in first_step(*history).suspects] == ["d-3"]
+    assert [s.deployment_id for s in first_step(*history, asked=wide).suspects] == ["d-3", "d-2"]
+
+
+# --- waiting for approval ---------------------------------------------------------------------------------------------
+
+
+def test_it_waits_until_somebody_answers():
+    decision = decide(waiting(), observation(BAD, GOOD), APPROVE, NOW + minutes(30))
+    assert (decision.action, decision.reason) == (Action.WAIT, Reason.NEEDS_APPROVAL)
+
+
+def test_a_plan_that_nobody_approves_expires_and_calls_people():
+    decision = decide(waiting(), observation(BAD, GOOD), APPROVE, NOW + minutes(30.1))
+    assert refused(decision, Reason.APPROVAL_EXPIRED).needs_human
+
+
+def test_a_rejected_plan_is_closed_with_the_name_of_who_rejected_it():
+    decision = decide(waiting(rejected_by="bob"), observation(BAD, GOOD), APPROVE, NOW)
+    assert "bob" in refused(decision, Reason.APPROVAL_REJECTED).explanation
+
+
+def test_a_rejection_wins_over_an_approval():
+    decision = decide(waiting(rejected_by="bob", approved_by="ann"), observation(BAD, GOOD), APPROVE, NOW)
+    refused(decision, Reason.APPROVAL_REJECTED)
+
+
+def test_an_approved_plan_acts_on_what_is_true_now():
+    approved = waiting(approved_by="ann")
+    assert decide(approved, observation(BAD_RUNNING, GOOD), APPROVE, NOW).action is Action.STOP
+    fixed = observation(running("d-3", "v3", 0.5), BAD, GOOD)
+    refused(decide(approved, fixed, APPROVE, NOW), Reason.NEWER_DEPLOYMENT)
+    recovered = observation(BAD, GOOD, alarm=alarm(AlarmState.OK, changed=0.5))
+    refused(decide(approved, recovered, APPROVE, NOW), Reason.ALARM_RECOVERED)
+    refused(decide(approved, observation(BAD, GOOD), replace(APPROVE, kill_switch=True), NOW), Reason.KILL_SWITCH)
+
+
+def test_an_approved_plan_is_not_asked_about_twice_although_the_release_asks():
+    marked = replace(BAD_RUNNING, needs_approval=True)
+    assert decide(waiting(approved_by="ann"), observation(marked, GOOD), Policy(), NOW).action is Action.STOP
