@@ -83,8 +83,9 @@ format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-readme: $(STAMP) ## write the blocks of README.md and docs/ that come from the code
+readme: $(STAMP) ## write the blocks of README.md and docs/, and the example requests, that come from the code
 	$(RUN) -m docs_from_code.pages
+	$(RUN) -m docs_from_code.example_events events
 
 bench: $(STAMP) ## measure speed, quickly, and write docs/performance.md
 	PYTHONPATH=src/function:src/tools:tests:tests/support $(BIN)/python -m benchmarks.measure quick

@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from lastgood_cli import acts
+from lastgood_cli import asking
 from terminal import CTRL_C, Terminal, terminal
 
 GROUP = "shop/prod"
@@ -233,7 +233,7 @@ def test_a_function_that_does_not_answer_in_time_may_have_done_it(it: Terminal) 
 
 def test_the_function_is_asked_once_and_given_time() -> None:
     """A second attempt would be a second request; the function's own timeout is a minute."""
-    options: dict[str, Any] = vars(acts.PATIENT)
+    options: dict[str, Any] = vars(asking.PATIENT)
     assert options["retries"] == {"mode": "standard", "total_max_attempts": 1}
     assert options["read_timeout"] > 60
 

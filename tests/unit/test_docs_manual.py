@@ -13,7 +13,9 @@ import pytest
 
 from docs_from_code import manual
 from docs_from_code.pages import ROOT
-from lastgood.signals import ACTIONS
+from lastgood.model import DeploymentGroup
+from lastgood.signals import ACTIONS, Act
+from lastgood_cli import acts
 from lastgood_cli.main import COMMANDS, cli
 from lastgood_cli.problems import ABOUT, Exit
 
@@ -71,10 +73,19 @@ def test_the_commands_that_the_issue_names_are_there() -> None:
 def test_whatever_an_operator_may_ask_of_the_function_has_its_command() -> None:
     """`sweep` and `drill` are the schedule's; `health` is `doctor`'s; `status` reads the table."""
     typed = {" ".join(path) for path in manual.commands()}
-    words = {"set_mode": "mode", "set_floor": "floor set", "clear_floor": "floor clear"}
-    words |= {"mark_good": "mark good", "mark_bad": "mark bad", "health": "doctor"}
-    words |= {"sweep": "doctor", "drill": "doctor"}
-    assert {words.get(action, action) for action in ACTIONS} <= typed
+    assert {act.command for act in ACTIONS.values() if act.command} <= typed
+    assert {name for name, act in ACTIONS.items() if not act.command} == {"status", "sweep", "drill", "health"}
+
+
+@pytest.mark.parametrize("act", [act for act in ACTIONS.values() if act.command], ids=lambda act: act.name)
+def test_a_command_asks_about_everything_that_its_action_needs(act: Act) -> None:
+    """Who and why are recorded; the rest is what would be done, and is read aloud before it is."""
+    given = {name: f"<{name}>" for name in (*act.required, *act.optional)}
+    question = acts.question_of(act, {**given, "group": DeploymentGroup("shop", "prod")})
+    for name in set(act.required) - {"application", "deployment_group", "reason", "requested_by"}:
+        assert given[name] in question
+    assert ("shop/prod" in question) == ("application" in given)
+    assert ("EVERYTHING" in acts.question_of(act, given)) == ("application" in given)
 
 
 def test_the_command_runs_from_a_checkout_and_through_a_link(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from lastgood.pipelines import holder
 from lastgood.results import answer, pipeline_of, refusal, result_of
 from lastgood.rollback import Parts, Rollbacks, rollback_id
 from lastgood.routing import is_allowed
-from lastgood.signals import OperatorRequest
+from lastgood.signals import HANDLERS, OperatorRequest
 
 
 class Operators:
@@ -29,23 +29,9 @@ class Operators:
                 "not_allowed",
                 f"{_group(request).key} is not in LASTGOOD_ALLOWED_GROUPS; nothing was done, and force does not help.",
             )
-        handlers = {
-            "rollback": self._rollback,
-            "approve": self._approve,
-            "reject": self._reject,
-            "status": self._status,
-            "pause": self._pause,
-            "resume": self._resume,
-            "set_mode": self._set_mode,
-            "set_floor": self._set_floor,
-            "clear_floor": self._clear_floor,
-            "release": self._release,
-            "mark_good": self._mark,
-            "mark_bad": self._mark,
-        }
-        return handlers[request.action](request)
+        return HANDLERS[request.action](self)(request)
 
-    def _rollback(self, request: OperatorRequest) -> dict[str, Any]:
+    def rollback(self, request: OperatorRequest) -> dict[str, Any]:
         now, group = self._parts.clock(), _group(request)
         rollback = Rollback(
             # Lambda repeats an asynchronous request under the same id, so a retry finds what the first try opened.
@@ -65,11 +51,11 @@ class Operators:
         found = self._rollbacks.open(rollback, self._request_id)
         return result_of(found, joined=found.rollback_id != rollback.rollback_id)
 
-    def _approve(self, request: OperatorRequest) -> dict[str, Any]:
+    def approve(self, request: OperatorRequest) -> dict[str, Any]:
         note = f"{request.requested_by} approved it. {request.reason}".strip()
         return self._answer(request, note, approved_by=request.requested_by)
 
-    def _reject(self, request: OperatorRequest) -> dict[str, Any]:
+    def reject(self, request: OperatorRequest) -> dict[str, Any]:
         note = f"{request.requested_by} rejected it: {request.reason}"
         return self._answer(request, note, rejected_by=request.requested_by)
 
@@ -84,7 +70,7 @@ class Operators:
             return refusal("busy", f"{found.rollback_id} is being advanced right now; send it again in a moment.")
         return result_of(answered)
 
-    def _status(self, request: OperatorRequest) -> dict[str, Any]:
+    def status(self, request: OperatorRequest) -> dict[str, Any]:
         found = self._parts.ledger.load(request.rollback_id)
         if found is None:
             return _unknown(request.rollback_id)
@@ -92,12 +78,12 @@ class Operators:
         told = [{k: s.get(k, "") for k in ("occurred_at", "kind", "step_name", "explanation")} for s in steps]
         return {**result_of(found), **pipeline_of(found), "steps": told}
 
-    def _pause(self, request: OperatorRequest) -> dict[str, Any]:
+    def pause(self, request: OperatorRequest) -> dict[str, Any]:
         until = iso(request.until) if request.until else ""
         self._set(request, "PAUSE", until=until)
         return answer("pause", f"Paused {_what(request)}{' until ' + until if until else ', until resumed'}.")
 
-    def _resume(self, request: OperatorRequest) -> dict[str, Any]:
+    def resume(self, request: OperatorRequest) -> dict[str, Any]:
         now = iso(self._parts.clock())
         self._set(request, "PAUSE", resumed_at=now)
         if not request.application:
@@ -105,19 +91,19 @@ class Operators:
             self._set(request, "STORM", silent_until=now)
         return answer("resume", f"Resumed {_what(request)}.")
 
-    def _set_mode(self, request: OperatorRequest) -> dict[str, Any]:
+    def set_mode(self, request: OperatorRequest) -> dict[str, Any]:
         until = iso(request.until) if request.until else ""
         self._set(request, "MODE", mode=str(request.mode), until=until)
         return answer("set_mode", f"{_what(request)} is in mode {request.mode}{' until ' + until if until else ''}.")
 
-    def _set_floor(self, request: OperatorRequest) -> dict[str, Any]:
+    def set_floor(self, request: OperatorRequest) -> dict[str, Any]:
         found = self._deployment(request)
         if found is None:
             return _no_deployment(request)
         self._set(request, "FLOOR", deployment_id=found.deployment_id, created_at=iso(found.created_at))
         return answer("set_floor", f"Nothing older than {found.deployment_id} is redeployed to {_what(request)}.")
 
-    def _clear_floor(self, request: OperatorRequest) -> dict[str, Any]:
+    def clear_floor(self, request: OperatorRequest) -> dict[str, Any]:
         now = self._parts.clock()
         floor = self._parts.ledger.controls(_group(request), now).floor
         if floor and floor.deployment_id == request.deployment_id:
@@ -126,7 +112,7 @@ class Operators:
         self._set(request, f"FLOOR_CLEARED#{request.deployment_id}", cleared_at=iso(now))
         return answer("clear_floor", f"{request.deployment_id} is no longer a floor of {_what(request)}.")
 
-    def _mark(self, request: OperatorRequest) -> dict[str, Any]:
+    def mark(self, request: OperatorRequest) -> dict[str, Any]:
         found = self._deployment(request)
         if found is None or not found.revision.identity:
             return _no_deployment(request)
@@ -141,7 +127,7 @@ class Operators:
         )
         return answer(request.action, f"{found.revision.identity} is marked {'good' if good else 'bad'}.")
 
-    def _release(self, request: OperatorRequest) -> dict[str, Any]:
+    def release(self, request: OperatorRequest) -> dict[str, Any]:
         """Open the stage that a rollback holds; one that somebody else closed stays closed."""
         group = _group(request)
         rule = self._parts.settings.pipeline_of(group)

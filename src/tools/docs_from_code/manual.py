@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import click
 from click.testing import CliRunner
 
+from lastgood.signals import ACTIONS
 from lastgood_cli.main import COMMANDS, cli
 from lastgood_cli.problems import ABOUT
 
@@ -52,4 +53,13 @@ def exit_codes() -> str:
     return "\n".join([*rows, *(f"| {int(code)} | {about} |" for code, about in ABOUT.items())])
 
 
-BLOCKS = {"global-help": global_help, "command-help": command_help, "exit-codes": exit_codes}
+def action_table() -> str:
+    """Every action of the function: the fields of its event, and the command that sends it."""
+    rows = ["| action | what it does | needs | may have | command |", "|---|---|---|---|---|"]
+    for act in ACTIONS.values():
+        needs, may = (", ".join(f"`{name}`" for name in names) for names in (act.required, act.optional))
+        rows.append(f"| `{act.name}` | {act.about} | {needs} | {may} | {act.command and f'`lastgood {act.command}`'} |")
+    return "\n".join(rows)
+
+
+BLOCKS = {"actions": action_table, "global-help": global_help, "command-help": command_help, "exit-codes": exit_codes}

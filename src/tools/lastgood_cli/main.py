@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from lastgood.signals import ACTIONS
 from lastgood_cli.context import DEFAULT_STACK, Session
 from lastgood_cli.output import Format
 from lastgood_cli.problems import Commands
@@ -21,21 +22,16 @@ COMMANDS: dict[str, str] = {
     "doctor": "doctor:doctor",
     "backtest": "backtest:backtest",
     "report": "report:report",
-    "rollback": "acts:rollback",
-    "approve": "acts:approve",
-    "reject": "acts:reject",
-    "pause": "acts:pause",
-    "resume": "acts:resume",
-    "mode": "acts:mode",
-    "release": "acts:release",
-    "floor": "acts:floor",
-    "mark": "acts:mark",
+    **dict.fromkeys(dict.fromkeys(act.command.split()[0] for act in ACTIONS.values() if act.command), "acts:COMMANDS"),
     "events": "events:events",
     "permissions": "permissions:permissions",
     "demo": "small:demo",
     "completion": "small:completion",
 }
-"""Command → module of this package and the name in it. In the order in which `--help` lists them."""
+"""Command → module of this package and the name in it, of a command or of a table that holds it.
+
+In the order in which `--help` lists them.
+"""
 
 
 class LazyCommands(Commands):
@@ -50,8 +46,9 @@ class LazyCommands(Commands):
         if cmd_name not in COMMANDS:
             return None
         module, name = COMMANDS[cmd_name].split(":")
-        found: click.Command = getattr(import_module(f"lastgood_cli.{module}"), name)
-        return found
+        found = getattr(import_module(f"lastgood_cli.{module}"), name)
+        command: click.Command = found[cmd_name] if isinstance(found, dict) else found
+        return command
 
 
 def _global[F: Callable[..., Any]](*names: str, about: str, **more: Any) -> Callable[[F], F]:

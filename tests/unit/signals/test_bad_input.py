@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from docs_from_code import fault_figures
 from lastgood.model import AlarmState
-from lastgood.signals import ACTIONS, AlarmSignal, Home, OperatorRequest, Refusal, Signal, parse
+from lastgood.signals import ACTIONS, AlarmSignal, Home, OperatorRequest, Refusal, Signal, SweepSignal, parse
 from lastgood.text import clean, is_plain, without_surrogates
 
 EVENTS = {path.stem: json.loads(path.read_text()) for path in (Path(__file__).parents[3] / "events").glob("*.json")}
@@ -443,8 +443,9 @@ class TestEventBridge:
     def test_row_40_an_event_from_nowhere_is_refused(self, place: dict[str, object]) -> None:
         refused(load("codedeploy-state-change") | place, "bad_field")
 
-    def test_a_schedule_with_a_bad_time_is_refused(self) -> None:
-        refused(load("scheduled-sweep") | {"time": "soon"}, "bad_time")
+    @pytest.mark.parametrize("time", ["soon", None, 7, "9999-12-31T23:59:59Z"])
+    def test_a_schedule_leads_to_a_sweep_whatever_its_time_says(self, time: object) -> None:
+        assert read(load("scheduled-sweep") | {"time": time}) == SweepSignal()
 
 
 SCALARS = (

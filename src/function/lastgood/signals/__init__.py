@@ -2,13 +2,14 @@
 
 `parse` is the way in, and `types` says what comes out. `envelopes` unpacks what a signal came in; `alarms`,
 `eventbridge` and `requests` (operators) read one kind of content each; `fields` holds the readers that they share.
+`actions` is the one table of what operators may ask for.
 A signal carries no authority. It says where to look: the alarm's state and the deployment history are read from AWS,
 never from it.
 """
 
+from lastgood.signals.actions import ACTIONS, ECS_SERVICE, EXAMPLES, GROUP, HANDLERS, Act
 from lastgood.signals.envelopes import parse
 from lastgood.signals.fields import name_problem
-from lastgood.signals.requests import ACTIONS, EXAMPLES
 from lastgood.signals.types import (
     AlarmSignal,
     DeploymentSignal,
@@ -24,7 +25,11 @@ from lastgood.signals.types import (
 
 __all__ = [
     "ACTIONS",
+    "ECS_SERVICE",
     "EXAMPLES",
+    "GROUP",
+    "HANDLERS",
+    "Act",
     "AlarmSignal",
     "DeploymentSignal",
     "DrillSignal",

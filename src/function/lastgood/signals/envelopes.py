@@ -8,10 +8,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from lastgood.signals.actions import EXAMPLES
 from lastgood.signals.alarms import read_alarm_action, read_sns_alarm
 from lastgood.signals.eventbridge import read_eventbridge
 from lastgood.signals.fields import ACCEPTED_SHAPES, guarded, ignore, kind_of, optional_text, reject
-from lastgood.signals.requests import EXAMPLES, read_operator_event
+from lastgood.signals.requests import read_operator_event
 from lastgood.signals.types import Delivery, Home, Refusal, Results, Signal
 from lastgood.text import UnreadableError, clean, read_json
 

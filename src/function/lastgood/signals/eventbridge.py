@@ -114,7 +114,7 @@ def _ecs(event: dict[str, Any], delivery: Delivery) -> Results:
 
 
 def _schedule(event: dict[str, Any], delivery: Delivery) -> Results:
-    return (SweepSignal(time_of(event.get("time"), "time", delivery.now)),)
+    return (SweepSignal(),)
 
 
 def _detail(event: dict[str, Any]) -> dict[str, Any]:

@@ -1,16 +1,16 @@
-"""What an operator asks for: which fields each action takes, and how each field is read."""
+"""What an operator asks for: the fields of each action are checked against the table, and each is read."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Never
 
 from lastgood.model import DeploymentGroup, Mode
 from lastgood.setting_rules import parse_duration, parse_ecs_service
+from lastgood.signals.actions import ACTIONS, ECS_SERVICE, EXAMPLES, GROUP
 from lastgood.signals.fields import DEPLOYMENT_ID, MAX_REASON, Refuse, group_name, kind_of, reject
 from lastgood.signals.types import Delivery, DrillSignal, HealthRequest, OperatorRequest, Results, Signal, SweepSignal
 from lastgood.text import clean, is_plain, read_time, without_surrogates
@@ -29,68 +29,6 @@ def read_operator_event(event: dict[str, Any], delivery: Delivery) -> Results:
     return (read_operator(event, delivery.now),)
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
-    """The fields of an operator's action beside `action` itself."""
-
-    required: tuple[str, ...] = ()
-    optional: tuple[str, ...] = ()
-
-    @property
-    def known(self) -> tuple[str, ...]:
-        """Every field, as a refusal lists them. An ECS service may stand for a deployment group."""
-        fields = ("action", *self.required, *self.optional)
-        return (*fields, ECS_SERVICE) if set(_GROUP) <= set(fields) else fields
-
-
-ECS_SERVICE = "ecs_service"
-_GROUP = ("application", "deployment_group")
-_WHO_AND_WHY = ("reason", "requested_by")
-_DEPLOYMENT = Action((*_GROUP, "deployment_id", *_WHO_AND_WHY))
-
-ACTIONS: Mapping[str, Action] = {
-    "rollback": Action((*_GROUP, *_WHO_AND_WHY), ("dry_run", "to_deployment_id", "force")),
-    "approve": Action(("rollback_id", "requested_by"), ("reason",)),
-    "reject": Action(("rollback_id", *_WHO_AND_WHY)),
-    "status": Action(("rollback_id",), _WHO_AND_WHY),
-    "pause": Action(_WHO_AND_WHY, (*_GROUP, "until")),
-    "resume": Action(_WHO_AND_WHY, _GROUP),
-    "set_mode": Action((*_GROUP, "mode", *_WHO_AND_WHY), ("until",)),
-    "set_floor": _DEPLOYMENT,
-    "clear_floor": _DEPLOYMENT,
-    "release": Action((*_GROUP, *_WHO_AND_WHY)),
-    "mark_good": _DEPLOYMENT,
-    "mark_bad": _DEPLOYMENT,
-    "sweep": Action(),
-    "drill": Action(),
-    "health": Action(),
-}
-
-_EXAMPLE_VALUES: Mapping[str, str | bool] = {
-    "application": "shop",
-    "deployment_group": "prod",
-    "rollback_id": "<rollback_id>",
-    "deployment_id": "d-A1B2C3D4E",
-    "mode": "observe",
-    "reason": "error rate after release",
-    "requested_by": "me",
-}
-
-
-def _example(action: str) -> dict[str, str | bool]:
-    example: dict[str, str | bool] = {"action": action}
-    example |= {name: _EXAMPLE_VALUES[name] for name in ACTIONS[action].required}
-    if action == "rollback":
-        example["dry_run"] = True
-    if action in {"pause", "set_mode"}:
-        example["until"] = "2h"
-    return example
-
-
-# A correct event for each action, to copy into the console. The rollback among them is a dry run.
-EXAMPLES: Mapping[str, Mapping[str, str | bool]] = {action: _example(action) for action in ACTIONS}
-
-
 def read_operator(event: dict[str, Any], now: datetime) -> Signal:
     name = event["action"]
     if not isinstance(name, str) or name not in ACTIONS:
@@ -98,13 +36,8 @@ def read_operator(event: dict[str, Any], now: datetime) -> Signal:
         hint = f"{_did_you_mean(name, ACTIONS)}Actions are: {', '.join(ACTIONS)}. {_copy('rollback')}"
         reject("unknown_action", f"The action is {told}.", hint)
     _check_fields(event, name)
-    if name == "sweep":
-        return SweepSignal(now)
-    if name == "drill":
-        return DrillSignal()
-    if name == "health":
-        return HealthRequest()
-    return _request(event, name, now)
+    does = ACTIONS[name].does
+    return does if isinstance(does, SweepSignal | DrillSignal | HealthRequest) else _request(event, name, now)
 
 
 def _check_fields(event: dict[str, Any], name: str) -> None:
@@ -115,9 +48,9 @@ def _check_fields(event: dict[str, Any], name: str) -> None:
         hint = f"{_did_you_mean(unknown[0], action.known)}Fields of {name} are: {', '.join(action.known)}. "
         told = ", ".join(clean(str(field), 40) for field in unknown[:5])
         reject("unknown_field", f"Unknown to {name}: {told}.", hint + _copy(name))
-    if ECS_SERVICE in event and any(name in event for name in _GROUP):
+    if ECS_SERVICE in event and any(name in event for name in GROUP):
         reject("two_groups", f"{name} takes ecs_service, or application and deployment_group, not both.", _copy(name))
-    given = _GROUP if event.get(ECS_SERVICE) is not None else ()
+    given = GROUP if event.get(ECS_SERVICE) is not None else ()
     missing = [field for field in action.required if event.get(field) is None and field not in given]
     if missing:
         reject("missing_field", f"{name} needs {' and '.join(missing)}.", _copy(name))
@@ -132,7 +65,7 @@ def _request(event: dict[str, Any], name: str, now: datetime) -> OperatorRequest
     values = {field: fields[field](value, field, now, refuse) for field, value in given.items()}
     service: DeploymentGroup | None = values.pop(ECS_SERVICE, None)
     if service:
-        values |= {name: getattr(service, name) for name in (*_GROUP, "controller")}
+        values |= {name: getattr(service, name) for name in (*GROUP, "controller")}
     request = OperatorRequest(action=name, **values)
     if bool(request.application) != bool(request.deployment_group):
         refuse("missing_field", f"{name} takes application and deployment_group together, or neither.")

@@ -101,8 +101,6 @@ class OperatorRequest:
 class SweepSignal:
     """Time to visit every open rollback."""
 
-    occurred_at: datetime
-
 
 @dataclass(frozen=True, slots=True)
 class DrillSignal:

@@ -1,0 +1,208 @@
+"""What operators may ask for: one table, from which the parser, the dispatch, the command and the examples are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from lastgood.signals.types import DrillSignal, HealthRequest, OperatorRequest, SweepSignal
+
+ECS_SERVICE = "ecs_service"
+GROUP = ("application", "deployment_group")
+_WHO_AND_WHY = ("reason", "requested_by")
+_DEPLOYMENT = (*GROUP, "deployment_id", *_WHO_AND_WHY)
+
+type Answer = dict[str, Any]
+
+
+class Handlers(Protocol):
+    """What carries the requests out: a method for each action that is a person's. Each returns one result."""
+
+    def rollback(self, request: OperatorRequest) -> Answer: ...
+    def approve(self, request: OperatorRequest) -> Answer: ...
+    def reject(self, request: OperatorRequest) -> Answer: ...
+    def status(self, request: OperatorRequest) -> Answer: ...
+    def pause(self, request: OperatorRequest) -> Answer: ...
+    def resume(self, request: OperatorRequest) -> Answer: ...
+    def set_mode(self, request: OperatorRequest) -> Answer: ...
+    def release(self, request: OperatorRequest) -> Answer: ...
+    def set_floor(self, request: OperatorRequest) -> Answer: ...
+    def clear_floor(self, request: OperatorRequest) -> Answer: ...
+    def mark(self, request: OperatorRequest) -> Answer: ...
+
+
+type Handler = Callable[[Handlers], Callable[[OperatorRequest], Answer]]
+type Errand = SweepSignal | DrillSignal | HealthRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """One action.
+
+    `about`: a sentence for people. `does`: the method that carries it out, or the signal that it stands for.
+    `required`, `optional`: its fields beside `action`. `example`: values of the example event, where the usual ones do
+    not fit. `command`: the words after `lastgood` that ask for it; empty where no command does. `question`: what that
+    command asks first, with the fields in braces and `{group}` for the group. `awaited`: a rollback goes on with it,
+    whose outcome the command can wait for.
+    """
+
+    name: str
+    about: str
+    does: Handler | Errand
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    example: Mapping[str, str | bool] = field(default_factory=dict)
+    command: str = ""
+    question: str = ""
+    awaited: bool = False
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Every field, as a refusal lists them. An ECS service may stand for a deployment group."""
+        fields = ("action", *self.required, *self.optional)
+        return (*fields, ECS_SERVICE) if set(GROUP) <= set(fields) else fields
+
+
+_TABLE = (
+    Act(
+        name="rollback",
+        about="Roll a deployment group back to its last good revision.",
+        does=lambda do: do.rollback,
+        required=(*GROUP, *_WHO_AND_WHY),
+        optional=("dry_run", "to_deployment_id", "force"),
+        example={"dry_run": True},
+        command="rollback",
+        question="Roll back {group}{to_deployment_id}{force}?",
+        awaited=True,
+    ),
+    Act(
+        name="approve",
+        about="Let a rollback that waits for approval go on. Everything is checked again first.",
+        does=lambda do: do.approve,
+        required=("rollback_id", "requested_by"),
+        optional=("reason",),
+        command="approve",
+        question="Approve {rollback_id}?",
+        awaited=True,
+    ),
+    Act(
+        name="reject",
+        about="Close a rollback that waits for approval; nothing is touched.",
+        does=lambda do: do.reject,
+        required=("rollback_id", *_WHO_AND_WHY),
+        example={"reason": "the alarm was a false one"},
+        command="reject",
+        question="Reject {rollback_id}?",
+    ),
+    Act(
+        name="status",
+        about="Say how a rollback stands, with its steps.",
+        does=lambda do: do.status,
+        required=("rollback_id",),
+        optional=_WHO_AND_WHY,
+    ),
+    Act(
+        name="pause",
+        about="Stop all rollbacks, or those of one deployment group, from the next decision on.",
+        does=lambda do: do.pause,
+        required=_WHO_AND_WHY,
+        optional=(*GROUP, "until"),
+        example={"application": "shop", "deployment_group": "prod", "until": "2h", "reason": "planned load test"},
+        command="pause",
+        question="Pause {group}{until}?",
+    ),
+    Act(
+        name="resume",
+        about="Take a pause back: that of everything, or that of one deployment group.",
+        does=lambda do: do.resume,
+        required=_WHO_AND_WHY,
+        optional=GROUP,
+        example={"application": "shop", "deployment_group": "prod", "reason": "the load test is over"},
+        command="resume",
+        question="Resume {group}?",
+    ),
+    Act(
+        name="set_mode",
+        about="Say how far lastgood goes by itself for a deployment group.",
+        does=lambda do: do.set_mode,
+        required=(*GROUP, "mode", *_WHO_AND_WHY),
+        optional=("until",),
+        example={"until": "2h", "reason": "watch the new alarm first"},
+        command="mode",
+        question="Set {group} to {mode}{until}?",
+    ),
+    Act(
+        name="release",
+        about="Open the pipeline's stage that a rollback of this deployment group holds.",
+        does=lambda do: do.release,
+        required=(*GROUP, *_WHO_AND_WHY),
+        example={"reason": "the fix is ready"},
+        command="release",
+        question="Release the pipeline of {group}?",
+    ),
+    Act(
+        name="set_floor",
+        about="From now on nothing older than this deployment is redeployed.",
+        does=lambda do: do.set_floor,
+        required=_DEPLOYMENT,
+        example={"reason": "column orders.old_total is dropped"},
+        command="floor set",
+        question="Never redeploy to {group} what is older than {deployment_id}?",
+    ),
+    Act(
+        name="clear_floor",
+        about="This deployment is no longer a floor, whoever made it one.",
+        does=lambda do: do.clear_floor,
+        required=_DEPLOYMENT,
+        example={"reason": "column orders.old_total is back"},
+        command="floor clear",
+        question="Let {group} go back past {deployment_id} again?",
+    ),
+    Act(
+        name="mark_good",
+        about="What this deployment deployed may be chosen again.",
+        does=lambda do: do.mark,
+        required=_DEPLOYMENT,
+        example={"reason": "the alarm was a false one"},
+        command="mark good",
+        question="Mark what {deployment_id} deployed to {group} as good?",
+    ),
+    Act(
+        name="mark_bad",
+        about="What this deployment deployed is never chosen again.",
+        does=lambda do: do.mark,
+        required=_DEPLOYMENT,
+        example={"reason": "it loses orders without an alarm"},
+        command="mark bad",
+        question="Mark what {deployment_id} deployed to {group} as bad?",
+    ),
+    Act(name="sweep", about="Visit every open rollback now, as the schedule does.", does=SweepSignal()),
+    Act(name="drill", about="Try everything that a rollback would need, without one.", does=DrillSignal()),
+    Act(name="health", about="Say whether the function is set up well.", does=HealthRequest()),
+)
+
+ACTIONS: Mapping[str, Act] = {act.name: act for act in _TABLE}
+HANDLERS: Mapping[str, Handler] = {
+    act.name: act.does for act in _TABLE if not isinstance(act.does, SweepSignal | DrillSignal | HealthRequest)
+}
+
+_EXAMPLE_VALUES: Mapping[str, str | bool] = {
+    "application": "shop",
+    "deployment_group": "prod",
+    "rollback_id": "<rollback_id>",
+    "deployment_id": "d-A1B2C3D4E",
+    "mode": "observe",
+    "reason": "error rate after release",
+    "requested_by": "me",
+}
+
+
+def _example(act: Act) -> dict[str, str | bool]:
+    values = {**_EXAMPLE_VALUES, **act.example}
+    named = [name for name in (*act.required, *act.optional) if name in act.required or name in act.example]
+    return {"action": act.name, **{name: values[name] for name in named}}
+
+
+# A correct event for each action, to copy into the console. The rollback among them is a dry run.
+EXAMPLES: Mapping[str, Mapping[str, str | bool]] = {act.name: _example(act) for act in _TABLE}

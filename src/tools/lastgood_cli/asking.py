@@ -1,0 +1,94 @@
+"""Asks the deployed function for one thing, after the operator has said yes, and shows its answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from botocore.config import Config
+from botocore.exceptions import ReadTimeoutError
+
+from lastgood.signals import Home, Refusal, parse
+from lastgood_cli.context import Session
+from lastgood_cli.output import Format, as_json, harmless, show_one, text, write
+from lastgood_cli.problems import Exit, Problem
+
+# The function has a minute. One attempt: a second one would be a second request.
+PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=5, read_timeout=75)
+
+type Event = dict[str, Any]
+
+
+def send(session: Session, event: Event, *, question: str, yes: bool, show_only: bool) -> Event | None:
+    """Ask the function, after the operator has said yes. Returns its answer; None where nothing was sent.
+
+    Raises Problem where the request is wrong, where nobody can be asked, and where the function refuses or fails.
+    """
+    _check(event)
+    if show_only:
+        write(session.out, as_json(event))
+        session.err.print("Nothing was sent. This event is what the function would get.")
+        return None
+    _confirm(session, question, yes)
+    with session.err.status("The function is working"):
+        answer = invoke(session, event)
+    if "refused" in answer:
+        told = f"The function refused it: {answer.get('explanation', '')}"
+        raise Problem(told, "lastgood audit list --since 7d", Exit.REFUSED)
+    return answer
+
+
+def _check(event: Event) -> None:
+    """The function's own parser looks at the request first: what it would refuse is not sent."""
+    for found in parse(event, Home(), datetime.now(UTC)):
+        if isinstance(found, Refusal):
+            raise Problem(found.message, f"{click.get_current_context().command_path} --help", Exit.USAGE)
+
+
+def _confirm(session: Session, question: str, yes: bool) -> None:
+    if yes:
+        return
+    if not session.interactive:
+        raise Problem("Nobody can be asked here, so nothing was done", "the same with --yes", Exit.USAGE)
+    if not click.confirm(f"{harmless(question)} ({session.function} in {session.region})", err=True):
+        raise Problem("Nothing was done", "", Exit.REFUSED)
+
+
+def invoke(session: Session, event: Event) -> Event:
+    """Invoke the function and wait. Returns the first result. Raises Problem where there is none."""
+    client = session.aws.client("lambda", config=PATIENT)
+    try:
+        answer = client.invoke(FunctionName=session.function, Payload=json.dumps(event).encode())
+    except ReadTimeoutError as error:
+        told = "The function has not answered in time; it may have done what was asked"
+        raise Problem(told, "lastgood audit list --since 10m", Exit.AWS) from error
+    payload = _read(answer["Payload"].read())
+    if answer.get("FunctionError"):
+        kind, message = payload.get("errorType", "Error"), payload.get("errorMessage", "")
+        told = f"The function failed with {kind}: {message}"
+        raise Problem(told, "lastgood doctor", Exit.AWS)
+    results = payload.get("results")
+    if not isinstance(results, list) or not results or not isinstance(results[0], dict):
+        raise Problem(f"{session.function} does not answer as lastgood does", "lastgood doctor", Exit.NOT_FOUND)
+    return results[0]
+
+
+def _read(payload: bytes) -> Mapping[str, Any]:
+    try:
+        found = json.loads(payload)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def show_answer(session: Session, answer: Event) -> None:
+    """Print what the function answered."""
+    if session.output is not Format.TABLE:
+        return show_one(session.out, session.output, answer)
+    if "rollback_id" not in answer:
+        return session.out.print(text(answer.get("explanation", "")))
+    show_one(session.out, session.output, {name: value for name, value in answer.items() if value})
+    session.err.print(text(f"Its story: lastgood audit show {answer['rollback_id']}", "dim"))
