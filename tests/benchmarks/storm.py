@@ -24,7 +24,7 @@ from lastgood.app import Application
 from lastgood.clients import Clients
 from lastgood.model import Rollback
 from lastgood.observe import Observer
-from lastgood.rollback import Rollbacks
+from lastgood.rollbacks import Rollbacks
 
 RETRY_AFTER = (60.0, 120.0)
 """Lambda's waits before the second and the third attempt at an asynchronous event."""

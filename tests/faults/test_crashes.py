@@ -18,9 +18,10 @@ from faults.crashes import SWEEP, Crash, Scenario, crash_everywhere
 from lastgood.deployers import ecs
 from lastgood.deployers.codedeploy import CodeDeploy
 from lastgood.deployers.ecs import EcsService
+from lastgood.draft import Draft
 from lastgood.ledger import Kind, Ledger
 from lastgood.notices import Notices
-from lastgood.rollback import Rollbacks, Visit
+from lastgood.rollbacks import Rollbacks
 from scene import ALARM, Scene, ServiceScene
 from simulated_aws import Server, VirtualClock, serve
 from simulated_aws.model import NoAnswer
@@ -364,13 +365,13 @@ def never_looks_for_the_marker(patched: pytest.MonkeyPatch) -> None:
 
 def writes_no_intent(patched: pytest.MonkeyPatch) -> None:
     """What it is about to do is written together with the result."""
-    save = Visit._save
+    save = Draft.save
 
-    def later(visit: Visit, **more: Any) -> None:
-        if not (visit._steps and visit._steps[-1].kind is Kind.INTENT):
-            save(visit, **more)
+    def later(draft: Draft, **more: Any) -> None:
+        if not (draft._steps and draft._steps[-1].kind is Kind.INTENT):
+            save(draft, **more)
 
-    patched.setattr(Visit, "_save", later)
+    patched.setattr(Draft, "save", later)
 
 
 def keeps_the_lock(patched: pytest.MonkeyPatch) -> None:

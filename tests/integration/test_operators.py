@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lastgood.pipelines import hold_reason
+from lastgood.pipelines.runs import hold_reason
 from scene import PLATFORMS, Scene, scene
 from stage.local import EVENTS, event
 

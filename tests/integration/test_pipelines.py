@@ -14,8 +14,8 @@ import boto3
 import pytest
 
 from lastgood.errors import RefusedError
-from lastgood.follow_ups import FollowUps
-from lastgood.pipelines import Pipelines
+from lastgood.pipelines.adapter import Pipelines
+from lastgood.pipelines.follow_ups import FollowUps
 from scene import ALARM, PLATFORMS, Scene, scene
 from simulated_aws import github_revision
 from simulated_aws.codepipeline.pipelines import Run

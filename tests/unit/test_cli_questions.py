@@ -27,7 +27,7 @@ from lastgood.model import (
     Policy,
     Reason,
 )
-from lastgood.pipelines import hold_reason
+from lastgood.pipelines.runs import hold_reason
 from lastgood.settings import PipelineRule, Settings
 from lastgood_cli import checks, group_checks
 from lastgood_cli.checks import Part, healthy

@@ -15,23 +15,16 @@ from hypothesis import strategies as st
 
 from builders import at, rollback
 from lastgood.model import FollowUp, Outcome, Phase
-from lastgood.pipelines import (
-    Definition,
-    Recent,
-    Run,
-    Source,
-    Stage,
+from lastgood.pipelines.commands import start_command
+from lastgood.pipelines.rules import (
     brings_something_new,
     changed_since,
-    commit_in,
     commits,
-    hold_reason,
-    holder,
     overtaken,
     runs_again,
-    start_command,
     start_request,
 )
+from lastgood.pipelines.runs import Definition, Recent, Run, Source, Stage, commit_in, hold_reason, holder
 
 GOOD, BAD, FIX = "a1" * 20, "b2" * 20, "c3" * 20
 V2 = Definition(3, "V2")

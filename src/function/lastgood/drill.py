@@ -17,7 +17,7 @@ from lastgood.ledger import iso
 from lastgood.model import DeploymentGroup, Outcome, Phase, Reason, Rollback, TriggerKind
 from lastgood.notices import CLOSED
 from lastgood.observe import Observer
-from lastgood.rollback import Parts
+from lastgood.parts import Parts
 from lastgood.routing import is_allowed
 
 MOST_GROUPS = 20

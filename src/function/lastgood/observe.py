@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lastgood.alarms import Alarms
+from lastgood.clients import Clients
+from lastgood.deployers import deployers
 from lastgood.deployers.protocol import Deployer, DeployerFor
 from lastgood.judgement import Case
 from lastgood.ledger import Ledger
@@ -29,6 +31,7 @@ from lastgood.model import (
     Rollback,
     TriggerKind,
 )
+from lastgood.settings import Settings
 
 MAX_UNUSABLE = 5
 """After this many revisions that can no longer be deployed, the search ends: something else is wrong."""
@@ -42,6 +45,12 @@ class Observer:
     alarms: Alarms
     deployer_for: DeployerFor
     pool: ThreadPoolExecutor
+
+    @classmethod
+    def make(cls, clients: Clients, settings: Settings, pool: ThreadPoolExecutor) -> Observer:
+        """What tools that only look see with: the same as the function."""
+        ledger = Ledger(clients.dynamodb, settings.table, settings.retention)
+        return cls(ledger, Alarms(clients.cloudwatch), deployers(clients, settings, pool), pool)
 
     def look(
         self, rollback: Rollback, policy: Policy, now: datetime, last: Observation | None

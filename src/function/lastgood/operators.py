@@ -7,9 +7,12 @@ from typing import Any
 from lastgood.errors import LastgoodError
 from lastgood.ledger import iso
 from lastgood.model import Deployment, DeploymentGroup, Phase, Rollback, TriggerKind
-from lastgood.pipelines import holder
+from lastgood.parts import Parts
+from lastgood.pipelines.runs import holder
 from lastgood.results import answer, pipeline_of, refusal, result_of
-from lastgood.rollback import Parts, Rollbacks, rollback_id
+from lastgood.rollbacks import Rollbacks
+from lastgood.rollbacks.notes import Notes
+from lastgood.rollbacks.opening import rollback_id
 from lastgood.routing import is_allowed
 from lastgood.signals import HANDLERS, OperatorRequest
 
@@ -17,9 +20,10 @@ from lastgood.signals import HANDLERS, OperatorRequest
 class Operators:
     """Handles one operator's request within one invocation."""
 
-    def __init__(self, parts: Parts, rollbacks: Rollbacks, request_id: str) -> None:
+    def __init__(self, parts: Parts, rollbacks: Rollbacks, notes: Notes, request_id: str) -> None:
         self._parts = parts
         self._rollbacks = rollbacks
+        self._notes = notes
         self._request_id = request_id
 
     def handle(self, request: OperatorRequest) -> dict[str, Any]:
@@ -65,7 +69,7 @@ class Operators:
             return _unknown(request.rollback_id)
         if found.phase is not Phase.AWAITING_APPROVAL:
             return refusal("not_waiting", f"{found.rollback_id} does not wait for approval: it is {found.phase}.")
-        answered = self._rollbacks.answer(found.rollback_id, note, **changes)
+        answered = self._notes.answer(found.rollback_id, note, **changes)
         if answered is None:
             return refusal("busy", f"{found.rollback_id} is being advanced right now; send it again in a moment.")
         return result_of(answered)
@@ -143,7 +147,7 @@ class Operators:
             state = "is not disabled" if stage and stage.enabled else "is not held by lastgood"
             return refusal("not_held", f"The stage {rule.hold} of {rule.pipeline} {state}; nothing was changed.")
         note = f"{request.requested_by} asks to release the stage {rule.hold} of {rule.pipeline}: {request.reason}"
-        released = self._rollbacks.release_stage(held.rollback_id, request.requested_by, note)
+        released = self._notes.release_stage(held.rollback_id, request.requested_by, note)
         if released is None:
             return refusal("busy", f"{held.rollback_id} is being advanced right now; send it again in a moment.")
         if released.released_at is None:

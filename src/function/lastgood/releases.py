@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from lastgood.alarms import FiringAlarm
 from lastgood.errors import LastgoodError, RefusedError
@@ -16,9 +17,13 @@ from lastgood.judgement.wording import clock, duration
 from lastgood.ledger import Watch
 from lastgood.model import AlarmState, Deployment, DeploymentGroup, Outcome, Reason, Rollback, TriggerKind
 from lastgood.observe import signed
-from lastgood.pipelines import runs_again
-from lastgood.rollback import Parts, Rollbacks, rollback_id
+from lastgood.parts import Parts
+from lastgood.pipelines.rules import runs_again
+from lastgood.results import ignored, result_of
+from lastgood.rollbacks import Rollbacks
+from lastgood.rollbacks.opening import rollback_id
 from lastgood.routing import is_allowed, speaks_for
+from lastgood.signals import DeploymentSignal, ServiceDeploymentSignal
 
 BROUGHT_BACK_WITHIN = timedelta(days=1)
 """For so long after a rollback, a release of what it put back is known as that: a re-run is watched as long."""
@@ -30,6 +35,27 @@ class Releases:
     def __init__(self, parts: Parts, rollbacks: Rollbacks) -> None:
         self._parts = parts
         self._rollbacks = rollbacks
+
+    def deployment_changed(self, signal: DeploymentSignal) -> list[dict[str, Any]]:
+        """A deployment of CodeDeploy's moved."""
+        group = DeploymentGroup(signal.application, signal.deployment_group)
+        return self._changed(group, signal.state, signal.deployment_id)
+
+    def service_deployment_changed(self, signal: ServiceDeploymentSignal) -> list[dict[str, Any]]:
+        """The same for a service that ECS itself deploys."""
+        if signal.group is None:
+            return [ignored(f"{signal.service_arn} does not name its cluster; the sweep goes on with its rollback.")]
+        return self._changed(signal.group, signal.state, "")
+
+    def _changed(self, group: DeploymentGroup, state: str, deployment_id: str) -> list[dict[str, Any]]:
+        """Take up the group's open rollback, or look at the release. The event is not believed."""
+        open_id = self._parts.ledger.lock(group).open_rollback_id
+        if open_id:
+            found = self._rollbacks.resume(open_id)
+            return [result_of(found)] if found else []
+        told = [result_of(each) for each in self.noticed(group, state, deployment_id)]
+        what = deployment_id or "its newest deployment"
+        return told or [ignored(f"No rollback of {group.key} is open, and nothing is wrong with {what}.")]
 
     def noticed(self, group: DeploymentGroup, state: str, deployment_id: str) -> list[Rollback]:
         """Record and tell what is wrong with a release that started or succeeded. Once each, however often it comes.

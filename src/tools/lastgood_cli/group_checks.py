@@ -7,7 +7,8 @@ from typing import Any
 
 from lastgood.judgement import GUARDS
 from lastgood.model import Controller, DeploymentGroup, Reason
-from lastgood.pipelines import REVISION_TYPES, holder
+from lastgood.pipelines.rules import REVISION_TYPES
+from lastgood.pipelines.runs import holder
 from lastgood.settings import PipelineRule, Settings
 from lastgood_cli.checks import Check
 from lastgood_cli.lookout import Answer, Plan, Verdict

@@ -15,7 +15,6 @@ from enum import StrEnum
 from typing import Any
 
 from lastgood.alarms import Alarms
-from lastgood.app import observer
 from lastgood.clients import Clients, call
 from lastgood.judgement import GUARDS, Action, Case, Decision, Guard, decide
 from lastgood.judgement.choice import effective_floor
@@ -207,7 +206,7 @@ class Lookout:
         self.clients = Clients.make(ReadOnlySession(session))
         self.now = now
         self.pool = ThreadPoolExecutor(POOL_SIZE)
-        self.observer: Observer = observer(self.clients, self.settings, self.pool)
+        self.observer: Observer = Observer.make(self.clients, self.settings, self.pool)
         home_region = region if self.settings.account_id else ""
         self._home = Home(self.settings.account_id, home_region, self.settings.alarm_topic_arns)
 

@@ -11,26 +11,19 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
+from lastgood.draft import Draft
 from lastgood.errors import LastgoodError, LostLeaseError, RefusedError, RetryableError
 from lastgood.judgement.wording import duration
-from lastgood.ledger import Kind, Ledger, Step
+from lastgood.ledger import Kind
 from lastgood.model import FollowUp, Rollback
-from lastgood.pipelines import (
-    RUNNING,
-    Pipelines,
-    Run,
-    Stage,
-    brings_something_new,
-    changed_since,
-    commits,
-    hold_reason,
-    overtaken,
-    start_request,
-)
+from lastgood.parts import Parts
+from lastgood.pipelines.commands import revert_command
+from lastgood.pipelines.rules import RUNNING, brings_something_new, changed_since, commits, overtaken, start_request
+from lastgood.pipelines.runs import Run, Stage, hold_reason
+from lastgood.pipelines.wording import PURPOSE, by_hand, release_the_revert, what_was_found
 from lastgood.settings import Settings
-from lastgood.telemetry import Telemetry
 from lastgood.text import clean
 
 MAX_ATTEMPTS = 3
@@ -44,28 +37,6 @@ HOLD_WATCH = timedelta(days=30)
 
 STARTING = "Starting"
 RESERVE = timedelta(seconds=15)
-_PURPOSE = {
-    FollowUp.HOLD: "Holding the pipeline",
-    FollowUp.FIND_COMMITS: "Finding the commits",
-    FollowUp.RERUN: "Re-running the pipeline",
-    FollowUp.WATCH_RERUN: "Watching the re-run",
-    FollowUp.RELEASE: "Releasing the pipeline",
-}
-
-
-class Parts(Protocol):
-    """What is used here of what outlives an invocation."""
-
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def ledger(self) -> Ledger: ...
-    @property
-    def pipelines(self) -> Pipelines: ...
-    @property
-    def telemetry(self) -> Telemetry: ...
-    @property
-    def clock(self) -> Callable[[], datetime]: ...
 
 
 def pinned(rollback: Rollback, settings: Settings) -> Rollback:
@@ -91,19 +62,22 @@ class FollowUps:
     """One invocation's turn at what follows one rollback; it holds the rollback's lease meanwhile."""
 
     def __init__(self, parts: Parts, leased: Rollback, deadline: datetime) -> None:
-        self.rollback = leased
+        self._draft = Draft(parts.ledger, parts.clock, leased)
         self._parts = parts
         self._pipelines = parts.pipelines
         self._deadline = deadline
-        self._written = leased
-        self._steps: list[Step] = []
         self._acts: dict[FollowUp, Callable[[], None]] = {
             FollowUp.HOLD: self._hold,
             FollowUp.FIND_COMMITS: self._find,
             FollowUp.RERUN: self._rerun,
         }
 
-    def run(self) -> None:
+    @property
+    def rollback(self) -> Rollback:
+        """The rollback as it is now."""
+        return self._draft.rollback
+
+    def run(self) -> Rollback:
         """Do what is due. Raises LostLeaseError if somebody else is at it; every other failure ends on the record."""
         try:
             while (due := self.rollback.follow_up) and is_due(self.rollback, self._now()) and self._has_time():
@@ -118,8 +92,9 @@ class FollowUps:
             raise
         except Exception as error:
             # Whatever is wrong here, the rollback is not: the sweep comes back, and attempts are counted.
-            self.rollback, self._steps = self._written, []
+            self._draft.undo()
             self._parts.telemetry.failed("follow_up", error, rollback_id=self.rollback.rollback_id)
+        return self.rollback
 
     def _attempt(self, due: FollowUp) -> None:
         """Intent, act, result. What cannot be done now is tried again, what cannot be done at all is a problem."""
@@ -134,7 +109,7 @@ class FollowUps:
             else:
                 self._acts[due]()
         except RetryableError as error:
-            self._note(Kind.RESULT, due, f"{_PURPOSE[due]} failed for now: {error}")
+            self._note(Kind.RESULT, due, f"{PURPOSE[due]} failed for now: {error}")
             self._save()
         except RefusedError as error:
             self._give_up(due, str(error))
@@ -181,7 +156,7 @@ class FollowUps:
             good_execution_id=good.execution_id if good else "",
         )
         self._prepare_rerun(good)
-        self._settle(FollowUp.FIND_COMMITS, _what_was_found(self.rollback, runs))
+        self._settle(FollowUp.FIND_COMMITS, what_was_found(self.rollback, runs))
 
     def _prepare_rerun(self, good: Run | None) -> None:
         """What would run the pipeline for the good commit: as a request for us, as a command for people."""
@@ -191,13 +166,13 @@ class FollowUps:
         if good is None:
             self._problem(
                 f"No run of {it.pipeline} is known that made {it.good_deployment_id}, so it cannot be re-run for the "
-                f"good commit. {_release_the_revert(it)}"
+                f"good commit. {release_the_revert(it)}"
             )
             return
         definition = self._pipelines.definition(it.pipeline)
         request, problem = start_request(it.pipeline, definition, good, it.rollback_id)
         if request is None:
-            self._problem(f"{problem} {_release_the_revert(it)}")
+            self._problem(f"{problem} {release_the_revert(it)}")
             return
         changed = changed_since(definition, good)
         self._change(
@@ -303,7 +278,7 @@ class FollowUps:
     # --- recording ----------------------------------------------------------------------------------------------------
 
     def _intend(self, due: FollowUp, text: str = "") -> None:
-        self._note(Kind.INTENT, due, text or f"{_PURPOSE[due]} ({self.rollback.pipeline or 'the bundles'}).")
+        self._note(Kind.INTENT, due, text or f"{PURPOSE[due]} ({self.rollback.pipeline or 'the bundles'}).")
         self._change(follow_up_attempts=self.rollback.follow_up_attempts + 1, follow_up_at=self._now() + RETRY_AFTER)
         self._save()
 
@@ -319,28 +294,13 @@ class FollowUps:
 
     def _give_up(self, due: FollowUp, why: str, *, alert: bool = False) -> None:
         """A problem that people have to solve; it says how."""
-        text = f"{_PURPOSE[due]} was given up: {why.rstrip('.')}. {self._by_hand(due)}"
+        text = f"{PURPOSE[due]} was given up: {why.rstrip('.')}. {by_hand(due, self.rollback, self._enable_command())}"
         self._problem(text)
         if alert:
             self._alert(text)
         # An attempt without an answer may have held the stage all the same: then it is ours to release.
         unclear = due is FollowUp.HOLD and self.rollback.follow_up_attempts > 1
         self._settle(due, text, **({"held_at": self._now()} if unclear else {}))
-
-    def _by_hand(self, due: FollowUp) -> str:
-        it = self.rollback
-        match due:
-            case FollowUp.HOLD:
-                return (
-                    f"Until the bad commit is reverted, the next run of {it.pipeline} puts it back: disable the "
-                    f"transition into {it.hold_stage} by hand."
-                )
-            case FollowUp.FIND_COMMITS:
-                return f"Look for {it.suspect_deployment_id} in the history of {it.pipeline or 'what releases it'}."
-            case FollowUp.RERUN:
-                return f"By hand: {it.rerun_command}"
-            case _:
-                return f"By hand: {self._pipelines.enable_command(it.pipeline, it.hold_stage)}"
 
     def _look_again(self) -> None:
         self._change(follow_up_at=self._now() + WATCH_PACE)
@@ -353,18 +313,20 @@ class FollowUps:
         self._change(pipeline_alert=text)
 
     def _note(self, kind: Kind, due: FollowUp, text: str) -> None:
-        self._steps.append(Step(kind, str(due), text, self._now()))
+        self._draft.note(kind, str(due), text)
 
     def _change(self, **changes: Any) -> None:
-        self.rollback = replace(self.rollback, **changes)
+        self._draft.change(**changes)
 
     def _save(self) -> None:
         # Open rollbacks are visited anyway, at their own pace. A closed one is visited until its lease is given back.
         due = None if self.rollback.open else self.rollback.follow_up_at or self._now()
-        self.rollback = self._parts.ledger.write(self._written, self.rollback, self._steps, next_check_at=due)
-        self._written, self._steps = self.rollback, []
+        self._draft.save(next_check_at=due)
 
     # --- small things -------------------------------------------------------------------------------------------------
+
+    def _enable_command(self) -> str:
+        return self._pipelines.enable_command(self.rollback.pipeline, self.rollback.hold_stage)
 
     def _stage(self) -> Stage | None:
         return self._pipelines.stage(self.rollback.pipeline, self.rollback.hold_stage)
@@ -384,28 +346,3 @@ class FollowUps:
 
     def _now(self) -> datetime:
         return self._parts.clock()
-
-
-def revert_command(commit: str) -> str:
-    """The slower, clearer way back; empty where the commit is not known."""
-    return f"git revert {commit}" if commit else ""
-
-
-def _release_the_revert(rollback: Rollback) -> str:
-    what = rollback.revert_command or "revert the bad commit"
-    return f"By hand: {what}, and release that."
-
-
-def _what_was_found(rollback: Rollback, runs: dict[str, Run]) -> str:
-    """One sentence for each deployment: the commit, and the run that made it, or what is not known."""
-    told = []
-    for deployment_id, commit in (
-        (rollback.suspect_deployment_id, rollback.suspect_commit),
-        (rollback.good_deployment_id, rollback.good_commit),
-    ):
-        if not deployment_id:
-            continue
-        run = runs.get(deployment_id)
-        where = f"the run {run.execution_id}" if run else f"no known run of {rollback.pipeline or 'a pipeline'}"
-        told.append(f"{deployment_id} comes from {f'commit {commit}' if commit else 'an unknown commit'}, {where}.")
-    return " ".join(told)

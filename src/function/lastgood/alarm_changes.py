@@ -1,0 +1,87 @@
+"""What an alarm's change of state leads to: ALARM opens rollbacks, OK closes the loop on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lastgood.errors import RefusedError
+from lastgood.model import AlarmState, DeploymentGroup, Reason, Rollback
+from lastgood.parts import Parts
+from lastgood.results import ignored, result_of
+from lastgood.rollbacks import Rollbacks
+from lastgood.rollbacks.notes import Notes
+from lastgood.rollbacks.opening import rollback_id
+from lastgood.routing import Routing, is_allowed, needs_tags, route, speaks_for
+from lastgood.signals import AlarmSignal
+
+
+class AlarmChanges:
+    """Alarm signals, for one invocation."""
+
+    def __init__(self, parts: Parts, rollbacks: Rollbacks, notes: Notes) -> None:
+        self._parts = parts
+        self._rollbacks = rollbacks
+        self._notes = notes
+
+    def handle(self, signal: AlarmSignal) -> list[dict[str, Any]]:
+        """OK closes the loop on a rollback of the same alarm; neither it nor INSUFFICIENT_DATA ever starts one."""
+        match signal.state:
+            case AlarmState.ALARM:
+                return self._fires(signal)
+            case AlarmState.OK:
+                return self._is_ok(signal)
+            case _:
+                return [ignored(f"{signal.alarm_name} is {signal.state}: that starts no rollback and ends none.")]
+
+    def _fires(self, signal: AlarmSignal) -> list[dict[str, Any]]:
+        routing = self._route(signal)
+        if not routing.groups:
+            unrouted = self._rollback(signal, DeploymentGroup("", ""))
+            return [result_of(self._rollbacks.record(unrouted, Reason.UNROUTED_ALARM, routing.problem))]
+        return [self._open(signal, group) for group in routing.groups]
+
+    def _open(self, signal: AlarmSignal, group: DeploymentGroup) -> dict[str, Any]:
+        rollback = self._rollback(signal, group)
+        if not is_allowed(group, self._parts.settings):
+            why = f"{group.key} is not in LASTGOOD_ALLOWED_GROUPS, so nothing is done to it."
+            return result_of(self._rollbacks.record(rollback, Reason.NOT_ALLOWED, why))
+        found = self._rollbacks.open(rollback, signal.key)
+        return result_of(found, joined=found.rollback_id != rollback.rollback_id)
+
+    def _route(self, signal: AlarmSignal) -> Routing:
+        tags = signal.tags
+        if needs_tags(signal, self._parts.settings):
+            try:
+                tags = self._parts.alarms.tags(signal.alarm_arn)
+            except RefusedError as error:
+                # Its tags may say something else than the default: only what a route says of it by name is believed.
+                by_name = speaks_for(signal.alarm_name, {}, self._parts.settings)
+                return by_name if by_name.source else Routing(problem=f"The alarm's tags may not be read: {error}")
+        return route(signal, tags, self._parts.settings)
+
+    def _rollback(self, signal: AlarmSignal, group: DeploymentGroup) -> Rollback:
+        return Rollback(
+            rollback_id=rollback_id(signal.key, group, signal.changed_at),
+            application=group.application,
+            deployment_group=group.deployment_group,
+            controller=group.controller,
+            trigger_kind=signal.trigger_kind,
+            opened_at=self._parts.clock(),
+            signal_at=signal.changed_at,
+            alarm_name=signal.alarm_name,
+            alarm_arn=signal.alarm_arn,
+            alarm_changed_at=signal.changed_at,
+            evaluation_seconds=signal.evaluation_seconds,
+        )
+
+    def _is_ok(self, signal: AlarmSignal) -> list[dict[str, Any]]:
+        results = [self._recovered(signal, group) for group in self._route(signal).groups]
+        return results or [ignored(f"{signal.alarm_name} is OK; it leads to no deployment group.")]
+
+    def _recovered(self, signal: AlarmSignal, group: DeploymentGroup) -> dict[str, Any]:
+        lock = self._parts.ledger.lock(group)
+        found = self._parts.ledger.load(lock.open_rollback_id or lock.last_rollback_id)
+        ours = found is not None and found.alarm_name == signal.alarm_name and found.opened_at <= signal.changed_at
+        if found is None or not ours:
+            return ignored(f"{signal.alarm_name} is OK; no rollback of {group.key} waits for that.")
+        return result_of(self._notes.alarm_recovered(found.rollback_id, signal.changed_at) or found)

@@ -1,0 +1,48 @@
+"""A rollback under way: how it is now, and what of that the audit table does not hold yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from lastgood.ledger import Kind, Ledger, Step
+from lastgood.model import Rollback
+
+
+class Draft:
+    """Changes and steps of one leased rollback, collected until they are saved together."""
+
+    def __init__(self, ledger: Ledger, clock: Callable[[], datetime], leased: Rollback) -> None:
+        self.rollback = self.written = leased
+        self._ledger = ledger
+        self._clock = clock
+        self._steps: list[Step] = []
+
+    def change(self, **changes: Any) -> None:
+        """Change the rollback, here and not yet in the table."""
+        self.rollback = replace(self.rollback, **changes)
+
+    def note(self, kind: Kind, action: str, text: str, deployment_id: str = "") -> None:
+        """Add a step: an intent, a result, a decision or a note."""
+        self._steps.append(Step(kind, action, text, self._clock(), deployment_id))
+
+    def undo(self) -> None:
+        """Forget what was not saved."""
+        self.rollback, self._steps = self.written, []
+
+    def save(
+        self,
+        *,
+        next_check_at: datetime | None = None,
+        yields_lease: bool = False,
+        extra: Iterable[dict[str, Any]] = (),
+    ) -> None:
+        """Write what changed, with its steps. Raises LostLeaseError if somebody else wrote in between."""
+        if yields_lease:
+            self.change(lease_owner="", lease_until=None)
+        self.rollback = self._ledger.write(
+            self.written, self.rollback, self._steps, next_check_at=next_check_at, extra=extra
+        )
+        self.written, self._steps = self.rollback, []

@@ -1,0 +1,5 @@
+"""CodePipeline: which run of a pipeline made a deployment, and what follows a rollback for the pipeline.
+
+`adapter` asks CodePipeline, `runs` are its answers as values, `rules` what follows from them (pure), `commands` what
+people can paste into a shell, `follow_ups` what is done beside a rollback, `wording` how that is told.
+"""

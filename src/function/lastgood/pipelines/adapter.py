@@ -1,0 +1,207 @@
+"""CodePipeline, seen through its client: runs, stages, transitions. Raw dictionaries stop here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from lastgood.clients import Clients, call
+from lastgood.errors import RefusedError, RetryableError
+from lastgood.pipelines.commands import enable_command, start_command
+from lastgood.pipelines.runs import Definition, Recent, Run, Source, Stage, commit_in
+
+PAGES = 10
+"""CodePipeline keeps actions for a year and has no index by deployment: so many pages of a hundred are searched."""
+
+_BUSY = {"ConflictException", "ConcurrentPipelineExecutionsLimitExceededException"}
+_S3_IDENTITY = re.compile(r"s3://([^/]+)/(.+?)(?:\?versionId=([^?]+)|\?etag=[^?]*)?")
+_SUMMARY_KEYS = ("commit", "codepipeline-artifact-revision-summary")
+
+
+class Pipelines:
+    """CodePipeline through one client, made on first use.
+
+    Its writing calls may be repeated after a lost answer: a start carries a token, and a transition that is enabled
+    or disabled already stays so. All methods raise RetryableError or RefusedError.
+    """
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    def made(self, pipeline: str, deployment_ids: Iterable[str]) -> dict[str, Run]:
+        """The run that made each deployment; those that no run is known for are left out."""
+        wanted, found = set(deployment_ids), dict[str, str]()
+        for action in self._actions(pipeline):
+            made = _result(action).get("externalExecutionId", "")
+            if made in wanted:
+                found.setdefault(made, action.get("pipelineExecutionId", ""))
+            if found.keys() == wanted:
+                break
+        return {made: self.run(pipeline, execution_id) for made, execution_id in found.items()}
+
+    def run(self, pipeline: str, execution_id: str) -> Run:
+        """One run with its sources. A stage rollback has none of its own: those of the run it went back to count."""
+        run, back_to = self._run(pipeline, execution_id)
+        if run.sources or not back_to:
+            return run
+        target, _ = self._run(pipeline, back_to)
+        return Run(execution_id, run.status, target.version, target.sources, target.variables)
+
+    def _run(self, pipeline: str, execution_id: str) -> tuple[Run, str]:
+        answer = self._execution(pipeline, execution_id)
+        artifacts = {each.get("name", ""): each for each in answer.get("artifactRevisions") or ()}
+        found = self._actions(pipeline, filter={"pipelineExecutionId": execution_id})
+        sources = {each["actionName"]: _source(each, artifacts) for each in found if _provider(each)}
+        variables = ((v.get("name", ""), v.get("resolvedValue", "")) for v in answer.get("variables") or ())
+        run = Run(
+            execution_id,
+            answer.get("status", ""),
+            answer.get("pipelineVersion", 0),
+            tuple(sources[name] for name in sorted(sources)),
+            tuple((name, value) for name, value in variables if name and value),
+        )
+        return run, (answer.get("rollbackMetadata") or {}).get("rollbackTargetPipelineExecutionId", "")
+
+    def _actions(self, pipeline: str, **narrowed: Any) -> Iterator[dict[str, Any]]:
+        more: dict[str, Any] = {}
+        for _ in range(PAGES):
+            answer = call(
+                self._client, "list_action_executions", pipelineName=pipeline, maxResults=100, **narrowed, **more
+            )
+            yield from answer.get("actionExecutionDetails") or ()
+            if not answer.get("nextToken"):
+                return
+            more = {"nextToken": answer["nextToken"]}
+
+    def deployments(self, pipeline: str, execution_id: str) -> frozenset[str]:
+        """The ids of the deployments that a run made, as far as its deploy actions have begun."""
+        actions = self._actions(pipeline, filter={"pipelineExecutionId": execution_id})
+        made = (_result(each).get("externalExecutionId", "") for each in actions if _category(each) == "Deploy")
+        return frozenset(each for each in made if each)
+
+    def status(self, pipeline: str, execution_id: str) -> str:
+        """How a run stands: InProgress, Succeeded, Failed, Stopped, Superseded, Cancelled …"""
+        return str(self._execution(pipeline, execution_id).get("status", ""))
+
+    def _execution(self, pipeline: str, execution_id: str) -> dict[str, Any]:
+        answer = call(self._client, "get_pipeline_execution", pipelineName=pipeline, pipelineExecutionId=execution_id)
+        found: dict[str, Any] = answer["pipelineExecution"]
+        return found
+
+    def recent(self, pipeline: str) -> tuple[Recent, ...]:
+        """The hundred newest runs."""
+        answer = call(self._client, "list_pipeline_executions", pipelineName=pipeline, maxResults=100)
+        return tuple(
+            Recent(
+                each["pipelineExecutionId"],
+                each.get("status", ""),
+                each["startTime"],
+                frozenset(s["revisionId"] for s in each.get("sourceRevisions") or () if s.get("revisionId")),
+                each.get("executionType") == "ROLLBACK",
+            )
+            for each in answer.get("pipelineExecutionSummaries") or ()
+        )
+
+    def definition(self, pipeline: str) -> Definition:
+        """The pipeline as it is now. One that was made before there were types is V1."""
+        found = call(self._client, "get_pipeline", name=pipeline)["pipeline"]
+        return Definition(found.get("version", 0), found.get("pipelineType") or "V1")
+
+    def stage(self, pipeline: str, stage: str) -> Stage | None:
+        """A stage's inbound transition; None if the pipeline has no such stage."""
+        answer = call(self._client, "get_pipeline_state", name=pipeline)
+        found = next((each for each in answer.get("stageStates") or () if each.get("stageName") == stage), None)
+        if found is None:
+            return None
+        transition = found.get("inboundTransitionState") or {}
+        waiting = [*(found.get("inboundExecutions") or ()), found.get("inboundExecution") or {}]
+        return Stage(
+            transition.get("enabled", True),
+            transition.get("disabledReason", ""),
+            transition.get("lastChangedBy", ""),
+            transition.get("lastChangedAt"),
+            frozenset(each["pipelineExecutionId"] for each in waiting if each),
+        )
+
+    def start(self, request: Mapping[str, Any]) -> str:
+        """Start a run; with the same `clientRequestToken` it is the same run. Returns its id."""
+        try:
+            answer = call(self._client, "start_pipeline_execution", **request)
+        except RefusedError as error:
+            if error.code in _BUSY:
+                raise RetryableError(f"the pipeline is busy: {error}") from error
+            raise
+        return str(answer["pipelineExecutionId"])
+
+    def disable(self, pipeline: str, stage: str, reason: str) -> None:
+        """Let nothing into the stage any more."""
+        call(self._client, "disable_stage_transition", **_inbound(pipeline, stage), reason=reason)
+
+    def enable(self, pipeline: str, stage: str) -> None:
+        """Let executions into the stage again; what waits goes on at once."""
+        call(self._client, "enable_stage_transition", **_inbound(pipeline, stage))
+
+    def bundle_commit(self, identity: str) -> str:
+        """The commit in a bundle's own metadata; empty if there is none, or nobody may look.
+
+        `identity` is a revision's: `s3://bucket/key`, with `?versionId=` where one was recorded.
+        """
+        wanted = _s3_object(identity)
+        if not wanted:
+            return ""
+        try:
+            metadata = call(self._clients.s3, "head_object", **wanted).get("Metadata") or {}
+        except RefusedError:
+            return ""
+        return next((found for key in _SUMMARY_KEYS if (found := commit_in(metadata.get(key, "")))), "")
+
+    def command(self, request: Mapping[str, Any]) -> str:
+        """The command that starts the same run from a terminal, in the region of the pipeline."""
+        return start_command(request, self._client.meta.region_name)
+
+    def enable_command(self, pipeline: str, stage: str) -> str:
+        """The command that enables a stage's inbound transition from a terminal."""
+        return enable_command(pipeline, stage, self._client.meta.region_name)
+
+    @property
+    def _client(self) -> Any:
+        return self._clients.codepipeline
+
+
+def _kind(action: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = (action.get("input") or {}).get("actionTypeId") or {}
+    return found
+
+
+def _category(action: Mapping[str, Any]) -> str:
+    return str(_kind(action).get("category", ""))
+
+
+def _provider(action: Mapping[str, Any]) -> str:
+    """The provider of a source action; empty for any other action."""
+    return str(_kind(action).get("provider", "")) if _category(action) == "Source" else ""
+
+
+def _result(action: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = (action.get("output") or {}).get("executionResult") or {}
+    return found
+
+
+def _source(action: Mapping[str, Any], artifacts: Mapping[str, Mapping[str, Any]]) -> Source:
+    names = [each.get("name", "") for each in (action.get("output") or {}).get("outputArtifacts") or ()]
+    artifact = next((artifacts[name] for name in names if name in artifacts), {})
+    revision = artifact.get("revisionId") or _result(action).get("externalExecutionId", "")
+    return Source(action["actionName"], _provider(action), revision, artifact.get("revisionSummary", ""))
+
+
+def _inbound(pipeline: str, stage: str) -> dict[str, Any]:
+    return {"pipelineName": pipeline, "stageName": stage, "transitionType": "Inbound"}
+
+
+def _s3_object(identity: str) -> dict[str, Any]:
+    match = _S3_IDENTITY.fullmatch(identity)
+    if match is None:
+        return {}
+    bucket, key, version = match.groups()
+    return {"Bucket": bucket, "Key": key, **({"VersionId": version} if version else {})}

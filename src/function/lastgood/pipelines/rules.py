@@ -1,0 +1,121 @@
+"""What follows from a pipeline's runs, without asking anybody: commits, re-runs, whether a newer commit waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from lastgood.model import Rollback
+from lastgood.pipelines.runs import Definition, Recent, Run
+from lastgood.text import clean
+
+# The source providers whose revision StartPipelineExecution takes, and as what (CodePipeline User Guide, "Start a
+# pipeline with a source revision override").
+REVISION_TYPES = {
+    "CodeCommit": "COMMIT_ID",
+    "CodeStarSourceConnection": "COMMIT_ID",
+    "ECR": "IMAGE_DIGEST",
+    "S3": "S3_OBJECT_VERSION_ID",
+}
+RUNNING = frozenset({"InProgress", "Stopping"})
+
+
+def commits(suspect: Run | None, good: Run | None) -> tuple[str, str]:
+    """The commit of each run. Of several sources the one counts in which the two differ, else the first with one."""
+    before = {source.action: source.revision for source in good.sources} if good else {}
+    named = [source for source in (suspect or good or Run("", "")).sources if source.commit]
+    changed = [source for source in named if before.get(source.action) != source.revision]
+    action = next((source.action for source in [*changed, *named]), "")
+    bad_commit, good_commit = (
+        next((s.commit for s in run.sources if s.action == action), "") if run else "" for run in (suspect, good)
+    )
+    return bad_commit, good_commit
+
+
+def start_request(pipeline: str, definition: Definition, good: Run, token: str) -> tuple[dict[str, Any] | None, str]:
+    """What StartPipelineExecution needs to run the pipeline for the sources of `good`, or None and why it cannot be.
+
+    `token` is the rollback's id: CodePipeline starts no second run for it.
+    """
+    if definition.pipeline_type != "V2":
+        return None, f"{pipeline} is a {definition.pipeline_type} pipeline, which cannot be run for a chosen commit."
+    odd = next(
+        (source for source in good.sources if source.provider not in REVISION_TYPES or not source.revision), None
+    )
+    if odd is not None or not good.sources:
+        what = f"the source {odd.action} ({odd.provider})" if odd else f"the execution {good.execution_id}"
+        return None, f"{pipeline} cannot be run for a chosen revision: {clean(what, 200)} does not allow it."
+    revisions = [
+        {"actionName": s.action, "revisionType": REVISION_TYPES[s.provider], "revisionValue": s.revision}
+        for s in good.sources
+    ]
+    request: dict[str, Any] = {"name": pipeline, "clientRequestToken": token, "sourceRevisions": revisions}
+    if good.variables:
+        request["variables"] = [{"name": name, "value": value} for name, value in good.variables]
+    return request, ""
+
+
+def changed_since(definition: Definition, good: Run) -> str:
+    """Why a pipeline that was changed since the good run must not be re-run unseen; empty if it was not."""
+    if definition.version == good.version:
+        return ""
+    return f"The pipeline was changed since that run (version {good.version}, now {definition.version})."
+
+
+def overtaken(
+    recent: Iterable[Recent], suspect_id: str, suspect_at: datetime, good_revisions: frozenset[str]
+) -> Recent | None:
+    """A newer run that may bring the fix: the good commit, released behind it, would undo that.
+
+    Runs of the suspect's and of the good revisions are none. `suspect_at` stands in where the suspect's own run is
+    not among the `recent`.
+    """
+    recent = tuple(recent)
+    suspect = next((each for each in recent if each.execution_id == suspect_id), None)
+    since = suspect.started_at if suspect else suspect_at
+    # A run whose sources are not known yet may bring anything.
+    harmless = {good_revisions, suspect.revisions if suspect else good_revisions} - {frozenset[str]()}
+    return next(
+        (
+            each
+            for each in recent
+            if each.started_at > since
+            and each.status in {*RUNNING, "Succeeded"}
+            and not each.rollback
+            and each.revisions not in harmless
+        ),
+        None,
+    )
+
+
+def runs_again(recent: Iterable[Recent], rollback: Rollback) -> tuple[str, ...]:
+    """The runs since the suspect's release that bring the good commit again: our own re-run, or one that people began.
+
+    They are told by the good run's sources where that is among the `recent`, else by the good commit alone.
+    """
+    recent = tuple(recent)
+    good = next((each.revisions for each in recent if each.execution_id == rollback.good_execution_id), frozenset())
+    wanted = {good, frozenset({rollback.good_commit})} - {frozenset(), frozenset({""})}
+    since = rollback.suspect_created_at or rollback.opened_at
+    return tuple(
+        each.execution_id
+        for each in recent
+        if each.execution_id == rollback.rerun_execution_id or (each.started_at > since and each.revisions in wanted)
+    )
+
+
+def brings_something_new(recent: Iterable[Recent], waiting: frozenset[str], held_at: datetime) -> bool:
+    """True where every run that waits before the held stage brings what the pipeline had not seen before the hold.
+
+    CodePipeline does not know which commit follows which. So new is what started after the hold, is no stage rollback,
+    and whose revisions no earlier run among the `recent` had: neither the bad commit again nor an older one.
+    """
+    recent = tuple(recent)
+    seen = {each.revisions for each in recent if each.started_at <= held_at}
+    new = {
+        each.execution_id
+        for each in recent
+        if each.started_at > held_at and not each.rollback and each.revisions and each.revisions not in seen
+    }
+    return bool(waiting) and waiting <= new

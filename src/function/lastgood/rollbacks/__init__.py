@@ -1,0 +1,135 @@
+"""The story of a rollback: claim → observe → decide → act → record, round and round until it must wait or is closed.
+
+A rollback is opened once and advanced by whatever comes next: a retry, a CodeDeploy event, the sweep. Each effect has
+its intent written before it; after a crash the next visit looks at AWS and goes on from there.
+
+`opening` is how one begins, `acts` what it does, `closing` how it ends, `telling` who gets to know, `notes` what is
+written beside it, `leases` how two invocations keep out of each other's way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from lastgood.draft import Draft
+from lastgood.errors import LastgoodError, LostLeaseError, RefusedError, RetryableError
+from lastgood.judgement import Action, decide
+from lastgood.ledger import Kind, Step
+from lastgood.model import Observation, Reason, Rollback
+from lastgood.observe import Observer
+from lastgood.parts import Parts
+from lastgood.pipelines.follow_ups import pinned
+from lastgood.rollbacks.acts import Acts
+from lastgood.rollbacks.closing import NEXT_CHECK, Closing, readable
+from lastgood.rollbacks.following import follow_up
+from lastgood.rollbacks.leases import Leases
+from lastgood.rollbacks.opening import not_opened, why_opened
+from lastgood.rollbacks.telling import tell
+
+RESERVE = timedelta(seconds=8)
+"""No step begins with less time than this left: a call that is cut off leaves its effect unknown."""
+
+
+class Rollbacks:
+    """Opens and advances rollbacks for one invocation, whose `owner` holds leases until `deadline`."""
+
+    def __init__(self, parts: Parts, owner: str, deadline: datetime) -> None:
+        self._parts = parts
+        self._deadline = deadline
+        self.leases = Leases(parts.ledger, parts.clock, owner, deadline)
+
+    def open(self, rollback: Rollback, key: str) -> Rollback:
+        """Open a rollback and go as far as it can; a repeated message takes up the rollback that it opened.
+
+        If another rollback holds the deployment group, that one is returned and the message noted with it.
+        """
+        ledger, now = self._parts.ledger, self._parts.clock()
+        rollback = pinned(rollback, self._parts.settings)
+        leased = replace(self.leases.first(rollback), step_count=1)
+        step = Step(Kind.NOTE, "OPEN", why_opened(rollback), now)
+        claim = ledger.open(leased, step, counts_for_storm=bool(rollback.alarm_name))
+        match claim.kind:
+            case "opened":
+                return self.advance(leased)
+            case "duplicate":
+                return self.resume(rollback.rollback_id) or rollback
+            case _:
+                about = {"alarm_name": rollback.alarm_name, "trigger_kind": str(rollback.trigger_kind)}
+                ledger.join(claim.rollback_id, key, about, now)
+                return ledger.load(claim.rollback_id) or rollback
+
+    def resume(self, rollback_id: str) -> Rollback | None:
+        """Advance a rollback if nobody else is at it; either way, return it as it stands. None: there is none."""
+        return self.leases.holding(rollback_id, self.advance) or self._parts.ledger.load(rollback_id)
+
+    def record(self, rollback: Rollback, reason: Reason, explanation: str) -> Rollback:
+        """Record a signal that cannot open a rollback, so that it is neither lost nor silent."""
+        now = self._parts.clock()
+        closed = not_opened(rollback, reason, explanation, now)
+        self._parts.ledger.record(closed, Step(Kind.NOTE, "RECORD", explanation, now))
+        self._parts.telemetry.closed(closed)
+        return self.leases.holding(rollback.rollback_id, self.advance) or closed
+
+    def advance(self, leased: Rollback) -> Rollback:
+        """Go on with a leased rollback as far as it can, tell people, then do what is due for its pipeline."""
+        visit = Visit(self._parts, leased, self._deadline)
+        try:
+            visit.run()
+        except LostLeaseError:
+            return self._parts.ledger.load(leased.rollback_id) or leased
+        except Exception as error:
+            if not visit.closing.given_up(error):
+                visit.release()
+                raise
+        tell(self._parts, visit.draft)
+        return follow_up(self._parts, self.leases, visit.draft.rollback, self._deadline)
+
+
+class Visit:
+    """One invocation's turn at one rollback."""
+
+    def __init__(self, parts: Parts, leased: Rollback, deadline: datetime) -> None:
+        self.draft = Draft(parts.ledger, parts.clock, leased)
+        self.closing = Closing(parts, self.draft)
+        self._acts = Acts(parts, self.draft, self.closing)
+        self._parts = parts
+        self._deadline = deadline
+
+    def run(self) -> None:
+        """Observe, decide, act, record, until the rollback must wait or is closed."""
+        parts, draft, policy = self._parts, self.draft, self._parts.settings.policy()
+        observer = Observer(parts.ledger, parts.alarms, parts.deployer_for, parts.pool)
+        seen: Observation | None = None
+        while draft.rollback.open:
+            self._enough_time()
+            try:
+                seen, policy = observer.look(draft.rollback, policy, parts.clock(), seen)
+            except RefusedError as error:
+                self.closing.refused(Reason.READ_REFUSED, error)
+                return
+            self._acts.note_what_was_seen(seen)
+            decision = readable(decide(draft.rollback, seen, policy, parts.clock()))
+            parts.telemetry.decided(draft.rollback, decision)
+            if decision.action is Action.WAIT:
+                if self._acts.wait_a_little(seen):
+                    continue
+                return self._wait()
+            seen = self._acts.perform(decision, seen)
+            if self._acts.has_just_begun(decision):
+                return self._wait()
+
+    def release(self) -> None:
+        """Give the lease back after an error, so that the retry need not wait for it to end."""
+        try:
+            self.draft.undo()
+            self.draft.save(next_check_at=self._parts.clock(), yields_lease=True)
+        except LastgoodError:
+            return
+
+    def _wait(self) -> None:
+        self.draft.save(next_check_at=self._parts.clock() + NEXT_CHECK, yields_lease=True)
+
+    def _enough_time(self) -> None:
+        if self._deadline - self._parts.clock() < RESERVE:
+            raise RetryableError("the invocation's time is nearly over; the next one goes on from here")

@@ -1,0 +1,253 @@
+"""What a rollback does to AWS: each act has its intent written before it and its result after it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any, assert_never
+
+from lastgood.deployers.protocol import Deployer
+from lastgood.draft import Draft
+from lastgood.errors import AmbiguousError, GroupBusyError, RefusedError, RetryableError
+from lastgood.judgement import Action, Decision
+from lastgood.ledger import Kind
+from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, GroupFacts, Live, Observation, Phase, Reason
+from lastgood.parts import Parts
+from lastgood.pipelines.commands import revert_command
+from lastgood.pipelines.runs import commit_in
+from lastgood.rollbacks.closing import LONGEST_EXPLANATION, Closing
+from lastgood.text import clean
+
+STOP_POLLS = (0.5, 1.0, 2.0)
+"""A stop mostly takes effect within seconds; a longer one is left to the next event."""
+
+CREATE_RETRIES = (1.0, 2.0, 4.0)
+"""Pauses after a CreateDeployment without effect; the group is looked at again before the next one."""
+
+THROTTLED_PAUSE = 0.5
+"""A throttled CreateDeployment is sent once more after this, without a look: that costs calls too, which are short."""
+
+
+class Acts:
+    """The acts of one invocation on the rollback of a draft."""
+
+    def __init__(self, parts: Parts, draft: Draft, closing: Closing) -> None:
+        self._parts = parts
+        self._draft = draft
+        self._closing = closing
+        self._stop_polls = iter(STOP_POLLS)
+        self._create_retries = iter(CREATE_RETRIES)
+
+    def perform(self, decision: Decision, seen: Observation) -> Observation:
+        """Do what was decided. Returns what was seen, with what the act is known to have changed of it."""
+        self._draft.change(
+            reason_code=decision.reason,
+            explanation=decision.explanation,
+            needs_human=decision.needs_human,
+            **_pins(decision),
+        )
+        match decision.action:
+            case Action.STOP:
+                return self._stop(decision, seen)
+            case Action.PROCEED:
+                self._step(Kind.DECISION, decision)
+                self._draft.change(phase=Phase.STOPPING)
+            case Action.ADOPT:
+                self._adopt(decision)
+            case Action.CLEAR_ALIAS:
+                self._clear_alias(decision, seen)
+            case Action.REGISTER_TASK_DEFINITION:
+                self._register(decision, seen)
+            case Action.CREATE:
+                self._create(decision, seen)
+            case Action.ASK_APPROVAL:
+                self._step(Kind.DECISION, decision)
+                self._draft.change(phase=Phase.AWAITING_APPROVAL)
+            case Action.CLOSE:
+                self._closing.close(decision)
+            case Action.WAIT:
+                pass
+            case _:
+                assert_never(decision.action)
+        return seen
+
+    def _stop(self, decision: Decision, seen: Observation) -> Observation:
+        suspect = decision.deployment
+        if suspect is None:
+            return seen
+        now = self._parts.clock()
+        self._step(Kind.INTENT, decision, suspect.deployment_id)
+        self._draft.change(phase=Phase.STOPPING, stop_requested_at=now, native_rollback_asked=decision.native)
+        self._draft.save()
+        try:
+            answer = self._deployer().stop(suspect.deployment_id, native=decision.native)
+        except RefusedError as error:
+            self._closing.refused(Reason.STOP_REFUSED, error)
+            return seen
+        self._result(Action.STOP, f"{self._draft.rollback.group.deployer} answers {answer}.", suspect.deployment_id)
+        if answer == "Succeeded" and not decision.native:
+            return _with_stopped(seen, suspect, self._parts.clock())
+        return seen
+
+    def _adopt(self, decision: Decision) -> None:
+        found = decision.deployment
+        if found is None:
+            return
+        self._step(Kind.DECISION, decision, found.deployment_id)
+        self._draft.change(
+            phase=Phase.VERIFYING,
+            rollback_deployment_id=found.deployment_id,
+            redeployed_at=found.created_at,
+            redeployed_revision=self._draft.rollback.redeployed_revision or found.revision.identity,
+            adopted=found.creator == NATIVE_ROLLBACK_CREATOR,
+        )
+
+    def _clear_alias(self, decision: Decision, seen: Observation) -> None:
+        if seen.good is None:
+            return
+        self._step(Kind.INTENT, decision)
+        self._draft.change(phase=Phase.REDEPLOYING)
+        self._draft.save()
+        try:
+            self._deployer().clear_alias(seen.good.revision)
+        except RefusedError as error:
+            if error.code == "PreconditionFailedException":
+                self._result(Action.CLEAR_ALIAS, "Somebody changed the alias meanwhile; it is read again.")
+                return
+            self._closing.refused(Reason.REDEPLOY_REFUSED, error)
+            return
+        self._result(Action.CLEAR_ALIAS, "All traffic goes to the alias's own version.")
+
+    def _register(self, decision: Decision, seen: Observation) -> None:
+        if seen.good is None:
+            return
+        self._step(Kind.INTENT, decision)
+        self._draft.change(phase=Phase.REDEPLOYING)
+        self._draft.save()
+        try:
+            arn = self._deployer().register(seen.good.revision)
+        except RefusedError as error:
+            self._closing.refused(Reason.REDEPLOY_REFUSED, error)
+            return
+        self._draft.change(redeployed_revision=arn)
+        self._result(Action.REGISTER_TASK_DEFINITION, f"It is {arn} now.")
+
+    def _create(self, decision: Decision, seen: Observation) -> None:
+        if seen.good is None or seen.group is None:
+            return
+        now = self._parts.clock()
+        self._step(Kind.INTENT, decision)
+        self._draft.change(phase=Phase.REDEPLOYING, create_attempted_at=now)
+        self._draft.save()
+        try:
+            made = self._created(seen.group, seen.good, seen.live)
+        except AmbiguousError as error:
+            # The marker is looked for at the next visit, before anything is created again.
+            self._result(Action.CREATE, f"No usable answer came: {error}")
+        except GroupBusyError as error:
+            self._not_created(f"The deployment group is occupied: {error.message}")
+        except RefusedError as error:
+            self._draft.change(create_attempted_at=None)
+            self._closing.refused(Reason.REDEPLOY_REFUSED, error)
+        except RetryableError as error:
+            self._not_created(str(error))
+        else:
+            self._draft.change(
+                phase=Phase.VERIFYING,
+                rollback_deployment_id=made,
+                redeployed_at=self._parts.clock(),
+                redeployed_revision=self._draft.rollback.redeployed_revision or self._draft.rollback.good_revision,
+            )
+            self._result(Action.CREATE, f"{made} is created.", made)
+
+    def _created(self, group: GroupFacts, good: Deployment, live: Live) -> str:
+        create = partial(self._deployer().create, self._draft.rollback, group, good.revision, live)
+        try:
+            return create()
+        except AmbiguousError:
+            raise
+        except RetryableError:
+            self._parts.wait(THROTTLED_PAUSE)
+            return create()
+
+    def _not_created(self, why: str) -> None:
+        """The call had no effect for sure, so trying again soon is safe."""
+        self._draft.change(create_attempted_at=None)
+        self._result(Action.CREATE, why)
+        pause = next(self._create_retries, None)
+        if pause is None:
+            self._draft.save()
+            raise RetryableError(why)
+        self._parts.wait(pause)
+
+    # --- around the acts ----------------------------------------------------------------------------------------------
+
+    def note_what_was_seen(self, seen: Observation) -> None:
+        """Keep what a look found out beside what it was for: the platform, and when the suspect came to rest."""
+        if seen.group is not None and self._draft.rollback.compute_platform is None:
+            self._draft.change(compute_platform=seen.group.compute_platform)
+        suspect = seen.suspect
+        if suspect is None or suspect.active or self._draft.rollback.stopped_at is not None:
+            return
+        if self._draft.rollback.stop_requested_at is not None or suspect.status == "Stopped":
+            self._draft.change(stopped_at=suspect.completed_at or self._parts.clock())
+
+    def has_just_begun(self, decision: Decision) -> bool:
+        """What was created or adopted a moment ago is not over yet, and people take longer still: no need to look."""
+        if decision.action is Action.ADOPT and decision.deployment:
+            return decision.deployment.active
+        just_created = decision.action is Action.CREATE and self._draft.rollback.phase is Phase.VERIFYING
+        return just_created or decision.action is Action.ASK_APPROVAL
+
+    def wait_a_little(self, seen: Observation | None) -> bool:
+        """A stop is about to take effect: look again in a moment instead of waiting for the next event."""
+        newest = seen.newest if seen else None
+        stops_still = newest is not None and newest.deployment_id == self._draft.rollback.suspect_deployment_id
+        if self._draft.rollback.phase is not Phase.STOPPING and not stops_still:
+            return False
+        pause = next(self._stop_polls, None)
+        if pause is None:
+            return False
+        self._parts.wait(pause)
+        return True
+
+    def _step(self, kind: Kind, decision: Decision, deployment_id: str = "") -> None:
+        self._draft.note(kind, str(decision.action), decision.explanation, deployment_id)
+
+    def _result(self, action: Action, text: str, deployment_id: str = "") -> None:
+        self._draft.note(Kind.RESULT, str(action), clean(text, LONGEST_EXPLANATION), deployment_id)
+
+    def _deployer(self) -> Deployer:
+        rollback = self._draft.rollback
+        return self._parts.deployer_for(rollback.group, rollback.compute_platform)
+
+
+def _with_stopped(seen: Observation, suspect: Deployment, now: datetime) -> Observation:
+    """What was seen, with a deployment that CodeDeploy says it has stopped: it need not be asked for that again.
+
+    Should CodeDeploy have begun a rollback of its own all the same, it refuses ours, for the group is taken then.
+    """
+    stopped = replace(suspect, status="Stopped", completed_at=now)
+    return replace(
+        seen, history=tuple(stopped if d.deployment_id == stopped.deployment_id else d for d in seen.history)
+    )
+
+
+def _pins(decision: Decision) -> dict[str, Any]:
+    """Who is blamed and what goes back are fixed with the first decision; later steps do not choose again."""
+    pins: dict[str, Any] = {}
+    if decision.suspects:
+        pins["suspect_deployment_id"] = decision.suspects[0].deployment_id
+        pins["suspect_revision"] = decision.suspects[0].revision.identity
+        pins["suspect_commit"] = commit_in(decision.suspects[0].revision.commit)
+        pins["revert_command"] = revert_command(pins["suspect_commit"])
+        pins["suspect_created_at"] = decision.suspects[-1].created_at
+        pins["suspect_revisions"] = tuple(dict.fromkeys(s.revision.identity for s in decision.suspects))
+    if decision.good:
+        pins["good_deployment_id"] = decision.good.deployment_id
+        pins["good_revision"] = decision.good.revision.identity
+        pins["good_commit"] = commit_in(decision.good.revision.commit)
+    if decision.candidates:
+        pins["candidates"] = decision.candidates
+    return pins

@@ -1,0 +1,85 @@
+"""How a rollback ends: with an outcome, with AWS's refusal, or given up long after its deadline."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from lastgood.draft import Draft
+from lastgood.errors import RefusedError
+from lastgood.judgement import Action, Decision
+from lastgood.ledger import Kind
+from lastgood.model import Outcome, Phase, Policy, Reason, Rollback
+from lastgood.parts import Parts
+from lastgood.text import clean
+
+NEXT_CHECK = timedelta(seconds=20)
+GIVE_UP_AFTER = timedelta(minutes=30)
+"""Past its deadline, a rollback whose visits all fail is given up after this long; one that can be decided is not."""
+
+LONGEST_EXPLANATION = 2_000
+"""Characters of an explanation that are kept."""
+
+
+class Closing:
+    """Closes the rollback of a draft."""
+
+    def __init__(self, parts: Parts, draft: Draft) -> None:
+        self._parts = parts
+        self._draft = draft
+        self._policy: Policy = parts.settings.policy()
+
+    def close(self, decision: Decision) -> None:
+        """Write the outcome, with all that follows from it in the table."""
+        now, draft = self._parts.clock(), self._draft
+        draft.note(Kind.DECISION, str(decision.action), decision.explanation)
+        draft.change(
+            phase=Phase.CLOSED,
+            outcome=decision.outcome,
+            reason_code=decision.reason,
+            explanation=decision.explanation,
+            needs_human=decision.needs_human,
+            closed_at=now,
+            **({"verified_at": now} if decision.reason is Reason.VERIFIED else {}),
+        )
+        rolled_back = decision.outcome is Outcome.ROLLED_BACK
+        watch = now + self._policy.recovery_window if rolled_back and draft.rollback.alarm_name else None
+        if decision.reason is Reason.STORM and not self._tells_of_storm():
+            draft.change(notified=(*draft.rollback.notified, "closed"))
+        extra = self._parts.ledger.closing(
+            draft.rollback, acted=_acted(draft.rollback), watch_until=watch, pauses_group=decision.pauses_group
+        )
+        draft.save(next_check_at=now + NEXT_CHECK, extra=extra)
+        self._parts.telemetry.closed(draft.rollback)
+
+    def refused(self, reason: Reason, error: RefusedError) -> None:
+        """AWS said no for good: people have to act, and the record says what AWS said."""
+        reason = Reason.PERMISSION_DENIED if error.permission_denied else reason
+        self.close(readable(Decision(Action.CLOSE, reason, str(error), Outcome.FAILED, needs_human=True)))
+
+    def given_up(self, error: Exception) -> bool:
+        """Close what fails at every visit until long after its deadline: it must not hold the group for ever."""
+        draft = self._draft
+        overdue = self._parts.clock() - draft.rollback.opened_at > self._policy.deadline + GIVE_UP_AFTER
+        if not overdue or not draft.written.open:
+            return False
+        draft.undo()
+        why = f"Every visit failed until long after the deadline, at last with {type(error).__name__}: {error}"
+        self.close(Decision(Action.CLOSE, Reason.DEADLINE_PASSED, why, Outcome.FAILED, needs_human=True))
+        return True
+
+    def _tells_of_storm(self) -> bool:
+        now, rollback_id = self._parts.clock(), self._draft.rollback.rollback_id
+        return self._parts.ledger.tells_of_storm(rollback_id, now, self._policy.storm_window)
+
+
+def readable(decision: Decision) -> Decision:
+    """Names of revisions and AWS's own messages are strangers' text: made harmless before they are kept anywhere."""
+    candidates = tuple(replace(c, explanation=clean(c.explanation, LONGEST_EXPLANATION)) for c in decision.candidates)
+    return replace(decision, explanation=clean(decision.explanation, LONGEST_EXPLANATION), candidates=candidates)
+
+
+def _acted(rollback: Rollback) -> bool:
+    """Something was stopped, created or adopted: such rollbacks count for the cooldown and the limits."""
+    touched = rollback.stop_requested_at or rollback.rollback_deployment_id or rollback.create_attempted_at
+    return bool(touched) and rollback.outcome in {Outcome.ROLLED_BACK, Outcome.FAILED, Outcome.BLOCKED}

@@ -1,0 +1,29 @@
+"""What follows a rollback for its pipeline, once the rollback itself is seen to and told. It can fail nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from lastgood.draft import Draft
+from lastgood.errors import LastgoodError
+from lastgood.model import Rollback
+from lastgood.parts import Parts
+from lastgood.pipelines.follow_ups import FollowUps, is_due
+from lastgood.rollbacks.leases import Leases
+from lastgood.rollbacks.telling import tell
+
+
+def follow_up(parts: Parts, leases: Leases, rollback: Rollback, deadline: datetime) -> Rollback:
+    """Do what is due for the pipeline, and tell people of it. Returns the rollback as it stands then."""
+    if not is_due(rollback, parts.clock()):
+        return rollback
+    try:
+        followed = leases.holding(rollback.rollback_id, lambda leased: FollowUps(parts, leased, deadline).run())
+    except LastgoodError as error:
+        parts.telemetry.failed("follow_up", error, rollback_id=rollback.rollback_id)
+        return rollback
+    if followed is None:
+        return rollback
+    draft = Draft(parts.ledger, parts.clock, followed)
+    tell(parts, draft)
+    return draft.rollback

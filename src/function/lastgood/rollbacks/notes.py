@@ -1,0 +1,88 @@
+"""What is written on a rollback from outside: an operator's answer, and whether its alarm recovered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from lastgood.errors import RetryableError
+from lastgood.ledger import Kind, Step
+from lastgood.model import FollowUp, Rollback
+from lastgood.parts import Parts
+from lastgood.rollbacks import Rollbacks
+from lastgood.rollbacks.closing import NEXT_CHECK
+
+
+class Notes:
+    """Notes on rollbacks, for one invocation."""
+
+    def __init__(self, parts: Parts, rollbacks: Rollbacks) -> None:
+        self._parts = parts
+        self._rollbacks = rollbacks
+
+    def answer(self, rollback_id: str, note: str, **changes: Any) -> Rollback | None:
+        """Write an operator's answer to a waiting rollback, and go on. None if somebody else is at it right now."""
+        return self._noted(rollback_id, lambda leased: self._write(leased, "ANSWER", note, changes))
+
+    def release_stage(self, rollback_id: str, requested_by: str, note: str) -> Rollback | None:
+        """An operator wants the stage open that a rollback holds. None if somebody else is at it right now."""
+
+        def asked(leased: Rollback) -> Rollback:
+            changes = {
+                "release_requested_by": requested_by,
+                "held_at": leased.held_at or self._parts.clock(),
+                # It may have been given up before.
+                "followed_up": tuple(each for each in leased.followed_up if each != FollowUp.RELEASE),
+                "follow_up_at": None,
+            }
+            return self._write(leased, "RELEASE", note, changes)
+
+        return self._noted(rollback_id, asked)
+
+    def not_recovered(self, rollback_id: str) -> None:
+        """The alarm still fires though the rollback is long live: say so. Raises RetryableError if it is taken."""
+
+        def missed(leased: Rollback) -> Rollback:
+            now = self._parts.clock()
+            changes = {"not_recovered_at": leased.not_recovered_at or now, "needs_human": True}
+            text = f"The alarm {leased.alarm_name} still fires: this did not heal it."
+            return self._write(leased, "NOT_RECOVERED", text, changes, next_check_at=now + NEXT_CHECK)
+
+        if self._noted(rollback_id, missed) is None:
+            raise RetryableError(f"{rollback_id} is being advanced by another invocation")
+
+    def alarm_recovered(self, rollback_id: str, at: datetime) -> Rollback | None:
+        """The alarm that opened this rollback is OK again. Noted once, also beside whoever is at the rollback."""
+        noted = self._rollbacks.leases.holding(rollback_id, lambda leased: self._recovered(leased, at))
+        return noted or self._recovered_beside(rollback_id, at)
+
+    def _recovered(self, leased: Rollback, at: datetime) -> Rollback:
+        steps = []
+        if leased.alarm_recovered_at is None:
+            steps = [Step(Kind.NOTE, "ALARM_RECOVERED", f"The alarm {leased.alarm_name} is OK again.", at)]
+            self._parts.telemetry.recovered(replace(leased, alarm_recovered_at=at))
+        after = replace(leased, alarm_recovered_at=leased.alarm_recovered_at or at, lease_owner="", lease_until=None)
+        return self._parts.ledger.write(leased, after, steps)
+
+    def _recovered_beside(self, rollback_id: str, at: datetime) -> Rollback | None:
+        held = self._parts.ledger.load(rollback_id)
+        if held is not None:
+            self._parts.ledger.note_recovery(held, at)
+        return held
+
+    def _noted(self, rollback_id: str, write: Callable[[Rollback], Rollback]) -> Rollback | None:
+        """Write the note while nobody else is at the rollback, and go on with it."""
+        return self._rollbacks.leases.holding(rollback_id, lambda leased: self._rollbacks.advance(write(leased)))
+
+    def _write(
+        self,
+        leased: Rollback,
+        action: str,
+        text: str,
+        changes: dict[str, Any],
+        next_check_at: datetime | None = None,
+    ) -> Rollback:
+        step = Step(Kind.NOTE, action, text, self._parts.clock())
+        return self._parts.ledger.write(leased, replace(leased, **changes), [step], next_check_at=next_check_at)

@@ -1,0 +1,40 @@
+"""How a rollback begins: its id, why it was opened, and the record of a signal that opens none."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import datetime
+
+from lastgood.model import DeploymentGroup, Outcome, Phase, Reason, Rollback
+
+
+def rollback_id(key: str, group: DeploymentGroup, at: datetime | None) -> str:
+    """The id of the rollback that answers one transition of one alarm, or one request, for one deployment group.
+
+    It follows from them alone, so every delivery of the same one finds the same record. With a time it sorts by it.
+    """
+    digest = hashlib.sha256(f"{key}|{group.key}".encode()).hexdigest()[:12]
+    when = f"{at:%Y%m%dT%H%M%S}{at.microsecond // 1000:03d}Z" if at else "manual"
+    return f"rb-{when}-{digest}"
+
+
+def why_opened(rollback: Rollback) -> str:
+    """What caused it, for its first step."""
+    if rollback.alarm_name:
+        return f"The alarm {rollback.alarm_name} went into ALARM."
+    return f"{rollback.requested_by} asked for it: {rollback.request_reason}"
+
+
+def not_opened(rollback: Rollback, reason: Reason, explanation: str, now: datetime) -> Rollback:
+    """The record of a signal that cannot open a rollback: closed from the start, and people are called."""
+    return replace(
+        rollback,
+        phase=Phase.CLOSED,
+        outcome=Outcome.SKIPPED,
+        reason_code=reason,
+        explanation=explanation,
+        needs_human=True,
+        closed_at=now,
+        step_count=1,
+    )

@@ -1,0 +1,45 @@
+"""Telling people and other systems: the notices that a record calls for, each channel once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from lastgood.draft import Draft
+from lastgood.errors import LostLeaseError
+from lastgood.ledger import Kind
+from lastgood.parts import Parts
+from lastgood.rollbacks.closing import LONGEST_EXPLANATION
+from lastgood.text import clean
+
+TELLING_ENDS_AFTER = timedelta(days=1)
+"""A notice that nobody can hear is not tried for ever; the metric NoticeFailed has called people all the while."""
+
+
+def tell(parts: Parts, draft: Draft) -> None:
+    """Send the notices that the record calls for. What fails is sent by the sweep."""
+    for kind in draft.rollback.notices_due:
+        draft.change(notified=(*draft.rollback.notified, *_told(parts, draft, kind)))
+    if draft.rollback.notified != draft.written.notified or draft.rollback.lease_owner:
+        try:
+            draft.save(yields_lease=True)
+        except LostLeaseError:
+            return
+
+
+def _told(parts: Parts, draft: Draft, kind: str) -> tuple[str, ...]:
+    """Send one notice. Returns what is to be kept of that: the kind when all heard it, else who did.
+
+    Whoever heard it is not told again because somebody else cannot hear.
+    """
+    rollback = draft.rollback
+    heard = {mark.partition("@")[2] for mark in rollback.notified if mark.startswith(f"{kind}@")}
+    told = parts.notices.tell(rollback, kind, heard)
+    problems = [problem for problem in told.values() if problem]
+    if not problems:
+        return (kind,)
+    parts.telemetry.notice_failed(rollback, kind, problems)
+    if rollback.closed_at and parts.clock() - rollback.closed_at > TELLING_ENDS_AFTER:
+        why = f"The notice {kind} could not be sent for a day: {'; '.join(problems)}"
+        draft.note(Kind.NOTE, "NOTICE_GIVEN_UP", clean(why, LONGEST_EXPLANATION))
+        return (kind,)
+    return tuple(f"{kind}@{channel}" for channel, problem in told.items() if not problem)

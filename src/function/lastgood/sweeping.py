@@ -1,0 +1,72 @@
+"""The sweep, each minute: it finishes what events did not. Events make a rollback fast, the sweep makes it certain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from lastgood.ledger import Watch
+from lastgood.model import AlarmState
+from lastgood.parts import Parts
+from lastgood.releases import Releases
+from lastgood.rollbacks import Rollbacks
+from lastgood.rollbacks.notes import Notes
+
+RESERVE = timedelta(seconds=15)
+
+
+class Sweep:
+    """One sweep within one invocation, which ends at `deadline`."""
+
+    def __init__(
+        self, parts: Parts, rollbacks: Rollbacks, notes: Notes, releases: Releases, deadline: datetime
+    ) -> None:
+        self._parts = parts
+        self._rollbacks = rollbacks
+        self._notes = notes
+        self._releases = releases
+        self._deadline = deadline
+
+    def run(self) -> dict[str, Any]:
+        """Finish what events did not: advance what is open, send what was not told, watch alarms recover."""
+        visited = failed = 0
+        now, ledger = self._parts.clock(), self._parts.ledger
+        work: list[tuple[Callable[[], object], str]] = []
+        work += [(partial(self._rollbacks.resume, each), each) for each in ledger.due(now)]
+        work += [(partial(self._watch, watch), watch.rollback_id) for watch in ledger.watched(now)]
+        for step, each in work:
+            if self._deadline - self._parts.clock() < RESERVE:
+                break
+            failed += not self._attempt(step, each)
+            visited += 1
+        self._parts.telemetry.swept(visited, failed)
+        return {"swept": visited, "failed": failed}
+
+    def _attempt(self, work: Callable[[], object], rollback_id: str) -> bool:
+        try:
+            work()
+        except Exception as error:
+            # Whatever is wrong with one rollback, the others are due as well.
+            self._parts.telemetry.failed("sweep", error, rollback_id=rollback_id)
+            return False
+        return True
+
+    def _watch(self, watch: Watch) -> None:
+        """Did the rollback heal what the alarm measures? OK within the window is the proof; otherwise people hear."""
+        if watch.deployment_id:
+            self._releases.after_grace(watch)
+            return
+        now, ledger = self._parts.clock(), self._parts.ledger
+        rollback = ledger.load(watch.rollback_id)
+        if rollback is None or rollback.alarm_recovered_at is not None:
+            ledger.settle(watch, now)
+            return
+        alarm = self._parts.alarms.read(rollback.alarm_name)
+        if alarm is not None and alarm.state is AlarmState.OK:
+            self._notes.alarm_recovered(watch.rollback_id, alarm.changed_at or now)
+            ledger.settle(watch, now)
+        elif now >= watch.until:
+            self._notes.not_recovered(watch.rollback_id)
+            ledger.settle(watch, now)
