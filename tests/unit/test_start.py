@@ -74,7 +74,7 @@ def test_cloudtrail_shows_by_whom_a_call_was_made() -> None:
     clients.codedeploy.stop_deployment(deploymentId="d-1")
     clients.codedeploy_writer.create_deployment(applicationName="shop")
     assert len(names) == 2
-    assert all(name.startswith("lastgood Boto3/") for name in names)
+    assert all(name.startswith("lastgood/") for name in names)
 
 
 def test_the_collector_rests_while_modules_load_and_works_afterwards() -> None:

@@ -10,6 +10,7 @@ from typing import Any, assert_never
 
 from aws_lambda_powertools import Logger, Metrics
 
+from lastgood import __version__
 from lastgood.alarm_changes import AlarmChanges
 from lastgood.alarms import Alarms
 from lastgood.clients import Clients
@@ -129,7 +130,12 @@ class Application:
                 return [Drill(parts, deadline).run()]
             case HealthRequest():
                 return [
-                    {"healthy": True, "settings_problems": [], "unknown_settings": unknown_variables(self._environ)}
+                    {
+                        "healthy": True,
+                        "version": __version__,
+                        "settings_problems": [],
+                        "unknown_settings": unknown_variables(self._environ),
+                    }
                 ]
             case Refusal():
                 parts.telemetry.refused(signal.code, signal.message, rejected=signal.rejected)

@@ -16,6 +16,7 @@ import botocore
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
+from lastgood import __version__
 from lastgood.errors import (
     AlreadyCompletedError,
     AmbiguousError,
@@ -28,7 +29,7 @@ from lastgood.errors import (
 
 # What CloudTrail shows beside every call, so that whoever asks who stopped a deployment sees it at once. It also spares
 # botocore the composing of a longer one, twice a call.
-USER_AGENT = f"lastgood Boto3/{boto3.__version__} Botocore/{botocore.__version__}"
+USER_AGENT = f"lastgood/{__version__} Boto3/{boto3.__version__} Botocore/{botocore.__version__}"
 
 READS = Config(
     user_agent=USER_AGENT,

@@ -13,7 +13,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 
-from lastgood import tls
+from lastgood import __version__, tls
 from lastgood.app import Application
 from lastgood.clients import Clients
 from lastgood.errors import SettingsError
@@ -50,5 +50,6 @@ def _misconfigured(error: SettingsError, event: object) -> dict[str, Any]:
     """`health` gets the list; anything else is kept for redelivery, because an alarm may be in it."""
     metrics.add_metric(name="SettingsWrong", unit="Count", value=1)
     if isinstance(event, dict) and event.get("action") == "health":
-        return {"results": [{"healthy": False, "settings_problems": error.problems, **refusal("settings", str(error))}]}
+        about = {"healthy": False, "version": __version__, "settings_problems": error.problems}
+        return {"results": [{**about, **refusal("settings", str(error))}]}
     raise error

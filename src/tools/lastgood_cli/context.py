@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from lastgood_cli.output import Format, console
+from lastgood_cli.options import DEFAULT_STACK, Format
+from lastgood_cli.output import console
 from lastgood_cli.problems import Exit, Problem
 
 if TYPE_CHECKING:
     from lastgood.settings import Settings
     from lastgood_cli.records import Records
-
-DEFAULT_STACK = "lastgood"
 
 
 def utc_now() -> datetime:
@@ -35,10 +35,11 @@ class Aws:
 
     @cached_property
     def session(self) -> Any:
-        """boto3's own session. Raises ProfileNotFound."""
+        """boto3's own session, in the region of AWS_REGION too, which boto3 does not read. Raises ProfileNotFound."""
         import boto3  # slow to import, and `--help` needs none
 
-        return boto3.Session(profile_name=self._profile or None, region_name=self._region or None)
+        region = self._region or os.environ.get("AWS_REGION")
+        return boto3.Session(profile_name=self._profile or None, region_name=region or None)
 
     @property
     def region_name(self) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import click
@@ -28,9 +27,9 @@ from lastgood.signals import (
 )
 from lastgood_cli.context import Session
 from lastgood_cli.output import as_json, show_rows, text, write
+from lastgood_cli.places import EVENTS
 from lastgood_cli.problems import Exit, Problem
 
-FOLDER = Path(__file__).resolve().parents[3] / "events"
 REGISTRY = "lambda-testevent-schemas"
 MOST_VERSIONS = 5
 """Lambda's console keeps no more versions of a function's schema."""
@@ -48,14 +47,14 @@ _KINDS: dict[type, str] = {
 
 def names() -> list[str]:
     """The sample events, by their file's name without `.json`."""
-    return sorted(path.stem for path in FOLDER.glob("*.json"))
+    return sorted(path.stem for path in EVENTS.glob("*.json"))
 
 
 def load(name: str) -> dict[str, Any]:
     """One sample event. Raises Problem where there is none of that name."""
     if name not in names():
         raise Problem(f"There is no sample event {name}", "lastgood events list", Exit.NOT_FOUND)
-    found: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text())
+    found: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
     return found
 
 

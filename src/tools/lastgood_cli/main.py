@@ -1,41 +1,55 @@
-"""`lastgood`, the operator's command: global options, and the commands, each loaded when it is called."""
+"""`lastgood`, the operator's command: global options, and the commands, each imported when it is called.
+
+Helps, completion and mistakes at the command line are answered without AWS's libraries, so that nobody waits for them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from lastgood.signals import ACTIONS
-from lastgood_cli.context import DEFAULT_STACK, Session
-from lastgood_cli.output import Format
-from lastgood_cli.problems import Commands
+from lastgood import __version__
+from lastgood_cli.options import Format, after, before
 
-COMMANDS: dict[str, str] = {
-    "audit": "audit:audit",
-    "status": "status:status",
-    "plan": "plan:plan",
-    "explain": "plan:explain",
-    "doctor": "doctor:doctor",
-    "backtest": "backtest:backtest",
-    "report": "report:report",
-    **dict.fromkeys(dict.fromkeys(act.command.split()[0] for act in ACTIONS.values() if act.command), "acts:COMMANDS"),
-    "events": "events:events",
-    "permissions": "permissions:permissions",
-    "demo": "small:demo",
-    "completion": "small:completion",
+COMMANDS: dict[str, tuple[str, str]] = {
+    "audit": ("audit:audit", "What happened, and why: the audit table."),
+    "status": ("status:status", "Say how a rollback stands, and exit by it."),
+    "plan": ("plan:plan", "Say what would happen now, and why."),
+    "explain": ("plan:explain", "Say why a rollback that happened went as it did."),
+    "doctor": ("doctor:doctor", "Look at the whole chain from an alarm to the audit table."),
+    "backtest": ("backtest:backtest", "Say what lastgood would have done about the alarms that came."),
+    "report": ("report:report", "Write a report as one HTML page that needs nothing else."),
+    "rollback": ("acts:COMMANDS", "Roll a deployment group back to its last good revision."),
+    "approve": ("acts:COMMANDS", "Let a rollback that waits for approval go on."),
+    "reject": ("acts:COMMANDS", "Close a rollback that waits for approval."),
+    "pause": ("acts:COMMANDS", "Stop all rollbacks, or those of one deployment group."),
+    "resume": ("acts:COMMANDS", "Take a pause back."),
+    "mode": ("acts:COMMANDS", "Say how far lastgood goes by itself for a deployment group."),
+    "release": ("acts:COMMANDS", "Open the pipeline's stage that a rollback holds."),
+    "floor": ("acts:COMMANDS", "The oldest deployment that may be redeployed."),
+    "mark": ("acts:COMMANDS", "Say that a revision is good or bad."),
+    "events": ("events:events", "The sample events: to look at, to plan with, to put up."),
+    "permissions": ("permissions:permissions", "The exact IAM policies, as JSON."),
+    "demo": ("small:demo", "Play a bad release on each platform, in a simulated AWS."),
+    "completion": ("small:completion", "Print the script that completes commands in a shell."),
 }
-"""Command → module of this package and the name in it, of a command or of a table that holds it.
+"""Command → module of this package and the name in it, of a command or of a table that holds it; and its help in a line.
 
 In the order in which `--help` lists them.
 """
 
+ALSO = "Also the options of lastgood itself, such as --output json or --region: before the command or here."
 
-class LazyCommands(Commands):
-    """Commands are imported when they are called: nobody waits for Jinja to read a table."""
+
+class Commands(click.Group):
+    """The outermost group. Commands are imported when they are called; whatever happens ends in an exit code.
+
+    A command returns its exit code, or None for success. What goes wrong is at most one line on stderr.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command."""
@@ -45,43 +59,65 @@ class LazyCommands(Commands):
         """One command; None if there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
-        module, name = COMMANDS[cmd_name].split(":")
+        module, name = COMMANDS[cmd_name][0].split(":")
         found = getattr(import_module(f"lastgood_cli.{module}"), name)
         command: click.Command = found[cmd_name] if isinstance(found, dict) else found
-        return command
+        return command if ALSO in (command.epilog or "") else _complete(command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands with their helps, from the table: none is imported for it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What may come next, from the table too."""
+        offered = [CompletionItem(n, help=about) for n, (_, about) in COMMANDS.items() if n.startswith(incomplete)]
+        return offered + click.Command.shell_complete(self, ctx, incomplete)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what AWS or lastgood raises becomes a Problem, which knows the profile in use."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            from lastgood_cli.problems import problem_of
+
+            raise problem_of(error, getattr(ctx.obj, "profile", "")) from error
+
+    def main(self, args: Any = None, prog_name: str | None = None, *rest: Any, **more: Any) -> Any:
+        """Run as a program and leave with an exit code."""
+        try:
+            code = super().main(args, prog_name, *rest, **{**more, "standalone_mode": False})
+        except Exception as error:
+            from lastgood_cli.problems import problem_of
+
+            problem = problem_of(error)
+            click.echo(problem.line(), err=True)
+            code = problem.exit_code
+        raise SystemExit(int(code) if isinstance(code, int) else 0)
 
 
-def _global[F: Callable[..., Any]](*names: str, about: str, **more: Any) -> Callable[[F], F]:
-    return click.option(*names, help=about, show_envvar=True, **more)
+def _complete(command: click.Command) -> click.Command:
+    """A command with the global options, said in its help."""
+    each_one = command.commands.values() if isinstance(command, click.Group) else ()
+    for each in (command, *each_one):
+        each.epilog = ALSO
+    return after(command)
 
 
 @click.group(
-    cls=LazyCommands,
+    cls=Commands,
     context_settings={
         "auto_envvar_prefix": "LASTGOOD",
         "help_option_names": ["-h", "--help"],
         "max_content_width": 100,
     },
 )
-@_global("--profile", default="", about="The AWS profile.")
-@_global("--region", default="", about="The AWS region.")
-@_global("--endpoint-url", default="", about="Another endpoint for every AWS service, for a simulated AWS.")
-@_global("--stack", default=DEFAULT_STACK, show_default=True, about="The stack; leads to its table and function.")
-@_global("--table", default="", about="The audit table, where it is not to be found by the stack.")
-@_global("--function", default="", about="The function, where it is not to be found by the stack.")
-@_global(
-    "--output",
-    "-o",
-    type=click.Choice([each.value for each in Format]),
-    default=Format.TABLE.value,
-    show_default=True,
-    about="How to print.",
-)
-@click.version_option(package_name=None, version="0.1.0", prog_name="lastgood")
+@before
+@click.version_option(version=__version__, prog_name="lastgood")
 @click.pass_context
-def cli(
-    ctx: click.Context, profile: str, region: str, endpoint_url: str, stack: str, table: str, function: str, output: str
-) -> None:
+def cli(ctx: click.Context, output: str, **given: str) -> None:
     """Ask what lastgood did and why, try what it would do, and act by hand.
 
     \b
@@ -90,16 +126,9 @@ def cli(
     Would it work right now?         lastgood plan --help; lastgood doctor
     How do I stop it?                lastgood pause --reason "…"
     """
-    ctx.obj = replace(
-        ctx.obj or Session(),
-        profile=profile,
-        region_option=region,
-        endpoint_url=endpoint_url,
-        stack=stack,
-        table_option=table,
-        function_option=function,
-        output=Format(output),
-    )
+    from lastgood_cli.context import Session
+
+    ctx.obj = replace(ctx.obj or Session(), output=Format(output), **given)
 
 
 def main() -> None:

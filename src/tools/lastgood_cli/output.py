@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import IO, Any
 
 from rich.cells import cell_len
@@ -20,6 +19,7 @@ from rich.text import Text
 
 from lastgood.ledger import iso
 from lastgood.text import clean, without_surrogates
+from lastgood_cli.options import Format as Format
 
 LONGEST_CELL = 2000
 UNWRAPPED = 10_000
@@ -32,14 +32,6 @@ OUTCOME_STYLES = {
     "FAILED": "bold red",
     "DRY_RUN": "cyan",
 }
-
-
-class Format(StrEnum):
-    """How rows are printed."""
-
-    TABLE = "table"
-    JSON = "json"
-    CSV = "csv"
 
 
 def console(*, stderr: bool = False, file: IO[str] | None = None) -> Console:

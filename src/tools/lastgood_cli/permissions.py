@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from botocore.exceptions import BotoCoreError, ClientError
@@ -11,7 +11,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lastgood_cli.context import Session
 from lastgood_cli.output import as_json, write
 from lastgood_cli.problems import Exit, Problem
-from lastgood_cli.stack_template import StackTemplate, defaults
+
+if TYPE_CHECKING:
+    from lastgood_cli.stack_template import StackTemplate
 
 UNKNOWN_ACCOUNT = "123456789012"
 
@@ -136,6 +138,8 @@ def function(session: Session, parameters: tuple[str, ...]) -> None:
     \b
     lastgood permissions function -p EnableEcs=false -p ApplicationPattern=shop
     """
+    from lastgood_cli.stack_template import StackTemplate
+
     given = {**_deployed_parameters(session), **dict(_pair(each) for each in parameters)}
     region, account, table_arn, _, _ = _names(session)
     partition = table_arn.split(":")[1]
@@ -169,6 +173,8 @@ def operator(session: Session, acting: bool) -> None:
 
 def _deployed_parameters(session: Session) -> dict[str, str]:
     """The stack's parameters, where there is one; of another version's only those that the template still has."""
+    from lastgood_cli.stack_template import defaults
+
     try:
         return {name: value for name, value in session.parameters.items() if name in defaults()}
     except (BotoCoreError, ClientError, Problem):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Any
 
 import click
 from botocore.exceptions import (
@@ -62,6 +62,10 @@ ABOUT: Mapping[Exit, str] = {
 }
 
 
+EXTRAS: Mapping[str, str] = {"moto": "demo", "flask": "demo", "samtranslator": "permissions", "yaml": "permissions"}
+"""Package → the extra of pyproject.toml that brings it."""
+
+
 class Problem(Exception):
     """What keeps a command from going on: one line for people, the next command to try, an exit code."""
 
@@ -78,25 +82,8 @@ class Problem(Exception):
         return f"lastgood: {said}" + (f" Try: {clean(self.next_command, MOST)}" if self.next_command else "")
 
 
-class Commands(click.Group):
-    """The outermost group: whatever happens inside ends in an exit code and at most one line on stderr.
-
-    A command returns its exit code, or None for success.
-    """
-
-    def main(self, args: Any = None, prog_name: str | None = None, *rest: Any, **more: Any) -> Any:
-        """Run as a program and leave with an exit code."""
-        try:
-            code = super().main(args, prog_name, *rest, **{**more, "standalone_mode": False})
-        except Exception as error:
-            problem = problem_of(error)
-            click.echo(problem.line(), err=True)
-            code = problem.exit_code
-        raise SystemExit(int(code) if isinstance(code, int) else 0)
-
-
-def problem_of(error: BaseException) -> Problem:
-    """Any exception as a Problem."""
+def problem_of(error: BaseException, profile: str = "") -> Problem:
+    """Any exception as a Problem. `profile` is the AWS profile in use; empty for the default one."""
     cause = error.__cause__
     match error:
         case Problem():
@@ -108,20 +95,24 @@ def problem_of(error: BaseException) -> Problem:
         case SettingsError():
             return Problem(f"The function's settings are wrong: {error}", "lastgood doctor", Exit.AWS)
         case RefusedError() if isinstance(cause, BotoCoreError | ClientError):
-            return problem_of(cause)
+            return problem_of(cause, profile)
         case RefusedError():
-            return _refused(error.operation, error.code, error.message)
+            return _refused(error.operation, error.code, error.message, profile)
         case ExpiredError():
-            return _expired()
+            return _expired(profile)
         case RetryableError():
             return Problem(f"AWS did not answer: {error}", "the same command again in a moment", Exit.AWS)
         case LastgoodError():
             return Problem(str(error), "lastgood doctor", Exit.UNEXPECTED)
+        case ModuleNotFoundError(name=str(missing)) if missing.split(".")[0] in EXTRAS:
+            extra = EXTRAS[missing.split(".")[0]]
+            told = f"This needs {missing}, which comes with lastgood[{extra}]"
+            return Problem(told, f"pipx install --force '.[{extra}]', in the checkout", Exit.USAGE)
         case ClientError():
             told = error.response.get("Error", {})
-            return _refused(error.operation_name, told.get("Code", ""), told.get("Message", ""))
+            return _refused(error.operation_name, told.get("Code", ""), told.get("Message", ""), profile)
         case BotoCoreError():
-            return _unanswered(error)
+            return _unanswered(error, profile)
         case _:
             return Problem(f"{type(error).__name__}: {error}. This is a mistake in lastgood", "lastgood --help")
 
@@ -129,25 +120,17 @@ def problem_of(error: BaseException) -> Problem:
 def _usage(error: click.ClickException) -> Problem:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "lastgood"
-    if isinstance(error, click.NoSuchOption) and context is not None and _is_global(error.option_name, context):
-        command = path.removeprefix("lastgood").strip()
-        told = f"{error.option_name} stands before the command"
-        return Problem(told, f"lastgood {error.option_name} … {command}", Exit.USAGE)
     return Problem(error.format_message(), f"{path} --help", Exit.USAGE)
 
 
-def _is_global(option: str, context: click.Context) -> bool:
-    return any(option in parameter.opts for parameter in context.find_root().command.params)
-
-
-def _unanswered(error: BotoCoreError) -> Problem:
+def _unanswered(error: BotoCoreError, profile: str) -> Problem:
     match error:
         case NoCredentialsError() | PartialCredentialsError():
             return Problem("There are no AWS credentials", "lastgood --profile NAME …, or: aws configure", Exit.AWS)
         case ProfileNotFound():
             return Problem(str(error), "aws configure list-profiles", Exit.AWS)
         case CredentialRetrievalError() | SSOError():
-            return Problem(f"The credentials cannot be had: {error}", "aws sso login", Exit.AWS)
+            return Problem(f"The credentials cannot be had: {error}", _sign_in(profile), Exit.AWS)
         case NoRegionError():
             return Problem("No region is given", "lastgood --region us-east-1 …", Exit.AWS)
         case InvalidRegionError():
@@ -179,12 +162,12 @@ _THROTTLED = {
 }
 
 
-def _refused(operation: str, code: str, message: str) -> Problem:
+def _refused(operation: str, code: str, message: str, profile: str) -> Problem:
     if code in _DENIED:
         told = f"You may not do this ({operation}): {message}"
         return Problem(told, "lastgood permissions operator --acting", Exit.AWS)
     if code in _EXPIRED:
-        return _expired()
+        return _expired(profile)
     if code in _UNKNOWN_KEY:
         return Problem(f"AWS does not know these credentials ({code})", "aws sts get-caller-identity", Exit.AWS)
     if code in _THROTTLED:
@@ -192,8 +175,14 @@ def _refused(operation: str, code: str, message: str) -> Problem:
     if code in {"ResourceNotFoundException", "TableNotFoundException"}:
         told = f"{operation} found nothing there ({message}): the name or the region is wrong"
         return Problem(told, "lastgood --stack NAME --region REGION …", Exit.NOT_FOUND)
-    return Problem(f"AWS refused {operation} with {code}: {message}", "lastgood doctor", Exit.AWS)
+    told = f"AWS refused {operation} with {code}: {message.strip(' .') or 'it does not say why'}"
+    return Problem(told, "lastgood doctor", Exit.AWS)
 
 
-def _expired() -> Problem:
-    return Problem("The AWS credentials have expired", "aws sso login, or fetch new ones", Exit.AWS)
+def _expired(profile: str) -> Problem:
+    return Problem("The AWS credentials have expired", f"{_sign_in(profile)}, or fetch new ones", Exit.AWS)
+
+
+def _sign_in(profile: str) -> str:
+    named = profile or os.environ.get("AWS_PROFILE", "")
+    return f"aws sso login --profile {named}" if named else "aws sso login"

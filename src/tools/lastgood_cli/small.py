@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 from click.shell_completion import get_completion_class
 
+from lastgood_cli.places import TOOLS
 from lastgood_cli.problems import Exit, Problem
 
 
 @click.command()
 def demo() -> None:
     """Play a bad release on each platform, in a simulated AWS. Needs no account."""
+    sys.path.append(str(TOOLS))
     from stage.demo import main as play
 
     play()

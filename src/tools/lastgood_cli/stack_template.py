@@ -6,14 +6,14 @@ import copy
 import re
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from samcli.yamlhelper import yaml_parse
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
 
-TEMPLATE = Path(__file__).resolve().parents[3] / "template.yaml"
+from lastgood_cli.places import TEMPLATE
+
 _NOTHING: Any = object()
 
 

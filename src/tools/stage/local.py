@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import boto3
+import yaml
 from aws_lambda_powertools import Logger, Metrics
-from samcli.yamlhelper import yaml_parse
 
 from lastgood.app import Application
 from lastgood.clients import Clients
@@ -36,9 +36,16 @@ class Clock(Protocol):
     def now(self) -> datetime: ...
 
 
+class _Untagged(yaml.SafeLoader):
+    """Reads a template without its functions: what is `!Ref` or `!Sub` becomes None."""
+
+
+_Untagged.add_multi_constructor("!", lambda *_: None)
+
+
 @cache
 def _table_properties() -> dict[str, Any]:
-    resource = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["AuditTable"]["Properties"]
+    resource = yaml.load((ROOT / "template.yaml").read_text(), _Untagged)["Resources"]["AuditTable"]["Properties"]
     keys = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
     return {key: resource[key] for key in keys}
 
