@@ -196,9 +196,29 @@ def test_a_command_that_does_not_exist(it: Terminal) -> None:
     is_one_line(it.run("adit"), 2, "No such command 'adit'", "lastgood --help")
 
 
-def test_a_global_option_behind_the_command(it: Terminal) -> None:
-    ran = it.call("audit", "list", "--output", "json")
-    is_one_line(ran, 2, "--output stands before the command", "Try: lastgood --output … audit list")
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("--output", "json", "audit", "list"),
+        ("audit", "--output", "json", "list"),
+        ("audit", "list", "-o", "json"),
+        ("--output", "csv", "audit", "list", "--output", "json"),
+    ],
+)
+def test_a_global_option_is_taken_before_the_command_and_behind_it(it: Terminal, line: tuple[str, ...]) -> None:
+    ran = it.call(*line)
+    assert (ran.code, ran.json) == (0, [])
+
+
+def test_a_wrong_value_is_refused_behind_the_command_too(it: Terminal) -> None:
+    ran = it.call("audit", "list", "--output", "xml")
+    is_one_line(ran, 2, "'xml' is not one of 'table', 'json', 'csv'", "lastgood audit list --help")
+
+
+def test_the_region_of_aws_region_counts(it: Terminal) -> None:
+    """Lambda, GitHub Actions and the newer SDKs set it; boto3 does not read it."""
+    ran = it.run("audit", "list", *it.when, "-o", "json", AWS_DEFAULT_REGION="", AWS_REGION="us-east-1")
+    assert (ran.code, ran.json) == (0, [])
 
 
 def test_an_output_that_does_not_exist(it: Terminal) -> None:

@@ -294,3 +294,24 @@ def test_the_template_is_worked_out_as_far_as_is_known() -> None:
 def test_a_parameter_that_the_template_does_not_have_is_refused() -> None:
     with pytest.raises(ValueError, match="no parameter Nope"):
         StackTemplate({"Nope": "1"})
+
+
+@pytest.mark.parametrize(
+    ("profile", "environ", "command"),
+    [
+        ("prod", "", "aws sso login --profile prod"),
+        ("", "stage", "aws sso login --profile stage"),
+        ("", "", "sso login"),
+    ],
+)
+def test_expired_credentials_name_the_profile_to_sign_in_with(
+    profile: str, environ: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", environ)
+    error = ClientError({"Error": {"Code": "ExpiredToken", "Message": "old"}}, "ListDeployments")
+    assert command in problem_of(error, profile).line()
+
+
+def test_a_refusal_without_a_text_is_still_a_sentence() -> None:
+    error = ClientError({"Error": {"Code": "400", "Message": "."}}, "ListDeployments")
+    assert problem_of(error).line().startswith("lastgood: AWS refused ListDeployments with 400: it does not say why.")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -34,6 +36,37 @@ def test_each_block_is_what_the_code_makes(name: str) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_of_the_list_can_be_loaded(name: str) -> None:
     assert isinstance(cli.get_command(click.Context(cli), name), click.Command)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_says_of_each_command_what_its_own_help_says(name: str) -> None:
+    command = cli.get_command(click.Context(cli), name)
+    assert command and command.help
+    said = re.sub(r"[\s`]+", " ", command.help.split("\n\n")[0].replace("\b", ""))
+    about = COMMANDS[name][1].rstrip(".")
+    assert said.startswith(about.rstrip(".")), f"{said!r} does not begin with {about!r}"
+
+
+def test_the_list_has_a_command_for_the_first_word_of_each_action() -> None:
+    words = {act.command.split()[0] for act in ACTIONS.values() if act.command}
+    assert words == {name for name, (target, _) in COMMANDS.items() if target == "acts:COMMANDS"}
+
+
+@pytest.mark.parametrize("typed", [["--help"], ["--version"], ["--colour"]])
+def test_helps_and_mistakes_load_neither_aws_nor_the_commands(typed: list[str]) -> None:
+    """Importing boto3 alone takes longer than a person wants to wait for a help."""
+    code = (
+        "import sys\n"
+        "from lastgood_cli.main import cli\n"
+        "try:\n"
+        f"    cli.main({typed!r}, 'lastgood')\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        "print([m for m in sys.modules if m in {'boto3', 'rich', 'jinja2', 'lastgood_cli.acts', 'lastgood.app'}])"
+    )
+    environ = {**os.environ, "PYTHONPATH": f"{ROOT / 'src/function'}{os.pathsep}{ROOT / 'src/tools'}"}
+    ran = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize("line", TYPED)

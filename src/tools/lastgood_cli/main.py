@@ -21,28 +21,28 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("plan:plan", "Say what would happen now, and why."),
     "explain": ("plan:explain", "Say why a rollback that happened went as it did."),
     "doctor": ("doctor:doctor", "Look at the whole chain from an alarm to the audit table."),
-    "backtest": ("backtest:backtest", "Say what lastgood would have done about the alarms that came."),
-    "report": ("report:report", "Write a report as one HTML page that needs nothing else."),
+    "backtest": ("backtest:backtest", "Say what lastgood would have done about the alarms that really came."),
+    "report": ("report:report", "Write one page about a period: figures, timeline, outcomes, times."),
     "rollback": ("acts:COMMANDS", "Roll a deployment group back to its last good revision."),
     "approve": ("acts:COMMANDS", "Let a rollback that waits for approval go on."),
     "reject": ("acts:COMMANDS", "Close a rollback that waits for approval."),
     "pause": ("acts:COMMANDS", "Stop all rollbacks, or those of one deployment group."),
     "resume": ("acts:COMMANDS", "Take a pause back."),
     "mode": ("acts:COMMANDS", "Say how far lastgood goes by itself for a deployment group."),
-    "release": ("acts:COMMANDS", "Open the pipeline's stage that a rollback holds."),
+    "release": ("acts:COMMANDS", "Open the pipeline's stage that a rollback of this deployment group holds."),
     "floor": ("acts:COMMANDS", "The oldest deployment that may be redeployed."),
     "mark": ("acts:COMMANDS", "Say that a revision is good or bad."),
-    "events": ("events:events", "The sample events: to look at, to plan with, to put up."),
+    "events": ("events:events", "The sample events: to look at, to plan with, to put into Lambda's console."),
     "permissions": ("permissions:permissions", "The exact IAM policies, as JSON."),
     "demo": ("small:demo", "Play a bad release on each platform, in a simulated AWS."),
-    "completion": ("small:completion", "Print the script that completes commands in a shell."),
+    "completion": ("small:completion", "Print the script that completes lastgood's commands and options in a shell."),
 }
 """Command → module of this package and the name in it, of a command or of a table that holds it; and its help in a line.
 
 In the order in which `--help` lists them.
 """
 
-ALSO = "Also the options of lastgood itself, such as --output json or --region: before the command or here."
+ALSO = "It also takes the options of lastgood itself, such as --output json."
 
 
 class Commands(click.Group):
@@ -117,7 +117,7 @@ def _complete(command: click.Command) -> click.Command:
 @before
 @click.version_option(version=__version__, prog_name="lastgood")
 @click.pass_context
-def cli(ctx: click.Context, output: str, **given: str) -> None:
+def cli(ctx: click.Context, /, output: str, **given: str) -> None:
     """Ask what lastgood did and why, try what it would do, and act by hand.
 
     \b

@@ -104,17 +104,20 @@ def problem_of(error: BaseException, profile: str = "") -> Problem:
             return Problem(f"AWS did not answer: {error}", "the same command again in a moment", Exit.AWS)
         case LastgoodError():
             return Problem(str(error), "lastgood doctor", Exit.UNEXPECTED)
-        case ModuleNotFoundError(name=str(missing)) if missing.split(".")[0] in EXTRAS:
-            extra = EXTRAS[missing.split(".")[0]]
-            told = f"This needs {missing}, which comes with lastgood[{extra}]"
-            return Problem(told, f"pipx install --force '.[{extra}]', in the checkout", Exit.USAGE)
+        case ModuleNotFoundError() if _extra(error):
+            told = f"This needs {error.name}, which comes with lastgood[{_extra(error)}]"
+            return Problem(told, f"pipx install --force '.[{_extra(error)}]', in the checkout", Exit.USAGE)
         case ClientError():
-            told = error.response.get("Error", {})
-            return _refused(error.operation_name, told.get("Code", ""), told.get("Message", ""), profile)
+            answer = error.response.get("Error", {})
+            return _refused(error.operation_name, answer.get("Code", ""), answer.get("Message", ""), profile)
         case BotoCoreError():
             return _unanswered(error, profile)
         case _:
             return Problem(f"{type(error).__name__}: {error}. This is a mistake in lastgood", "lastgood --help")
+
+
+def _extra(error: ModuleNotFoundError) -> str:
+    return EXTRAS.get(str(error.name).split(".")[0], "")
 
 
 def _usage(error: click.ClickException) -> Problem:

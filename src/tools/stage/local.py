@@ -36,7 +36,7 @@ class Clock(Protocol):
     def now(self) -> datetime: ...
 
 
-class _Untagged(yaml.SafeLoader):
+class _Untagged(yaml.SafeLoader):  # type: ignore[misc]
     """Reads a template without its functions: what is `!Ref` or `!Sub` becomes None."""
 
 
