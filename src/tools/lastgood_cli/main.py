@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("small:demo", "Play a bad release on each platform, in a simulated AWS."),
     "completion": ("small:completion", "Print the script that completes lastgood's commands and options in a shell."),
 }
-"""Command → module of this package and the name in it, of a command or of a table that holds it; and its help in a line.
+"""Command → module of this package and the name in it, of a command or of a table that holds it; its help in a line.
 
 In the order in which `--help` lists them.
 """
