@@ -17,6 +17,9 @@ fails, stops, rolls back and tells EventBridge, on a clock that the test moves.
     with serve(port=0) as server:                               # the same over HTTP
         server.client("codedeploy").list_applications()
 
+What serves is judged by content, whatever it is called: `simulator.declare_bad(suspect)`, then
+`simulator.bad_share("shop", "prod") == 0`; `mishaps.py` has what may go wrong on the way.
+
 Every other service is moto's own: alarms are read from its CloudWatch, bundles from its S3. `lambda` and
 `ecs` answer for the functions, services and task definition families that were made here;
 moto answers for all others.

@@ -32,6 +32,20 @@ _METHODS = (
     "set_alarm",
     "read_events",
     "lose_events",
+    "native_rollbacks",
+    "silent_instance",
+    "answering_instance",
+    "terminate_instance",
+    "failing_stop_script",
+    "hook",
+    "push_image",
+    "delete_image",
+    "push_branch",
+    "serving",
+    "serving_by_target",
+    "content",
+    "content_of",
+    "bad_share",
 )
 _SCENES = ("server_group", "lambda_group", "ecs_group", "rolling_service", "pipeline")
 

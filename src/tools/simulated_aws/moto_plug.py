@@ -21,6 +21,7 @@ from moto.cloudwatch.models import cloudwatch_backends
 from moto.codedeploy import urls as codedeploy_urls
 from moto.codepipeline import urls as codepipeline_urls
 from moto.core.request import Request, normalize_request
+from moto.ecr import urls as ecr_urls
 from moto.ecs import urls as ecs_urls
 from moto.moto_api._internal import urls as control_urls
 from moto.s3.models import s3_backends
@@ -65,6 +66,7 @@ def unplug(over_http: bool) -> None:
 def _swap_handlers() -> None:
     _swap(codedeploy_urls.url_paths, "{0}/$", _codedeploy)
     _swap(codepipeline_urls.url_paths, "{0}/$", _codepipeline)
+    _swap(ecr_urls.url_paths, "{0}/$", _ecr)
     _swap(ecs_urls.url_paths, "{0}/$", _ecs)
     _swap(control_urls.url_paths, "{0}/moto-api/codedeploy", lambda moto: _control)
     for path in list(lambda_urls.url_paths):
@@ -101,6 +103,7 @@ def _by_operation(service: str) -> Callable[[Handler], Handler]:
 
 _codedeploy = _by_operation("codedeploy")
 _codepipeline = _by_operation("codepipeline")
+_ecr = _by_operation("ecr")
 
 
 def _ecs(moto: Handler) -> Handler:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
@@ -37,13 +37,20 @@ def make_simulator(
 @contextmanager
 def simulated_aws(clock: Clock | None = None, *, seed: int = 0, region: str = "us-east-1") -> Iterator[Simulator]:
     """All of moto in this process, with a CodeDeploy that moves. The clock is virtual unless one is given."""
-    with patch.dict(os.environ, {"AWS_DEFAULT_REGION": region}), mock_aws():
+    with patch.dict(os.environ, {"AWS_DEFAULT_REGION": region}), mock_aws(), ExitStack() as patches:
         simulator = make_simulator(clock, seed, region=region)
+        _on_its_clock(simulator, patches)
         moto_plug.plug(simulator, over_http=False)
         try:
             yield simulator
         finally:
             moto_plug.unplug(over_http=False)
+
+
+def _on_its_clock(simulator: Simulator, patches: ExitStack) -> None:
+    """moto stamps objects and alarms with the machine's time; here everything lives by the simulated clock."""
+    for module in ("moto.s3.models", "moto.cloudwatch.models"):
+        patches.enter_context(patch(f"{module}.utcnow", lambda: simulator.clock.now().replace(tzinfo=None)))
 
 
 @dataclass(frozen=True)

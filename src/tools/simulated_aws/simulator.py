@@ -16,16 +16,18 @@ from simulated_aws.codedeploy.model import Deployment, DeploymentGroup
 from simulated_aws.codepipeline.api import PipelinesApi
 from simulated_aws.codepipeline.pipelines import Pipeline, Pipelines
 from simulated_aws.ecs.api import EcsApi
+from simulated_aws.ecs.registry_api import RegistryApi
 from simulated_aws.ecs.service_deployments import RollingService
 from simulated_aws.ecs.world import Service
+from simulated_aws.ground_truth import GroundTruth
 from simulated_aws.lambda_.api import LambdaApi
+from simulated_aws.mishaps import Mishaps, Race, Revision
 from simulated_aws.model import NoAnswer, ServiceError
 from simulated_aws.objects import Objects
 
 BUNDLES = "bundles"
 ROLE = "arn:aws:iam::123456789012:role/CodeDeploy"
 T = TypeVar("T")
-Revision = dict[str, Any] | str | int
 
 
 @dataclass
@@ -61,7 +63,7 @@ class Live:
         return next((each for each, share in self.shares.items() if share > 0.999), "")
 
 
-class Simulator:
+class Simulator(Mishaps, GroundTruth):
     """A CodeDeploy that moves. Use `simulated_aws` or `serve` to get one that boto3 talks to."""
 
     def __init__(
@@ -90,10 +92,13 @@ class Simulator:
         self.codedeploy = CodeDeployApi(self.engine)
         self.lambda_ = LambdaApi(self.engine)
         self.ecs = EcsApi(self.engine)
+        self.ecr = RegistryApi(self.engine.ecs_world.images, account, region)
         self.pipelines = Pipelines(self.engine, self._build)
         self.codepipeline = PipelinesApi(self.pipelines, account)
         self.arrivals: list[Arrival] = []
         self.faults: list[Fault] = []
+        self.races: list[Race] = []
+        self.bad_contents: set[str] = set()
         self._lock = threading.RLock()
 
     # --- calls ----------------------------------------------------------------------------------------------
@@ -114,6 +119,18 @@ class Simulator:
                 raise
 
     def _with_fault(self, operation: str, act: Callable[[], T]) -> T:
+        self._race(operation, after=False)
+        answer = self._answered(operation, act)
+        self._race(operation, after=True)
+        return answer
+
+    def _race(self, operation: str, *, after: bool) -> None:
+        for race in self.races:
+            if race.operation == operation and race.after == after and race.count:
+                race.count -= 1
+                race.act()
+
+    def _answered(self, operation: str, act: Callable[[], T]) -> T:
         fault = next((each for each in self.faults if each.operation == operation and each.count), None)
         if fault is None:
             return act()
@@ -269,9 +286,13 @@ class Simulator:
         settings = {"strategy": "ROLLING", "maximumPercent": 200, "minimumHealthyPercent": 100} | configuration
         return self.engine.service_deployments.add(made, settings, running, at)
 
-    def publish_version(self, function: str, description: str = "") -> str:
-        """Publish the next version of a function."""
-        return self.engine.lambda_world.publish(function, description)
+    def publish_version(self, function: str, description: str = "", code: str = "", **configuration: Any) -> str:
+        """Publish the next version of a function, with new code unless `code` says which.
+
+        `configuration` is more of GetFunctionConfiguration's members (`MemorySize`, `Environment` …).
+        """
+        world = self.engine.lambda_world
+        return world.publish(function, description, code, self.clock.now(), **configuration)
 
     def register_task_definition(self, family: str, tags: list[dict[str, str]] | None = None, **content: Any) -> str:
         """Register the next revision of a family, with one container `app` by default. Returns its ARN."""
@@ -373,7 +394,9 @@ class Simulator:
             old = self.engine.ecs_world.task_definition(self._task_definition_arn(group, revision))
             return self.register_task_definition(group.family, **old.content)
         if group.platform == "Lambda":
-            return self.publish_version(self._alias_of(group)[0], f"the same as {revision}")
+            function, _ = self._alias_of(group)
+            like = self.engine.lambda_world.function(function).versions[str(revision)]
+            return self.publish_version(function, f"the same as {revision}", like.code, **like.configuration)
         return f"{revision}.{len(group.deployments)}"
 
     def release_service(self, cluster: str, service: str, task_definition: str, *, settle: bool = False) -> str:
@@ -484,6 +507,7 @@ class Simulator:
         if service and service.primary:
             service.primary.task_definition, service.primary.external_id = target, last.id
         group.instances = dict.fromkeys(group.instances, last.revision)
+        group.contents = dict.fromkeys(group.instances, last.content)
 
     def _service(self, group: DeploymentGroup) -> Service | None:
         named = (group.settings.get("ecsServices") or [{}])[0]

@@ -162,9 +162,10 @@ class CodeDeployApi:
         """StopDeployment."""
         deployment = self._engine.deployment(given["deploymentId"])
         status = self._engine.stop_deployment(deployment, given.get("autoRollbackEnabled"))
+        # The texts of two AWS examples (command line reference, Tools for PowerShell).
         message = {
-            "Succeeded": "No more deployment lifecycle events will be run.",
-            "Pending": "Some deployment lifecycle events are still running.",
+            "Succeeded": "No more commands will be scheduled for execution in the deployment instances",
+            "Pending": "Stopping Pending. Stopping to schedule commands in the deployment instances",
         }
         return {"status": status, "statusMessage": message[status]}
 

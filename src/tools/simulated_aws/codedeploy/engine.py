@@ -14,6 +14,7 @@ from typing import Any
 from simulated_aws.codedeploy import configs, revisions
 from simulated_aws.codedeploy.model import Deployment, DeploymentGroup
 from simulated_aws.codedeploy.native_rollbacks import NativeRollbacks
+from simulated_aws.codedeploy.obstacles import AFTER_TRAFFIC, BEFORE_TRAFFIC, UNHEALTHY, Obstacles
 from simulated_aws.codedeploy.registry import Registry
 from simulated_aws.model import ServiceError
 
@@ -36,6 +37,7 @@ class Engine(Registry):
         self.ended: list[Callable[[Deployment], None]] = []
         self.flag_false_suppresses_group_rollback = True
         self.native_rollbacks = NativeRollbacks(self)
+        self.obstacles = Obstacles(self, self.content, self._fail, self._go_on)
 
     def _while_going(self, deployment: Deployment, seconds: float, act: Callable[[Deployment], None]) -> None:
         def still() -> None:
@@ -110,17 +112,21 @@ class Engine(Registry):
     def _validate(self, deployment: Deployment) -> None:
         platform = self._platforms[deployment.group.platform]
         config = self.config(deployment.config)
+        # The file is read once: what is written over it later changes nothing of this deployment.
+        deployment.appspec = self.content(deployment)
         if refusal := platform.refusal(deployment, config):
             self._fail(deployment, *refusal)
             return
         platform.begin(deployment, self.now())
+        deployment.content = platform.content(deployment)
         self._plan_failure(deployment, platform.target(deployment))
         timing = self.timing(deployment.group, deployment.config)
         steps = platform.steps(deployment, config, timing)
         if self._ready_option(deployment).get("actionOnTimeout") == "STOP_DEPLOYMENT":
             self._while_going(deployment, timing.install_seconds, self._wait_ready)
         else:
-            self._plan_steps(deployment, steps, 0)
+            then = partial(self._plan_steps, deployment, steps, 0)
+            self.obstacles.after_hooks(deployment, BEFORE_TRAFFIC, then)
 
     def _plan_failure(self, deployment: Deployment, target: str) -> None:
         bad = self.bad_targets.get((deployment.group.id, target))
@@ -128,6 +134,8 @@ class Engine(Registry):
             code, message, after = bad
             seconds = self.timing(deployment.group, deployment.config).install_seconds if after is None else after
             deployment.pending_failure = (code, message, seconds)
+        if deployment.group.platform == "Server" and self.obstacles.stop_script_fails(deployment):
+            deployment.pending_failure = (*UNHEALTHY, self.timing(deployment.group).install_seconds * 0.9)
         if deployment.pending_failure:
             code, message, seconds = deployment.pending_failure
             self._while_going(deployment, seconds, lambda it: self._fail(it, code, message))
@@ -137,11 +145,21 @@ class Engine(Registry):
             self._while_going(deployment, step.after_seconds - less, partial(self._shift, percent=step.percent))
 
     def _shift(self, deployment: Deployment, percent: int) -> None:
-        self._platforms[deployment.group.platform].shift(deployment, percent)
-        deployment.traffic = percent
-        if percent < 100:
+        if deployment.waits_until:
             return
+        platform = self._platforms[deployment.group.platform]
+        platform.shift(deployment, percent)
+        deployment.traffic = percent
+        if self.obstacles.waiting(deployment, platform.reached(deployment, percent)) or percent < 100:
+            return
+        self._go_on(deployment)
+
+    def _go_on(self, deployment: Deployment) -> None:
+        """All has moved: what remains is the hook after it, the termination wait and the bake time."""
         deployment.shifted = True
+        self.obstacles.after_hooks(deployment, AFTER_TRAFFIC, lambda: self._wait_for_termination(deployment))
+
+    def _wait_for_termination(self, deployment: Deployment) -> None:
         wait = self._termination_wait(deployment)
         deployment.terminating = wait > 0
         # An ECS deployment stays InProgress through the termination wait, with all traffic shifted.
@@ -178,7 +196,8 @@ class Engine(Registry):
     def _final_overview(self, deployment: Deployment, rest: str) -> dict[str, int]:
         counts = dict.fromkeys(("Pending", "InProgress", "Succeeded", "Failed", "Skipped", "Ready"), 0)
         if deployment.group.platform != "Server":
-            return counts | {rest: 1}
+            # Recorded of an ECS deployment that failed with ECS_UPDATE_ERROR: Succeeded 1, Failed 0.
+            return counts | {"Succeeded" if (deployment.group.platform, rest) == ("ECS", "Failed") else rest: 1}
         total = sum(deployment.overview.values()) or len(deployment.group.instances)
         done = deployment.overview.get("Succeeded", 0)
         return counts | {"Succeeded": done} | ({rest: total - done} if rest != "Succeeded" else {})
@@ -243,14 +262,33 @@ class Engine(Registry):
         if deployment.stopping:
             return "Pending"
         pending = self.timing(deployment.group, deployment.config).stop_pending_seconds
+        pending = pending or self.obstacles.stop_waits(deployment)
         if not pending:
             self._stop_on_request(deployment, auto_rollback)
             return "Succeeded"
-        deployment.stopping = True
+        deployment.stopping, deployment.stops_with = True, auto_rollback
         self.later(pending, lambda: self._stop_on_request(deployment, auto_rollback))
         return "Pending"
 
+    def answered(self, group: DeploymentGroup) -> None:
+        """No instance of the group is waited for any more: a stop ends, a deployment goes on."""
+        deployment = group.active
+        if deployment is None or deployment.waits_until is None:
+            return
+        deployment.waits_until = None
+        if deployment.stopping:
+            self._stop_on_request(deployment, deployment.stops_with)
+        else:
+            self._shift(deployment, 100)
+
+    def stop_if_active(self, deployment: Deployment) -> None:
+        """Somebody stops it, if it is still going on."""
+        if not deployment.terminal:
+            self._stop_on_request(deployment, None)
+
     def _stop_on_request(self, deployment: Deployment, auto_rollback: bool | None) -> None:
+        if deployment.terminal:
+            return
         self._stopped(deployment, "MANUAL_STOP", "The deployment was stopped by a user.", auto_rollback)
 
     def _stopped(self, deployment: Deployment, code: str, message: str, auto_rollback: bool | None) -> None:
@@ -262,12 +300,25 @@ class Engine(Registry):
             self.native_rollbacks.roll_back_if(deployment, "DEPLOYMENT_STOP_ON_REQUEST")
 
     def _stop_on_alarm(self, deployment: Deployment, firing: list[str]) -> None:
-        message = f"One or more alarms have been activated. Activated alarms: <{', '.join(firing)}>"
+        if wait := self.obstacles.stop_waits(deployment):
+            deployment.stopping = True
+            self.later(wait, lambda: self._end_on_alarm(deployment, firing))
+        else:
+            self._end_on_alarm(deployment, firing)
+
+    def _end_on_alarm(self, deployment: Deployment, firing: list[str]) -> None:
+        if deployment.terminal:
+            return
+        # The text as two real deployments carry it (recorded 2026-08), one pair of brackets for each alarm.
+        message = (
+            "One or more alarms have been activated according to the Amazon CloudWatch metrics you selected, and the "
+            f"affected deployments have been stopped. Activated alarms: {' '.join(f'<{name}>' for name in firing)}"
+        )
         self._end_stopped(deployment, "ALARM_ACTIVE", message)
         self.native_rollbacks.roll_back_if(deployment, "DEPLOYMENT_STOP_ON_ALARM")
 
     def _end_stopped(self, deployment: Deployment, code: str, message: str) -> None:
-        deployment.stopping = False
+        deployment.stopping, deployment.waits_until = False, None
         deployment.error = (code, message)
         deployment.overview = self._final_overview(deployment, "Skipped")
         self._become(deployment, "Stopped")
@@ -319,6 +370,7 @@ class Engine(Registry):
         )
         self.note_use(filed, group)
         deployment.overview = self._final_overview(deployment, status if status != "Stopped" else "Skipped")
+        deployment.content = self._platforms[group.platform].content(deployment)
         self.deployments[deployment.id] = deployment
         group.deployments.append(deployment)
         if group.last_successful:

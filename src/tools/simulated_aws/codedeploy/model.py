@@ -68,6 +68,10 @@ class DeploymentGroup:
     alias: tuple[str, str] | None = None
     family: str = ""
     instances: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    # What each instance really fetched, the seconds after which a silent one is given up, whose stop script fails.
+    contents: dict[str, str] = field(default_factory=dict)
+    silent: dict[str, float] = field(default_factory=dict)
+    failing_stop_scripts: set[str] = field(default_factory=set)
 
     @property
     def platform(self) -> str:
@@ -88,7 +92,11 @@ class DeploymentGroup:
 
 @dataclass(eq=False)
 class Deployment:
-    """One deployment. `request` is what CreateDeployment was given, in AWS's spelling."""
+    """One deployment. `request` is what CreateDeployment was given, in AWS's spelling.
+
+    `appspec` is the file as it was when CodeDeploy read it, `content` is what really went out.
+    `waits_until` is set while an instance does not answer.
+    """
 
     id: str
     group: DeploymentGroup
@@ -111,6 +119,10 @@ class Deployment:
     terminating: bool = False
     stopping: bool = False
     pending_failure: tuple[str, str, float] | None = None
+    appspec: str | None = None
+    content: str = ""
+    waits_until: datetime | None = None
+    stops_with: bool | None = None
 
     @property
     def terminal(self) -> bool:

@@ -6,18 +6,17 @@ Failed with one of the codes of the `ErrorCode` enum (CodeDeploy API reference, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from math import ceil
-from typing import Protocol
+from typing import Any, Protocol
 
 from simulated_aws.codedeploy import revisions
 from simulated_aws.codedeploy.configs import DeploymentConfig, TrafficStep
 from simulated_aws.codedeploy.model import Deployment, DeploymentGroup, Timing
+from simulated_aws.ecs.content import Resolved, appspec_parts
 from simulated_aws.ecs.world import EcsWorld, Service, TaskSet
 from simulated_aws.lambda_.world import LambdaWorld
 from simulated_aws.model import ServiceError
-from simulated_aws.objects import Objects
 
 Refusal = tuple[str, str]
 Content = Callable[[Deployment], str | None]
@@ -46,8 +45,20 @@ class Platform(Protocol):
         """Move so much to the new revision."""
         ...
 
+    def reached(self, deployment: Deployment, percent: int) -> list[str]:
+        """The instances whose turn has come at so many percent; none where there are no instances."""
+        ...
+
     def finish(self, deployment: Deployment) -> None:
         """Tidy up after success."""
+        ...
+
+    def content(self, deployment: Deployment) -> str:
+        """What the deployment would bring if it were made now; empty if nothing."""
+        ...
+
+    def serving(self, group: DeploymentGroup) -> dict[str, dict[str, float]]:
+        """Ground truth: of each function, service or fleet of the group, each content and its share."""
         ...
 
     def live(self, group: DeploymentGroup) -> dict[str, float]:
@@ -64,9 +75,9 @@ class LambdaPlatform:
 
     def parts(self, deployment: Deployment) -> dict[str, str]:
         """`Name`, `Alias`, `CurrentVersion` and `TargetVersion` of the AppSpec; a missing one is empty."""
-        content = self._content(deployment) or ""
+        named = revisions.properties(self._content(deployment) or "")
         keys = ("Name", "Alias", "CurrentVersion", "TargetVersion")
-        return {key: revisions.value_of(content, key) or "" for key in keys}
+        return {key: str(named.get(key.lower()) or "") for key in keys}
 
     def target(self, deployment: Deployment) -> str:
         """The published version."""
@@ -123,6 +134,10 @@ class LambdaPlatform:
         else:
             self._world.point(parts["Name"], parts["Alias"], parts["TargetVersion"])
 
+    def reached(self, deployment: Deployment, percent: int) -> list[str]:
+        """No instances here."""
+        return []
+
     def finish(self, deployment: Deployment) -> None:
         """Nothing to tidy up."""
 
@@ -137,6 +152,29 @@ class LambdaPlatform:
         alias = self._world.alias(*names)
         return {alias.version: 1.0 - sum(alias.weights.values())} | alias.weights
 
+    def content(self, deployment: Deployment) -> str:
+        """Code and configuration of the target version."""
+        parts = self.parts(deployment)
+        return self._content_of(parts["Name"], parts["TargetVersion"])
+
+    def serving(self, group: DeploymentGroup) -> dict[str, dict[str, float]]:
+        """Every alias that the group was made for or has ever deployed."""
+        named = [group.alias] if group.alias else []
+        for parts in map(self.parts, group.deployments):
+            named.append((parts["Name"], parts["Alias"]))
+        known = [(f, a) for f, a in dict.fromkeys(named) if a in getattr(self._world.functions.get(f), "aliases", {})]
+        return {f"{function}:{alias}": self._shares(function, alias) for function, alias in known}
+
+    def _shares(self, function: str, name: str) -> dict[str, float]:
+        alias = self._world.alias(function, name)
+        versions = {alias.version: 1.0 - sum(alias.weights.values())} | alias.weights
+        return summed((self._content_of(function, version), share) for version, share in versions.items())
+
+    def _content_of(self, function: str, version: str) -> str:
+        known = self._world.functions.get(function)
+        found = known.versions.get(version) if known else None
+        return f"{function}@{found.content if found else f'version {version}'}"
+
 
 class EcsPlatform:
     """A replacement task set that takes the traffic over."""
@@ -147,7 +185,7 @@ class EcsPlatform:
 
     def target(self, deployment: Deployment) -> str:
         """The task definition's ARN."""
-        return revisions.value_of(self._content(deployment) or "", "TaskDefinition") or ""
+        return str(revisions.properties(self._content(deployment) or "").get("taskdefinition") or "")
 
     def service(self, group: DeploymentGroup) -> Service | None:
         """The service that the group deploys to."""
@@ -172,6 +210,15 @@ class EcsPlatform:
                 "ECS_UPDATE_ERROR",
                 f"The ECS service cannot be updated: TaskDefinition {target} is {status}.",
             )
+        return self._misfit(deployment)
+
+    def _misfit(self, deployment: Deployment) -> Refusal | None:
+        """The AppSpec must name a container of the definition, and every image must be there (texts are our own)."""
+        resolved, named = self._resolved(deployment), self._resolved(deployment).parts.get("containerName")
+        if named and named not in resolved.images:
+            return "ECS_UPDATE_ERROR", f"The container {named} does not exist in the task definition."
+        if resolved.missing:
+            return "ECS_UPDATE_ERROR", f"CannotPullContainerError: {resolved.missing[0]} not found."
         return None
 
     def begin(self, deployment: Deployment, at: datetime) -> None:
@@ -179,7 +226,13 @@ class EcsPlatform:
         service, target = self._service_of(deployment), self.target(deployment)
         service.task_sets = [each for each in service.task_sets if each.status != "DRAINING"]
         if not (deployment.native_rollback and self._original(service, target)):
-            self._world.add_task_set(service, target, deployment.id, at)
+            self._world.add_task_set(service, target, deployment.id, at, self._parts(deployment))
+
+    def _parts(self, deployment: Deployment) -> dict[str, Any]:
+        return appspec_parts(revisions.properties(self._content(deployment) or ""))
+
+    def _resolved(self, deployment: Deployment) -> Resolved:
+        return self._world.resolve(self.target(deployment), self._parts(deployment))
 
     def steps(self, deployment: Deployment, config: DeploymentConfig, timing: Timing) -> list[TrafficStep]:
         """The steps of the configuration, once the replacement tasks run."""
@@ -196,6 +249,10 @@ class EcsPlatform:
         if service.primary and service.primary is not new:
             service.primary.weight = 100 - percent
 
+    def reached(self, deployment: Deployment, percent: int) -> list[str]:
+        """No instances here."""
+        return []
+
     def finish(self, deployment: Deployment) -> None:
         """Every other task set drains; it is gone when the next deployment begins."""
         for each in self._service_of(deployment).task_sets:
@@ -206,6 +263,19 @@ class EcsPlatform:
         """Task definition ARN to its share of the traffic."""
         service = self.service(group)
         return {each.task_definition: each.weight / 100 for each in service.task_sets if each.weight} if service else {}
+
+    def content(self, deployment: Deployment) -> str:
+        """The definition with its images as they are now, and the AppSpec's own parts."""
+        return self._resolved(deployment).id
+
+    def serving(self, group: DeploymentGroup) -> dict[str, dict[str, float]]:
+        """What the task sets with traffic run."""
+        service = self.service(group)
+        if service is None:
+            return {}
+        weighted = [each for each in service.task_sets if each.weight]
+        shares = summed((self._world.running(each).id, each.weight / 100) for each in weighted)
+        return {f"{service.cluster}/{service.name}": shares}
 
     def _service_of(self, deployment: Deployment) -> Service:
         service = self.service(deployment.group)
@@ -223,76 +293,13 @@ class EcsPlatform:
         return next((each for each in standing if each.task_definition == target), None)
 
 
-class ServerPlatform:
-    """A fleet on which instances get the revision one batch after the other."""
-
-    def __init__(self, objects: Callable[[str], Objects | None]) -> None:
-        self._objects = objects
-
-    def target(self, deployment: Deployment) -> str:
-        """The bundle or commit."""
-        return revisions.identity(deployment.revision)
-
-    def refusal(self, deployment: Deployment, config: DeploymentConfig) -> Refusal | None:
-        """There must be instances, and the bundle must be in S3 with the ETag that was asked for."""
-        if not self._instances(deployment):
-            return "NO_INSTANCES", "No instances were found for the deployment group."
-        location = deployment.revision.get("s3Location")
-        store = self._objects(location["bucket"]) if location else None
-        if not location or store is None:
-            return None
-        found = store.find(location["bucket"], location["key"], location.get("version", ""))
-        if found is None:
-            return (
-                "REVISION_MISSING",
-                f"The revision s3://{location['bucket']}/{location['key']} is not there.",
-            )
-        asked = location.get("eTag", "").strip('"')
-        if asked and asked != found.etag.strip('"'):
-            return (
-                "REVISION_MISSING",
-                f"The ETag of s3://{location['bucket']}/{location['key']} does not match.",
-            )
-        return None
-
-    def begin(self, deployment: Deployment, at: datetime) -> None:
-        """Every instance waits its turn."""
-        deployment.overview = _overview(Pending=len(self._instances(deployment)))
-
-    def steps(self, deployment: Deployment, config: DeploymentConfig, timing: Timing) -> list[TrafficStep]:
-        """One step for each batch of instances."""
-        fleet = len(self._instances(deployment))
-        batches = {"CodeDeployDefault.OneAtATime": fleet, "CodeDeployDefault.HalfAtATime": min(2, fleet)}
-        count = batches.get(config.name, 1)
-        return [TrafficStep(timing.install_seconds * n, ceil(100 * n / count)) for n in range(1, count + 1)]
-
-    def shift(self, deployment: Deployment, percent: int) -> None:
-        """Install on the first so many percent of the instances."""
-        instances = self._instances(deployment)
-        done = instances[: ceil(len(instances) * percent / 100)]
-        for each in done:
-            deployment.group.instances[each] = deployment.revision
-        deployment.overview = _overview(Succeeded=len(done), Pending=len(instances) - len(done))
-
-    def finish(self, deployment: Deployment) -> None:
-        """Nothing to tidy up."""
-
-    def live(self, group: DeploymentGroup) -> dict[str, float]:
-        """Revision to the share of the instances that run it."""
-        running = [revisions.identity(each) for each in group.instances.values() if each]
-        return {each: running.count(each) / len(group.instances) for each in running}
-
-    def _instances(self, deployment: Deployment) -> list[str]:
-        everywhere = deployment.group.instances
-        if deployment.request.get("updateOutdatedInstancesOnly"):
-            return [each for each, revision in everywhere.items() if revision != deployment.revision]
-        return list(everywhere)
-
-
 def _after(seconds: float, steps: list[TrafficStep]) -> list[TrafficStep]:
     return [TrafficStep(seconds + step.after_seconds, step.percent) for step in steps]
 
 
-def _overview(**counts: int) -> dict[str, int]:
-    empty = dict.fromkeys(("Pending", "InProgress", "Succeeded", "Failed", "Skipped", "Ready"), 0)
-    return empty | counts
+def summed(shares: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Each content with the sum of its shares."""
+    total: dict[str, float] = {}
+    for content, share in shares:
+        total[content] = total.get(content, 0.0) + share
+    return {content: share for content, share in total.items() if share > 1e-9}

@@ -18,7 +18,9 @@ from simulated_aws.codedeploy.model import (
     RegisteredRevision,
     Timing,
 )
-from simulated_aws.codedeploy.platforms import EcsPlatform, LambdaPlatform, Platform, ServerPlatform
+from simulated_aws.codedeploy.platforms import EcsPlatform, LambdaPlatform, Platform
+from simulated_aws.codedeploy.servers import ServerPlatform
+from simulated_aws.ecs.content import Resolved
 from simulated_aws.ecs.service_deployments import ServiceDeployment, ServiceDeployments
 from simulated_aws.ecs.world import EcsWorld
 from simulated_aws.events import Events
@@ -57,10 +59,11 @@ class Registry(Timeline):
         self.service_deployments = ServiceDeployments(self)
         self.objects = RegisteredObjects()
         self._other_objects = objects
+        self.branches: dict[tuple[str, str], str] = {}
         self._platforms: dict[str, Platform] = {
             "Lambda": LambdaPlatform(self.lambda_world, self.content),
             "ECS": EcsPlatform(self.ecs_world, self.content),
-            "Server": ServerPlatform(self.store_of),
+            "Server": ServerPlatform(self.store_of, self.branches),
         }
 
     # --- for services that ECS itself deploys ---------------------------------------------------------------
@@ -68,6 +71,10 @@ class Registry(Timeline):
     def firing(self, name: str) -> bool:
         """Whether an alarm is in ALARM."""
         return self.alarm_state(name) == "ALARM"
+
+    def resolved(self, task_definition: str, parts: dict[str, Any]) -> Resolved:
+        """What tasks of a definition would run if they were started now."""
+        return self.ecs_world.resolve(task_definition, parts)
 
     def tell_service(self, deployment: ServiceDeployment, event_name: str, reason: str) -> None:
         """Tell EventBridge of a service deployment."""
@@ -175,7 +182,9 @@ class Registry(Timeline):
         return owner.revisions[key]
 
     def content(self, deployment: Deployment) -> str | None:
-        """The AppSpec of a deployment, from the revision or from S3."""
+        """The AppSpec of a deployment, from the revision or from S3; once CodeDeploy has read it, as it was then."""
+        if deployment.appspec is not None:
+            return deployment.appspec
         if (text := revisions.appspec(deployment.revision)) is not None:
             return text
         location: dict[str, str] = deployment.revision.get("s3Location") or {}

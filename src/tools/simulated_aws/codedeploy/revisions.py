@@ -1,22 +1,24 @@
 """Revisions: the checks CodeDeploy makes, the identity under which it files them, and what an AppSpec names.
 
-An AppSpec is JSON or YAML, and the casing of its keys differs between AWS's own examples, so values are found
-by key with a regular expression rather than with a parser.
+An AppSpec is JSON or YAML, and the casing of its keys differs between AWS's own examples.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
+from functools import lru_cache
 from typing import Any
+
+import yaml
 
 from simulated_aws.model import ServiceError
 
+# ECS takes `String` too: a CloudTrail record shows it accepted (2026).
 _ALLOWED_TYPES = {
     "Server": {"S3", "GitHub"},
     "Lambda": {"S3", "String", "AppSpecContent"},
-    "ECS": {"S3", "AppSpecContent"},
+    "ECS": {"S3", "String", "AppSpecContent"},
 }
 _LOCATION_KEYS = {
     "S3": "s3Location",
@@ -95,11 +97,42 @@ def appspec(revision: dict[str, Any]) -> str | None:
     return None
 
 
-def value_of(content: str, key: str) -> str | None:
-    """The value of the first `key` in an AppSpec, whatever the casing."""
-    pattern = rf"""(?:^|[\s{{,"'-])["']?{key}["']?\s*:\s*["']?([^"'\s,}}]+)"""
-    found = re.search(pattern, content, re.IGNORECASE)
-    return found.group(1) if found else None
+@lru_cache(maxsize=512)
+def _parsed(content: str) -> Any:
+    """An AppSpec as CodeDeploy reads it, JSON or any form of YAML; None if it is neither."""
+    try:
+        return json.loads(content)
+    except ValueError:
+        pass
+    try:
+        return yaml.safe_load(content)
+    except yaml.YAMLError:
+        return None
+
+
+def _section(content: str, name: str) -> list[Any]:
+    """A section of an AppSpec that is a list, whatever the casing of its name."""
+    parsed = _parsed(content)
+    found = next((v for k, v in parsed.items() if str(k).lower() == name), None) if isinstance(parsed, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def properties(content: str) -> dict[str, Any]:
+    """The properties of the resource that an AppSpec names, by their names in small letters."""
+    for resource in _section(content, "resources"):
+        for described in resource.values() if isinstance(resource, dict) else ():
+            found = {str(k).lower(): v for k, v in described.items()} if isinstance(described, dict) else {}
+            return {str(k).lower(): v for k, v in (found.get("properties") or {}).items()}
+    return {}
+
+
+def hooks(content: str) -> dict[str, list[str]]:
+    """Each lifecycle event in small letters with the functions that validate it, by name."""
+    named: dict[str, list[str]] = {}
+    for entry in _section(content, "hooks"):
+        for event, function in entry.items() if isinstance(entry, dict) else ():
+            named.setdefault(str(event).lower(), []).append(str(function).rpartition("function:")[2].partition(":")[0])
+    return named
 
 
 def lambda_appspec(function: str, alias: str, current: str, target: str) -> dict[str, Any]:

@@ -69,6 +69,8 @@ class Targets:
         }
 
     def _status(self, deployment: Deployment, target_id: str) -> str:
+        if deployment.waits_until and target_id in deployment.group.silent:
+            return "InProgress"
         on_it = deployment.group.instances.get(target_id) == deployment.revision
         if deployment.group.platform == "Server" and not on_it:
             return "Skipped" if deployment.terminal else "Pending"

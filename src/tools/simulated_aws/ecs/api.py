@@ -7,10 +7,12 @@ from typing import Any
 from simulated_aws.codedeploy.engine import Engine
 from simulated_aws.ecs.service_api import ServiceApi
 from simulated_aws.ecs.service_deployments import RollingService
+from simulated_aws.ecs.tasks import Tasks
 from simulated_aws.ecs.world import Service, TaskDefinition
 from simulated_aws.model import ServiceError
 
 Answer = dict[str, Any]
+TASK_SET_PARTS = ("networkConfiguration", "capacityProviderStrategy", "platformVersion")
 
 
 class EcsApi:
@@ -20,12 +22,13 @@ class EcsApi:
         self._engine = engine
         self._world = engine.ecs_world
         self._services = ServiceApi(engine)
+        self._tasks = Tasks(engine)
 
     def knows(self, operation: str, given: dict[str, Any]) -> bool:
         """Whether the simulator answers this call: it is about a cluster or a family that was made here."""
         if self._services.knows(operation, given):
             return True
-        if operation in {"DescribeServices", "UpdateService"}:
+        if operation in {"DescribeServices", "UpdateService", "ListTasks", "DescribeTasks"}:
             return _last_part(given.get("cluster") or "default") in {cluster for cluster, _ in self._world.services}
         if operation == "RegisterTaskDefinition":
             return given.get("family") in self._world.families
@@ -39,6 +42,8 @@ class EcsApi:
             return self._services.answer(operation, given)
         answers = {
             "DescribeServices": self._describe_services,
+            "ListTasks": self._tasks.list,
+            "DescribeTasks": self._tasks.describe,
             "UpdateService": self._update_service,
             "RegisterTaskDefinition": self._register,
             "DescribeTaskDefinition": self._describe,
@@ -146,6 +151,7 @@ class EcsApi:
                 "createdAt": each.created_at,
                 "scale": {"value": 100.0, "unit": "PERCENT"},
                 "stabilityStatus": "STEADY_STATE",
+                **{name: value for name, value in each.parts.items() if name in TASK_SET_PARTS and value},
             }
             for each in service.task_sets
         ]

@@ -12,6 +12,7 @@ from simulated_aws.model import ServiceError
 
 Answer = dict[str, Any]
 MOST = 20
+SERVICE_PARTS = ("networkConfiguration", "capacityProviderStrategy", "platformVersion", "loadBalancers")
 
 
 class ServiceApi:
@@ -39,13 +40,15 @@ class ServiceApi:
     def update(self, owner: RollingService, given: dict[str, Any]) -> None:
         """UpdateService, as far as it deploys. An INACTIVE task definition is refused."""
         wanted = given.get("taskDefinition")
-        force = bool(given.get("forceNewDeployment"))
+        parts = {name: given[name] for name in SERVICE_PARTS if name in given}
+        force = bool(given.get("forceNewDeployment")) or any(owner.parts.get(n) != v for n, v in parts.items())
         if not wanted and not force:
             return
         primary = owner.primary.task_definition if owner.primary else ""
         found = self._world.task_definition(wanted or primary)
         if found.status != "ACTIVE":
             raise ServiceError("ClientException", "TaskDefinition is inactive")
+        owner.parts = owner.parts | parts
         self._machine.update(owner, found.arn, force=force)
 
     def deployments(self, owner: RollingService) -> list[Answer]:
@@ -222,6 +225,11 @@ class ServiceApi:
             **self._places(owner),
             "taskDefinition": revision.task_definition,
             "launchType": "FARGATE",
+            "containerImages": [
+                {"containerName": name, "image": image, "imageDigest": digest}
+                for name, (image, digest) in revision.resolved.images.items()
+            ],
+            **{name: value for name, value in revision.resolved.parts.items() if name in SERVICE_PARTS},
             "createdAt": revision.created_at,
         }
 

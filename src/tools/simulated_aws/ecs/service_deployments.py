@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from simulated_aws.ecs.content import Resolved
 from simulated_aws.ecs.world import Service
 from simulated_aws.model import ServiceError
 
@@ -32,6 +33,7 @@ class Host(Protocol):
     def later(self, seconds: float, act: Callable[[], None]) -> None: ...
     def firing(self, name: str) -> bool: ...
     def random_id(self, alphabet: str, length: int) -> str: ...
+    def resolved(self, task_definition: str, parts: dict[str, Any]) -> Resolved: ...
     def tell_service(self, deployment: ServiceDeployment, event_name: str, reason: str) -> None: ...
 
 
@@ -55,6 +57,12 @@ class ServiceRevision:
     id: str
     task_definition: str
     created_at: datetime
+    resolved: Resolved
+
+    @property
+    def content(self) -> str:
+        """What its tasks really run."""
+        return self.resolved.id
 
 
 @dataclass(eq=False)
@@ -89,7 +97,7 @@ class ServiceDeployment:
 class RollingService:
     """A service with the controller ECS: its settings in AWS's spelling, its deployments, oldest first.
 
-    `tasks` maps each service revision's id to how many of its tasks run.
+    `tasks` maps each service revision's id to how many of its tasks run; `parts` are its network and the like.
     """
 
     service: Service
@@ -101,12 +109,23 @@ class RollingService:
     completed: ServiceRevision | None = None
     timing: ServiceTiming = field(default_factory=ServiceTiming)
     bad: set[str] = field(default_factory=set)
+    parts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def active(self) -> ServiceDeployment | None:
         """The service deployment that is going on, if one is."""
         last = self.deployments[-1] if self.deployments else None
         return last if last and not last.ended else None
+
+    def serving(self) -> dict[str, float]:
+        """Ground truth: each content and its share of the tasks."""
+        shares: dict[str, float] = {}
+        total = sum(self.tasks.values()) or 1
+        for revision, count in self.tasks.items():
+            if count:
+                content = self.revisions[revision].content
+                shares[content] = shares.get(content, 0.0) + count / total
+        return shares
 
     @property
     def breaker(self) -> dict[str, Any]:
@@ -164,7 +183,8 @@ class ServiceDeployments:
         return made
 
     def _new(self, owner: RollingService, task_definition: str, at: datetime) -> ServiceDeployment:
-        revision = ServiceRevision(self._host.random_id(string.digits, 19), task_definition, at)
+        resolved = self._host.resolved(task_definition, owner.parts)
+        revision = ServiceRevision(self._host.random_id(string.digits, 19), task_definition, at, resolved)
         owner.revisions[revision.id] = revision
         made = ServiceDeployment(
             self._host.random_id(ID_ALPHABET, 21),

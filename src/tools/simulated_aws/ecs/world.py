@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from simulated_aws.ecs.content import Resolved, resolve
+from simulated_aws.ecs.images import Images
 from simulated_aws.model import ServiceError
 
 
@@ -26,7 +28,10 @@ class TaskDefinition:
 
 @dataclass
 class TaskSet:
-    """A task set of a service. `external_id` is the CodeDeploy deployment that created it."""
+    """A task set of a service. `external_id` is the CodeDeploy deployment that created it.
+
+    `parts` is what an AppSpec said beside the task definition; `resolved` is what its tasks really run.
+    """
 
     id: str
     task_definition: str
@@ -34,6 +39,9 @@ class TaskSet:
     external_id: str = ""
     status: str = "PRIMARY"
     weight: int = 100
+    parts: dict[str, Any] = field(default_factory=dict)
+    resolved: Resolved | None = None
+    resolved_of: str = ""
 
 
 @dataclass
@@ -61,6 +69,7 @@ class EcsWorld:
         self._prefix = f"arn:aws:ecs:{region}:{account}"
         self.services: dict[tuple[str, str], Service] = {}
         self.families: dict[str, list[TaskDefinition]] = {}
+        self.images = Images()
 
     def arn(self, resource: str) -> str:
         """The ARN of an ECS resource such as `cluster/main`."""
@@ -110,14 +119,33 @@ class EcsWorld:
         """A service that runs `task_definition`, outside any deployment."""
         service = Service(cluster, name, desired_count, controller, created_at=at)
         service.task_sets.append(TaskSet(self._task_set_id(), task_definition, at))
+        self.running(service.task_sets[0])
         self.services[(cluster, name)] = service
         return service
 
-    def add_task_set(self, service: Service, task_definition: str, deployment_id: str, at: datetime) -> TaskSet:
-        """A replacement task set that gets no traffic yet."""
-        task_set = TaskSet(self._task_set_id(), task_definition, at, deployment_id, "ACTIVE", 0)
+    def add_task_set(
+        self, service: Service, task_definition: str, deployment_id: str, at: datetime, parts: dict[str, Any]
+    ) -> TaskSet:
+        """A replacement task set that gets no traffic yet. Its images are resolved now."""
+        task_set = TaskSet(self._task_set_id(), task_definition, at, deployment_id, "ACTIVE", 0, parts)
         service.task_sets.append(task_set)
+        self.running(task_set)
         return task_set
+
+    def running(self, task_set: TaskSet) -> Resolved:
+        """What the tasks of a task set really run: tags are resolved when it is made or pointed elsewhere."""
+        if task_set.resolved is None or task_set.resolved_of != task_set.task_definition:
+            task_set.resolved = self.resolve(task_set.task_definition, task_set.parts)
+            task_set.resolved_of = task_set.task_definition
+        return task_set.resolved
+
+    def resolve(self, task_definition: str, parts: dict[str, Any]) -> Resolved:
+        """What would run if tasks of this definition were started now."""
+        try:
+            found = self.task_definition(task_definition)
+        except ServiceError:
+            return Resolved(task_definition, {})
+        return resolve(found.family, found.content, self.images, parts)
 
     def _task_set_id(self) -> str:
         return f"ecs-svc/{self._chance.randrange(10**18, 10**19)}"

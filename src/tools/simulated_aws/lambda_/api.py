@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
+from simulated_aws.clock import EPOCH
 from simulated_aws.codedeploy.engine import Engine
 from simulated_aws.lambda_.world import Alias, Function, LambdaVersion
 from simulated_aws.model import ServiceError
@@ -84,9 +86,19 @@ class LambdaApi:
             "FunctionName": function.name,
             "FunctionArn": f"{self._arn(function.name)}:{version.number}",
             "Runtime": "python3.13",
+            "Role": f"arn:aws:iam::{self._engine.account}:role/{function.name}",
             "Handler": "app.handler",
+            "CodeSize": 1024,
+            "Timeout": 3,
+            "MemorySize": 128,
+            "CodeSha256": version.code_sha256,
+            "LastModified": (version.published_at or EPOCH).strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
+            "RevisionId": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{function.name}:{version.number}")),
+            "PackageType": "Zip",
+            "Architectures": ["x86_64"],
             "Description": version.description,
             "Version": version.number,
             "State": version.state,
             "LastUpdateStatus": version.last_update_status,
+            **version.configuration,
         }

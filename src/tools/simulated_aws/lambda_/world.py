@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import random
 import uuid
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 from simulated_aws.model import ServiceError
 
 
 @dataclass
 class LambdaVersion:
-    """A published version. `state` and `last_update_status` as GetFunctionConfiguration tells them."""
+    """A published version. `state` and `last_update_status` as GetFunctionConfiguration tells them.
+
+    `code` stands for the code; `configuration` is in AWS's spelling (`MemorySize`, `Environment`, `Layers` …).
+    """
 
     number: str
     description: str = ""
     state: str = "Active"
     last_update_status: str = "Successful"
+    code: str = ""
+    configuration: dict[str, Any] = field(default_factory=dict)
+    published_at: datetime | None = None
+
+    @property
+    def code_sha256(self) -> str:
+        """`CodeSha256`: the same for the same code, whatever its number."""
+        return base64.b64encode(hashlib.sha256(self.code.encode()).digest()).decode()
+
+    @property
+    def content(self) -> str:
+        """What it really is: code and configuration together."""
+        text = json.dumps([self.code, self.configuration], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @dataclass
@@ -54,12 +76,16 @@ class LambdaWorld:
             self.publish(name)
         return function
 
-    def publish(self, name: str, description: str = "") -> str:
-        """Publish the next version and return its number."""
+    def publish(
+        self, name: str, description: str = "", code: str = "", at: datetime | None = None, **configuration: Any
+    ) -> str:
+        """Publish the next version and return its number. Without `code` its code is new."""
         function = self.function(name)
         function.published_count += 1
         number = str(function.published_count)
-        function.versions[number] = LambdaVersion(number, description)
+        function.versions[number] = LambdaVersion(
+            number, description, code=code or f"{name} {number}", configuration=configuration, published_at=at
+        )
         return number
 
     def delete_version(self, name: str, number: str) -> None:
