@@ -69,7 +69,7 @@ def our_rollback(
     deployment_id: str, to: str = "v1", at: float = -2, *, rollback_id: str = "rb-before", **more: Any
 ) -> Deployment:
     """A deployment that an earlier rollback of lastgood created."""
-    return release(deployment_id, to, at, description=f"lastgood {rollback_id}: back to {to}", **more)
+    return release(deployment_id, to, at, made_by=rollback_id, **more)
 
 
 def group(platform: ComputePlatform = ComputePlatform.LAMBDA, **more: Any) -> GroupFacts:

@@ -14,9 +14,7 @@ from lastgood.deployers.protocol import Deployer, DeployerFor
 from lastgood.judgement import Case
 from lastgood.ledger import Ledger
 from lastgood.model import (
-    MARKER_PREFIX,
     TERMINAL_STATUSES,
-    ComputePlatform,
     Controls,
     Deployment,
     DeploymentGroup,
@@ -144,7 +142,7 @@ class Observer:
 
     def _with_live(self, case: Case, deployer: Deployer) -> Observation:
         suspect, good, facts = case.attribution.suspect, case.selection.good, case.seen.group
-        readable = facts is not None and facts.compute_platform is not ComputePlatform.SERVER
+        readable = facts is not None and case.rollback.group.can(facts.compute_platform).reads_live
         if suspect is None or suspect.active or good is None or facts is None or not readable:
             return case.seen
         return replace(case.seen, live=deployer.live(facts, good.revision))
@@ -205,8 +203,8 @@ class Observer:
         if facts is None or good is None:
             gone = f"{rollback.good_deployment_id} or its deployment group is gone."
             return replace(seen, group=facts, preparation=Preparation(problem=gone))
-        server = facts.compute_platform is ComputePlatform.SERVER
-        live = Live() if server else deployer.live(facts, good.revision)
+        readable = rollback.group.can(facts.compute_platform).reads_live
+        live = deployer.live(facts, good.revision) if readable else Live()
         todo = deployer.prepare(facts, good.revision, live)
         if rollback.redeployed_revision:
             todo = replace(todo, register_task_definition="")
@@ -246,8 +244,6 @@ def signed(deployments: tuple[Deployment, ...], controls: Controls) -> tuple[Dep
     """ECS keeps no description of a deployment: which of them past rollbacks created stands in the ledger alone."""
     ours = {p.rollback_deployment_id: p.rollback_id for p in controls.past if p.rollback_deployment_id}
     return tuple(
-        replace(d, description=MARKER_PREFIX + ours[d.deployment_id])
-        if d.deployment_id in ours and not d.is_rollback
-        else d
+        replace(d, made_by=ours[d.deployment_id]) if d.deployment_id in ours and not d.is_rollback else d
         for d in deployments
     )

@@ -27,7 +27,7 @@ def result_of(rollback: Rollback, *, joined: bool = False) -> dict[str, Any]:
         "rollback_deployment_id": rollback.rollback_deployment_id,
         "suspect_commit": rollback.suspect_commit,
         "good_commit": rollback.good_commit,
-        **({"controller": str(rollback.controller)} if rollback.controller is Controller.ECS else {}),
+        **({"controller": str(rollback.controller)} if rollback.controller is not Controller.CODE_DEPLOY else {}),
     }
 
 

@@ -59,9 +59,7 @@ STATUSES = st.sampled_from(["Succeeded"] * 6 + ["Failed", "Stopped", "InProgress
 CREATORS = st.sampled_from(
     ["user"] * 8 + ["codeDeployRollback"] * 2 + ["autoscaling", "CodeDeployAutoUpdate", "CloudFormation", "CodeDeploy"]
 )
-DESCRIPTIONS = st.sampled_from(
-    ["", "", "", "", "", "release 12", "lastgood rb-before: back", f"lastgood {ROLLBACK_ID}: back", "lastgood:floor"]
-)
+MAKERS = st.sampled_from(["", "", "", "", "", "", "rb-before", ROLLBACK_ID, ""])
 
 
 @st.composite
@@ -84,7 +82,7 @@ def histories(draw: st.DrawFn) -> tuple[Deployment, ...]:
             took=draw(st.sampled_from([0.1, 0.5, 0.9])),
             status=status,
             creator=draw(CREATORS),
-            description=draw(DESCRIPTIONS),
+            made_by=draw(MAKERS),
             restart=draw(RARELY),
             outdated_instances_only=draw(RARELY),
             floor=draw(RARELY),

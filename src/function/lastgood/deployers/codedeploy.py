@@ -26,7 +26,6 @@ from lastgood.errors import AlreadyCompletedError, GroupNotFoundError, RefusedEr
 from lastgood.model import (
     APPROVAL_MARKER,
     FLOOR_MARKER,
-    MARKER_PREFIX,
     ComputePlatform,
     Deployment,
     DeploymentGroup,
@@ -40,6 +39,8 @@ from lastgood.model import (
 from lastgood.settings import Settings
 
 APPSPECS_AT_A_TIME = 4
+MARKER_PREFIX = "lastgood "
+"""What the description of each deployment that we create begins with; the rollback's id follows."""
 
 
 class CodeDeploy:
@@ -129,7 +130,7 @@ class CodeDeploy:
         since = rollback.create_attempted_at or now
         for info in self._history().created_since(since - timedelta(minutes=5), now):
             deployment = self._deployment(info)
-            if deployment.rollback_id == rollback.rollback_id:
+            if deployment.made_by == rollback.rollback_id:
                 return deployment
         return None
 
@@ -238,7 +239,7 @@ class CodeDeploy:
     def _deployment(self, info: Mapping[str, Any]) -> Deployment:
         undone, overview = info.get("rollbackInfo") or {}, info.get("deploymentOverview") or {}
         error, text = info.get("errorInformation") or {}, info.get("description") or ""
-        ours = text.startswith(MARKER_PREFIX)
+        ours = _made_by(text)
         return Deployment(
             deployment_id=info["deploymentId"],
             status=info.get("status", "Created"),
@@ -246,7 +247,7 @@ class CodeDeploy:
             completed_at=_utc(info["completeTime"]) if info.get("completeTime") else None,
             revision=self._platform.revision(info.get("revision") or {}),
             creator=info.get("creator", "user"),
-            description=text,
+            made_by=ours,
             external_id=info.get("externalId", ""),
             rollback_deployment_id=undone.get("rollbackDeploymentId", ""),
             rolls_back_deployment_id=undone.get("rollbackTriggeringDeploymentId", ""),
@@ -267,6 +268,13 @@ def description(rollback: Rollback) -> str:
     if rollback.suspect_deployment_id:
         text += f" instead of {rollback.suspect_deployment_id}"
     return text[:100]
+
+
+def _made_by(text: str) -> str:
+    """The id of the rollback that a deployment's description names as its maker; empty for anyone else's."""
+    if not text.startswith(MARKER_PREFIX):
+        return ""
+    return text[len(MARKER_PREFIX) :].split(" ", 1)[0].rstrip(":;,")
 
 
 def _names(group: DeploymentGroup) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def _rollback_on_top(
     if force:
         return Attribution(suspects=(rollback,))
     native = rollback.creator == NATIVE_ROLLBACK_CREATOR
-    whose = "AWS's own rollback" if native else f"the rollback {rollback.rollback_id}"
+    whose = "AWS's own rollback" if native else f"the rollback {rollback.made_by}"
     return Attribution(
         suspects=suspects,
         reason=Reason.SUSPECT_IS_ROLLBACK,

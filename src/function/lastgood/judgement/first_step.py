@@ -8,7 +8,7 @@ from functools import partial
 from lastgood.judgement.case import Case
 from lastgood.judgement.steps import Action, Decision
 from lastgood.judgement.wording import label, name, subject
-from lastgood.model import ComputePlatform, Controller, Deployment, Reason, Rollback
+from lastgood.model import Deployment, Reason
 
 
 def first_step(case: Case) -> Decision:
@@ -27,7 +27,7 @@ def first_step(case: Case) -> Decision:
                 f"{subject(suspect)}. A stop would bring back what was before it, which is not what is wanted: "
                 f"{name(good)} is deployed in its place.",
             )
-        how = _by_itself(case.rollback) if native else f"then {name(good)} is deployed again"
+        how = case.rollback.group.can().rolls_back_by_itself if native else f"then {name(good)} is deployed again"
         return pinned(
             Action.STOP,
             Reason.SUSPECT_ACTIVE,
@@ -48,12 +48,6 @@ def first_step(case: Case) -> Decision:
         Reason.SUSPECT_SUCCEEDED if succeeded else Reason.SUSPECT_STOPPED,
         f"{subject(suspect)}: {name(good)}, the last good revision, is deployed again.",
     )
-
-
-def _by_itself(rollback: Rollback) -> str:
-    if rollback.controller is Controller.ECS:
-        return "ECS puts the revision before it back by itself"
-    return "CodeDeploy flips the traffic back by itself"
 
 
 def _take_over(case: Case, adopt: Deployment) -> Decision:
@@ -92,6 +86,6 @@ def _native_flip(case: Case) -> bool:
     group, good = case.seen.group, case.selection.good
     if group is None or good is None or not case.policy.native_rollback or case.rollback.to_deployment_id:
         return False
-    moves_traffic = group.blue_green or group.compute_platform is not ComputePlatform.SERVER
+    moves_traffic = group.blue_green or case.rollback.group.can(group.compute_platform).native_moves_traffic
     last = next((d for d in case.seen.history if d.deployment_id == group.last_successful_id), None)
     return moves_traffic and last is not None and last.revision.identity == good.revision.identity

@@ -12,7 +12,7 @@ from lastgood.judgement.first_step import first_step
 from lastgood.judgement.no_target import good_revision
 from lastgood.judgement.steps import Action, Decision
 from lastgood.judgement.wording import ago, clock, duration, label, listed, name
-from lastgood.model import CLOUDFORMATION_CREATORS, AlarmState, Controller, Deployment, Mode, Outcome, Reason, Rollback
+from lastgood.model import CLOUDFORMATION_CREATORS, AlarmState, Deployment, Mode, Outcome, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +92,13 @@ def _confirmed(case: Case) -> Decision | None:
 def _group_exists(case: Case) -> Decision | None:
     if case.seen.group is not None:
         return None
+    group = case.rollback.group
     return case.refuse(
         Reason.GROUP_NOT_FOUND,
-        f"{_no_such_group(case.rollback)}. Mend the alarm's tags or LASTGOOD_ROUTES.",
+        f"{group.can().no_such_group.format(place=group.place)}. Mend the alarm's tags or LASTGOOD_ROUTES.",
         Outcome.FAILED,
         needs_human=True,
     )
-
-
-def _no_such_group(rollback: Rollback) -> str:
-    if rollback.controller is Controller.CODE_DEPLOY:
-        return f"CodeDeploy has no deployment group {rollback.group.key}"
-    where = f"{rollback.application}/{rollback.deployment_group}"
-    return f"ECS has no service {where} whose deployment controller is ECS"
 
 
 def _attributable(case: Case) -> Decision | None:

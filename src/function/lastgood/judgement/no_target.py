@@ -5,7 +5,7 @@ from __future__ import annotations
 from lastgood.judgement.case import Case
 from lastgood.judgement.first_step import adoptable
 from lastgood.judgement.steps import Action, Decision
-from lastgood.model import ComputePlatform, Controller, Mode, Outcome, Reason, Rejection
+from lastgood.model import Mode, Outcome, Reason, Rejection
 
 
 def good_revision(case: Case) -> Decision | None:
@@ -29,7 +29,8 @@ def good_revision(case: Case) -> Decision | None:
 
 
 def _split_alias_stays(case: Case) -> str:
-    if case.seen.group is None or case.seen.group.compute_platform is not ComputePlatform.LAMBDA:
+    group = case.seen.group
+    if group is None or not case.rollback.group.can(group.compute_platform).alias_may_split:
         return ""
     return " If its alias sends traffic to two versions, clear that by hand: every later deployment would fail."
 
@@ -71,8 +72,8 @@ def _why_not_requested(case: Case) -> tuple[Reason, str]:
 def _stops_without_target(case: Case, reason: Reason) -> bool:
     if case.policy.mode is not Mode.AUTO or case.rollback.to_deployment_id:
         return False
-    if case.rollback.controller is Controller.ECS:
-        # ECS's only stop brings the revision before back: one that was just refused.
+    if case.rollback.group.can().stop_restores_previous:
+        # Its only stop brings the revision before back: one that was just refused.
         return False
     if case.policy.stop_without_target == "first-deployment":
         # What could not be read may well be a good revision.

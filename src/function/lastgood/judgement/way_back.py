@@ -9,7 +9,6 @@ from lastgood.judgement.steps import Action, Decision, block, fail, wait
 from lastgood.judgement.wording import duration, label
 from lastgood.model import (
     NATIVE_ROLLBACK_CREATOR,
-    ComputePlatform,
     Deployment,
     Observation,
     Outcome,
@@ -127,7 +126,7 @@ def _clear_way(rollback: Rollback, seen: Observation, policy: Policy, now: datet
     newest = seen.newest
     if newest is None:
         return _put_back(rollback, seen)
-    if newest.rollback_id == rollback.rollback_id:
+    if newest.made_by == rollback.rollback_id:
         return _found(newest)
     if newest.active and newest.deployment_id == rollback.suspect_deployment_id:
         if rollback.replaces:
@@ -205,7 +204,7 @@ def _there_already(rollback: Rollback, seen: Observation) -> bool:
     """Only for platforms whose live state can be read; servers may be half way."""
     return (
         seen.group is not None
-        and seen.group.compute_platform is not ComputePlatform.SERVER
+        and rollback.group.can(seen.group.compute_platform).reads_live
         and not seen.live.split
         and seen.live.identity == rollback.good_revision
     )

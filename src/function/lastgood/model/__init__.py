@@ -13,7 +13,6 @@ from lastgood.model.deployments import (
     APPROVAL_MARKER,
     CLOUDFORMATION_CREATORS,
     FLOOR_MARKER,
-    MARKER_PREFIX,
     NATIVE_ROLLBACK_CREATOR,
     SCALE_OUT_CREATORS,
     TERMINAL_STATUSES,
@@ -24,6 +23,8 @@ from lastgood.model.deployments import (
     Revision,
 )
 from lastgood.model.groups import (
+    CAPABILITIES,
+    Capabilities,
     ComputePlatform,
     Controller,
     DeploymentGroup,
@@ -58,9 +59,9 @@ from lastgood.model.record import (
 
 __all__ = [
     "APPROVAL_MARKER",
+    "CAPABILITIES",
     "CLOUDFORMATION_CREATORS",
     "FLOOR_MARKER",
-    "MARKER_PREFIX",
     "NATIVE_ROLLBACK_CREATOR",
     "SCALE_OUT_CREATORS",
     "TERMINAL_STATUSES",
@@ -68,6 +69,7 @@ __all__ = [
     "AlarmFacts",
     "AlarmState",
     "Candidate",
+    "Capabilities",
     "ComputePlatform",
     "Controller",
     "Controls",

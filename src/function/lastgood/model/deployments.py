@@ -13,7 +13,6 @@ CLOUDFORMATION_CREATORS = frozenset({"CloudFormation", "CloudFormationRollback"}
 NATIVE_ROLLBACK_CREATOR = "codeDeployRollback"
 FLOOR_MARKER = "lastgood:floor"
 APPROVAL_MARKER = "lastgood:needs-approval"
-MARKER_PREFIX = "lastgood "
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One run of CodeDeploy, as `GetDeployment` tells it."""
+    """One deployment, as its deployer tells it. `made_by` is the id of our rollback that created it, if one did."""
 
     deployment_id: str
     status: str
@@ -42,7 +41,7 @@ class Deployment:
     revision: Revision
     completed_at: datetime | None = None
     creator: str = "user"
-    description: str = ""
+    made_by: str = ""
     external_id: str = ""
     rollback_deployment_id: str = ""
     rolls_back_deployment_id: str = ""
@@ -61,16 +60,9 @@ class Deployment:
         return self.status not in TERMINAL_STATUSES
 
     @property
-    def rollback_id(self) -> str:
-        """The id of the rollback that created this deployment, from the marker; empty for anyone else's."""
-        if not self.description.startswith(MARKER_PREFIX):
-            return ""
-        return self.description[len(MARKER_PREFIX) :].split(" ", 1)[0].rstrip(":;,")
-
-    @property
     def is_rollback(self) -> bool:
         """CodeDeploy's own rollback, or one of ours."""
-        return self.creator == NATIVE_ROLLBACK_CREATOR or bool(self.rollback_id)
+        return self.creator == NATIVE_ROLLBACK_CREATOR or bool(self.made_by)
 
     @property
     def is_release(self) -> bool:

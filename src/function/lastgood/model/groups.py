@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -19,6 +19,57 @@ class Controller(StrEnum):
 
     CODE_DEPLOY = "CODE_DEPLOY"
     ECS = "ECS"
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What can be done where a revision is deployed, and how people are told of it.
+
+    `reads_live`: what serves now can be read. `native_moves_traffic`: the deployer's own rollback of a running
+    deployment is quick. `alias_may_split`: a stopped deployment leaves traffic on two versions. `replaces_running`: a
+    deployment may begin while another runs, and ends it. `stop_restores_previous`: every stop brings back the
+    revision before. `address` are the members that name a target in requests, `key_prefix` begins its key.
+    """
+
+    deployer: str
+    rolls_back_by_itself: str
+    no_such_group: str
+    address: tuple[str, ...] = ("application", "deployment_group")
+    key_prefix: str = ""
+    reads_live: bool = True
+    native_moves_traffic: bool = False
+    alias_may_split: bool = False
+    replaces_running: bool = False
+    stop_restores_previous: bool = False
+
+
+_CODE_DEPLOY = Capabilities(
+    deployer="CodeDeploy",
+    rolls_back_by_itself="CodeDeploy flips the traffic back by itself",
+    no_such_group="CodeDeploy has no deployment group {place}",
+    reads_live=False,
+)
+_ECS_ALONE = Capabilities(
+    deployer="ECS",
+    rolls_back_by_itself="ECS puts the revision before it back by itself",
+    no_such_group="ECS has no service {place} whose deployment controller is ECS",
+    address=("ecs_service",),
+    key_prefix="ecs:",
+    native_moves_traffic=True,
+    replaces_running=True,
+    stop_restores_previous=True,
+)
+CAPABILITIES: dict[tuple[Controller, ComputePlatform | None], Capabilities] = {
+    # None: the platform is not known yet, so nothing is taken for granted.
+    (Controller.CODE_DEPLOY, None): _CODE_DEPLOY,
+    (Controller.CODE_DEPLOY, ComputePlatform.SERVER): _CODE_DEPLOY,
+    (Controller.CODE_DEPLOY, ComputePlatform.LAMBDA): replace(
+        _CODE_DEPLOY, reads_live=True, native_moves_traffic=True, alias_may_split=True
+    ),
+    (Controller.CODE_DEPLOY, ComputePlatform.ECS): replace(_CODE_DEPLOY, reads_live=True, native_moves_traffic=True),
+    (Controller.ECS, None): _ECS_ALONE,
+    (Controller.ECS, ComputePlatform.ECS): _ECS_ALONE,
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,20 +89,28 @@ class DeploymentGroup:
 
         A name of CodeDeploy's that begins with `ecs:` is refused, so the two can never be confused.
         """
-        prefix = "ecs:" if self.controller is Controller.ECS else ""
-        return f"{prefix}{self.application}/{self.deployment_group}"
+        return f"{self.can().key_prefix}{self.place}"
+
+    @property
+    def place(self) -> str:
+        """`<application>/<deployment_group>`, or `<cluster>/<service>`."""
+        return f"{self.application}/{self.deployment_group}"
 
     @property
     def address(self) -> dict[str, str]:
         """The members of an operator's request that name it."""
-        if self.controller is Controller.ECS:
-            return {"ecs_service": f"{self.application}/{self.deployment_group}"}
-        return {"application": self.application, "deployment_group": self.deployment_group}
+        names = self.can().address
+        values = (self.place,) if len(names) == 1 else (self.application, self.deployment_group)
+        return dict(zip(names, values, strict=True))
 
     @property
     def deployer(self) -> str:
         """Who deploys there, as people say it."""
-        return "ECS" if self.controller is Controller.ECS else "CodeDeploy"
+        return self.can().deployer
+
+    def can(self, compute_platform: ComputePlatform | None = None) -> Capabilities:
+        """What is possible there, as far as the platform is known."""
+        return CAPABILITIES.get((self.controller, compute_platform), CAPABILITIES[self.controller, None])
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,7 +165,7 @@ class Rollback:
         ECS can stop a deployment only by putting back what was before it. Where that is known bad, or not what is
         wanted, it must not come back even for a moment; and ECS lets an update take a running deployment's place.
         """
-        return self.controller is Controller.ECS and self.stop_requested_at is None
+        return self.group.can().replaces_running and self.stop_requested_at is None
 
     @property
     def open(self) -> bool:
