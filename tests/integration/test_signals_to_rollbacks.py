@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from aws_lambda_powertools import Logger
 
 from lastgood.errors import RetryableError
 from scene import ALARM, PLATFORMS, Scene, scene
@@ -184,6 +186,42 @@ def test_another_alarms_ok_says_nothing_about_this_rollback() -> None:
         it.run_to_end()
         assert "ignored" in it.alarm_recovers("shop-prod-latency")
         assert "alarm_recovered_at" not in it.head
+
+
+def test_one_time_series_that_is_ok_is_not_the_alarm_that_still_fires() -> None:
+    """Grouped alarms send a message for each of their series, often none of their own: CloudWatch is asked."""
+    with scene("Server") as it:
+        bad_release(it)
+        it.alarm_fires()
+        it.run_to_end()
+        message = it.alarm_message(name="alarm-ok")
+        record = message["Records"][0]["Sns"]
+        named = {"AlarmContributorId": "6d442278dba546f6", "AlarmContributorAttributes": {"host": "a"}}
+        record["Message"] = json.dumps(json.loads(record["Message"]) | named)
+        assert it.local.handle(message)[0]["refused"] == "contributor_recovered"
+        it.sweep()
+        assert "alarm_recovered_at" not in it.head
+        it.local.alarm(ALARM, "OK")
+        it.sim.advance(60)
+        it.sweep()
+        assert it.head["alarm_recovered_at"]
+
+
+def test_each_signal_is_a_line_in_the_log_with_the_id_of_its_message() -> None:
+    with scene("Server") as it:
+        stream = io.StringIO()
+        it.local.application._parts.telemetry.logger = Logger(service="received", stream=stream, level="INFO")
+        bad_release(it)
+        it.alarm_fires()
+        it.local.handle(event("sns-subscription-confirmation"))
+        it.local.handle(event("manual-health"))
+        lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+        received, refused = ([each for each in lines if each["message"] == name] for name in ("received", "refused"))
+        assert [each["signal"] for each in received] == ["AlarmSignal", "HealthRequest"]
+        assert received[0]["message_id"] == event("alarm-in-alarm")["Records"][0]["Sns"]["MessageId"]
+        assert received[0]["state_reason"].startswith("Threshold Crossed")
+        confirmation = event("sns-subscription-confirmation")["Records"][0]["Sns"]
+        assert [each["message_id"] for each in refused] == [confirmation["MessageId"]]
 
 
 # --- is it healed? ----------------------------------------------------------------------------------------------------

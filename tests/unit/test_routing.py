@@ -28,7 +28,7 @@ def settings(*routes: tuple[str, str, str], **more: str) -> Settings:
 def alarm(name: str = "shop-prod-error-rate", tags: Mapping[str, str] | None = None) -> AlarmSignal:
     arn = f"arn:aws:cloudwatch:us-east-1:123456789012:alarm:{name}"
     at = datetime(2026, 3, 2, 10, 4, tzinfo=UTC)
-    return AlarmSignal(name, arn, "123456789012", "us-east-1", AlarmState.ALARM, at, tags=tags)
+    return AlarmSignal(name, arn, AlarmState.ALARM, at, tags=tags)
 
 
 DEFAULT: dict[str, Any] = {"default_application": "shop", "default_deployment_group": "prod"}

@@ -101,6 +101,7 @@ class Application:
         failures: list[Exception] = []
         for signal in parse(event, self._home, now):
             try:
+                self._parts.telemetry.received(signal)
                 results += self._dispatch(signal, rollbacks, request_id, deadline)
             except Exception as error:
                 # One record must not keep the others from being handled; what is raised is delivered again.
@@ -138,7 +139,6 @@ class Application:
                     }
                 ]
             case Refusal():
-                parts.telemetry.refused(signal.code, signal.message, rejected=signal.rejected)
                 return [refusal(signal.code, signal.message, signal.hint)]
             case _:
                 assert_never(signal)

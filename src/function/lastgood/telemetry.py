@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -9,6 +10,10 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from lastgood.judgement import Decision
 from lastgood.model import Outcome, Rollback
+from lastgood.signals import Refusal, Signal
+
+_LONG = {"tags"}
+"""What a signal may carry a lot of, and no line needs."""
 
 
 class Telemetry:
@@ -56,9 +61,19 @@ class Telemetry:
         """Something for the pipeline is settled, or given up."""
         self.logger.info("followed_up", rollback_id=rollback.rollback_id, action=str(what), explanation=text)
 
-    def refused(self, code: str, message: str, *, rejected: bool) -> None:
+    def received(self, signal: Signal | Refusal) -> None:
+        """One line per signal, with what it says that is not empty, and the id of the message that brought it."""
+        if isinstance(signal, Refusal):
+            return self._refused(signal)
+        said = {spec.name: getattr(signal, spec.name) for spec in fields(signal) if spec.name not in _LONG}
+        self.logger.info("received", signal=type(signal).__name__, **{name: v for name, v in said.items() if v})
+
+    def _refused(self, refusal: Refusal) -> None:
         """An event that was not taken: bad input, or one that is rightly ignored."""
-        self.logger.warning("refused", code=code, problem=message, rejected=rejected)
+        rejected, message_id = refusal.rejected, refusal.message_id
+        self.logger.warning(
+            "refused", code=refusal.code, problem=refusal.message, rejected=rejected, message_id=message_id
+        )
         self._count("EventRejected" if rejected else "EventIgnored")
 
     def notice_failed(self, rollback: Rollback, kind: str, problems: list[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Never
@@ -79,10 +80,13 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """A key given twice means two things to two readers: that is how filters are passed by."""
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise UnreadableError("duplicate_key", f"it gives {clean(twice, 80)!r} twice in one object")
+        raise UnreadableError("duplicate_key", f"it gives {clean(_first_repeated(pairs), 80)!r} twice in one object")
     return found
+
+
+def _first_repeated(pairs: list[tuple[str, object]]) -> str:
+    counts = Counter(key for key, _ in pairs)
+    return next(key for key, count in counts.items() if count > 1)
 
 
 def _refuse_number(text: str) -> Never:

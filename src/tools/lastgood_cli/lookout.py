@@ -242,7 +242,7 @@ class Lookout:
             (signal,) = self.signals(self._message(alarm, self.now))
             if isinstance(signal, AlarmSignal):
                 return signal
-        return AlarmSignal(name, "", "", "", AlarmState.ALARM, self.now, tags={})
+        return AlarmSignal(name, "", AlarmState.ALARM, self.now, tags={})
 
     def _message(self, alarm: Mapping[str, Any], at: datetime) -> dict[str, Any]:
         topic = next(iter(self.settings.alarm_topic_arns), "arn:aws:sns:::AlarmTopic")

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from lastgood.model import AlarmState
-from reading import TAGS, alarm, load, refusal, sns
+from reading import TAGS, alarm, in_queue, load, refusal, sns
+
+CONTRIBUTOR = {"id": "6d442278dba546f6", "attributes": {"host": "a"}}
+
+
+def contributor(way: str, state: str) -> Any:
+    """What one time series of an alarm over many sends when it goes into a state."""
+    if way.startswith("s"):
+        attributes = None if way.endswith("without attributes") else CONTRIBUTOR["attributes"]
+        event = sns(NewStateValue=state, AlarmContributorId=CONTRIBUTOR["id"], AlarmContributorAttributes=attributes)
+        return in_queue(event["Records"][0]["Sns"]) if way == "sqs" else event
+    event = load("alarm-to-lambda" if way == "lambda" else "alarm-eventbridge")
+    body = event["alarmData" if way == "lambda" else "detail"]
+    body["state"]["value"] = state
+    if way == "unnamed":
+        return event | {"detail-type": "CloudWatch Alarm Contributor State Change"}
+    body["alarmContributor"] = CONTRIBUTOR
+    return event
 
 
 class TestAlarms:
@@ -102,15 +121,26 @@ class TestAlarms:
     def test_a_suppressed_alarm_that_is_ok_still_tells_that_it_recovered(self) -> None:
         event = load("alarm-eventbridge")
         event["detail"]["state"] |= {"value": "OK", "actionsSuppressedBy": "Alarm"}
-        signal = alarm(event)
-        assert (signal.state, signal.suppressed_by) == (AlarmState.OK, "Alarm")
+        assert alarm(event).state is AlarmState.OK
 
     def test_one_time_series_of_an_alarm_over_many_counts_as_the_alarm(self) -> None:
         event = load("alarm-eventbridge") | {"detail-type": "CloudWatch Alarm Contributor State Change"}
         event["detail"]["alarmContributor"] = {"id": "6d442278dba546f6", "attributes": {"host": "a"}}
         assert alarm(event).alarm_name == "shop-prod-error-rate"
 
-    def test_one_time_series_that_recovers_says_nothing_about_the_others(self) -> None:
-        event = load("alarm-eventbridge") | {"detail-type": "CloudWatch Alarm Contributor State Change"}
-        event["detail"]["state"]["value"] = "OK"
-        assert (refusal(event).code, refusal(event).rejected) == ("contributor_recovered", False)
+    def test_one_time_series_over_sns_counts_as_the_alarm_too(self) -> None:
+        found = alarm(sns(AlarmContributorId="6d442278dba546f6", AlarmContributorAttributes={"host": "a"}))
+        assert (found.state, found.key) == (AlarmState.ALARM, alarm(sns()).key)
+
+    @pytest.mark.parametrize("state", ["OK", "INSUFFICIENT_DATA"])
+    @pytest.mark.parametrize("way", ["sns", "sns without attributes", "sqs", "lambda", "eventbridge", "unnamed"])
+    def test_one_time_series_that_recovers_says_nothing_about_the_others(self, way: str, state: str) -> None:
+        found = refusal(contributor(way, state))
+        assert (found.code, found.rejected) == ("contributor_recovered", False)
+
+    @pytest.mark.parametrize("nothing", [{"AlarmContributorId": None}, {"AlarmContributorAttributes": None}, {}])
+    def test_an_alarm_that_names_no_time_series_recovers_as_a_whole(self, nothing: dict[str, None]) -> None:
+        event = load("alarm-ok")
+        record = event["Records"][0]["Sns"]
+        record["Message"] = json.dumps(json.loads(record["Message"]) | nothing)
+        assert alarm(event).state is AlarmState.OK

@@ -78,8 +78,7 @@ def test_an_alarm_file_is_the_alarm_that_its_name_says(
     assert (signal.alarm_name, signal.state, signal.trigger_kind) == (alarm_name, state, kind)
     assert signal.evaluation_seconds == evaluation_seconds
     assert signal.alarm_arn == f"arn:aws:cloudwatch:us-east-1:123456789012:alarm:{alarm_name}"
-    assert (signal.account_id, signal.region) == ("123456789012", "us-east-1")
-    assert signal.state_reason and signal.suppressed_by == ""
+    assert signal.state_reason
 
 
 @pytest.mark.parametrize("name", ["alarm-in-alarm", "alarm-ok", "alarm-composite", "alarm-sqs-wrapped"])
@@ -99,8 +98,7 @@ def test_the_same_transition_has_the_same_key_over_every_way() -> None:
 
 
 def test_the_codedeploy_file_is_a_deployment_that_succeeded() -> None:
-    at = datetime(2026, 3, 2, 10, 6, 31, tzinfo=UTC)
-    expected = DeploymentSignal("shop", "prod", "d-A1B2C3D4E", "SUCCESS", at, "us-east-1", "123456789012")
+    expected = DeploymentSignal("shop", "prod", "d-A1B2C3D4E", "SUCCESS")
     assert read("codedeploy-state-change") == expected
 
 
@@ -109,7 +107,6 @@ def test_the_ecs_file_is_a_service_deployment_that_completed() -> None:
     assert isinstance(signal, ServiceDeploymentSignal)
     assert signal.service_arn == "arn:aws:ecs:us-east-1:123456789012:service/production/shop"
     assert signal.event_name == "SERVICE_DEPLOYMENT_COMPLETED"
-    assert signal.deployment_id == "ecs-svc/1234567890123456789"
 
 
 def test_the_sweep_comes_from_the_schedule_or_from_a_person() -> None:

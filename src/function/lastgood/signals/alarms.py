@@ -24,6 +24,9 @@ MAX_ALARM_NAME = 255
 # CloudWatch allows no alarm to look back further than a week.
 MAX_EVALUATION_SECONDS = 604_800
 
+# How SNS names the one time series that a message is about, and how EventBridge does.
+_CONTRIBUTOR = ("AlarmContributorId", "AlarmContributorAttributes", "alarmContributor")
+
 
 def read_sns_alarm(body: dict[str, Any], delivery: Delivery) -> AlarmSignal:
     """CloudWatch's message as SNS delivers it: metric, metric-math and composite alarms."""
@@ -33,12 +36,12 @@ def read_sns_alarm(body: dict[str, Any], delivery: Delivery) -> AlarmSignal:
     topic = parse_arn(delivery.source_arn, "sns") or parse_arn(delivery.source_arn, "sqs")
     arn = _alarm_arn(body.get("AlarmArn"), name, body.get("AWSAccountId"), topic, delivery.home)
     check_home(arn, delivery.home)
+    state = _alarm_state(body["NewStateValue"])
+    _check_contributor(body, name, state)
     return AlarmSignal(
         alarm_name=name,
         alarm_arn=str(arn),
-        account_id=arn.account_id,
-        region=arn.region,
-        state=_alarm_state(body["NewStateValue"]),
+        state=state,
         changed_at=time_of(body.get("StateChangeTime"), "StateChangeTime", delivery.now),
         state_reason=optional_text(body, "NewStateReason", MAX_REASON),
         trigger_kind=delivery.kind(TriggerKind.SNS),
@@ -46,6 +49,12 @@ def read_sns_alarm(body: dict[str, Any], delivery: Delivery) -> AlarmSignal:
         evaluation_seconds=_evaluation_seconds(body.get("Trigger")),
         message_id=delivery.message_id,
     )
+
+
+def _check_contributor(body: dict[str, Any], name: str, state: AlarmState) -> None:
+    """An alarm over many time series also tells of each of them. One that recovers says nothing about the others."""
+    if state is not AlarmState.ALARM and any(body.get(mark) is not None for mark in _CONTRIBUTOR):
+        ignore("contributor_recovered", f"One contributor of alarm {name} is {state}: that is not the alarm.")
 
 
 def _check_is_alarm(body: dict[str, Any]) -> None:
@@ -176,19 +185,17 @@ def stated_alarm(
     if not isinstance(stated, dict):
         reject("bad_state", f"The alarm's state is {kind_of(stated)}, not an object.")
     state, suppressed_by = _alarm_state(stated.get("value")), _suppressed_by(stated, body)
+    _check_contributor(body, name, state)
     if state is AlarmState.ALARM and suppressed_by:
         ignore("suppressed", f"The actions of alarm {name} are suppressed by {suppressed_by}.")
     return AlarmSignal(
         alarm_name=name,
         alarm_arn=str(arn),
-        account_id=arn.account_id,
-        region=arn.region,
         state=state,
         changed_at=time_of(stated.get("timestamp"), "state.timestamp", delivery.now),
         state_reason=optional_text(stated, "reason", MAX_REASON),
         trigger_kind=kind,
         tags=tags,
-        suppressed_by=suppressed_by,
         message_id=delivery.message_id,
     )
 

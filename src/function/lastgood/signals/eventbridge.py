@@ -7,13 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from lastgood.model import AlarmState, TriggerKind
+from lastgood.model import TriggerKind
 from lastgood.signals.alarms import first_tags, stated_alarm
 from lastgood.signals.fields import (
     ACCEPTED_SHAPES,
     ACCOUNT,
     DEPLOYMENT_ID,
-    MAX_REASON,
     REGION,
     Arn,
     check_home,
@@ -24,10 +23,8 @@ from lastgood.signals.fields import (
     optional_text,
     parse_arn,
     reject,
-    time_of,
 )
 from lastgood.signals.types import (
-    AlarmSignal,
     Delivery,
     DeploymentSignal,
     Home,
@@ -65,16 +62,13 @@ def _eventbridge_alarm(event: dict[str, Any], delivery: Delivery) -> Results:
 
 
 def _eventbridge_contributor(event: dict[str, Any], delivery: Delivery) -> Results:
-    """One time series of an alarm over many. One that recovers says nothing about the others."""
-    (signal,) = _eventbridge_alarm(event, delivery)
-    if isinstance(signal, AlarmSignal) and signal.state is not AlarmState.ALARM:
-        ignore("contributor_recovered", f"One contributor of alarm {signal.alarm_name} is {signal.state}.")
-    return (signal,)
+    """One time series of an alarm over many, also where the event does not say which."""
+    return _eventbridge_alarm({**event, "detail": {"alarmContributor": {}, **_detail(event)}}, delivery)
 
 
 def _codedeploy(event: dict[str, Any], delivery: Delivery) -> Results:
     detail = _detail(event)
-    account, region = _place(event, delivery.home)
+    _check_place(event, delivery.home)
     deployment_id, state = detail.get("deploymentId"), detail.get("state")
     if not isinstance(deployment_id, str) or not DEPLOYMENT_ID.fullmatch(deployment_id):
         ignore("bad_field", "The event names no deployment (d- and nine letters or digits).")
@@ -86,9 +80,6 @@ def _codedeploy(event: dict[str, Any], delivery: Delivery) -> Results:
             deployment_group=group_name(detail.get("deploymentGroup"), "deploymentGroup", ignore),
             deployment_id=deployment_id,
             state=state,
-            occurred_at=time_of(event.get("time"), "time", delivery.now),
-            region=region,
-            account_id=account,
         ),
     )
 
@@ -106,9 +97,6 @@ def _ecs(event: dict[str, Any], delivery: Delivery) -> Results:
         ServiceDeploymentSignal(
             service_arn=str(arn),
             event_name=event_name,
-            deployment_id=optional_text(detail, "deploymentId", 200),
-            occurred_at=time_of(event.get("time"), "time", delivery.now),
-            reason=optional_text(detail, "reason", MAX_REASON),
         ),
     )
 
@@ -129,12 +117,11 @@ def _first_resource(event: dict[str, Any]) -> object:
     return resources[0] if isinstance(resources, list) and resources else None
 
 
-def _place(event: dict[str, Any], home: Home) -> tuple[str, str]:
+def _check_place(event: dict[str, Any], home: Home) -> None:
     account, region = optional_text(event, "account", 40), optional_text(event, "region", 40)
     if not (ACCOUNT.fullmatch(account) and REGION.fullmatch(region)):
         reject("bad_field", "The event's account and region are not those of AWS.")
     check_home(Arn("aws", "", region, account, ""), home)
-    return account, region
 
 
 _EVENTBRIDGE: dict[tuple[object, object], Callable[[dict[str, Any], Delivery], Results]] = {

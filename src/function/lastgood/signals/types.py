@@ -17,8 +17,6 @@ class AlarmSignal:
 
     alarm_name: str
     alarm_arn: str
-    account_id: str
-    region: str
     state: AlarmState
     changed_at: datetime
     state_reason: str = ""
@@ -26,7 +24,6 @@ class AlarmSignal:
     # None: the message carried no tags, so nothing is known about them. Empty: the alarm has none.
     tags: Mapping[str, str] | None = field(default=None, hash=False)
     evaluation_seconds: int = 0
-    suppressed_by: str = ""
     message_id: str = ""
 
     @property
@@ -43,9 +40,6 @@ class DeploymentSignal:
     deployment_group: str
     deployment_id: str
     state: str
-    occurred_at: datetime
-    region: str
-    account_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +48,6 @@ class ServiceDeploymentSignal:
 
     service_arn: str
     event_name: str
-    deployment_id: str
-    occurred_at: datetime
-    reason: str = ""
 
     @property
     def state(self) -> str:
