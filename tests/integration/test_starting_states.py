@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import pytest
 
-from lastgood.ledger import parse_iso
+from lastgood.times import parse_iso
 from scene import ALARM, PLATFORMS, Scene, scene
 
 # Where the native rollback only moves traffic, lastgood lets CodeDeploy do it; in place it deploys by itself.

@@ -12,7 +12,6 @@ import pytest
 
 from builders import NOW, alarm, by_operator, group, native_rollback, observation, past, release, rollback, running
 from lastgood.judgement import GUARDS, Case, decide
-from lastgood.ledger import iso
 from lastgood.model import (
     AlarmState,
     ComputePlatform,
@@ -29,6 +28,7 @@ from lastgood.model import (
 )
 from lastgood.pipelines.runs import hold_reason
 from lastgood.settings import PipelineRule, Settings
+from lastgood.times import iso
 from lastgood_cli import checks, group_checks
 from lastgood_cli.checks import Part, healthy
 from lastgood_cli.lookout import (

@@ -13,12 +13,12 @@ from typing import Any
 
 from lastgood.errors import RefusedError
 from lastgood.judgement import Decision, decide
-from lastgood.ledger import iso
 from lastgood.model import DeploymentGroup, Outcome, Phase, Reason, Rollback, TriggerKind
 from lastgood.notices import CLOSED
 from lastgood.observe import Observer
 from lastgood.parts import Parts
 from lastgood.routing import is_allowed
+from lastgood.times import iso
 
 MOST_GROUPS = 20
 """So many deployment groups have their turn in one drill; of more, others have theirs on the next day."""

@@ -15,9 +15,9 @@ from typing import Any
 
 from lastgood.clients import Clients, call
 from lastgood.errors import LastgoodError
-from lastgood.ledger import iso
 from lastgood.model import Outcome, Reason, Rollback
 from lastgood.text import clean
+from lastgood.times import iso
 
 OPENED, NEEDS_HUMAN, CLOSED, NOT_RECOVERED = "opened", "needs_human", "closed", "not_recovered"
 PIPELINE = "pipeline"

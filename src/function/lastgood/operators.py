@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from lastgood.errors import LastgoodError
-from lastgood.ledger import iso
 from lastgood.model import Deployment, DeploymentGroup, Phase, Rollback, TriggerKind
 from lastgood.parts import Parts
 from lastgood.pipelines.runs import holder
@@ -15,6 +14,7 @@ from lastgood.rollbacks.notes import Notes
 from lastgood.rollbacks.opening import rollback_id
 from lastgood.routing import is_allowed
 from lastgood.signals import HANDLERS, OperatorRequest
+from lastgood.times import iso
 
 
 class Operators:

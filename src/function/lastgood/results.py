@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from lastgood.ledger import to_item
 from lastgood.model import Controller, Reason, Rollback
+from lastgood.times import iso
 
 
 def result_of(rollback: Rollback, *, joined: bool = False) -> dict[str, Any]:
@@ -44,8 +45,8 @@ def pipeline_of(rollback: Rollback) -> dict[str, Any]:
         "released_at",
         "pipeline_problem",
     )
-    found = to_item(rollback)
-    return {name: found[name] for name in names if found.get(name)}
+    found = {name: value for name in names if (value := getattr(rollback, name))}
+    return {name: iso(value) if isinstance(value, datetime) else value for name, value in found.items()}
 
 
 def refusal(code: str, message: str, hint: str = "") -> dict[str, Any]:

@@ -11,8 +11,8 @@ from typing import Any
 
 from lastgood.errors import SettingsError
 from lastgood.judgement.wording import ago, duration
-from lastgood.ledger import parse_iso
 from lastgood.settings import Settings, unknown_variables
+from lastgood.times import parse_iso
 from lastgood_cli.lookout import points_here
 
 DRILL_SCHEDULE = "rate(1 day)"

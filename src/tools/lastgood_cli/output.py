@@ -17,8 +17,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lastgood.ledger import iso
 from lastgood.text import clean, without_surrogates
+from lastgood.times import iso
 from lastgood_cli.options import Format as Format
 
 LONGEST_CELL = 2000

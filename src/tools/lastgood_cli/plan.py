@@ -12,9 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from lastgood.clients import READS
-from lastgood.ledger import Ledger, iso
+from lastgood.ledger import Ledger
 from lastgood.model import Candidate, DeploymentGroup, Rollback
 from lastgood.text import UnreadableError, read_json
+from lastgood.times import iso
 from lastgood_cli.context import Session
 from lastgood_cli.lookout import Answer, Lookout, Plan, Suppose, Verdict, recorded
 from lastgood_cli.names import GROUP

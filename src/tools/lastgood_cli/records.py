@@ -15,8 +15,9 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from lastgood.clients import call
 from lastgood.errors import RefusedError
-from lastgood.ledger import OPEN_KEY, iso
+from lastgood.ledger import OPEN_KEY
 from lastgood.model import DeploymentGroup
+from lastgood.times import iso
 from lastgood_cli.names import parse_group
 from lastgood_cli.problems import Exit, Problem
 

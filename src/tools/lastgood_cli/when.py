@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lastgood.ledger import parse_iso
 from lastgood.settings import parse_duration
+from lastgood.times import parse_iso
 
 if TYPE_CHECKING:
     from lastgood_cli.context import Session

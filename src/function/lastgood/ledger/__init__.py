@@ -1,0 +1,348 @@
+"""The audit table: every rollback, every step, the locks, and what operators and past rollbacks left for the future.
+
+One table, partition key `pk`, sort key `sk`:
+
+| pk | sk | what it is |
+|---|---|---|
+| `ROLLBACK#<id>` | `META` | the rollback itself, changed only under its `version` |
+| `ROLLBACK#<id>` | `STEP#<nnnn>` | one step: an intent, a result, a decision; written once |
+| `ROLLBACK#<id>` | `SIGNAL#<key>` | another message that joined this rollback |
+| `GROUP#<group key>` | `LOCK` | which rollback is open; absent attribute: none |
+| `GROUP#<group key>` | `PAST#<time>#<id>` | a rollback that acted, for cooldown and limits |
+| `GROUP#<group key>` | `BAD#<hash>` | a known-bad revision; `marked_good_at` takes it back |
+| `GROUP#<group key>` | `MODE`, `PAUSE`, `FLOOR`, `FLOOR_CLEARED#<deployment>` | what an operator set |
+| `CONTROL` | `PAUSE`, `OPENED#<time>#<group>` | the pause of everything; groups in alarm, for the storm brake |
+| `CONTROL` | `DRILL` | when the last drill was, and what it found |
+| `CONTROL` | `STORM` | which rollback told of the storm, and until when that is enough |
+| `WATCH` | `<until>#<id>` | an alarm that is looked at again: after a rollback, or after a release that met it firing |
+
+A group's key is `<application>/<group>`, or `ecs:<cluster>/<service>` where ECS itself deploys.
+
+`codec` turns a rollback and its steps into items and back, `controls` what operators left, `watches` the watched
+alarms; `dynamo` is the only module that calls DynamoDB.
+
+Indexes: `by_deployment_group` (`deployment_group_key`, `opened_at`), `by_day` (`day`, `opened_at`), and `open`
+(`open_key`, `next_check_at`), which holds a rollback only while the sweep has something to do for it. Times are
+ISO-8601 in UTC with milliseconds and `Z`; `expires_at` alone is in epoch seconds, as DynamoDB's TTL wants it. Nothing
+is ever deleted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from lastgood.errors import LostLeaseError
+from lastgood.ledger.codec import changes, read_rollback, stored_name, to_item
+from lastgood.ledger.controls import bad_sk, group_pk, read_alarmed_groups, read_controls, rolled_away
+from lastgood.ledger.dynamo import Table
+from lastgood.ledger.watches import WATCH_PK, Watch, read_watches, watch_item
+from lastgood.model import Controls, DeploymentGroup, Pause, Rollback
+from lastgood.times import iso
+
+__all__ = [
+    "LEASE_MARGIN",
+    "OPEN_KEY",
+    "Claim",
+    "Kind",
+    "Ledger",
+    "Lock",
+    "Step",
+    "Watch",
+    "read_rollback",
+    "stored_name",
+    "to_item",
+]
+
+SCHEMA_VERSION = 1
+OPEN_KEY = "open"
+LEASE_MARGIN = timedelta(seconds=30)
+"""Clocks of two hosts may differ by this much before a lease could be misjudged."""
+
+
+class Kind(StrEnum):
+    """What a step records."""
+
+    DECISION = "decision"
+    INTENT = "intent"
+    RESULT = "result"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of a rollback's story."""
+
+    kind: Kind
+    action: str
+    explanation: str
+    occurred_at: datetime
+    deployment_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """How an attempt to open a rollback ended: `opened`, `duplicate` of itself, or `busy` with another one."""
+
+    kind: str
+    rollback_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Who holds a deployment group: empty where nobody does or did."""
+
+    open_rollback_id: str = ""
+    last_rollback_id: str = ""
+
+
+class Ledger:
+    """The audit table, through one DynamoDB client."""
+
+    def __init__(self, client: Any, table: str, retention: timedelta) -> None:
+        self._table = Table(client, table)
+        self._retention = retention
+
+    # --- opening ------------------------------------------------------------------------------------------------------
+
+    def open(self, rollback: Rollback, step: Step, *, counts_for_storm: bool) -> Claim:
+        """Claim the deployment group for a rollback, atomically: its record, its first step, the group's lock.
+
+        The rollback's id says which transition of which alarm it answers, so a second delivery finds it there.
+        """
+        opened = iso(rollback.opened_at)
+        items = [
+            self._table.put(self._head(rollback), "attribute_not_exists(pk)"),
+            self._table.update(
+                group_pk(rollback.group),
+                "LOCK",
+                "SET open_rollback_id = :id, locked_at = :at",
+                "attribute_not_exists(open_rollback_id)",
+                {":id": rollback.rollback_id, ":at": opened},
+            ),
+            self._table.put(self._step_item(rollback.rollback_id, 1, step)),
+        ]
+        if counts_for_storm:
+            sk = f"OPENED#{opened}#{rollback.group.key}"
+            items.append(self._table.put(self._expiring({"pk": "CONTROL", "sk": sk}, rollback.opened_at, days=2)))
+        reasons = self._table.transact(items)
+        if reasons is None:
+            return Claim("opened", rollback.rollback_id)
+        if reasons[0]:
+            return Claim("duplicate", rollback.rollback_id)
+        return Claim("busy", str(reasons[1].get("open_rollback_id", "")))
+
+    def record(self, rollback: Rollback, step: Step) -> None:
+        """Write a rollback that is closed from the start: it never held the group's lock. Writing it twice is fine."""
+        self._table.transact(
+            [
+                self._table.put(self._head(rollback), "attribute_not_exists(pk)"),
+                self._table.put(self._step_item(rollback.rollback_id, 1, step)),
+            ]
+        )
+
+    def join(self, rollback_id: str, key: str, attributes: Mapping[str, Any], now: datetime) -> None:
+        """Note that another message belongs to this rollback, so that no message goes unaccounted."""
+        digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+        item = {"pk": _pk(rollback_id), "sk": f"SIGNAL#{digest}", "signal_key": key[:500], "occurred_at": iso(now)}
+        self._table.put_item(self._expiring({**item, **attributes}, now))
+
+    # --- advancing ----------------------------------------------------------------------------------------------------
+
+    def load(self, rollback_id: str) -> Rollback | None:
+        """A rollback as it is now; None if there is none of that id."""
+        item = self._table.get(_pk(rollback_id), "META")
+        return read_rollback(item) if item else None
+
+    def lease(self, rollback_id: str, owner: str, until: datetime, now: datetime) -> Rollback | None:
+        """Take the right to advance a rollback, and load it. None if another invocation holds it.
+
+        The lease outlives its holder's deadline, so nobody acts beside a holder who may still be in a call.
+        """
+        item = self._table.change(
+            _pk(rollback_id),
+            "META",
+            "SET lease_owner = :owner, lease_until = :until ADD version :one",
+            "attribute_exists(pk) AND (attribute_not_exists(lease_owner) OR lease_owner = :owner "
+            "OR lease_owner = :none OR lease_until < :now)",
+            {":owner": owner, ":until": iso(until + LEASE_MARGIN), ":one": 1, ":now": iso(now), ":none": ""},
+        )
+        return read_rollback(item) if item else None
+
+    def write(
+        self,
+        before: Rollback,
+        after: Rollback,
+        steps: Iterable[Step],
+        *,
+        next_check_at: datetime | None = None,
+        extra: Iterable[dict[str, Any]] = (),
+    ) -> Rollback:
+        """Write what changed, with its steps, if nobody wrote in between. Raises LostLeaseError otherwise.
+
+        Only changed attributes are set, so attributes that a newer version wrote survive.
+        """
+        steps = list(steps)
+        after = replace(after, version=before.version + 1, step_count=before.step_count + len(steps))
+        sets, removes = changes(before, after)
+        if next_check_at is not None:
+            sets |= {"open_key": OPEN_KEY, "next_check_at": iso(next_check_at)}
+        elif not after.open and not after.notices_due and after.follow_up is None:
+            removes += ["open_key", "next_check_at"]
+        sets |= {f"seconds_to_{name}": span for name, span in after.seconds.items() if before.seconds.get(name) != span}
+        items = [self._table.set(_pk(after.rollback_id), "META", sets, removes, "version = :expected", before.version)]
+        for number, step in enumerate(steps, start=before.step_count + 1):
+            items.append(self._table.put(self._step_item(after.rollback_id, number, step), "attribute_not_exists(pk)"))
+        if self._table.transact([*items, *extra]) is not None:
+            raise LostLeaseError(f"{after.rollback_id} was advanced by another invocation")
+        return after
+
+    def note_recovery(self, rollback: Rollback, at: datetime) -> None:
+        """Note that the alarm is OK again, beside whoever holds the lease: the version stays as it is."""
+        recovered = replace(rollback, alarm_recovered_at=at)
+        # Nothing is changed where it was noted before, or where there is no such rollback.
+        self._table.change(
+            _pk(rollback.rollback_id),
+            "META",
+            "SET alarm_recovered_at = :at, seconds_to_recover = :seconds",
+            "attribute_exists(pk) AND attribute_not_exists(alarm_recovered_at)",
+            {":at": iso(at), ":seconds": recovered.seconds.get("recover", 0)},
+        )
+
+    def closing(
+        self, rollback: Rollback, *, acted: bool, watch_until: datetime | None, pauses_group: bool = False
+    ) -> list[dict[str, Any]]:
+        """What is written together with a rollback's end: the lock goes, the memory stays."""
+        closed = rollback.closed_at or rollback.opened_at
+        pk = group_pk(rollback.group)
+        items = [
+            self._table.update(
+                pk,
+                "LOCK",
+                "REMOVE open_rollback_id SET last_rollback_id = :id, last_closed_at = :at",
+                "open_rollback_id = :id",
+                {":id": rollback.rollback_id, ":at": iso(closed)},
+            )
+        ]
+        if acted:
+            past = {"pk": pk, "sk": f"PAST#{iso(closed)}#{rollback.rollback_id}", "outcome": str(rollback.outcome)}
+            past |= {"rollback_id": rollback.rollback_id, "rollback_deployment_id": rollback.rollback_deployment_id}
+            items.append(self._table.put(self._expiring(past, closed, days=30)))
+            items += [self._bad_item(rollback, identity, closed) for identity in rolled_away(rollback)]
+        if watch_until is not None:
+            watch = Watch(rollback.rollback_id, watch_until, rollback.alarm_name)
+            items.append(self._table.put(self._watch_item(watch)))
+        if pauses_group:
+            why = {"requested_by": "lastgood", "explanation": rollback.explanation, "occurred_at": iso(closed)}
+            items.append(self._table.put({"pk": pk, "sk": "PAUSE", **why}))
+        return items
+
+    def _watch_item(self, watch: Watch) -> dict[str, Any]:
+        return self._expiring(watch_item(watch), watch.until, days=2)
+
+    def _bad_item(self, rollback: Rollback, identity: str, closed: datetime) -> dict[str, Any]:
+        return self._table.update(
+            group_pk(rollback.group),
+            bad_sk(identity),
+            "SET revision = :revision, explanation = :why, marked_bad_at = :at REMOVE marked_good_at",
+            None,
+            {":revision": identity, ":why": f"rolled away from by {rollback.rollback_id}", ":at": iso(closed)},
+        )
+
+    # --- what applies to a deployment group ---------------------------------------------------------------------------
+
+    def controls(self, group: DeploymentGroup, now: datetime) -> Controls:
+        """Everything that operators and past rollbacks left for this group. One consistent query of its partition."""
+        return read_controls(self._table.query(group_pk(group)), now)
+
+    def alarmed_groups(self, now: datetime, storm_window: timedelta) -> tuple[Pause | None, frozenset[str]]:
+        """The pause of everything, and which groups an alarm opened a rollback for within the window."""
+        low = f"OPENED#{iso(now - storm_window)}"
+        return read_alarmed_groups(self._table.query("CONTROL", low=low, high="PAUSE"))
+
+    def tells_of_storm(self, rollback_id: str, now: datetime, storm_window: timedelta) -> bool:
+        """True for the one rollback that tells people of a storm; the others are recorded in silence."""
+        item = self._table.change(
+            "CONTROL",
+            "STORM",
+            "SET told_by = :id, silent_until = :until",
+            "attribute_not_exists(pk) OR silent_until <= :now OR told_by = :id",
+            {":id": rollback_id, ":until": iso(now + storm_window), ":now": iso(now)},
+        )
+        return item is not None
+
+    def set_control(self, group: DeploymentGroup | None, name: str, attributes: Mapping[str, Any]) -> None:
+        """Write one of an operator's items: `PAUSE`, `MODE`, `FLOOR`, …; None is for everything."""
+        pk = group_pk(group) if group else "CONTROL"
+        self._table.put_item({"pk": pk, "sk": name, **{k: v for k, v in attributes.items() if v not in (None, "")}})
+
+    def mark(self, group: DeploymentGroup, identity: str, *, good: bool, by: str, why: str, now: datetime) -> None:
+        """Remember a revision as known bad, or take that back."""
+        change = (
+            "SET revision = :revision, explanation = :why, requested_by = :by, marked_good_at = :at"
+            if good
+            else "SET revision = :revision, explanation = :why, requested_by = :by, marked_bad_at = :at "
+            "REMOVE marked_good_at"
+        )
+        values = {":revision": identity, ":why": why, ":by": by, ":at": iso(now)}
+        self._table.change(group_pk(group), bad_sk(identity), change, None, values)
+
+    def lock(self, group: DeploymentGroup) -> Lock:
+        """Which rollback holds the group, and which held it last."""
+        item = self._table.get(group_pk(group), "LOCK") or {}
+        return Lock(str(item.get("open_rollback_id", "")), str(item.get("last_rollback_id", "")))
+
+    # --- the sweep's work ---------------------------------------------------------------------------------------------
+
+    def due(self, now: datetime, limit: int = 50) -> list[str]:
+        """Open rollbacks (and closed ones with a notice still to send) whose next check has come."""
+        condition, values = "open_key = :key AND next_check_at <= :now", {":key": OPEN_KEY, ":now": iso(now)}
+        return [item["rollback_id"] for item in self._table.query_index("open", condition, values, limit)]
+
+    def watch(self, watch: Watch) -> None:
+        """Have the sweep look at an alarm. The same watch twice is one, and a settled one stays settled."""
+        self._table.transact([self._table.put(self._watch_item(watch), "attribute_not_exists(pk)")])
+
+    def watched(self, now: datetime) -> list[Watch]:
+        """The alarms that are watched. Settled ones are left out."""
+        return read_watches(self._table.query(WATCH_PK, low=iso(now - timedelta(days=1)), high="9999"))
+
+    def settle(self, watch: Watch, now: datetime) -> None:
+        """The watched alarm recovered, or its time is over."""
+        self._table.change(WATCH_PK, watch.key, "SET settled_at = :at", None, {":at": iso(now)})
+
+    def steps(self, rollback_id: str) -> list[dict[str, Any]]:
+        """A rollback's steps in order, as plain dictionaries."""
+        return self._table.query(_pk(rollback_id), low="STEP#", high="STEP#~")
+
+    # --- items --------------------------------------------------------------------------------------------------------
+
+    def _head(self, rollback: Rollback) -> dict[str, Any]:
+        opened = iso(rollback.opened_at)
+        item = {
+            **to_item(rollback),
+            "pk": _pk(rollback.rollback_id),
+            "sk": "META",
+            "deployment_group_key": rollback.group.key,
+            "day": opened[:10],
+            "open_key": OPEN_KEY,
+            "next_check_at": opened,
+            "schema_version": SCHEMA_VERSION,
+        }
+        return self._expiring(item, rollback.opened_at)
+
+    def _step_item(self, rollback_id: str, number: int, step: Step) -> dict[str, Any]:
+        item = {"pk": _pk(rollback_id), "sk": f"STEP#{number:04d}", "rollback_id": rollback_id, **to_item(step)}
+        return self._expiring(item, step.occurred_at)
+
+    def _expiring(self, item: dict[str, Any], since: datetime, days: int = 0) -> dict[str, Any]:
+        keep = timedelta(days=days) if days else self._retention
+        return {**item, "expires_at": int((since + keep).timestamp())}
+
+
+def _pk(rollback_id: str) -> str:
+    return f"ROLLBACK#{rollback_id}"
