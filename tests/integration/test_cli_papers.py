@@ -224,6 +224,16 @@ def test_a_parameter_that_cannot_be_is_refused(it: Terminal, given: str, words: 
     assert ran.code == 2 and words in ran.err
 
 
+def test_a_deployer_is_told_what_this_stack_needs_and_no_more(it: Terminal) -> None:
+    without, with_it = (
+        it.call("permissions", "deployer", "-p", f"EnableDashboard={switch}").json for switch in ("false", "true")
+    )
+    assert actions(with_it) - actions(without) == {
+        f"cloudwatch:{name}" for name in ("DeleteDashboards", "GetDashboard", "PutDashboard")
+    }
+    assert {"cloudformation:ExecuteChangeSet", "lambda:UpdateFunctionCode", "iam:PutRolePolicy"} <= actions(without)
+
+
 def test_a_person_who_reads_may_change_nothing(it: Terminal) -> None:
     reading, acting = (it.call("permissions", "operator", *more).json for more in ((), ("--acting",)))
     assert all(re.match(r"\w+:(Get|List|Describe|Query|BatchGet|Simulate)", action) for action in actions(reading))
@@ -244,6 +254,7 @@ READING = [
     ("doctor", "--group", "shop/prod"),
     ("backtest", "--since", "1d"),
     ("permissions", "function"),
+    ("permissions", "deployer"),
     ("mode", "shop/prod", "auto", "--reason", "x", "--dry-run"),
 ]
 ACTING = [

@@ -30,6 +30,8 @@ PSEUDO = {
     "RollbackFunctionRole.Arn": FUNCTION_ROLE,
 }
 EVERYTHING_ON = {
+    "EnableEcs": "true",
+    "EnableDashboard": "true",
     "TaskRoleArns": "arn:aws:iam::123456789012:role/task,arn:aws:iam::123456789012:role/execution",
     "ArtifactBucketArns": "arn:aws:s3:::bundles,arn:aws:s3:::more-bundles",
     "EcsServices": "*/*",

@@ -73,6 +73,10 @@ class Ran:
         return json.loads(self.out)
 
 
+# A new stack only observes, and knows nothing of ECS.
+ACTS = {"Mode": "auto", "ActOnEverything": "true", "EnableEcs": "true"}
+
+
 class Terminal:
     """The stack `lastgood`, deployed, and somebody who asks it things."""
 
@@ -82,7 +86,7 @@ class Terminal:
     def __init__(self, server: Server, **parameters: str) -> None:
         self.server, self.sim = server, server.simulator
         self.aws = Aws(region=REGION, endpoint_url=server.url)
-        self.outputs = _deploy(server, parameters)
+        self.outputs = _deploy(server, ACTS | parameters)
         self.function, self.table = self.outputs["RollbackFunctionName"], self.outputs["AuditTableName"]
         configuration = server.client("lambda").get_function_configuration(FunctionName=self.function)
         self.environ: dict[str, str] = configuration["Environment"]["Variables"]

@@ -61,7 +61,9 @@ class Settings:
         parse_globs,
         "Topics whose messages are accepted, separated by commas. Empty: any that may invoke the function.",
     )
-    mode: Mode = _setting("auto", parse_mode, "How far lastgood goes by itself: auto, approve, observe or off.")
+    mode: Mode = _setting(
+        "auto", parse_mode, "How far lastgood goes by itself: auto, approve, observe or off. A new stack only observes."
+    )
     kill_switch: bool = _setting(
         "false", parse_flag, "The break-glass: true stops every rollback, with no table needed."
     )

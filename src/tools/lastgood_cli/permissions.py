@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lastgood_cli.context import Session
+from lastgood_cli.deployer import deployer_policy
 from lastgood_cli.output import as_json, write
 from lastgood_cli.problems import Exit, Problem
 
@@ -120,6 +121,10 @@ def _allow(sid: str, actions: Iterable[str], resources: list[str]) -> dict[str, 
 
 # --- commands ---
 
+PARAMETER = click.option(
+    "--parameter", "-p", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the stack."
+)
+
 
 @click.group()
 def permissions() -> None:
@@ -130,7 +135,7 @@ def permissions() -> None:
 
 
 @permissions.command()
-@click.option("--parameter", "-p", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the stack.")
+@PARAMETER
 @click.pass_obj
 def function(session: Session, parameters: tuple[str, ...]) -> None:
     """Print what the function may do: its role as template.yaml makes it, for the parameters of the stack.
@@ -138,9 +143,6 @@ def function(session: Session, parameters: tuple[str, ...]) -> None:
     \b
     lastgood permissions function -p EnableEcs=false -p ApplicationPattern=shop
     """
-    from lastgood_cli.stack_template import StackTemplate
-
-    given = {**_deployed_parameters(session), **dict(_pair(each) for each in parameters)}
     region, account, table_arn, _, _ = _names(session)
     partition = table_arn.split(":")[1]
     here = f"{region}:{account}"
@@ -155,11 +157,21 @@ def function(session: Session, parameters: tuple[str, ...]) -> None:
         "DeadLetterQueue.Arn": f"arn:{partition}:sqs:{here}:{session.stack}-DeadLetterQueue-*",
     }
     known |= _outputs(session)
-    try:
-        template = StackTemplate(given, known)
-    except ValueError as error:
-        raise Problem(str(error), "lastgood permissions function --help", Exit.USAGE) from error
-    write(session.out, as_json(function_policy(template)))
+    write(session.out, as_json(function_policy(_template(session, parameters, known))))
+
+
+@permissions.command()
+@PARAMETER
+@click.pass_obj
+def deployer(session: Session, parameters: tuple[str, ...]) -> None:
+    """Print what a role needs that deploys this stack with `sam deploy`: names of this stack only.
+
+    \b
+    lastgood permissions deployer -p EnableDashboard=true
+    """
+    region, account, table_arn, _, _ = _names(session)
+    kinds = {made["Type"] for made in _template(session, parameters, {}).resources().values()}
+    write(session.out, as_json(deployer_policy(kinds, session.stack, region, account, table_arn.split(":")[1])))
 
 
 @permissions.command()
@@ -169,6 +181,17 @@ def operator(session: Session, acting: bool) -> None:
     """Print what a person needs: to read, and with --acting to act through the function."""
     region, _, table_arn, function_arn, stack_arn = _names(session)
     write(session.out, as_json(operator_policy(table_arn, function_arn, stack_arn, region, acting=acting)))
+
+
+def _template(session: Session, parameters: tuple[str, ...], known: Mapping[str, str]) -> StackTemplate:
+    """The template for the parameters that are given, and otherwise for the deployed stack's."""
+    from lastgood_cli.stack_template import StackTemplate
+
+    given = {**_deployed_parameters(session), **dict(_pair(each) for each in parameters)}
+    try:
+        return StackTemplate(given, known)
+    except ValueError as error:
+        raise Problem(str(error), "lastgood permissions function --help", Exit.USAGE) from error
 
 
 def _deployed_parameters(session: Session) -> dict[str, str]:

@@ -28,6 +28,8 @@ AWS = EMULATOR_PYTHON.with_name("aws")
 ACCOUNT, REGION = "123456789012", "us-east-1"
 NAME = "lastgood"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
+# A new stack only observes; this one acts, on whatever the simulator plays.
+ACTS = {"Mode": "auto", "ActOnEverything": "true", "EnableEcs": "true", "EnableDashboard": "true"}
 LOGS = ("aws.log", "codedeploy.log")
 
 
@@ -49,7 +51,7 @@ class Stack:
 
     def deploy(self, **parameters: str) -> str:
         """`sam deploy` with parameters of the template. Returns what sam printed."""
-        given = {"SimulatorEndpointUrl": self.simulator_url, **parameters}
+        given = {"SimulatorEndpointUrl": self.simulator_url, **ACTS, **parameters}
         printed = self._sam(
             "deploy",
             *("--config-file", str(ROOT / "samconfig.toml")),

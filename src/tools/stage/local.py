@@ -124,7 +124,12 @@ class Local:
         """A fresh execution environment of the function, with other settings if given."""
         self.environment |= environment
         self.application = Application.make(
-            {"LASTGOOD_TABLE": TABLE, "LASTGOOD_NOTIFICATION_TOPIC_ARN": self.topic_arn, **self.environment},
+            {
+                "LASTGOOD_MODE": "auto",
+                "LASTGOOD_TABLE": TABLE,
+                "LASTGOOD_NOTIFICATION_TOPIC_ARN": self.topic_arn,
+                **self.environment,
+            },
             Logger(service="lastgood", level=logging.CRITICAL),
             Metrics(namespace="lastgood", service="lastgood"),
             clients=Clients.make(_session()),

@@ -38,7 +38,7 @@ def test_the_outputs_lead_to_the_resources(stack: Stack, name: str, value: str) 
 
 
 def test_the_dashboards_address_is_an_output_whether_there_is_a_dashboard_or_not() -> None:
-    with_it, without = Stack(), Stack(EnableDashboard="false")
+    with_it, without = Stack(EnableDashboard="true"), Stack()
     assert "Dashboard" in with_it.resources
     assert "Dashboard" not in without.resources
     name = with_it.properties("Dashboard")["DashboardName"]

@@ -54,9 +54,13 @@ def test_each_setting_has_a_parameter_of_its_own_that_carries_its_name() -> None
         assert parameter_of(setting)[0] == named_after(setting)
 
 
+# Whoever deploys has to say that it shall act; a function whose variable is missing goes on as it did before.
+OWN_DEFAULTS = {"mode": "observe"}
+
+
 @pytest.mark.parametrize("setting", ASKED_FOR)
 def test_a_setting_has_the_same_default_in_the_stack_and_in_the_code(setting: str) -> None:
-    assert parameter_of(setting)[1]["Default"] == SETTINGS[setting]["default"]
+    assert parameter_of(setting)[1]["Default"] == OWN_DEFAULTS.get(setting, SETTINGS[setting]["default"])
 
 
 @pytest.mark.parametrize("setting", ASKED_FOR)
@@ -168,6 +172,8 @@ def test_the_stack_takes_right_values_and_refuses_wrong_ones(setting: str, text:
         ("EcsServices", "*", False),
         ("TaskRoleArns", "", True),
         ("TaskRoleArns", "*", False),
+        ("TaskRoleArns", "arn:aws:iam::123456789012:role/*", False),
+        ("TaskRoleArns", "arn:aws:iam::123456789012:role/tasks/*", True),
         ("ArtifactBucketArns", "arn:aws:s3:::bundles", True),
         ("ArtifactBucketArns", "arn:aws:s3:::bundles/*", False),
         ("PipelinePattern", "", True),
@@ -231,6 +237,37 @@ def test_parameters_that_contradict_each_other_are_refused_before_anything_is_ma
     assert Stack(**parameters).objections == objections
 
 
+SHOP_ONLY = {"AllowedGroups": "shop/*", "ApplicationPattern": "shop", "LambdaFunctionPattern": "shop-*"}
+
+
+@pytest.mark.parametrize("mode", ["auto", "approve"])
+@pytest.mark.parametrize(
+    ("parameters", "taken"),
+    [
+        ({}, False),
+        ({"ActOnEverything": "true"}, True),
+        (SHOP_ONLY, True),
+        (SHOP_ONLY | {"AllowedGroups": "*"}, False),
+        (SHOP_ONLY | {"ApplicationPattern": "*"}, False),
+        (SHOP_ONLY | {"LambdaFunctionPattern": "*"}, False),
+        (SHOP_ONLY | {"LambdaFunctionPattern": "*", "EnableLambda": "false"}, True),
+        (SHOP_ONLY | {"EcsServices": "*/*"}, False),
+        (SHOP_ONLY | {"EcsServices": "main/*"}, True),
+    ],
+)
+def test_a_stack_that_acts_says_on_what_or_that_it_is_everything(
+    mode: str, parameters: dict[str, str], taken: bool
+) -> None:
+    objections = Stack(Mode=mode, **parameters).objections
+    assert (objections == []) is taken
+    assert all("ActOnEverything=true" in objection for objection in objections)
+
+
+@pytest.mark.parametrize("mode", ["observe", "off"])
+def test_a_stack_that_does_not_act_may_look_at_everything(mode: str) -> None:
+    assert Stack(Mode=mode).objections == []
+
+
 def test_every_parameter_stands_in_one_group_of_the_console() -> None:
     groups = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     shown = [name for group in groups for name in group["Parameters"]]
@@ -238,7 +275,7 @@ def test_every_parameter_stands_in_one_group_of_the_console() -> None:
 
 
 def test_every_parameter_is_used() -> None:
-    everything = json.dumps({key: TEMPLATE[key] for key in ("Conditions", "Resources")})
+    everything = json.dumps({key: TEMPLATE[key] for key in ("Rules", "Conditions", "Resources")})
     for name in TEMPLATE["Parameters"]:
         assert f'"Ref": "{name}"' in everything or f"${{{name}}}" in everything, name
 

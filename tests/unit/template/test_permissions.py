@@ -10,6 +10,7 @@ from pathlib import Path
 import cfnlint
 import pytest
 
+from lastgood_cli.deployer import BY_KIND, deployer_policy
 from template_stack import EVERYTHING_ON, ROOT, SHIPPED, Stack
 
 # --- permissions ---
@@ -93,22 +94,29 @@ def test_no_action_is_granted_on_everything_but_the_three_that_must() -> None:
 
 
 @pytest.mark.parametrize("action", ["codedeploy:StopDeployment", "ecs:DescribeTaskDefinition"])
-def test_what_knows_no_resource_stays_in_the_stacks_region(stack: Stack, action: str) -> None:
-    assert stack.allowed()[action].condition == {"StringEquals": {"aws:RequestedRegion": "us-east-1"}}
+def test_what_knows_no_resource_stays_in_the_stacks_region(action: str) -> None:
+    assert Stack(**EVERYTHING_ON).allowed()[action].condition == {"StringEquals": {"aws:RequestedRegion": "us-east-1"}}
+
+
+# AWS's service authorization reference, as cfn-lint carries it.
+REFERENCE = json.loads((Path(cfnlint.__file__).parent / "data" / "AdditionalSpecs" / "Policies.json").read_text())
+
+
+def kinds_of(action: str) -> list[str]:
+    """The kinds of resources that IAM knows for an action. Raises KeyError for an action that IAM does not know."""
+    service, name = action.split(":")
+    entry = {k.lower(): v for k, v in REFERENCE[service]["Actions"].items()}[name.lower()]
+    return list(entry.get("Resources", []))
 
 
 def test_every_resource_is_of_a_kind_that_iam_knows_for_the_action() -> None:
-    """Against AWS's service authorization reference, as cfn-lint carries it."""
-    reference = json.loads((Path(cfnlint.__file__).parent / "data" / "AdditionalSpecs" / "Policies.json").read_text())
     for action, statement in Stack(**EVERYTHING_ON).allowed().items():
-        service, name = action.split(":")
-        entry = {k.lower(): v for k, v in reference[service]["Actions"].items()}[name.lower()]
-        kinds = entry.get("Resources", [])
+        service, kinds = action.split(":")[0], kinds_of(action)
         assert kinds or statement.resources == ["*"], f"{action} knows no resource"
         for resource in statement.resources:
             if not resource.startswith("arn:"):
                 continue
-            formats = [f for kind in kinds for f in reference[service]["Resources"][kind]["ARNFormats"]]
+            formats = [f for kind in kinds for f in REFERENCE[service]["Resources"][kind]["ARNFormats"]]
             patterns = [re.sub(r"\$\{\w+\}", "[^:]*", f) for f in formats]
             assert any(re.fullmatch(pattern, resource) for pattern in patterns), (action, resource, formats)
 
@@ -124,7 +132,7 @@ def test_codedeploy_may_be_touched_only_where_the_patterns_say() -> None:
 
 def test_services_may_be_stopped_and_updated_only_where_the_pattern_says() -> None:
     base = "arn:aws:ecs:us-east-1:123456789012"
-    off, on = Stack().allowed(), Stack(EcsServices="main/web-*", EnableEcs="false").allowed()
+    off, on = Stack(EnableEcs="true").allowed(), Stack(EcsServices="main/web-*").allowed()
     assert not {"ecs:UpdateService", "ecs:StopServiceDeployment", "ecs:ListServiceDeployments"} & off.keys()
     for name in ("DescribeServices", "ListServiceDeployments", "UpdateService"):
         assert on[f"ecs:{name}"].resources == [f"{base}:service/main/web-*"]
@@ -154,8 +162,13 @@ def test_changing_deployment_groups_is_granted_only_for_overriding_alarms() -> N
     [("lambda:", {"EnableLambda": "false"}), ("ecs:", {"EnableEcs": "false"}), ("events:", {"EventBus": ""})],
 )
 def test_a_platform_that_is_switched_off_is_not_granted(prefix: str, switch: dict[str, str]) -> None:
-    assert granted(prefix)
+    assert granted(prefix, EnableEcs="true")
     assert not granted(prefix, **switch)
+
+
+def test_ecs_is_granted_only_to_those_who_use_it() -> None:
+    assert not granted("ecs:")
+    assert "ecs:RegisterTaskDefinition" in granted("ecs:", EnableEcs="true")
 
 
 def test_roles_are_passed_only_to_ecs_tasks_and_only_those_that_are_named() -> None:
@@ -166,8 +179,8 @@ def test_roles_are_passed_only_to_ecs_tasks_and_only_those_that_are_named() -> N
     assert statement.condition == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
 
 
-def test_tags_are_written_only_while_a_task_definition_is_registered(stack: Stack) -> None:
-    statement = stack.allowed()["ecs:TagResource"]
+def test_tags_are_written_only_while_a_task_definition_is_registered() -> None:
+    statement = Stack(EnableEcs="true").allowed()["ecs:TagResource"]
     assert statement.condition == {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}}
 
 
@@ -239,3 +252,25 @@ def test_the_audit_table_and_its_indexes_are_the_only_data_that_is_written(stack
     for action, statement in stack.allowed().items():
         if action.startswith("dynamodb:"):
             assert statement.resources == ["<AuditTable.Arn>", "<AuditTable.Arn>/index/*"]
+
+
+# --- who deploys ---
+
+
+def test_a_deployer_is_told_what_every_resource_of_the_stack_needs() -> None:
+    kinds = {resource["Type"] for resource in Stack(**EVERYTHING_ON).resources.values()}
+    policy = deployer_policy(kinds, "lastgood", "us-east-1", "123456789012", "aws")
+    assert kinds == BY_KIND.keys()
+    for statement in policy["Statement"]:
+        for action in statement["Action"]:
+            assert kinds_of(action) or statement["Resource"] == ["*"], action
+    names = [arn for s in policy["Statement"] for arn in s["Resource"] if arn != "*"]
+    assert all(":123456789012:" in arn or arn.startswith(("arn:aws:s3", "arn:aws:cloudformation")) for arn in names)
+
+
+def test_a_deployer_may_pass_only_the_functions_role_and_only_to_lambda() -> None:
+    policy = deployer_policy({"AWS::Lambda::Function"}, "lastgood", "us-east-1", "123456789012", "aws")
+    (passing,) = [s for s in policy["Statement"] if "iam:PassRole" in s["Action"]]
+    assert passing["Action"] == ["iam:PassRole"]
+    assert passing["Resource"] == ["arn:aws:iam::123456789012:role/lastgood-*"]
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}

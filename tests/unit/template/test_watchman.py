@@ -68,7 +68,8 @@ def metrics_sent() -> set[str]:
     return sent
 
 
-def test_the_code_sends_every_metric_of_its_own_that_is_watched_or_shown(stack: Stack) -> None:
+def test_the_code_sends_every_metric_of_its_own_that_is_watched_or_shown() -> None:
+    stack = Stack(EnableDashboard="true")
     body = json.loads(stack.properties("Dashboard")["DashboardBody"])
     rows = [row for widget in body["widgets"] for row in widget["properties"].get("metrics", [])]
     shown = {row[1] for row in rows if row[0] == "lastgood"}
@@ -81,7 +82,8 @@ def test_the_code_sends_every_metric_of_its_own_that_is_watched_or_shown(stack: 
     assert stack.environment["POWERTOOLS_METRICS_NAMESPACE"] == "lastgood"
 
 
-def test_the_dashboard_shows_the_decisions_from_the_functions_logs(stack: Stack) -> None:
+def test_the_dashboard_shows_the_decisions_from_the_functions_logs() -> None:
+    stack = Stack(EnableDashboard="true")
     body = json.loads(stack.properties("Dashboard")["DashboardBody"])
     (logs,) = [widget["properties"] for widget in body["widgets"] if widget["type"] == "log"]
     assert logs["query"].startswith("SOURCE '<FunctionLogs>'")
