@@ -191,8 +191,9 @@ def test_the_functions_policy_is_that_of_its_role(it: Terminal) -> None:
     iam = it.aws.client("iam")
     (role,) = [r["RoleName"] for r in iam.list_roles()["Roles"] if "RollbackFunctionRole" in r["RoleName"]]
     documents = [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in _policies(iam, role)]
-    # moto keeps a template's policies as Python writes them.
-    deployed = [statement for document in documents for statement in ast.literal_eval(document)["Statement"]]
+    # moto keeps the policies that a template writes into a role as Python writes them.
+    read = [ast.literal_eval(each) if isinstance(each, str) else each for each in documents]
+    deployed = [statement for document in read for statement in document["Statement"]]
     by_sid = {s["Sid"]: s for s in printed["PolicyDocument"]["Statement"] if "Sid" in s}
     assert {s["Sid"] for s in deployed if "Sid" in s} == set(by_sid)
     for statement in deployed:
