@@ -187,7 +187,7 @@ def actions(policy: dict[str, Any]) -> set[str]:
 
 def test_the_functions_policy_is_that_of_its_role(it: Terminal) -> None:
     """What the command prints is what the deployed role has, statement for statement."""
-    printed = it.run("permissions", "function").json
+    printed = it.run("permissions", "function", "-p", "EnableEcs=true").json
     iam = it.aws.client("iam")
     (role,) = [r["RoleName"] for r in iam.list_roles()["Roles"] if "RollbackFunctionRole" in r["RoleName"]]
     documents = [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in _policies(iam, role)]
