@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from lastgood.model import DeploymentGroup
-from lastgood.setting_rules import parse_ecs_service
+from lastgood.model import DeploymentGroup, parse_ecs_service
 from lastgood.settings import Settings
 from lastgood.signals import AlarmSignal, name_problem
 from lastgood.text import clean

@@ -13,7 +13,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
-from lastgood.model import Controller, DeploymentGroup, Mode
+from lastgood.model import Controller, DeploymentGroup, Mode, parse_ecs_service
 
 _DURATION = re.compile(r"(\d{1,6})([smhd])")
 LONGEST = timedelta(days=3650)
@@ -21,8 +21,6 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _ROUTE_KEYS = {"alarm", "application", "deployment_group"}
 _SERVICE_ROUTE_KEYS = {"alarm", "ecs_service"}
 _LONGEST = {"ecs_service": 511}
-# The names that ECS allows for clusters and services.
-_ECS_SERVICE = re.compile(r"([A-Za-z0-9_-]{1,255})/([A-Za-z0-9_-]{1,255})")
 _PIPELINE_OPTIONS = {"after_rollback", "hold"}
 _AFTER_ROLLBACK = ("tell", "rerun", "none")
 _SERVICE = "ecs:"
@@ -52,14 +50,6 @@ def at_least(least: str) -> Callable[[str], timedelta]:
         return span
 
     return parse
-
-
-def parse_ecs_service(text: str) -> DeploymentGroup:
-    """`cluster/service` → the service as ECS itself deploys it. Raises ValueError for anything else."""
-    match = _ECS_SERVICE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError("must be cluster/service, the two names with a slash between")
-    return DeploymentGroup(match[1], match[2], Controller.ECS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ from lastgood.setting_rules import (
     one_of,
     parse_count,
     parse_duration,
-    parse_ecs_service,
     parse_flag,
     parse_globs,
     parse_mode,
@@ -35,7 +34,6 @@ __all__ = [
     "Route",
     "Settings",
     "parse_duration",
-    "parse_ecs_service",
     "unknown_variables",
     "variable",
 ]

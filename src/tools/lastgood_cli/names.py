@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from lastgood.model import DeploymentGroup
-from lastgood.settings import parse_ecs_service
+from lastgood.model import DeploymentGroup, parse_ecs_service
 from lastgood.signals import name_problem
 from lastgood_cli.output import harmless
 

@@ -29,6 +29,7 @@ from lastgood.model.groups import (
     Controller,
     DeploymentGroup,
     GroupFacts,
+    parse_ecs_service,
 )
 from lastgood.model.observation import (
     AlarmFacts,
@@ -93,4 +94,5 @@ __all__ = [
     "Revision",
     "Rollback",
     "TriggerKind",
+    "parse_ecs_service",
 ]

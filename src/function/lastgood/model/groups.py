@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
+
+# The names that ECS allows for clusters and services.
+_ECS_SERVICE = re.compile(r"([A-Za-z0-9_-]{1,255})/([A-Za-z0-9_-]{1,255})")
 
 
 class ComputePlatform(StrEnum):
@@ -111,6 +115,14 @@ class DeploymentGroup:
     def can(self, compute_platform: ComputePlatform | None = None) -> Capabilities:
         """What is possible there, as far as the platform is known."""
         return CAPABILITIES.get((self.controller, compute_platform), CAPABILITIES[self.controller, None])
+
+
+def parse_ecs_service(text: str) -> DeploymentGroup:
+    """`cluster/service` → the service as ECS itself deploys it. Raises ValueError for anything else."""
+    match = _ECS_SERVICE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("must be cluster/service, the two names with a slash between")
+    return DeploymentGroup(match[1], match[2], Controller.ECS)
 
 
 @dataclass(frozen=True, slots=True)

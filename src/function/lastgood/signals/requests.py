@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Never
 
-from lastgood.model import DeploymentGroup, Mode
-from lastgood.setting_rules import parse_duration, parse_ecs_service
+from lastgood.model import DeploymentGroup, Mode, parse_ecs_service
+from lastgood.setting_rules import parse_duration
 from lastgood.signals.actions import ACTIONS, ECS_SERVICE, EXAMPLES, GROUP
 from lastgood.signals.fields import DEPLOYMENT_ID, MAX_REASON, Refuse, group_name, kind_of, reject
 from lastgood.signals.types import Delivery, DrillSignal, HealthRequest, OperatorRequest, Results, Signal, SweepSignal
