@@ -19,7 +19,7 @@ from builders import (
     seconds,
 )
 from lastgood import judgement
-from lastgood.judgement import GUARDS, Action, Case, Decision
+from lastgood.judgement import GUARDS, Action, Case, Close, Decision
 from lastgood.judgement.choice import Selection, select
 from lastgood.model import (
     Controls,
@@ -64,11 +64,10 @@ def objection(
     return guard.check(Case(asked or rollback(), observation(*history, **seen), policy or Policy(), NOW))
 
 
-def refused(decision: Decision | None, reason: Reason, outcome: Outcome = Outcome.SKIPPED) -> Decision:
+def refused(decision: Decision | None, reason: Reason, outcome: Outcome = Outcome.SKIPPED) -> Close:
     """The decision closes the rollback for this reason and touches nothing."""
-    assert decision is not None
-    assert (decision.action, decision.reason, decision.outcome) == (Action.CLOSE, reason, outcome)
-    assert decision.deployment is None
+    assert isinstance(decision, Close)
+    assert (decision.reason, decision.outcome) == (reason, outcome)
     assert decision.explanation
     return decision
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from lastgood.alarms import Alarms
 from lastgood.clients import Clients, call
-from lastgood.judgement import GUARDS, Action, Case, Decision, Guard, decide
+from lastgood.judgement import GUARDS, Adopt, AskApproval, Case, Close, Decision, Guard, Proceed, Stop, Wait, decide
 from lastgood.judgement.choice import effective_floor
 from lastgood.judgement.wording import ago
 from lastgood.model import (
@@ -44,8 +44,6 @@ POOL_SIZE = 8
 ROUTED = "Does it lead to a deployment group?"
 ALLOWED = "May this deployment group be rolled back at all?"
 ALONE = "Is no other rollback of the group open?"
-
-_STAYS = frozenset({Action.CLOSE, Action.WAIT, Action.ASK_APPROVAL})
 
 
 class Verdict(StrEnum):
@@ -86,7 +84,7 @@ class Plan:
     @property
     def acts(self) -> bool:
         """True where something would be stopped, adopted or deployed."""
-        return self.decision is not None and self.decision.action not in _STAYS
+        return self.decision is not None and not isinstance(self.decision, Close | Wait | AskApproval)
 
 
 class Suppose(StrEnum):
@@ -125,18 +123,18 @@ def _answer(guard: Guard, decision: Decision | None, *, decided: bool, asked: bo
 def headline(decision: Decision) -> str:
     """The decision in a few words."""
     good = decision.good.revision.label or decision.good.revision.identity if decision.good else ""
-    match decision.action:
-        case Action.STOP if decision.outcome is not None:
+    match decision:
+        case Stop(then=Outcome()):
             return f"It would stop the deployment, put nothing back, and call people ({decision.reason})"
-        case Action.ADOPT:
+        case Adopt():
             return f"It would adopt the rollback to {good} that is under way"
-        case Action.ASK_APPROVAL:
+        case AskApproval():
             return f"It would ask for approval to roll back to {good}"
-        case Action.CLOSE if decision.outcome is Outcome.DRY_RUN:
+        case Close(outcome=Outcome.DRY_RUN):
             return f"It would only record that it would roll back to {good} ({decision.reason})"
-        case Action.CLOSE:
+        case Close():
             return f"It would not roll back: {decision.outcome} ({decision.reason})"
-        case Action.WAIT:
+        case Wait():
             return "It would wait"
         case _:
             return f"It would roll back to {good}"
@@ -385,7 +383,7 @@ class Lookout:
 
     def _then(self, rollback: Rollback, decision: Decision, seen: Observation, policy: Policy) -> str:
         """The step after the first, where that can be known without taking the first."""
-        if decision.action is not Action.PROCEED:
+        if not isinstance(decision, Proceed):
             return ""
         later = pinned(rollback, decision)
         next_seen, _ = self.observer.look(later, policy, self.now, seen)

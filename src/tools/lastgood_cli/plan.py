@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lastgood.clients import READS
+from lastgood.judgement import outcome_of
 from lastgood.ledger import Ledger
 from lastgood.model import Candidate, DeploymentGroup, Rollback
 from lastgood.text import UnreadableError, read_json
@@ -87,7 +88,7 @@ def as_dict(plan: Plan) -> dict[str, Any]:
         "deployment_group_key": plan.group.key if plan.group else "",
         "acts": plan.acts,
         "action": str(decision.action) if decision else "",
-        "outcome": str(decision.outcome) if decision and decision.outcome else "",
+        "outcome": str((decision and outcome_of(decision)) or ""),
         "reason": str(decision.reason) if decision else next((a.reason for a in plan.answers if a.reason), ""),
         "headline": plan.headline,
         "explanation": plan.explanation,

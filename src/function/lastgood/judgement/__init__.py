@@ -19,34 +19,68 @@ from lastgood.judgement.case import Case
 from lastgood.judgement.first_step import first_step
 from lastgood.judgement.guards import GUARDS, Guard
 from lastgood.judgement.proof import verify
-from lastgood.judgement.steps import Action, Decision
+from lastgood.judgement.steps import (
+    Action,
+    Adopt,
+    AskApproval,
+    Chosen,
+    ClearAlias,
+    Close,
+    Create,
+    Decision,
+    Proceed,
+    RegisterTaskDefinition,
+    Stop,
+    Wait,
+    outcome_of,
+)
 from lastgood.judgement.way_back import after_stop, redeploy, unless_held
 from lastgood.judgement.wording import duration
 from lastgood.model import Observation, Phase, Policy, Reason, Rollback
 
-__all__ = ["GUARDS", "Action", "Case", "Decision", "Guard", "decide"]
+__all__ = [
+    "GUARDS",
+    "Action",
+    "Adopt",
+    "AskApproval",
+    "Case",
+    "Chosen",
+    "ClearAlias",
+    "Close",
+    "Create",
+    "Decision",
+    "Guard",
+    "Proceed",
+    "RegisterTaskDefinition",
+    "Stop",
+    "Wait",
+    "decide",
+    "outcome_of",
+]
 
 
 def decide(rollback: Rollback, seen: Observation, policy: Policy, now: datetime) -> Decision:
     """The next step of `rollback`, from what was `seen` and the `policy` of its deployment group."""
+    case = Case(rollback, seen, policy, now)
     match rollback.phase:
         case Phase.CLAIMED:
-            return judge(Case(rollback, seen, policy, now))
+            return judge(case)
         case Phase.AWAITING_APPROVAL:
-            return await_approval(Case(rollback, seen, policy, now))
+            return await_approval(case)
         case Phase.STOPPING:
-            return unless_held(rollback, seen, policy, now, after_stop(rollback, seen, policy, now))
+            return unless_held(case, after_stop(case))
         case Phase.REDEPLOYING:
-            return unless_held(rollback, seen, policy, now, redeploy(rollback, seen, policy, now))
+            return unless_held(case, redeploy(case))
         case Phase.VERIFYING:
-            return verify(rollback, seen, policy, now)
+            return verify(case)
         case Phase.CLOSED:
-            return Decision(Action.WAIT, rollback.reason_code or Reason.VERIFIED, "It is closed already.")
+            return Wait(rollback.reason_code or Reason.VERIFIED, "It is closed already.")
         case _:
             assert_never(rollback.phase)
 
 
 def judge(case: Case) -> Decision:
+    """The answer of the first guard that objects, or the first step."""
     for guard in GUARDS:
         decision = guard.check(case)
         if decision is not None:
@@ -55,6 +89,7 @@ def judge(case: Case) -> Decision:
 
 
 def await_approval(case: Case) -> Decision:
+    """Judge again once it is approved: what was true when people were asked may no longer be."""
     rollback = case.rollback
     if rollback.rejected_by:
         return case.refuse(Reason.APPROVAL_REJECTED, f"{rollback.rejected_by} rejected it.")
@@ -66,4 +101,4 @@ def await_approval(case: Case) -> Decision:
             f"Nobody approved it within {duration(case.policy.approval_expiry)}.",
             needs_human=True,
         )
-    return Decision(Action.WAIT, Reason.NEEDS_APPROVAL, "It waits for somebody to approve or reject it.")
+    return Wait(Reason.NEEDS_APPROVAL, "It waits for somebody to approve or reject it.")

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from lastgood.judgement.blame import Attribution, attribute
 from lastgood.judgement.choice import Selection, select
-from lastgood.judgement.steps import Action, Decision
+from lastgood.judgement.steps import Chosen, Close
 from lastgood.model import Observation, Outcome, Policy, Reason, Rollback, TriggerKind
 
 
@@ -31,6 +31,11 @@ class Case:
     def forced(self) -> bool:
         """An operator asked for it with `force` and a reason."""
         return self.rollback.force and not self.by_alarm
+
+    @property
+    def late(self) -> bool:
+        """The rollback has been open for longer than it may take."""
+        return self.now - self.rollback.opened_at > self.policy.deadline
 
     @cached_property
     def attribution(self) -> Attribution:
@@ -61,20 +66,19 @@ class Case:
             force=self.forced,
         )
 
+    @property
+    def chosen(self) -> Chosen:
+        """Who is blamed, what goes back, and what else was looked at, for the record."""
+        return Chosen(self.attribution.suspects, self.selection.good, self.selection.recorded)
+
     def refuse(
         self, reason: Reason, explanation: str, outcome: Outcome = Outcome.SKIPPED, *, needs_human: bool = False
-    ) -> Decision:
+    ) -> Close:
         """Close without touching anything, with all that is known so far."""
-        return Decision(
-            Action.CLOSE,
-            reason,
-            explanation,
-            outcome,
-            suspects=self.attribution.suspects,
-            candidates=self.selection.recorded if self.attribution.suspects else (),
-            needs_human=needs_human,
-        )
+        blamed = self.attribution.suspects
+        known = Chosen(blamed, candidates=self.selection.recorded if blamed else ())
+        return Close(reason, explanation, outcome, chosen=known, needs_human=needs_human)
 
-    def block(self, reason: Reason, explanation: str) -> Decision:
+    def block(self, reason: Reason, explanation: str) -> Close:
         """Refuse, and call people: the release may be bad, and lastgood must not act."""
         return self.refuse(reason, explanation, Outcome.BLOCKED, needs_human=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 from lastgood.judgement.case import Case
-from lastgood.judgement.steps import Action, Decision
+from lastgood.judgement.steps import Adopt, Decision, Proceed, Stop
 from lastgood.judgement.wording import label, name, subject
 from lastgood.model import Deployment, Reason
 
@@ -17,57 +16,52 @@ def first_step(case: Case) -> Decision:
     if adopt is not None:
         return _take_over(case, adopt)
     suspect, good = case.attribution.suspect, case.selection.good
-    pinned = partial(Decision, suspects=case.attribution.suspects, good=good, candidates=case.selection.recorded)
     if suspect and suspect.active:
         native = _native_flip(case)
         if case.rollback.replaces and not native:
-            return pinned(
-                Action.PROCEED,
+            return Proceed(
                 Reason.SUSPECT_ACTIVE,
                 f"{subject(suspect)}. A stop would bring back what was before it, which is not what is wanted: "
                 f"{name(good)} is deployed in its place.",
+                chosen=case.chosen,
             )
         how = case.rollback.group.can().rolls_back_by_itself if native else f"then {name(good)} is deployed again"
-        return pinned(
-            Action.STOP,
+        return Stop(
             Reason.SUSPECT_ACTIVE,
             f"{subject(suspect)}: it is stopped, {how}.",
-            deployment=suspect,
-            native=native,
+            suspect,
+            native,
+            chosen=case.chosen,
         )
     if suspect and suspect.rollback_deployment_id:
-        return pinned(
-            Action.PROCEED,
+        return Proceed(
             Reason.SUSPECT_STOPPED,
             f"{case.rollback.group.deployer} stopped {suspect.deployment_id} and started "
             f"{suspect.rollback_deployment_id}.",
+            chosen=case.chosen,
         )
     succeeded = suspect is None or suspect.status == "Succeeded"
-    return pinned(
-        Action.PROCEED,
+    return Proceed(
         Reason.SUSPECT_SUCCEEDED if succeeded else Reason.SUSPECT_STOPPED,
         f"{subject(suspect)}: {name(good)}, the last good revision, is deployed again.",
+        chosen=case.chosen,
     )
 
 
 def _take_over(case: Case, adopt: Deployment) -> Decision:
-    found = Decision(
-        Action.ADOPT,
-        Reason.NATIVE_ROLLBACK,
-        f"{adopt.deployment_id} is already rolling back to {label(adopt)}: that is adopted and watched.",
-        deployment=adopt,
-        suspects=case.attribution.suspects,
-        good=case.selection.good or adopt,
-        candidates=case.selection.recorded,
-    )
+    chosen = replace(case.chosen, good=case.selection.good or adopt)
     if adoptable(case):
-        return found
-    return replace(
-        found,
-        action=Action.PROCEED,
-        deployment=None,
-        explanation=f"{case.rollback.group.deployer} is rolling back to {label(adopt)}, which is not acceptable; once "
+        return Adopt(
+            Reason.NATIVE_ROLLBACK,
+            f"{adopt.deployment_id} is already rolling back to {label(adopt)}: that is adopted and watched.",
+            adopt,
+            chosen=chosen,
+        )
+    return Proceed(
+        Reason.NATIVE_ROLLBACK,
+        f"{case.rollback.group.deployer} is rolling back to {label(adopt)}, which is not acceptable; once "
         f"{adopt.deployment_id} has ended, {name(case.selection.good)} is deployed.",
+        chosen=chosen,
     )
 
 

@@ -10,7 +10,7 @@ from lastgood.judgement.blame import put_back_already
 from lastgood.judgement.case import Case
 from lastgood.judgement.first_step import first_step
 from lastgood.judgement.no_target import good_revision
-from lastgood.judgement.steps import Action, Decision
+from lastgood.judgement.steps import AskApproval, Close, Decision
 from lastgood.judgement.wording import ago, clock, duration, label, listed, name
 from lastgood.model import CLOUDFORMATION_CREATORS, AlarmState, Deployment, Mode, Outcome, Reason
 
@@ -192,14 +192,8 @@ def _observe_only(case: Case) -> Decision | None:
     would = first_step(case)
     reason = would.reason if case.rollback.dry_run else Reason.OBSERVE_MODE
     why = "Dry run" if case.rollback.dry_run else "Observe mode"
-    return replace(
-        would,
-        action=Action.CLOSE,
-        reason=reason,
-        outcome=Outcome.DRY_RUN,
-        deployment=None,
-        explanation=f"{why}: nothing was done. It would have been this: {would.explanation}",
-    )
+    told = f"{why}: nothing was done. It would have been this: {would.explanation}"
+    return Close(reason, told, Outcome.DRY_RUN, chosen=would.chosen)
 
 
 def _needs_approval(case: Case) -> Decision | None:
@@ -210,14 +204,8 @@ def _needs_approval(case: Case) -> Decision | None:
         return None
     would = first_step(case)
     why = f"{marked.deployment_id} asks for approval" if marked else "This deployment group is in approve mode"
-    return replace(
-        would,
-        action=Action.ASK_APPROVAL,
-        reason=Reason.NEEDS_APPROVAL,
-        deployment=None,
-        needs_human=True,
-        explanation=f"{why}. The plan: {would.explanation}",
-    )
+    plan = f"{why}. The plan: {would.explanation}"
+    return AskApproval(Reason.NEEDS_APPROVAL, plan, chosen=would.chosen, needs_human=True)
 
 
 def _marked_for_approval(case: Case) -> Deployment | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lastgood.judgement.case import Case
 from lastgood.judgement.first_step import adoptable
-from lastgood.judgement.steps import Action, Decision
+from lastgood.judgement.steps import Decision, Stop
 from lastgood.model import Mode, Outcome, Reason, Rejection
 
 
@@ -14,15 +14,13 @@ def good_revision(case: Case) -> Decision | None:
     reason, explanation = _why_none(case)
     suspect = case.attribution.suspect
     if suspect and suspect.active and _stops_without_target(case, reason) and not case.rollback.dry_run:
-        return Decision(
-            Action.STOP,
+        return Stop(
             reason,
             f"{explanation} {suspect.deployment_id} is still running and is stopped, so that it goes no further."
             f"{_split_alias_stays(case)}",
-            Outcome.BLOCKED,
-            deployment=suspect,
-            suspects=case.attribution.suspects,
-            candidates=case.selection.recorded,
+            suspect,
+            then=Outcome.BLOCKED,
+            chosen=case.chosen,
             needs_human=True,
         )
     return case.block(reason, explanation)

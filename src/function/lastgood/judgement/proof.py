@@ -2,87 +2,73 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from lastgood.judgement.steps import Action, Decision, fail, wait
+from lastgood.judgement.case import Case
+from lastgood.judgement.steps import Close, Decision, fail, wait
 from lastgood.judgement.wording import duration
-from lastgood.model import Deployment, Observation, Outcome, Policy, Reason, Rollback
+from lastgood.model import Deployment, GroupFacts, Outcome, Reason, Rollback
 
 # CodeDeploy reports Succeeded a moment before the alias or the service shows it.
 LIVE_GRACE = timedelta(minutes=5)
 
 
-def verify(rollback: Rollback, seen: Observation, policy: Policy, now: datetime) -> Decision:
-    running = seen.rollback
+def verify(case: Case) -> Decision:
+    """Watch the rollback deployment until it has ended, and then compare what is live with what is wanted."""
+    rollback, running = case.rollback, case.seen.rollback
     if running is None:
         return fail(
             Reason.ROLLBACK_DEPLOYMENT_FAILED,
             f"{rollback.group.deployer} no longer knows {rollback.rollback_deployment_id}.",
         )
     if running.active:
-        return _still_running(rollback, running, seen, policy, now)
+        return _still_running(case, running)
     if running.status != "Succeeded":
         return fail(Reason.ROLLBACK_DEPLOYMENT_FAILED, _why_it_failed(running))
-    return _prove_live(rollback, running, seen, now)
+    return _prove_live(case, running)
 
 
-def _still_running(
-    rollback: Rollback, running: Deployment, seen: Observation, policy: Policy, now: datetime
-) -> Decision:
-    if now - rollback.opened_at <= policy.deadline:
+def _still_running(case: Case, running: Deployment) -> Decision:
+    rollback, live = case.rollback, case.seen.live
+    if not case.late:
         return wait(f"{running.deployment_id} is {running.status}.")
     # Mid-shift the old task set is still the primary one, and it may run the same task definition.
-    if seen.live.deployment_id == running.deployment_id and seen.live.identity == _wanted(rollback):
+    if live.deployment_id == running.deployment_id and live.identity == _wanted(rollback):
         # ECS blue/green stays InProgress until the old task set is terminated, which may take two days.
-        return Decision(
-            Action.CLOSE,
-            Reason.VERIFIED,
-            f"{rollback.redeployed_revision} is live; {running.deployment_id} is only waiting to end.",
-            Outcome.ROLLED_BACK,
-        )
-    return fail(
-        Reason.DEADLINE_PASSED, f"{running.deployment_id} is still {running.status} after {duration(policy.deadline)}."
-    )
-
-
-def _is_live(rollback: Rollback, seen: Observation) -> bool:
-    return not seen.live.split and seen.live.identity == _wanted(rollback)
+        proven = f"{rollback.redeployed_revision} is live; {running.deployment_id} is only waiting to end."
+        return Close(Reason.VERIFIED, proven, Outcome.ROLLED_BACK)
+    after = duration(case.policy.deadline)
+    return fail(Reason.DEADLINE_PASSED, f"{running.deployment_id} is still {running.status} after {after}.")
 
 
 def _wanted(rollback: Rollback) -> str:
     return rollback.redeployed_revision or rollback.good_revision
 
 
-def _prove_live(rollback: Rollback, running: Deployment, seen: Observation, now: datetime) -> Decision:
-    wanted = _wanted(rollback)
-    if _is_live(rollback, seen):
+def _prove_live(case: Case, running: Deployment) -> Decision:
+    wanted, live = _wanted(case.rollback), case.seen.live
+    if live.identity == wanted and not live.split:
         gaps = running.instances_failed + running.instances_skipped
         note = f" {gaps} instances were failed or skipped: look at them." if gaps else ""
-        return Decision(
-            Action.CLOSE,
-            Reason.VERIFIED,
-            f"{running.deployment_id} succeeded and {wanted} is live.{note}",
-            Outcome.ROLLED_BACK,
-            needs_human=bool(gaps),
-        )
-    after = _attempted_after(running, seen)
+        proven = f"{running.deployment_id} succeeded and {wanted} is live.{note}"
+        return Close(Reason.VERIFIED, proven, Outcome.ROLLED_BACK, needs_human=bool(gaps))
+    after = _attempted_after(running, case.seen.group)
     if after:
-        return Decision(
-            Action.CLOSE,
+        return Close(
             Reason.OTHER_DEPLOYMENT,
             f"{running.deployment_id} succeeded. {after} came after it, so what is live now is "
             "no longer this rollback's doing.",
             Outcome.ROLLED_BACK,
         )
-    ended = running.completed_at or now
-    found = "two versions" if seen.live.split else seen.live.identity or "something that cannot be read"
-    if now - ended < LIVE_GRACE:
+    ended = running.completed_at or case.now
+    found = "two versions" if live.split else live.identity or "something that cannot be read"
+    if case.now - ended < LIVE_GRACE:
         return wait(f"{running.deployment_id} succeeded; live is still {found}.")
     return fail(Reason.LIVE_DIFFERS, f"{running.deployment_id} succeeded, yet live is {found} and not {wanted}.")
 
 
-def _attempted_after(running: Deployment, seen: Observation) -> str:
-    attempted = seen.group.last_attempted_id if seen.group else ""
+def _attempted_after(running: Deployment, group: GroupFacts | None) -> str:
+    attempted = group.last_attempted_id if group else ""
     return "" if attempted == running.deployment_id else attempted
 
 

@@ -1,19 +1,19 @@
-"""The next step of a rollback, as a value: what to do and why."""
+"""What can be decided: one small type per action, which carries what that action needs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import ClassVar
 
-from lastgood.model import Candidate, Deployment, Outcome, Reason
+from lastgood.model import Candidate, Deployment, GroupFacts, Live, Outcome, Reason
 
 
 class Action(StrEnum):
-    """The one thing to do now."""
+    """The names of the actions, as the audit table and the log have them."""
 
     STOP = "STOP"
     PROCEED = "PROCEED"
-    """The plan stands, and nothing has to be stopped (any more): on to the redeployment."""
     ADOPT = "ADOPT"
     CLEAR_ALIAS = "CLEAR_ALIAS"
     REGISTER_TASK_DEFINITION = "REGISTER_TASK_DEFINITION"
@@ -24,29 +24,141 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """One step and its reason. `outcome` is set when the step closes the rollback, or will once a stop is done."""
+class Chosen:
+    """The suspects, newest first, what goes back, and every deployment that was looked at for that."""
 
-    action: Action
-    reason: Reason
-    explanation: str
-    outcome: Outcome | None = None
-    deployment: Deployment | None = None
-    native: bool = False
     suspects: tuple[Deployment, ...] = ()
     good: Deployment | None = None
     candidates: tuple[Candidate, ...] = ()
-    needs_human: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What every decision has. `chosen` is empty in the later ones: the first decision fixes the choice."""
+
+    reason: Reason
+    explanation: str
+    chosen: Chosen = field(default=Chosen(), kw_only=True)
+    needs_human: bool = field(default=False, kw_only=True)
+
+    @property
+    def suspects(self) -> tuple[Deployment, ...]:
+        """Which deployments are blamed, newest first."""
+        return self.chosen.suspects
+
+    @property
+    def good(self) -> Deployment | None:
+        """The deployment whose revision goes back."""
+        return self.chosen.good
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Every deployment that was looked at."""
+        return self.chosen.candidates
+
+
+@dataclass(frozen=True, slots=True)
+class Stop(_Decided):
+    """Stop a deployment. `native`: its deployer puts the old revision back itself. `then`: the outcome after that."""
+
+    action: ClassVar = Action.STOP
+    deployment: Deployment
+    native: bool = False
+    then: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proceed(_Decided):
+    """The choice is made, and nothing has to be stopped (any more): on to the redeployment."""
+
+    action: ClassVar = Action.PROCEED
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt(_Decided):
+    """Watch a rollback deployment that exists already as if it had been created now."""
+
+    action: ClassVar = Action.ADOPT
+    deployment: Deployment
+
+
+@dataclass(frozen=True, slots=True)
+class ClearAlias(_Decided):
+    """Send all traffic of the alias to one version, so that it can be deployed to."""
+
+    action: ClassVar = Action.CLEAR_ALIAS
+    target: Deployment
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterTaskDefinition(_Decided):
+    """Register the target's inactive task definition again."""
+
+    action: ClassVar = Action.REGISTER_TASK_DEFINITION
+    target: Deployment
+
+
+@dataclass(frozen=True, slots=True)
+class Create(_Decided):
+    """Deploy the target's revision again, over what is live now."""
+
+    action: ClassVar = Action.CREATE
+    target: Deployment
+    group: GroupFacts
+    live: Live
+
+
+@dataclass(frozen=True, slots=True)
+class AskApproval(_Decided):
+    """Ask people before anything is touched."""
+
+    action: ClassVar = Action.ASK_APPROVAL
+
+
+@dataclass(frozen=True, slots=True)
+class Wait(_Decided):
+    """Do nothing now."""
+
+    action: ClassVar = Action.WAIT
+
+
+@dataclass(frozen=True, slots=True)
+class Close(_Decided):
+    """End the rollback. `pauses_group`: nothing starts there by itself until somebody resumes it."""
+
+    action: ClassVar = Action.CLOSE
+    outcome: Outcome
     pauses_group: bool = False
 
 
-def wait(explanation: str) -> Decision:
-    return Decision(Action.WAIT, Reason.IN_PROGRESS, explanation)
+type Effect = Stop | ClearAlias | RegisterTaskDefinition | Create
+"""What changes something in AWS."""
+
+type Decision = Effect | Proceed | Adopt | AskApproval | Wait | Close
+"""The one thing to do now, and why."""
 
 
-def fail(reason: Reason, explanation: str) -> Decision:
-    return Decision(Action.CLOSE, reason, explanation, Outcome.FAILED, needs_human=True)
+def wait(explanation: str) -> Wait:
+    """Nothing is to be done before the next look."""
+    return Wait(Reason.IN_PROGRESS, explanation)
 
 
-def block(reason: Reason, explanation: str) -> Decision:
-    return Decision(Action.CLOSE, reason, explanation, Outcome.BLOCKED, needs_human=True)
+def fail(reason: Reason, explanation: str) -> Close:
+    """It was tried, and did not work; people have to go on."""
+    return Close(reason, explanation, Outcome.FAILED, needs_human=True)
+
+
+def block(reason: Reason, explanation: str) -> Close:
+    """It must not be tried; people have to decide."""
+    return Close(reason, explanation, Outcome.BLOCKED, needs_human=True)
+
+
+def outcome_of(decision: Decision) -> Outcome | None:
+    """How the rollback ends by this, or will once its stop is done; None while that is open."""
+    match decision:
+        case Close():
+            return decision.outcome
+        case Stop():
+            return decision.then
+        case _:
+            return None

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from lastgood.judgement.steps import Action, Decision, block, fail, wait
+from lastgood.judgement.case import Case
+from lastgood.judgement.steps import (
+    Adopt,
+    ClearAlias,
+    Close,
+    Create,
+    Decision,
+    RegisterTaskDefinition,
+    Stop,
+    block,
+    fail,
+    wait,
+)
 from lastgood.judgement.wording import duration, label
 from lastgood.model import (
     NATIVE_ROLLBACK_CREATOR,
     Deployment,
+    GroupFacts,
+    Live,
     Observation,
     Outcome,
-    Policy,
     Reason,
     Rollback,
 )
@@ -20,60 +33,58 @@ from lastgood.model import (
 # A stop that nobody confirmed is asked for again after this long: the first request may never have been sent.
 STOP_AGAIN_AFTER = timedelta(seconds=30)
 
-_EFFECTS = frozenset({Action.STOP, Action.CLEAR_ALIAS, Action.REGISTER_TASK_DEFINITION, Action.CREATE})
 
-
-def unless_held(rollback: Rollback, seen: Observation, policy: Policy, now: datetime, next_step: Decision) -> Decision:
+def unless_held(case: Case, decision: Decision) -> Decision:
     """A kill switch or a pause also holds what is under way: nothing more is done until it is lifted."""
-    if next_step.action not in _EFFECTS:
-        return next_step
-    pauses = [p for p in (seen.controls.pause_all, seen.controls.pause_group) if p and p.holds(now)]
-    if policy.kill_switch:
+    if not isinstance(decision, Stop | ClearAlias | RegisterTaskDefinition | Create):
+        return decision
+    controls = case.seen.controls
+    pauses = [p for p in (controls.pause_all, controls.pause_group) if p and p.holds(case.now)]
+    if case.policy.kill_switch:
         return wait("LASTGOOD_KILL_SWITCH is on: the rollback under way is held.")
-    if pauses and not rollback.force:
+    if pauses and not case.rollback.force:
         return wait(f"{pauses[0].requested_by} paused rollbacks: {pauses[0].reason}")
-    return next_step
+    return decision
 
 
-def after_stop(rollback: Rollback, seen: Observation, policy: Policy, now: datetime) -> Decision:
-    suspect = seen.suspect
+def after_stop(case: Case) -> Decision:
+    """What follows the stop: wait for it, adopt the deployer's own rollback, or put the good revision back."""
+    rollback, suspect = case.rollback, case.seen.suspect
     if suspect is not None and suspect.active and not rollback.replaces:
-        return _still_active(rollback, suspect, policy, now)
+        return _still_active(case, suspect)
     if not rollback.good_deployment_id:
-        return Decision(
-            Action.CLOSE,
-            rollback.reason_code or Reason.NO_GOOD_REVISION,
-            rollback.explanation,
-            Outcome.BLOCKED,
-            needs_human=True,
-        )
-    native = seen.rollback
+        return block(rollback.reason_code or Reason.NO_GOOD_REVISION, rollback.explanation)
+    native = case.seen.rollback
     if native is not None and native.revision.identity == rollback.good_revision:
         return _adopt(rollback, native)
-    if now - rollback.opened_at > policy.deadline:
-        return fail(Reason.DEADLINE_PASSED, f"The redeployment could not start within {duration(policy.deadline)}.")
+    if case.late:
+        return _not_started(case)
     if native is not None and native.active:
         return wait(f"{rollback.group.deployer}'s rollback {native.deployment_id} goes elsewhere; it has to end first.")
-    if _native_may_come(rollback, suspect, native, policy, now):
+    if _native_may_come(case):
         return wait(f"The deployment is stopped; {rollback.group.deployer}'s own rollback has not shown up yet.")
-    return _clear_way(rollback, seen, policy, now)
+    return _clear_way(case)
 
 
-def _still_active(rollback: Rollback, suspect: Deployment, policy: Policy, now: datetime) -> Decision:
-    if now - rollback.opened_at > policy.deadline:
-        return fail(
-            Reason.DEADLINE_PASSED,
-            f"{suspect.deployment_id} is still {suspect.status}, {duration(policy.deadline)} after the rollback began.",
-        )
+def _not_started(case: Case) -> Decision:
+    most = duration(case.policy.deadline)
+    return fail(Reason.DEADLINE_PASSED, f"The redeployment could not start within {most}.")
+
+
+def _still_active(case: Case, suspect: Deployment) -> Decision:
+    rollback = case.rollback
+    if case.late:
+        most = duration(case.policy.deadline)
+        still = f"{suspect.deployment_id} is still {suspect.status}, {most} after the rollback began."
+        return fail(Reason.DEADLINE_PASSED, still)
     asked = rollback.stop_requested_at
-    if asked is not None and now - asked < STOP_AGAIN_AFTER:
+    if asked is not None and case.now - asked < STOP_AGAIN_AFTER:
         return wait(f"{suspect.deployment_id} is stopping.")
-    again = Decision(
-        Action.STOP,
+    again = Stop(
         Reason.SUSPECT_ACTIVE,
         f"{suspect.deployment_id} is {suspect.status}, so it is (again) asked to stop.",
-        deployment=suspect,
-        native=rollback.native_rollback_asked,
+        suspect,
+        rollback.native_rollback_asked,
     )
     if rollback.good_deployment_id:
         return again
@@ -81,57 +92,56 @@ def _still_active(rollback: Rollback, suspect: Deployment, policy: Policy, now: 
     return replace(again, reason=rollback.reason_code or again.reason, explanation=rollback.explanation)
 
 
-def _native_may_come(
-    rollback: Rollback, suspect: Deployment | None, native: Deployment | None, policy: Policy, now: datetime
-) -> bool:
-    if not rollback.native_rollback_asked or native is not None:
+def _native_may_come(case: Case) -> bool:
+    """A native rollback was asked for, and is given a moment to show up."""
+    rollback, suspect = case.rollback, case.seen.suspect
+    if not rollback.native_rollback_asked or case.seen.rollback is not None:
         return False
     if suspect is None or suspect.status != "Stopped" or rollback.stop_requested_at is None:
         return False
-    return now - rollback.stop_requested_at < policy.native_rollback_grace
+    return case.now - rollback.stop_requested_at < case.policy.native_rollback_grace
 
 
 def _adopt(rollback: Rollback, deployment: Deployment) -> Decision:
-    return Decision(
-        Action.ADOPT,
+    return Adopt(
         Reason.NATIVE_ROLLBACK,
         f"{rollback.group.deployer}'s own rollback {deployment.deployment_id} to {label(deployment)} is adopted and "
         "watched.",
-        deployment=deployment,
+        deployment,
     )
 
 
 def _found(deployment: Deployment) -> Decision:
-    return Decision(
-        Action.ADOPT,
+    return Adopt(
         Reason.IN_PROGRESS,
         f"{deployment.deployment_id} carries this rollback's marker: it was created, though no answer came.",
-        deployment=deployment,
+        deployment,
     )
 
 
-def redeploy(rollback: Rollback, seen: Observation, policy: Policy, now: datetime) -> Decision:
-    if seen.rollback is not None:
-        return _found(seen.rollback)
-    if now - rollback.opened_at > policy.deadline:
-        return fail(Reason.DEADLINE_PASSED, f"The redeployment could not start within {duration(policy.deadline)}.")
-    attempted = rollback.create_attempted_at
-    if attempted is not None and now - attempted < policy.create_settle:
+def redeploy(case: Case) -> Decision:
+    """Look for the redeployment that may have been created, and create it when that is sure not to be so."""
+    if case.seen.rollback is not None:
+        return _found(case.seen.rollback)
+    if case.late:
+        return _not_started(case)
+    attempted = case.rollback.create_attempted_at
+    if attempted is not None and case.now - attempted < case.policy.create_settle:
         return wait("Whether the redeployment was created is not known yet; it is looked for before anything is tried.")
-    return _clear_way(rollback, seen, policy, now)
+    return _clear_way(case)
 
 
-def _clear_way(rollback: Rollback, seen: Observation, policy: Policy, now: datetime) -> Decision:
+def _clear_way(case: Case) -> Decision:
     """Nobody else may have come to the group since: what they released, running or done, may be the fix."""
-    newest = seen.newest
+    rollback, newest = case.rollback, case.seen.newest
     if newest is None:
-        return _put_back(rollback, seen)
+        return _put_back(rollback, case.seen)
     if newest.made_by == rollback.rollback_id:
         return _found(newest)
     if newest.active and newest.deployment_id == rollback.suspect_deployment_id:
         if rollback.replaces:
-            return _put_back(rollback, seen)
-        return _still_active(rollback, newest, policy, now)
+            return _put_back(rollback, case.seen)
+        return _still_active(case, newest)
     if newest.creator == NATIVE_ROLLBACK_CREATOR and newest.revision.identity == rollback.good_revision:
         return _adopt(rollback, newest)
     if _released_since(rollback, newest):
@@ -142,7 +152,7 @@ def _clear_way(rollback: Rollback, seen: Observation, policy: Policy, now: datet
         )
     if newest.active:
         return wait(f"{newest.deployment_id} ({label(newest)}) occupies the deployment group; it has to end first.")
-    return _put_back(rollback, seen)
+    return _put_back(rollback, case.seen)
 
 
 def _released_since(rollback: Rollback, newest: Deployment) -> bool:
@@ -155,33 +165,24 @@ def _put_back(rollback: Rollback, seen: Observation) -> Decision:
     objection = _objection(rollback, seen)
     if objection is not None:
         return objection
-    todo = seen.preparation
-    if todo.problem:
-        return fail(Reason.REDEPLOY_REFUSED, f"{rollback.good_revision} cannot be deployed any more: {todo.problem}")
+    todo, good, group = seen.preparation, seen.good, seen.group
+    if todo.problem or good is None or group is None:
+        why = todo.problem or f"{rollback.good_deployment_id} or its deployment group is gone."
+        return fail(Reason.REDEPLOY_REFUSED, f"{rollback.good_revision} cannot be deployed any more: {why}")
     if todo.alias_split:
-        return Decision(
-            Action.CLEAR_ALIAS,
+        return ClearAlias(
             Reason.IN_PROGRESS,
             "The alias still sends traffic to two versions; it is cleared, or every later deployment would fail.",
+            good,
         )
-    if _there_already(rollback, seen):
-        return Decision(
-            Action.CLOSE,
-            Reason.VERIFIED,
-            f"{rollback.good_revision} is live again; nothing had to be redeployed.",
-            Outcome.ROLLED_BACK,
-        )
+    if _there_already(rollback, group, seen.live):
+        live_again = f"{rollback.good_revision} is live again; nothing had to be redeployed."
+        return Close(Reason.VERIFIED, live_again, Outcome.ROLLED_BACK)
     if todo.register_task_definition:
-        return Decision(
-            Action.REGISTER_TASK_DEFINITION,
-            Reason.IN_PROGRESS,
-            f"{todo.register_task_definition} is INACTIVE; it is registered again unchanged.",
-        )
-    return Decision(
-        Action.CREATE,
-        Reason.IN_PROGRESS,
-        f"{rollback.good_revision}, deployed by {rollback.good_deployment_id}, is deployed again.",
-    )
+        inactive = f"{todo.register_task_definition} is INACTIVE; it is registered again unchanged."
+        return RegisterTaskDefinition(Reason.IN_PROGRESS, inactive, good)
+    again = f"{rollback.good_revision}, deployed by {rollback.good_deployment_id}, is deployed again."
+    return Create(Reason.IN_PROGRESS, again, good, group, seen.live)
 
 
 def _objection(rollback: Rollback, seen: Observation) -> Decision | None:
@@ -200,11 +201,7 @@ def _objection(rollback: Rollback, seen: Observation) -> Decision | None:
     return None
 
 
-def _there_already(rollback: Rollback, seen: Observation) -> bool:
+def _there_already(rollback: Rollback, group: GroupFacts, live: Live) -> bool:
     """Only for platforms whose live state can be read; servers may be half way."""
-    return (
-        seen.group is not None
-        and rollback.group.can(seen.group.compute_platform).reads_live
-        and not seen.live.split
-        and seen.live.identity == rollback.good_revision
-    )
+    readable = rollback.group.can(group.compute_platform).reads_live
+    return readable and not live.split and live.identity == rollback.good_revision

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from lastgood.draft import Draft
 from lastgood.errors import LastgoodError, LostLeaseError, RefusedError, RetryableError
-from lastgood.judgement import Action, decide
+from lastgood.judgement import Wait, decide
 from lastgood.ledger import Kind, Step
 from lastgood.model import Observation, Reason, Rollback
 from lastgood.observe import Observer
@@ -111,7 +111,7 @@ class Visit:
             self._acts.note_what_was_seen(seen)
             decision = readable(decide(draft.rollback, seen, policy, parts.clock()))
             parts.telemetry.decided(draft.rollback, decision)
-            if decision.action is Action.WAIT:
+            if isinstance(decision, Wait):
                 if self._acts.wait_a_little(seen):
                     continue
                 return self._wait()

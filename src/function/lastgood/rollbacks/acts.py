@@ -10,9 +10,21 @@ from typing import Any, assert_never
 from lastgood.deployers.protocol import Deployer
 from lastgood.draft import Draft
 from lastgood.errors import AmbiguousError, GroupBusyError, RefusedError, RetryableError
-from lastgood.judgement import Action, Decision
+from lastgood.judgement import (
+    Action,
+    Adopt,
+    AskApproval,
+    ClearAlias,
+    Close,
+    Create,
+    Decision,
+    Proceed,
+    RegisterTaskDefinition,
+    Stop,
+    Wait,
+)
 from lastgood.ledger import Kind
-from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, GroupFacts, Live, Observation, Phase, Reason
+from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, Observation, Phase, Reason
 from lastgood.parts import Parts
 from lastgood.pipelines.commands import revert_command
 from lastgood.pipelines.runs import commit_in
@@ -47,35 +59,33 @@ class Acts:
             needs_human=decision.needs_human,
             **_pins(decision),
         )
-        match decision.action:
-            case Action.STOP:
+        match decision:
+            case Stop():
                 return self._stop(decision, seen)
-            case Action.PROCEED:
+            case Proceed():
                 self._step(Kind.DECISION, decision)
                 self._draft.change(phase=Phase.STOPPING)
-            case Action.ADOPT:
+            case Adopt():
                 self._adopt(decision)
-            case Action.CLEAR_ALIAS:
-                self._clear_alias(decision, seen)
-            case Action.REGISTER_TASK_DEFINITION:
-                self._register(decision, seen)
-            case Action.CREATE:
-                self._create(decision, seen)
-            case Action.ASK_APPROVAL:
+            case ClearAlias():
+                self._clear_alias(decision)
+            case RegisterTaskDefinition():
+                self._register(decision)
+            case Create():
+                self._create(decision)
+            case AskApproval():
                 self._step(Kind.DECISION, decision)
                 self._draft.change(phase=Phase.AWAITING_APPROVAL)
-            case Action.CLOSE:
+            case Close():
                 self._closing.close(decision)
-            case Action.WAIT:
+            case Wait():
                 pass
             case _:
-                assert_never(decision.action)
+                assert_never(decision)
         return seen
 
-    def _stop(self, decision: Decision, seen: Observation) -> Observation:
+    def _stop(self, decision: Stop, seen: Observation) -> Observation:
         suspect = decision.deployment
-        if suspect is None:
-            return seen
         now = self._parts.clock()
         self._step(Kind.INTENT, decision, suspect.deployment_id)
         self._draft.change(phase=Phase.STOPPING, stop_requested_at=now, native_rollback_asked=decision.native)
@@ -90,10 +100,8 @@ class Acts:
             return _with_stopped(seen, suspect, self._parts.clock())
         return seen
 
-    def _adopt(self, decision: Decision) -> None:
+    def _adopt(self, decision: Adopt) -> None:
         found = decision.deployment
-        if found is None:
-            return
         self._step(Kind.DECISION, decision, found.deployment_id)
         self._draft.change(
             phase=Phase.VERIFYING,
@@ -103,14 +111,12 @@ class Acts:
             adopted=found.creator == NATIVE_ROLLBACK_CREATOR,
         )
 
-    def _clear_alias(self, decision: Decision, seen: Observation) -> None:
-        if seen.good is None:
-            return
+    def _clear_alias(self, decision: ClearAlias) -> None:
         self._step(Kind.INTENT, decision)
         self._draft.change(phase=Phase.REDEPLOYING)
         self._draft.save()
         try:
-            self._deployer().clear_alias(seen.good.revision)
+            self._deployer().clear_alias(decision.target.revision)
         except RefusedError as error:
             if error.code == "PreconditionFailedException":
                 self._result(Action.CLEAR_ALIAS, "Somebody changed the alias meanwhile; it is read again.")
@@ -119,29 +125,25 @@ class Acts:
             return
         self._result(Action.CLEAR_ALIAS, "All traffic goes to the alias's own version.")
 
-    def _register(self, decision: Decision, seen: Observation) -> None:
-        if seen.good is None:
-            return
+    def _register(self, decision: RegisterTaskDefinition) -> None:
         self._step(Kind.INTENT, decision)
         self._draft.change(phase=Phase.REDEPLOYING)
         self._draft.save()
         try:
-            arn = self._deployer().register(seen.good.revision)
+            arn = self._deployer().register(decision.target.revision)
         except RefusedError as error:
             self._closing.refused(Reason.REDEPLOY_REFUSED, error)
             return
         self._draft.change(redeployed_revision=arn)
         self._result(Action.REGISTER_TASK_DEFINITION, f"It is {arn} now.")
 
-    def _create(self, decision: Decision, seen: Observation) -> None:
-        if seen.good is None or seen.group is None:
-            return
+    def _create(self, decision: Create) -> None:
         now = self._parts.clock()
         self._step(Kind.INTENT, decision)
         self._draft.change(phase=Phase.REDEPLOYING, create_attempted_at=now)
         self._draft.save()
         try:
-            made = self._created(seen.group, seen.good, seen.live)
+            made = self._created(decision)
         except AmbiguousError as error:
             # The marker is looked for at the next visit, before anything is created again.
             self._result(Action.CREATE, f"No usable answer came: {error}")
@@ -161,8 +163,9 @@ class Acts:
             )
             self._result(Action.CREATE, f"{made} is created.", made)
 
-    def _created(self, group: GroupFacts, good: Deployment, live: Live) -> str:
-        create = partial(self._deployer().create, self._draft.rollback, group, good.revision, live)
+    def _created(self, decision: Create) -> str:
+        revision = decision.target.revision
+        create = partial(self._deployer().create, self._draft.rollback, decision.group, revision, decision.live)
         try:
             return create()
         except AmbiguousError:
@@ -195,10 +198,13 @@ class Acts:
 
     def has_just_begun(self, decision: Decision) -> bool:
         """What was created or adopted a moment ago is not over yet, and people take longer still: no need to look."""
-        if decision.action is Action.ADOPT and decision.deployment:
-            return decision.deployment.active
-        just_created = decision.action is Action.CREATE and self._draft.rollback.phase is Phase.VERIFYING
-        return just_created or decision.action is Action.ASK_APPROVAL
+        match decision:
+            case Adopt():
+                return decision.deployment.active
+            case Create():
+                return self._draft.rollback.phase is Phase.VERIFYING
+            case _:
+                return isinstance(decision, AskApproval)
 
     def wait_a_little(self, seen: Observation | None) -> bool:
         """A stop is about to take effect: look again in a moment instead of waiting for the next event."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from lastgood.draft import Draft
 from lastgood.errors import RefusedError
-from lastgood.judgement import Action, Decision
+from lastgood.judgement import Close, Decision
 from lastgood.ledger import Kind
 from lastgood.model import Outcome, Phase, Policy, Reason, Rollback
 from lastgood.parts import Parts
@@ -29,7 +29,7 @@ class Closing:
         self._draft = draft
         self._policy: Policy = parts.settings.policy()
 
-    def close(self, decision: Decision) -> None:
+    def close(self, decision: Close) -> None:
         """Write the outcome, with all that follows from it in the table."""
         now, draft = self._parts.clock(), self._draft
         draft.note(Kind.DECISION, str(decision.action), decision.explanation)
@@ -55,7 +55,7 @@ class Closing:
     def refused(self, reason: Reason, error: RefusedError) -> None:
         """AWS said no for good: people have to act, and the record says what AWS said."""
         reason = Reason.PERMISSION_DENIED if error.permission_denied else reason
-        self.close(readable(Decision(Action.CLOSE, reason, str(error), Outcome.FAILED, needs_human=True)))
+        self.close(Close(reason, clean(str(error), LONGEST_EXPLANATION), Outcome.FAILED, needs_human=True))
 
     def given_up(self, error: Exception) -> bool:
         """Close what fails at every visit until long after its deadline: it must not hold the group for ever."""
@@ -65,7 +65,7 @@ class Closing:
             return False
         draft.undo()
         why = f"Every visit failed until long after the deadline, at last with {type(error).__name__}: {error}"
-        self.close(Decision(Action.CLOSE, Reason.DEADLINE_PASSED, why, Outcome.FAILED, needs_human=True))
+        self.close(Close(Reason.DEADLINE_PASSED, why, Outcome.FAILED, needs_human=True))
         return True
 
     def _tells_of_storm(self) -> bool:
@@ -76,7 +76,8 @@ class Closing:
 def readable(decision: Decision) -> Decision:
     """Names of revisions and AWS's own messages are strangers' text: made harmless before they are kept anywhere."""
     candidates = tuple(replace(c, explanation=clean(c.explanation, LONGEST_EXPLANATION)) for c in decision.candidates)
-    return replace(decision, explanation=clean(decision.explanation, LONGEST_EXPLANATION), candidates=candidates)
+    chosen = replace(decision.chosen, candidates=candidates)
+    return replace(decision, explanation=clean(decision.explanation, LONGEST_EXPLANATION), chosen=chosen)
 
 
 def _acted(rollback: Rollback) -> bool:
