@@ -33,6 +33,7 @@ _METHODS = (
     "read_events",
     "lose_events",
     "native_rollbacks",
+    "service_rollbacks",
     "silent_instance",
     "answering_instance",
     "terminate_instance",

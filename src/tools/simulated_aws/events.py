@@ -11,6 +11,7 @@ from simulated_aws.ecs.service_deployments import ServiceDeployment
 
 DETAIL_TYPE = "CodeDeploy Deployment State-change Notification"
 SERVICE_DETAIL_TYPE = "ECS Deployment State Change"
+HOOK_DETAIL_TYPE = "ECS Hook State Change"
 
 
 class Events:
@@ -33,6 +34,13 @@ class Events:
     ) -> None:
         """Note that a service deployment of ECS changed state."""
         self._note(self._service_event(deployment, event_name, reason, at, event_id))
+
+    def tell_hook(self, deployment: ServiceDeployment, hook_id: str, at: datetime, event_id: str) -> None:
+        """Note that a service deployment waits at a hook that pauses it."""
+        event = self._service_event(deployment, "HOOK_AWAITING_ACTION", "", at, event_id)
+        event["detail-type"] = HOOK_DETAIL_TYPE
+        event["detail"] |= {"hookId": hook_id, "lifecycleStage": deployment.stage}
+        self._note(event)
 
     def _note(self, event: dict[str, Any]) -> None:
         if self.lost_count:

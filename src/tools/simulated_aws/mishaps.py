@@ -68,6 +68,10 @@ class Mishaps:
         """
         self.races.append(Race(operation, act, count, after_effect))
 
+    def service_rollbacks(self, cluster: str, service: str, *, fail: bool) -> None:
+        """Whether ECS's own rollbacks of a service fail from now on (ROLLBACK_FAILED)."""
+        self.engine.service_deployments.services[(cluster, service)].rollbacks_fail = fail
+
     # --- instances ------------------------------------------------------------------------------------------------
 
     def silent_instance(self, application: str, group: str, instance: str | int = 0, minutes: float = 70) -> str:
@@ -101,7 +105,7 @@ class Mishaps:
         """How a validation function of AppSpec files behaves: `succeeds`, `fails`, `hangs` or is `missing`."""
         if behaviour not in {"succeeds", "fails", "hangs", "missing"}:
             raise ValueError(f"no such behaviour: {behaviour}")
-        self.engine.obstacles.hooks[function] = Hook(behaviour, seconds)
+        self.engine.hooks[function] = Hook(behaviour, seconds)
 
     # --- names whose content moves --------------------------------------------------------------------------------
 

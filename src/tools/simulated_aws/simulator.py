@@ -422,15 +422,15 @@ class Simulator(Mishaps, GroundTruth):
             return {d.id: d.status for d in self.engine.service_deployments.services[(cluster, service)].deployments}
 
     def service_live(self, cluster: str, service: str) -> Live:
-        """What a service runs: each task definition and its share of the tasks."""
+        """What a service runs: each task definition and its share of the traffic."""
         with self._lock:
             self.engine.tick()
             owner = self.engine.service_deployments.services[(cluster, service)]
             shares: dict[str, float] = {}
-            for revision, count in owner.tasks.items():
+            for revision, share in owner.shares().items():
                 arn = owner.revisions[revision].task_definition
-                shares[arn] = shares.get(arn, 0) + count / owner.service.desired_count
-            return Live({arn: share for arn, share in shares.items() if share})
+                shares[arn] = shares.get(arn, 0) + share
+            return Live(shares)
 
     def deployment(self, deployment_id: str) -> dict[str, Any]:
         """The `DeploymentInfo` as GetDeployment tells it, outside the log of arrivals."""

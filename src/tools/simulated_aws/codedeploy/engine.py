@@ -37,7 +37,7 @@ class Engine(Registry):
         self.ended: list[Callable[[Deployment], None]] = []
         self.flag_false_suppresses_group_rollback = True
         self.native_rollbacks = NativeRollbacks(self)
-        self.obstacles = Obstacles(self, self.content, self._fail, self._go_on)
+        self.obstacles = Obstacles(self, self.content, self.hooks, self._fail, self._go_on)
 
     def _while_going(self, deployment: Deployment, seconds: float, act: Callable[[Deployment], None]) -> None:
         def still() -> None:
@@ -58,6 +58,7 @@ class Engine(Registry):
         if len(request.get("description") or "") > 256:
             raise ServiceError("DescriptionTooLongException", "The description is longer than 256 characters.")
         self.check_settings(request)
+        self._check_fit(group, request)
         if group.active:
             message = f"The Deployment Group '{group.name}' already has an active Deployment '{group.active.id}'"
             raise ServiceError("DeploymentLimitExceededException", message)
@@ -65,6 +66,17 @@ class Engine(Registry):
         self.note_use(filed, group)
         config = request.get("deploymentConfigName") or group.settings["deploymentConfigName"]
         return self.start(group, filed.revision, config, request, creator, external_id)
+
+    def _check_fit(self, group: DeploymentGroup, request: dict[str, Any]) -> None:
+        if request.get("fileExistsBehavior") and group.platform != "Server":
+            # jenkinsci/pipeline-aws-plugin#332 and aws/aws-toolkit-azure-devops#288 have the error.
+            message = "For Lambda, ECS and Kubernetes deployment, fileExistsBehavior can not be specified"
+            raise ServiceError("InvalidFileExistsBehaviorException", message)
+        config = self.configs.get(request.get("deploymentConfigName") or "")
+        if config and config.platform != group.platform:
+            # CreateDeployment lists this error; that it is the one for this case is inferred, the text is our own.
+            message = f"The deployment configuration {config.name} is for {config.platform}, not for {group.platform}."
+            raise ServiceError("InvalidComputePlatformException", message)
 
     def _requested_revision(self, group: DeploymentGroup, request: dict[str, Any]) -> dict[str, Any]:
         if request.get("deploymentMode") != "RESTART":

@@ -43,12 +43,13 @@ class Obstacles:
         self,
         timeline: Timeline,
         content: Callable[[Deployment], str | None],
+        hooks: dict[str, Hook],
         fail: Callable[[Deployment, str, str], None],
         go_on: Callable[[Deployment], None],
     ) -> None:
         self._timeline = timeline
         self._content, self._fail, self._go_on = content, fail, go_on
-        self.hooks: dict[str, Hook] = {}
+        self.hooks = hooks
 
     # --- hooks ------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from simulated_aws.codedeploy.model import (
     RegisteredRevision,
     Timing,
 )
+from simulated_aws.codedeploy.obstacles import Hook
 from simulated_aws.codedeploy.platforms import EcsPlatform, LambdaPlatform, Platform
 from simulated_aws.codedeploy.servers import ServerPlatform
 from simulated_aws.ecs.content import Resolved
@@ -59,6 +60,7 @@ class Registry(Timeline):
         self.service_deployments = ServiceDeployments(self)
         self.objects = RegisteredObjects()
         self._other_objects = objects
+        self.hooks: dict[str, Hook] = {}
         self.branches: dict[tuple[str, str], str] = {}
         self._platforms: dict[str, Platform] = {
             "Lambda": LambdaPlatform(self.lambda_world, self.content),
@@ -71,6 +73,15 @@ class Registry(Timeline):
     def firing(self, name: str) -> bool:
         """Whether an alarm is in ALARM."""
         return self.alarm_state(name) == "ALARM"
+
+    def tell_hook(self, deployment: ServiceDeployment, hook_id: str) -> None:
+        """Tell EventBridge that a deployment waits at a hook."""
+        self.events.tell_hook(deployment, hook_id, self.now(), self.new_uuid())
+
+    def hook_behaviour(self, function: str) -> tuple[str, float]:
+        """How a validation function behaves, and how long it takes."""
+        hook = self.hooks.get(function.rpartition("function:")[2].partition(":")[0], Hook())
+        return hook.behaviour, hook.seconds
 
     def resolved(self, task_definition: str, parts: dict[str, Any]) -> Resolved:
         """What tasks of a definition would run if they were started now."""

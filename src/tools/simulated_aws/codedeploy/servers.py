@@ -29,7 +29,7 @@ class ServerPlatform:
 
     def refusal(self, deployment: Deployment, config: DeploymentConfig) -> Refusal | None:
         """There must be instances, and the bundle must be in S3 with the ETag that was asked for."""
-        if not self._instances(deployment):
+        if not self._instances(deployment) or self._names_no_replacement(deployment):
             return "NO_INSTANCES", "No instances were found for the deployment group."
         location = deployment.revision.get("s3Location")
         store = self._objects(location["bucket"]) if location else None
@@ -48,6 +48,17 @@ class ServerPlatform:
                 f"The ETag of s3://{location['bucket']}/{location['key']} does not match.",
             )
         return None
+
+    def _names_no_replacement(self, deployment: Deployment) -> bool:
+        """Blue/green with DISCOVER_EXISTING: each deployment names its replacement instances in `targetInstances`.
+
+        terraform-provider-aws#4678; that AWS ends it with NO_INSTANCES is inferred. A native rollback only reroutes.
+        """
+        blue_green = deployment.group.settings.get("blueGreenDeploymentConfiguration") or {}
+        option = blue_green.get("greenFleetProvisioningOption") or {}
+        named = deployment.request.get("targetInstances") or {}
+        found = any(named.get(key) for key in ("tagFilters", "autoScalingGroups", "ec2TagSet"))
+        return option.get("action") == "DISCOVER_EXISTING" and not deployment.native_rollback and not found
 
     def begin(self, deployment: Deployment, at: datetime) -> None:
         """Every instance waits its turn."""

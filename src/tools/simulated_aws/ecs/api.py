@@ -119,7 +119,7 @@ class EcsApi:
             "serviceArn": self._world.arn(f"service/{service.cluster}/{service.name}"),
             "serviceName": service.name,
             "clusterArn": self._world.arn(f"cluster/{service.cluster}"),
-            "status": "ACTIVE",
+            "status": service.status,
             "desiredCount": service.desired_count,
             "runningCount": service.desired_count,
             "pendingCount": 0,

@@ -8,10 +8,12 @@ from typing import Any
 
 from simulated_aws.codedeploy.engine import Engine
 from simulated_aws.ecs.service_deployments import RollingService, ServiceDeployment, ServiceRevision
+from simulated_aws.ecs.stages import HookRun
 from simulated_aws.model import ServiceError
 
 Answer = dict[str, Any]
 MOST = 20
+CROSS_SERVICE = "Cross service requests are not allowed. All requested service revisions must be for a single service"
 SERVICE_PARTS = ("networkConfiguration", "capacityProviderStrategy", "platformVersion", "loadBalancers")
 
 
@@ -27,6 +29,7 @@ class ServiceApi:
             "DescribeServiceDeployments": self._describe,
             "DescribeServiceRevisions": self._describe_revisions,
             "StopServiceDeployment": self._stop,
+            "ContinueServiceDeployment": self._continue,
         }
 
     def knows(self, operation: str, given: dict[str, Any]) -> bool:
@@ -52,10 +55,14 @@ class ServiceApi:
         self._machine.update(owner, found.arn, force=force)
 
     def deployments(self, owner: RollingService) -> list[Answer]:
-        """`deployments` as DescribeServices has them: the primary one, and those that still have tasks."""
+        """`deployments` as DescribeServices has them: the primary one, those with tasks, and what it replaces.
+
+        Recorded (2026-09): while a deployment goes on, the ACTIVE one before it is listed without a single task too.
+        """
         with_tasks = [each for each, count in owner.tasks.items() if count]
         primary = [owner.primary.id] if owner.primary else []
-        ids = dict.fromkeys([*primary, *with_tasks])
+        replaced = [owner.completed.id] if owner.active and owner.completed else []
+        ids = dict.fromkeys([*primary, *with_tasks, *replaced])
         return [self._deployment_of(owner, owner.revisions[each]) for each in ids]
 
     def _deployment_of(self, owner: RollingService, revision: ServiceRevision) -> Answer:
@@ -106,15 +113,35 @@ class ServiceApi:
         }
 
     def _describe_revisions(self, given: dict[str, Any]) -> Answer:
+        """Errors and texts as recorded on AWS (2026-09)."""
         arns = given["serviceRevisionArns"]
-        if len(arns) > MOST:
-            raise ServiceError("InvalidParameterException", f"At most {MOST} service revisions can be described.")
-        owners = self._machine.services.values()
-        known = {self._revision_arn(o, r): (o, r) for o in owners for r in o.revisions.values()}
+        owner = self._one_service(arns)
+        known = {self._revision_arn(owner, each): each for each in owner.revisions.values()}
         return {
-            "serviceRevisions": [self._revision(*known[arn]) for arn in arns if arn in known],
+            "serviceRevisions": [self._revision(owner, known[arn]) for arn in arns if arn in known],
             "failures": [{"arn": arn, "reason": "MISSING"} for arn in arns if arn not in known],
         }
+
+    def _one_service(self, arns: list[str]) -> RollingService:
+        if not arns:
+            raise ServiceError("InvalidParameterException", "The Service ARN provided is invalid.")
+        if len(arns) > MOST:
+            raise ServiceError("InvalidParameterException", f"Service Revision ARN count cannot exceed {MOST}")
+        services = {tuple(arn.split("/")[1:3]) for arn in arns}
+        if len(services) > 1:
+            raise ServiceError("InvalidParameterException", CROSS_SERVICE)
+        if len(set(arns)) < len(arns):
+            raise ServiceError("ServerException", "Service Unavailable. Please try again later.", 500)
+        cluster, name = (*services.pop(), "", "")[:2]
+        if cluster not in {each for each, _ in self._world.services}:
+            raise ServiceError("ClusterNotFoundException", "The referenced cluster was inactive.")
+        if (cluster, name) not in self._machine.services:
+            raise ServiceError("ServiceNotFoundException", "Service not found.")
+        owner = self._machine.services[(cluster, name)]
+        if owner.service.status != "ACTIVE":
+            message = "Cannot call DescribeServiceRevisions for a service that is INACTIVE"
+            raise ServiceError("InvalidParameterException", message)
+        return owner
 
     def _stop(self, given: dict[str, Any]) -> Answer:
         arn = given["serviceDeploymentArn"]
@@ -122,6 +149,15 @@ class ServiceApi:
         if found is None:
             raise ServiceError("ServiceDeploymentNotFoundException", "The service deployment was not found.")
         self._machine.stop(found, given.get("stopType") or "ROLLBACK")
+        return {"serviceDeploymentArn": arn}
+
+    def _continue(self, given: dict[str, Any]) -> Answer:
+        """Without an action the deployment goes on: that releases what a hook held back."""
+        arn = given["serviceDeploymentArn"]
+        found = self._by_arn().get(arn)
+        if found is None:
+            raise ServiceError("ServiceDeploymentNotFoundException", "The service deployment was not found.")
+        self._machine.stages.answer(found, given.get("hookId", ""), given.get("action") or "CONTINUE")
         return {"serviceDeploymentArn": arn}
 
     # --- shapes -------------------------------------------------------------------------------------------------------
@@ -179,6 +215,8 @@ class ServiceApi:
             "targetServiceRevision": self._summary(owner, deployment.target),
             "deploymentConfiguration": owner.configuration,
             "rollback": self._rollback(deployment) if deployment.rollback else None,
+            "lifecycleStage": deployment.stage or None,
+            "lifecycleHookDetails": [_hook(each) for each in deployment.hooks] or None,
             "deploymentCircuitBreaker": {
                 "status": self._breaker_status(deployment),
                 "failureCount": deployment.failed_tasks,
@@ -232,6 +270,17 @@ class ServiceApi:
             **{name: value for name, value in revision.resolved.parts.items() if name in SERVICE_PARTS},
             "createdAt": revision.created_at,
         }
+
+
+def _hook(hook: HookRun) -> Answer:
+    return {
+        "hookId": hook.id,
+        "targetType": hook.kind,
+        "targetArn": hook.target,
+        "status": hook.status,
+        "expiresAt": hook.expires_at,
+        "timeoutAction": hook.timeout_action,
+    }
 
 
 def _without_none(answer: Answer) -> Answer:

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from simulated_aws.ecs.content import Resolved
+from simulated_aws.ecs.stages import HookRun, Stages
 from simulated_aws.ecs.world import Service
 from simulated_aws.model import ServiceError
 
@@ -35,6 +36,8 @@ class Host(Protocol):
     def random_id(self, alphabet: str, length: int) -> str: ...
     def resolved(self, task_definition: str, parts: dict[str, Any]) -> Resolved: ...
     def tell_service(self, deployment: ServiceDeployment, event_name: str, reason: str) -> None: ...
+    def tell_hook(self, deployment: ServiceDeployment, hook_id: str) -> None: ...
+    def hook_behaviour(self, function: str) -> tuple[str, float]: ...
 
 
 @dataclass
@@ -86,6 +89,8 @@ class ServiceDeployment:
     triggered_alarms: list[str] = field(default_factory=list)
     breaker_triggered: bool = False
     failed_tasks: int = 0
+    stage: str = ""
+    hooks: list[HookRun] = field(default_factory=list)
 
     @property
     def ended(self) -> bool:
@@ -98,6 +103,7 @@ class RollingService:
     """A service with the controller ECS: its settings in AWS's spelling, its deployments, oldest first.
 
     `tasks` maps each service revision's id to how many of its tasks run; `parts` are its network and the like.
+    `traffic` maps revisions to their share where the strategy shifts traffic; else the tasks share it.
     """
 
     service: Service
@@ -110,6 +116,8 @@ class RollingService:
     timing: ServiceTiming = field(default_factory=ServiceTiming)
     bad: set[str] = field(default_factory=set)
     parts: dict[str, Any] = field(default_factory=dict)
+    traffic: dict[str, float] = field(default_factory=dict)
+    rollbacks_fail: bool = False
 
     @property
     def active(self) -> ServiceDeployment | None:
@@ -120,12 +128,28 @@ class RollingService:
     def serving(self) -> dict[str, float]:
         """Ground truth: each content and its share of the tasks."""
         shares: dict[str, float] = {}
-        total = sum(self.tasks.values()) or 1
-        for revision, count in self.tasks.items():
-            if count:
-                content = self.revisions[revision].content
-                shares[content] = shares.get(content, 0.0) + count / total
+        for revision, share in self.shares().items():
+            content = self.revisions[revision].content
+            shares[content] = shares.get(content, 0.0) + share
         return shares
+
+    def shares(self) -> dict[str, float]:
+        """Each service revision that gets traffic, and its share of it."""
+        total = sum(self.tasks.values()) or 1
+        spread = self.traffic or {key: count / total for key, count in self.tasks.items()}
+        return {key: share for key, share in spread.items() if share}
+
+    @property
+    def bake_seconds(self) -> float:
+        """`bakeTimeInMinutes` of its settings, else its timing's."""
+        return 60.0 * self.configuration.get("bakeTimeInMinutes", 0) or self.timing.bake_seconds
+
+    @property
+    def early(self) -> dict[str, Any]:
+        """`earlySuccessCriteria`, if it is on and lets old tasks run on after the success."""
+        early = dict(self.configuration.get("earlySuccessCriteria") or {})
+        deferred = early.get("sourceServiceRevisionCleanup") == "DEFERRED"
+        return early if early.get("enable") and deferred else {}
 
     @property
     def breaker(self) -> dict[str, Any]:
@@ -144,6 +168,10 @@ class ServiceDeployments:
     def __init__(self, host: Host) -> None:
         self._host = host
         self.services: dict[tuple[str, str], RollingService] = {}
+        self.stages = Stages(host, self._succeed, self._go_back)
+        # With which error a stop is refused once it is over, and whether it is while a hook pauses: not documented.
+        self.stop_refusal = "ConflictException"
+        self.stop_refused_while_paused = False
 
     def add(
         self, service: Service, configuration: dict[str, Any], task_definition: str, at: datetime
@@ -210,15 +238,30 @@ class ServiceDeployments:
             if owner.breaker.get("enable"):
                 self._while(deployment, {"IN_PROGRESS"}, owner.timing.breaker_seconds, self._break)
             return
-        self._while(deployment, {"IN_PROGRESS"}, owner.timing.task_seconds, self._replace_a_task)
+        if owner.configuration.get("strategy", "ROLLING") != "ROLLING":
+            self.stages.run(deployment)
+            return
+        self.stages.before_tasks(deployment, lambda: self._begin_tasks(deployment))
+
+    def _begin_tasks(self, deployment: ServiceDeployment) -> None:
+        self._while(deployment, {"IN_PROGRESS"}, deployment.owner.timing.task_seconds, self._replace_a_task)
 
     def _replace_a_task(self, deployment: ServiceDeployment) -> None:
         owner = deployment.owner
+        if owner.primary is not deployment.target:
+            return
         self._move_a_task(owner, deployment.target)
-        if owner.tasks.get(deployment.target.id, 0) < owner.service.desired_count:
-            self._while(deployment, {"IN_PROGRESS"}, owner.timing.task_seconds, self._replace_a_task)
+        running, wanted = owner.tasks.get(deployment.target.id, 0), owner.service.desired_count
+        if (
+            owner.early
+            and deployment.status == "IN_PROGRESS"
+            and 100 * running >= owner.early["healthyPercent"] * wanted
+        ):
+            self._succeed(deployment)  # the remaining old tasks go afterwards
+        if running < wanted:
+            self._while(deployment, {"IN_PROGRESS", "SUCCESSFUL"}, owner.timing.task_seconds, self._replace_a_task)
         else:
-            self._while(deployment, {"IN_PROGRESS"}, owner.timing.bake_seconds, self._succeed)
+            self._while(deployment, {"IN_PROGRESS"}, owner.bake_seconds, self._succeed)
 
     def _move_a_task(self, owner: RollingService, to: ServiceRevision) -> None:
         other = next((each for each, count in owner.tasks.items() if count and each != to.id), None)
@@ -237,7 +280,9 @@ class ServiceDeployments:
     def stop(self, deployment: ServiceDeployment, stop_type: str) -> None:
         """StopServiceDeployment. Asking again while it rolls back changes nothing."""
         if deployment.ended:
-            raise ServiceError("ConflictException", f"The service deployment is {deployment.status}.")
+            raise ServiceError(self.stop_refusal, f"The service deployment is {deployment.status}.")
+        if self.stop_refused_while_paused and any(hook.status == "AWAITING_ACTION" for hook in deployment.hooks):
+            raise ServiceError(self.stop_refusal, "The service deployment is paused at a lifecycle hook.")
         if deployment.status in GOING_BACK:
             return
         if stop_type == "ABORT":
@@ -283,6 +328,8 @@ class ServiceDeployments:
         deployment.owner.primary = source
         reason = f"ECS deployment {deployment.ecs_id} rolling back to {source.id}."
         self._host.tell_service(deployment, "SERVICE_DEPLOYMENT_IN_PROGRESS", reason)
+        if deployment.owner.traffic:
+            deployment.owner.traffic = {source.id: 1.0}  # the old tasks are there: the traffic goes back at once
         seconds = deployment.owner.timing.rollback_task_seconds
         self._while(deployment, {"ROLLBACK_IN_PROGRESS"}, seconds, self._bring_a_task_back)
 
@@ -290,7 +337,7 @@ class ServiceDeployments:
         owner, source = deployment.owner, deployment.source
         if source is None:
             return
-        if source.task_definition in owner.bad:
+        if source.task_definition in owner.bad or owner.rollbacks_fail:
             self._end(deployment, "ROLLBACK_FAILED", "The rollback could not start its tasks.")
             return
         self._move_a_task(owner, source)

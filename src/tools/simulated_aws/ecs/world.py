@@ -52,6 +52,7 @@ class Service:
     name: str
     desired_count: int = 2
     controller: str = "CODE_DEPLOY"
+    status: str = "ACTIVE"
     task_sets: list[TaskSet] = field(default_factory=list)
     created_at: datetime | None = None
 
