@@ -252,11 +252,8 @@ class ServiceDeployments:
             return
         self._move_a_task(owner, deployment.target)
         running, wanted = owner.tasks.get(deployment.target.id, 0), owner.service.desired_count
-        if (
-            owner.early
-            and deployment.status == "IN_PROGRESS"
-            and 100 * running >= owner.early["healthyPercent"] * wanted
-        ):
+        enough = owner.early and 100 * running >= owner.early["healthyPercent"] * wanted
+        if enough and deployment.status == "IN_PROGRESS":
             self._succeed(deployment)  # the remaining old tasks go afterwards
         if running < wanted:
             self._while(deployment, {"IN_PROGRESS", "SUCCESSFUL"}, owner.timing.task_seconds, self._replace_a_task)
@@ -345,7 +342,7 @@ class ServiceDeployments:
             seconds = owner.timing.rollback_task_seconds
             self._while(deployment, {"ROLLBACK_IN_PROGRESS"}, seconds, self._bring_a_task_back)
             return
-        owner.completed = source
+        owner.completed, owner.tasks = source, {source.id: owner.service.desired_count}
         self._end(deployment, "ROLLBACK_SUCCESSFUL", deployment.reason)
         reason = f"ECS deployment {deployment.ecs_id} rolled back."
         self._host.tell_service(deployment, "SERVICE_DEPLOYMENT_COMPLETED", reason)
