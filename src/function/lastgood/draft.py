@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -21,8 +20,8 @@ class Draft:
         self._steps: list[Step] = []
 
     def change(self, **changes: Any) -> None:
-        """Change the rollback, here and not yet in the table."""
-        self.rollback = replace(self.rollback, **changes)
+        """Change the rollback, here and not yet in the table. Raises ValueError for a phase that may not follow."""
+        self.rollback = self.rollback.changed(**changes)
 
     def note(self, kind: Kind, action: str, text: str, deployment_id: str = "") -> None:
         """Add a step: an intent, a result, a decision or a note."""

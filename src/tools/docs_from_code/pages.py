@@ -10,6 +10,7 @@ from pathlib import Path
 
 from docs_from_code import attributes, manual, queries
 from lastgood.judgement import GUARDS
+from lastgood.model import NEXT_PHASES, Phase
 from lastgood.settings import Settings, variable
 from stage import demo
 
@@ -36,6 +37,17 @@ def guard_table() -> str:
     for number, guard in enumerate(GUARDS, start=1):
         rows.append(f"| {number} | {guard.question} | {', '.join(f'`{r}`' for r in guard.reasons)} |")
     return "\n".join(rows)
+
+
+def phase_diagram() -> str:
+    """The phases of a rollback, and which may follow which."""
+    arrows = [f"{phase} --> {after}" for phase in Phase for after in Phase if after in NEXT_PHASES[phase]]
+    lines = [
+        f"[*] --> {next(iter(Phase))}",
+        *arrows,
+        *(f"{phase} --> [*]" for phase in Phase if not NEXT_PHASES[phase]),
+    ]
+    return "\n".join(["```mermaid", "stateDiagram-v2", *(f"    {line}" for line in lines), "```"])
 
 
 def attribute_table() -> str:
@@ -92,7 +104,7 @@ PAGES: dict[str, Blocks] = {
     "docs/audit-table.md": {"queries": query_examples, "attributes": attribute_table},
     "docs/cli.md": manual.BLOCKS,
     "docs/demo.md": {"demo-whole": demo_transcript},
-    "docs/how-it-works.md": {"guards": guard_table},
+    "docs/how-it-works.md": {"phases": phase_diagram, "guards": guard_table},
     "docs/settings.md": {"settings": settings_table},
 }
 """The blocks of each page, by its path."""

@@ -49,6 +49,7 @@ from lastgood.model.reasons import (
     Rejection,
 )
 from lastgood.model.record import (
+    NEXT_PHASES,
     TIMES,
     Candidate,
     FollowUp,
@@ -64,6 +65,7 @@ __all__ = [
     "CLOUDFORMATION_CREATORS",
     "FLOOR_MARKER",
     "NATIVE_ROLLBACK_CREATOR",
+    "NEXT_PHASES",
     "SCALE_OUT_CREATORS",
     "TERMINAL_STATUSES",
     "TIMES",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from lastgood.model.groups import ComputePlatform, Controller, DeploymentGroup
 from lastgood.model.reasons import Reason, Rejection
@@ -23,7 +24,7 @@ class TriggerKind(StrEnum):
 
 
 class Phase(StrEnum):
-    """Where a rollback is. It only moves forward."""
+    """Where a rollback is. `NEXT_PHASES` says which phase may follow."""
 
     CLAIMED = "CLAIMED"
     AWAITING_APPROVAL = "AWAITING_APPROVAL"
@@ -31,6 +32,18 @@ class Phase(StrEnum):
     REDEPLOYING = "REDEPLOYING"
     VERIFYING = "VERIFYING"
     CLOSED = "CLOSED"
+
+
+NEXT_PHASES: Mapping[Phase, frozenset[Phase]] = {
+    Phase.CLAIMED: frozenset({Phase.AWAITING_APPROVAL, Phase.STOPPING, Phase.VERIFYING, Phase.CLOSED}),
+    Phase.AWAITING_APPROVAL: frozenset({Phase.STOPPING, Phase.VERIFYING, Phase.CLOSED}),
+    Phase.STOPPING: frozenset({Phase.REDEPLOYING, Phase.VERIFYING, Phase.CLOSED}),
+    # The one way back: a stop that was answered and had no effect is asked for again.
+    Phase.REDEPLOYING: frozenset({Phase.STOPPING, Phase.VERIFYING, Phase.CLOSED}),
+    Phase.VERIFYING: frozenset({Phase.CLOSED}),
+    Phase.CLOSED: frozenset(),
+}
+"""Which phases may follow a phase. VERIFYING follows directly where a rollback that already runs is adopted."""
 
 
 class Outcome(StrEnum):
@@ -157,6 +170,13 @@ class Rollback:
     def group(self) -> DeploymentGroup:
         """The deployment group that is rolled back."""
         return DeploymentGroup(self.application, self.deployment_group, self.controller)
+
+    def changed(self, **changes: Any) -> Rollback:
+        """The rollback with other values. Raises ValueError for a phase that may not follow the present one."""
+        after = replace(self, **changes)
+        if after.phase is not self.phase and after.phase not in NEXT_PHASES[self.phase]:
+            raise ValueError(f"{self.rollback_id} cannot go from {self.phase} to {after.phase}")
+        return after
 
     @property
     def replaces(self) -> bool:
