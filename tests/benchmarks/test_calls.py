@@ -33,7 +33,7 @@ ROUNDS = {"Server": 10, "Lambda": 12, "ECS": 12}
 @pytest.fixture(autouse=True)
 def pool() -> Iterator[None]:
     """Every application of these tests reads through threads whose causes are followed."""
-    with patch("lastgood.app.ThreadPoolExecutor", CausalPool):
+    with patch("lastgood.parts.ThreadPoolExecutor", CausalPool):
         yield
 
 

@@ -420,7 +420,7 @@ def _world(scenario: Scenario) -> Iterator[Scene]:
     with (
         # boto3's clients keep nothing between calls, so a fresh execution environment may have the same ones.
         patch.object(Clients, "make", lambda session=None: _clients()),
-        patch("lastgood.app.ThreadPoolExecutor", Inline),
+        patch("lastgood.parts.ThreadPoolExecutor", Inline),
         _scene(scenario) as it,
     ):
         scenario.prepare(it)

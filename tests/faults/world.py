@@ -603,7 +603,7 @@ def world(config: Config) -> Iterator[World]:
         sim = stack.enter_context(simulated_aws())
         clients = _clients()
         stack.enter_context(patch.object(Clients, "make", lambda *_: clients))
-        stack.enter_context(patch("lastgood.app.ThreadPoolExecutor", SerialPool))
+        stack.enter_context(patch("lastgood.parts.ThreadPoolExecutor", SerialPool))
         stack.enter_context(patch("botocore.endpoint.time.sleep", lambda seconds: None))
         stack.enter_context(patch("moto.cloudwatch.models.utcnow", lambda: sim.clock.now().replace(tzinfo=None)))
         try:

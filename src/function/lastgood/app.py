@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never
 
@@ -12,15 +11,10 @@ from aws_lambda_powertools import Logger, Metrics
 
 from lastgood import __version__
 from lastgood.alarm_changes import AlarmChanges
-from lastgood.alarms import Alarms
 from lastgood.clients import Clients
-from lastgood.deployers import deployers
 from lastgood.drill import Drill
-from lastgood.ledger import Ledger
-from lastgood.notices import Notices
 from lastgood.operators import Operators
 from lastgood.parts import Parts
-from lastgood.pipelines.adapter import Pipelines
 from lastgood.releases import Releases
 from lastgood.results import refusal
 from lastgood.rollbacks import Rollbacks
@@ -41,8 +35,6 @@ from lastgood.signals import (
 )
 from lastgood.sweeping import Sweep
 from lastgood.telemetry import Telemetry
-
-POOL_SIZE = 8
 
 
 def utc_now() -> datetime:
@@ -71,22 +63,8 @@ class Application:
         wait: Callable[[float], None] = time.sleep,
     ) -> Application:
         """Read the settings and make the clients. Raises SettingsError with everything that is wrong."""
-        settings = Settings.from_env(environ)
-        clients = clients or Clients.make()
-        pool = ThreadPoolExecutor(POOL_SIZE)
-        parts = Parts(
-            settings=settings,
-            ledger=Ledger(clients.dynamodb, settings.table, settings.retention),
-            alarms=Alarms(clients.cloudwatch),
-            pipelines=Pipelines(clients),
-            notices=Notices(clients, settings.notification_topic_arn, settings.event_bus, pool),
-            deployer_for=deployers(clients, settings, pool),
-            pool=pool,
-            telemetry=Telemetry(logger, metrics),
-            clock=clock,
-            wait=wait,
-        )
-        return cls(parts, environ)
+        settings, telemetry = Settings.from_env(environ), Telemetry(logger, metrics)
+        return cls(Parts.make(settings, clients or Clients.make(), telemetry, clock, wait), environ)
 
     def close(self) -> None:
         """End the threads. Lambda never calls this: an environment ends as a whole."""
@@ -119,10 +97,8 @@ class Application:
         match signal:
             case AlarmSignal():
                 return AlarmChanges(parts, rollbacks, notes).handle(signal)
-            case DeploymentSignal():
-                return Releases(parts, rollbacks).deployment_changed(signal)
-            case ServiceDeploymentSignal():
-                return Releases(parts, rollbacks).service_deployment_changed(signal)
+            case DeploymentSignal() | ServiceDeploymentSignal():
+                return Releases(parts, rollbacks).handle(signal)
             case OperatorRequest():
                 return [Operators(parts, rollbacks, notes, request_id).handle(signal)]
             case SweepSignal():

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
+from lastgood.errors import LastgoodError
 from lastgood.ledger import Kind, Ledger, Step
 from lastgood.model import Rollback
 
@@ -30,6 +31,14 @@ class Draft:
     def undo(self) -> None:
         """Forget what was not saved."""
         self.rollback, self._steps = self.written, []
+
+    def abandon(self) -> None:
+        """Give the lease back after an error, so that the retry need not wait for it to end."""
+        try:
+            self.undo()
+            self.save(next_check_at=self._clock(), yields_lease=True)
+        except LastgoodError:
+            return
 
     def save(
         self,

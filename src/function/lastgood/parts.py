@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lastgood.alarms import Alarms
-from lastgood.deployers.protocol import DeployerFor
+from lastgood.clients import Clients
+from lastgood.deployers import DeployerFor, deployers
 from lastgood.ledger import Ledger
 from lastgood.notices import Notices
 from lastgood.pipelines.adapter import Pipelines
 from lastgood.settings import Settings
 from lastgood.telemetry import Telemetry
 
+POOL_SIZE = 8
+
 
 @dataclass(frozen=True)
 class Parts:
-    """Made in one place (`Application.make`) and handed to whatever works."""
+    """Made once and handed to whatever works."""
 
     settings: Settings
     ledger: Ledger
@@ -30,3 +33,27 @@ class Parts:
     telemetry: Telemetry
     clock: Callable[[], datetime]
     wait: Callable[[float], None]
+
+    @classmethod
+    def make(
+        cls,
+        settings: Settings,
+        clients: Clients,
+        telemetry: Telemetry,
+        clock: Callable[[], datetime],
+        wait: Callable[[float], None],
+    ) -> Parts:
+        """The adapters, over these clients."""
+        pool = ThreadPoolExecutor(POOL_SIZE)
+        return cls(
+            settings=settings,
+            ledger=Ledger(clients.dynamodb, settings.table, settings.retention),
+            alarms=Alarms(clients.cloudwatch),
+            pipelines=Pipelines(clients),
+            notices=Notices(clients, settings.notification_topic_arn, settings.event_bus, pool),
+            deployer_for=deployers(clients, settings, pool),
+            pool=pool,
+            telemetry=telemetry,
+            clock=clock,
+            wait=wait,
+        )

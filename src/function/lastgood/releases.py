@@ -36,16 +36,12 @@ class Releases:
         self._parts = parts
         self._rollbacks = rollbacks
 
-    def deployment_changed(self, signal: DeploymentSignal) -> list[dict[str, Any]]:
-        """A deployment of CodeDeploy's moved."""
-        group = DeploymentGroup(signal.application, signal.deployment_group)
-        return self._changed(group, signal.state, signal.deployment_id)
-
-    def service_deployment_changed(self, signal: ServiceDeploymentSignal) -> list[dict[str, Any]]:
-        """The same for a service that ECS itself deploys."""
+    def handle(self, signal: DeploymentSignal | ServiceDeploymentSignal) -> list[dict[str, Any]]:
+        """A deployment moved: CodeDeploy's, or of a service that ECS itself deploys; that one has no id of its own."""
         if signal.group is None:
             return [ignored(f"{signal.service_arn} does not name its cluster; the sweep goes on with its rollback.")]
-        return self._changed(signal.group, signal.state, "")
+        deployment_id = signal.deployment_id if isinstance(signal, DeploymentSignal) else ""
+        return self._changed(signal.group, signal.state, deployment_id)
 
     def _changed(self, group: DeploymentGroup, state: str, deployment_id: str) -> list[dict[str, Any]]:
         """Take up the group's open rollback, or look at the release. The event is not believed."""

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 from lastgood.clients import Clients
 from lastgood.deployers.codedeploy import CodeDeploy
@@ -19,14 +21,30 @@ from lastgood.settings import Settings
 __all__ = ["Deployer", "DeployerFor", "deployers"]
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What all deployers share. What never changes in AWS is read once and kept here: AppSpecs, task definitions."""
+
+    clients: Clients
+    settings: Settings
+    pool: ThreadPoolExecutor
+    contents: dict[tuple[str, str], str] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
+
+
+FACTORIES: dict[Controller, Callable[[Shared, DeploymentGroup, ComputePlatform | None], Deployer]] = {
+    Controller.CODE_DEPLOY: lambda shared, group, platform: CodeDeploy(
+        group, shared.clients, shared.settings, shared.pool, shared.contents, platform
+    ),
+    Controller.ECS: lambda shared, group, _: EcsService(group, shared.clients, shared.pool, shared.memory),
+}
+
+
 def deployers(clients: Clients, settings: Settings, pool: ThreadPoolExecutor) -> DeployerFor:
-    """The deployer of each group. What never changes is read once and shared by all of them."""
-    contents: dict[tuple[str, str], str] = {}
-    memory = Memory()
+    """Finds the deployer of a group, whose compute platform is given where it is known already."""
+    shared = Shared(clients, settings, pool)
 
     def deployer(group: DeploymentGroup, compute_platform: ComputePlatform | None) -> Deployer:
-        if group.controller is Controller.ECS:
-            return EcsService(group, clients, pool, memory)
-        return CodeDeploy(group, clients, settings, pool, contents, compute_platform)
+        return FACTORIES[group.controller](shared, group, compute_platform)
 
     return deployer

@@ -172,16 +172,9 @@ class CodeDeploy:
             return "AlreadyCompleted"
         return str(answer.get("status", "Pending"))
 
-    def clear_alias(self, revision: Revision) -> None:
-        """Take the second version off a Lambda alias."""
-        if isinstance(self._platform, LambdaPlatform):
-            self._platform.clear_alias(revision)
-
-    def register(self, revision: Revision) -> str:
-        """Register an INACTIVE task definition again, unchanged. Returns its new ARN."""
-        if not isinstance(self._platform, EcsPlatform):
-            raise RefusedError("register_task_definition", "NotEcs", f"{self._group.key} does not run on ECS")
-        return self._platform.register(revision)
+    def do(self, todo: Preparation, good: Revision) -> str:
+        """Do what has to be done before `good` is deployed again. Returns its new identity, where it gets one."""
+        return self._platform.do(todo, good)
 
     def create(self, rollback: Rollback, facts: GroupFacts, good: Revision, live: Live) -> str:
         """Create the deployment that puts the last good revision back. Returns its id.

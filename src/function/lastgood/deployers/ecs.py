@@ -164,13 +164,9 @@ class EcsService:
             raise
         return "Accepted"
 
-    def clear_alias(self, revision: Revision) -> None:
-        """A service has no alias; nothing asks for this."""
-        raise RefusedError("update_alias", "NotLambda", f"{self._group.key} is no Lambda function")
-
-    def register(self, revision: Revision) -> str:
+    def do(self, todo: Preparation, good: Revision) -> str:
         """Register an INACTIVE task definition again, unchanged. Returns its new ARN."""
-        return self._definitions.register(revision)
+        return self._definitions.register(good) if todo.register_task_definition else ""
 
     def create(self, rollback: Rollback, facts: GroupFacts, good: Revision, live: Live) -> str:
         """Update the service to the last good task definition, and nothing else of it. Returns the deployment's id.

@@ -13,8 +13,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lastgood.draft import Draft
-from lastgood.errors import LastgoodError, LostLeaseError, RefusedError, RetryableError
-from lastgood.judgement import Wait, decide
+from lastgood.errors import LostLeaseError, RefusedError, RetryableError
+from lastgood.judgement import decide
 from lastgood.ledger import Kind, Step
 from lastgood.model import Observation, Reason, Rollback
 from lastgood.observe import Observer
@@ -73,63 +73,34 @@ class Rollbacks:
 
     def advance(self, leased: Rollback) -> Rollback:
         """Go on with a leased rollback as far as it can, tell people, then do what is due for its pipeline."""
-        visit = Visit(self._parts, leased, self._deadline)
+        draft = Draft(self._parts.ledger, self._parts.clock, leased)
+        closing = Closing(self._parts, draft)
         try:
-            visit.run()
+            self._visit(draft, closing)
         except LostLeaseError:
             return self._parts.ledger.load(leased.rollback_id) or leased
         except Exception as error:
-            if not visit.closing.given_up(error):
-                visit.release()
+            if not closing.given_up(error):
+                draft.abandon()
                 raise
-        tell(self._parts, visit.draft)
-        return follow_up(self._parts, self.leases, visit.draft.rollback, self._deadline)
+        tell(self._parts, draft)
+        return follow_up(self._parts, self.leases, draft.rollback, self._deadline)
 
-
-class Visit:
-    """One invocation's turn at one rollback."""
-
-    def __init__(self, parts: Parts, leased: Rollback, deadline: datetime) -> None:
-        self.draft = Draft(parts.ledger, parts.clock, leased)
-        self.closing = Closing(parts, self.draft)
-        self._acts = Acts(parts, self.draft, self.closing)
-        self._parts = parts
-        self._deadline = deadline
-
-    def run(self) -> None:
+    def _visit(self, draft: Draft, closing: Closing) -> None:
         """Observe, decide, act, record, until the rollback must wait or is closed."""
-        parts, draft, policy = self._parts, self.draft, self._parts.settings.policy()
+        parts, acts, policy = self._parts, Acts(self._parts, draft, closing), self._parts.settings.policy()
         observer = Observer(parts.ledger, parts.alarms, parts.deployer_for, parts.pool)
         seen: Observation | None = None
         while draft.rollback.open:
-            self._enough_time()
+            if self._deadline - parts.clock() < RESERVE:
+                raise RetryableError("the invocation's time is nearly over; the next one goes on from here")
             try:
                 seen, policy = observer.look(draft.rollback, policy, parts.clock(), seen)
             except RefusedError as error:
-                self.closing.refused(Reason.READ_REFUSED, error)
-                return
-            self._acts.note_what_was_seen(seen)
+                return closing.refused(Reason.READ_REFUSED, error)
+            acts.note_what_was_seen(seen)
             decision = readable(decide(draft.rollback, seen, policy, parts.clock()))
             parts.telemetry.decided(draft.rollback, decision)
-            if isinstance(decision, Wait):
-                if self._acts.wait_a_little(seen):
-                    continue
-                return self._wait()
-            seen = self._acts.perform(decision, seen)
-            if self._acts.has_just_begun(decision):
-                return self._wait()
-
-    def release(self) -> None:
-        """Give the lease back after an error, so that the retry need not wait for it to end."""
-        try:
-            self.draft.undo()
-            self.draft.save(next_check_at=self._parts.clock(), yields_lease=True)
-        except LastgoodError:
-            return
-
-    def _wait(self) -> None:
-        self.draft.save(next_check_at=self._parts.clock() + NEXT_CHECK, yields_lease=True)
-
-    def _enough_time(self) -> None:
-        if self._deadline - self._parts.clock() < RESERVE:
-            raise RetryableError("the invocation's time is nearly over; the next one goes on from here")
+            seen = acts.perform(decision, seen)
+            if acts.must_wait(decision, seen):
+                return draft.save(next_check_at=parts.clock() + NEXT_CHECK, yields_lease=True)

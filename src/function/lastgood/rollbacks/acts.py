@@ -24,7 +24,7 @@ from lastgood.judgement import (
     Wait,
 )
 from lastgood.ledger import Kind
-from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, Observation, Phase, Reason
+from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, Observation, Phase, Preparation, Reason
 from lastgood.parts import Parts
 from lastgood.pipelines.commands import revert_command
 from lastgood.pipelines.runs import commit_in
@@ -53,6 +53,8 @@ class Acts:
 
     def perform(self, decision: Decision, seen: Observation) -> Observation:
         """Do what was decided. Returns what was seen, with what the act is known to have changed of it."""
+        if isinstance(decision, Wait):
+            return seen
         self._draft.change(
             reason_code=decision.reason,
             explanation=decision.explanation,
@@ -68,9 +70,9 @@ class Acts:
             case Adopt():
                 self._adopt(decision)
             case ClearAlias():
-                self._clear_alias(decision)
+                self._clear_alias(decision, seen.preparation)
             case RegisterTaskDefinition():
-                self._register(decision)
+                self._register(decision, seen.preparation)
             case Create():
                 self._create(decision)
             case AskApproval():
@@ -78,8 +80,6 @@ class Acts:
                 self._draft.change(phase=Phase.AWAITING_APPROVAL)
             case Close():
                 self._closing.close(decision)
-            case Wait():
-                pass
             case _:
                 assert_never(decision)
         return seen
@@ -111,12 +111,12 @@ class Acts:
             adopted=found.creator == NATIVE_ROLLBACK_CREATOR,
         )
 
-    def _clear_alias(self, decision: ClearAlias) -> None:
+    def _clear_alias(self, decision: ClearAlias, todo: Preparation) -> None:
         self._step(Kind.INTENT, decision)
         self._draft.change(phase=Phase.REDEPLOYING)
         self._draft.save()
         try:
-            self._deployer().clear_alias(decision.target.revision)
+            self._deployer().do(todo, decision.target.revision)
         except RefusedError as error:
             if error.code == "PreconditionFailedException":
                 self._result(Action.CLEAR_ALIAS, "Somebody changed the alias meanwhile; it is read again.")
@@ -125,12 +125,12 @@ class Acts:
             return
         self._result(Action.CLEAR_ALIAS, "All traffic goes to the alias's own version.")
 
-    def _register(self, decision: RegisterTaskDefinition) -> None:
+    def _register(self, decision: RegisterTaskDefinition, todo: Preparation) -> None:
         self._step(Kind.INTENT, decision)
         self._draft.change(phase=Phase.REDEPLOYING)
         self._draft.save()
         try:
-            arn = self._deployer().register(decision.target.revision)
+            arn = self._deployer().do(todo, decision.target.revision)
         except RefusedError as error:
             self._closing.refused(Reason.REDEPLOY_REFUSED, error)
             return
@@ -196,7 +196,13 @@ class Acts:
         if self._draft.rollback.stop_requested_at is not None or suspect.status == "Stopped":
             self._draft.change(stopped_at=suspect.completed_at or self._parts.clock())
 
-    def has_just_begun(self, decision: Decision) -> bool:
+    def must_wait(self, decision: Decision, seen: Observation) -> bool:
+        """Whether the next event, or the sweep, goes on from here."""
+        if isinstance(decision, Wait):
+            return not self._wait_a_little(seen)
+        return self._has_just_begun(decision)
+
+    def _has_just_begun(self, decision: Decision) -> bool:
         """What was created or adopted a moment ago is not over yet, and people take longer still: no need to look."""
         match decision:
             case Adopt():
@@ -206,9 +212,9 @@ class Acts:
             case _:
                 return isinstance(decision, AskApproval)
 
-    def wait_a_little(self, seen: Observation | None) -> bool:
+    def _wait_a_little(self, seen: Observation) -> bool:
         """A stop is about to take effect: look again in a moment instead of waiting for the next event."""
-        newest = seen.newest if seen else None
+        newest = seen.newest
         stops_still = newest is not None and newest.deployment_id == self._draft.rollback.suspect_deployment_id
         if self._draft.rollback.phase is not Phase.STOPPING and not stops_still:
             return False

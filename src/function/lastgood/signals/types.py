@@ -40,6 +40,12 @@ class DeploymentSignal:
     deployment_group: str
     deployment_id: str
     state: str
+    controller: Controller = Controller.CODE_DEPLOY
+
+    @property
+    def group(self) -> DeploymentGroup:
+        """Where it is deployed."""
+        return DeploymentGroup(self.application, self.deployment_group, self.controller)
 
 
 @dataclass(frozen=True, slots=True)

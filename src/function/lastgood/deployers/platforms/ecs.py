@@ -70,6 +70,6 @@ class EcsPlatform:
             spec = spec.replaced(TaskDefinition=task_definition)
         return appspec_location(spec, self.settings)
 
-    def register(self, revision: Revision) -> str:
-        """Register the same task definition again, unchanged, with its tags. Returns the new ARN."""
-        return TaskDefinitions(self.clients).register(revision)
+    def do(self, todo: Preparation, revision: Revision) -> str:
+        """Register an INACTIVE task definition again, unchanged, with its tags. Returns the new ARN."""
+        return TaskDefinitions(self.clients).register(revision) if todo.register_task_definition else ""

@@ -78,7 +78,13 @@ class LambdaPlatform:
         spec = spec.replaced(CurrentVersion=live.identity.rsplit(":", 1)[1])
         return appspec_location(spec, self.settings)
 
-    def clear_alias(self, revision: Revision) -> None:
+    def do(self, todo: Preparation, revision: Revision) -> str:
+        """Take the second version off the alias. The version that goes back stays the same."""
+        if todo.alias_split:
+            self._clear_alias(revision)
+        return ""
+
+    def _clear_alias(self, revision: Revision) -> None:
         """Send all traffic to the alias's own version; its RevisionId is the lock against somebody else's change."""
         function, alias, _ = _lambda_parts(revision)
         found = call(self.clients.lambda_, "get_alias", FunctionName=function, Name=alias)

@@ -36,6 +36,10 @@ class Platform(Protocol):
         """What has to be done before the revision is deployed again."""
         ...
 
+    def do(self, todo: Preparation, revision: Revision) -> str:
+        """Do what `prepare` asked for. Returns the revision's new identity, where it gets one."""
+        ...
+
     def redeployable(self, revision: Revision, live: Live, task_definition: str) -> dict[str, Any]:
         """The `RevisionLocation` that deploys the same code again, from where things stand now."""
         ...

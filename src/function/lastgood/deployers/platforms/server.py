@@ -68,6 +68,10 @@ class ServerPlatform:
         """Nothing: CodeDeploy replays a bundle wherever things stand."""
         return Preparation()
 
+    def do(self, todo: Preparation, revision: Revision) -> str:
+        """Nothing is ever asked for."""
+        return ""
+
     def redeployable(self, revision: Revision, live: Live, task_definition: str) -> dict[str, Any]:
         """The location exactly as it was deployed, with its version and ETag."""
         return dict(revision.location)
