@@ -32,6 +32,9 @@ PSEUDO = {
 EVERYTHING_ON = {
     "EnableEcs": "true",
     "EnableDashboard": "true",
+    "KmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/0a",
+    "SubnetIds": "subnet-0a1b2c3d",
+    "SecurityGroupIds": "sg-0a1b2c3d",
     "TaskRoleArns": "arn:aws:iam::123456789012:role/task,arn:aws:iam::123456789012:role/execution",
     "ArtifactBucketArns": "arn:aws:s3:::bundles,arn:aws:s3:::more-bundles",
     "EcsServices": "*/*",

@@ -159,7 +159,7 @@ def topic_key(key_id: str, policy: str | None) -> Check:
     if not key_id:
         return Check(name, True, "The topic is not encrypted.")
     if key_id.endswith("alias/aws/sns"):
-        fix = "Give the stack a key of your own (AlarmTopicKmsKeyArn), or none."
+        fix = "Give the stack a key of your own (KmsKeyArn), or none."
         return Check(name, False, "alias/aws/sns belongs to AWS: CloudWatch may not use it, and alarms are lost.", fix)
     if policy is None:
         return Check(name, None, f"The policy of {key_id} cannot be read.", "Allow kms:GetKeyPolicy.")

@@ -154,6 +154,7 @@ def function(session: Session, parameters: tuple[str, ...]) -> None:
         "AuditTable": table_arn.rpartition("/")[2],
         "AuditTable.Arn": table_arn,
         "NotificationTopic": f"arn:{partition}:sns:{here}:{session.stack}-NotificationTopic-*",
+        "FunctionLogs.Arn": f"arn:{partition}:logs:{here}:log-group:{session.stack}-FunctionLogs-*:*",
         "DeadLetterQueue.Arn": f"arn:{partition}:sqs:{here}:{session.stack}-DeadLetterQueue-*",
     }
     known |= _outputs(session)

@@ -113,14 +113,17 @@ class StackTemplate:
             case "GetAtt", str(path):
                 return self._value(path, {function: path})
             case "Sub", str(text):
-                return self._substituted(function, text)
+                return self._substituted(function, text, {})
+            case "Sub", [str(text), dict(names)]:
+                return self._substituted(function, text, self.resolve(names))
             case "Join", [str(glue), parts]:
                 return glue.join(self.resolve(parts))
             case "Split", [str(glue), text]:
                 return str(self.resolve(text)).split(glue)
             case "FindInMap", [str(name), *keys]:
                 first, second = (self.resolve(key) for key in keys)
-                return self._made["Mappings"][name][first][second]
+                known = isinstance(first, str) and isinstance(second, str)
+                return self._made["Mappings"][name][first][second] if known else {function: argument}
         return self._decided(function, argument)
 
     def _decided(self, function: str, argument: Any) -> Any:
@@ -142,6 +145,9 @@ class StackTemplate:
                 return self.resolve(value) in self.resolve(values)
         return {function: self.resolve(argument)}
 
-    def _substituted(self, function: str, text: str) -> Any:
-        made = re.sub(r"\$\{([\w:.]+)\}", lambda found: str(self._value(found[1], found[0])), text)
+    def _substituted(self, function: str, text: str, names: Mapping[str, Any]) -> Any:
+        def value(found: re.Match[str]) -> str:
+            return str(names[found[1]] if found[1] in names else self._value(found[1], found[0]))
+
+        made = re.sub(r"\$\{([\w:.]+)\}", value, text)
         return {function: made} if "${" in made else made

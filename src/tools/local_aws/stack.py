@@ -17,6 +17,7 @@ from typing import Any
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer
+from samcli.yamlhelper import yaml_parse
 
 from local_aws.processes import free_port, running
 
@@ -30,6 +31,7 @@ NAME = "lastgood"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
 # A new stack only observes; this one acts, on whatever the simulator plays.
 ACTS = {"Mode": "auto", "ActOnEverything": "true", "EnableEcs": "true", "EnableDashboard": "true"}
+SIMULATED = ("CODEDEPLOY", "CODEPIPELINE", "LAMBDA", "ECS")
 LOGS = ("aws.log", "codedeploy.log")
 
 
@@ -46,12 +48,17 @@ class Stack:
     # --- deploying ---
 
     def build(self) -> None:
-        """`sam build`, into this stack's folder."""
+        """`sam build`, into this stack's folder. The function asks the simulator instead of CodeDeploy."""
         self._sam("build", "--build-dir", str(self.folder / "build"), "--cache-dir", str(self.folder / "cache"))
+        built = self.folder / "build" / "template.yaml"
+        template = yaml_parse(built.read_text())
+        variables = template["Resources"]["RollbackFunction"]["Properties"]["Environment"]["Variables"]
+        variables |= {f"AWS_ENDPOINT_URL_{service}": self.simulator_url for service in SIMULATED}
+        built.write_text(json.dumps(template))
 
     def deploy(self, **parameters: str) -> str:
         """`sam deploy` with parameters of the template. Returns what sam printed."""
-        given = {"SimulatorEndpointUrl": self.simulator_url, **ACTS, **parameters}
+        given = ACTS | parameters
         printed = self._sam(
             "deploy",
             *("--config-file", str(ROOT / "samconfig.toml")),

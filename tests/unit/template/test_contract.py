@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 
-from template_stack import Stack
+from template_stack import EVERYTHING_ON, PSEUDO, Stack
 
 # --- the contract ---
 
@@ -28,6 +31,7 @@ def test_the_logical_ids_that_others_rely_on_are_there(stack: Stack, name: str, 
     [
         ("AlarmTopicArn", "<AlarmTopic>"),
         ("RollbackFunctionName", "<RollbackFunction>"),
+        ("RollbackFunctionArn", "<RollbackFunction.Arn>"),
         ("AuditTableName", "<AuditTable>"),
         ("NotificationTopicArn", "<NotificationTopic>"),
         ("DeadLetterQueueUrl", "<DeadLetterQueue>"),
@@ -44,6 +48,26 @@ def test_the_dashboards_address_is_an_output_whether_there_is_a_dashboard_or_not
     name = with_it.properties("Dashboard")["DashboardName"]
     assert with_it.outputs["DashboardUrl"]["Value"].endswith(f"#dashboards:name={name}")
     assert without.outputs["DashboardUrl"]["Value"].endswith("#dashboards:")
+
+
+PARTITIONS = {
+    "aws": ("eu-west-1", "eu-west-1.console.aws.amazon.com"),
+    "aws-cn": ("cn-north-1", "cn-north-1.console.amazonaws.cn"),
+    "aws-us-gov": ("us-gov-west-1", "us-gov-west-1.console.amazonaws-us-gov.com"),
+    "aws-eusc": ("eusc-de-east-1", "eusc-de-east-1.console.amazonaws-eusc.eu"),
+}
+
+
+@pytest.mark.parametrize("partition", PARTITIONS)
+def test_every_arn_and_every_address_is_of_the_stacks_own_partition(partition: str) -> None:
+    region, host = PARTITIONS[partition]
+    place = PSEUDO | {"AWS::Partition": partition, "AWS::Region": region}
+    place["RollbackFunctionRole.Arn"] = place["RollbackFunctionRole.Arn"].replace("arn:aws:", f"arn:{partition}:")
+    asked = {k: v.replace("arn:aws:", f"arn:{partition}:") for k, v in EVERYTHING_ON.items()}
+    stack = Stack(place, **asked)
+    made = json.dumps([stack.resources, stack.outputs])
+    assert set(re.findall(r"arn:(aws[a-z-]*):", made)) == {partition}
+    assert f"https://{host}/cloudwatch/home?region={region}" in stack.outputs["DashboardUrl"]["Value"]
 
 
 def test_every_output_says_what_it_is_for(stack: Stack) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -90,10 +91,26 @@ def test_who_may_subscribe_to_notices_can_be_limited() -> None:
     assert not may_subscribe(SOMEBODY, **limit)
 
 
-def test_the_alarm_topic_is_encrypted_only_with_a_customers_key() -> None:
-    key = "arn:aws:kms:us-east-1:123456789012:key/0a"
-    assert "KmsMasterKeyId" not in Stack().properties("AlarmTopic")
-    assert Stack(AlarmTopicKmsKeyArn=key).properties("AlarmTopic")["KmsMasterKeyId"] == key
+KEY = "arn:aws:kms:us-east-1:123456789012:key/0a"
+
+
+def test_one_key_encrypts_topics_queue_table_logs_and_environment() -> None:
+    stack = Stack(KmsKeyArn=KEY)
+    table = stack.properties("AuditTable")["SSESpecification"]
+    assert table == {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY}
+    assert stack.properties("AlarmTopic")["KmsMasterKeyId"] == KEY
+    assert stack.properties("NotificationTopic")["KmsMasterKeyId"] == KEY
+    assert stack.properties("FunctionLogs")["KmsKeyId"] == KEY
+    assert stack.properties("RollbackFunction")["KmsKeyArn"] == KEY
+    queue = stack.properties("DeadLetterQueue")
+    assert queue["KmsMasterKeyId"] == KEY and "SqsManagedSseEnabled" not in queue
+    assert stack.allowed()["kms:Decrypt"].resources == [KEY]
+
+
+def test_without_a_key_of_ones_own_nothing_names_one(stack: Stack) -> None:
+    """AWS's key for SNS would keep CloudWatch from publishing."""
+    assert "KmsMasterKeyId" not in json.dumps(stack.resources)
+    assert not [action for action in stack.allowed() if action.startswith("kms:")]
 
 
 def test_notices_never_come_back_as_alarms(stack: Stack) -> None:
@@ -112,6 +129,12 @@ def test_what_cannot_be_delivered_or_handled_goes_to_the_dead_letter_queue(stack
     assert target["DeadLetterConfig"] == {"Arn": queue}
     assert stack.properties("RollbackFunction")["DeadLetterConfig"] == {"TargetArn": queue}
     assert stack.allowed()["sqs:SendMessage"].resources == [queue]
+
+
+@pytest.mark.parametrize("name", ["DeadLetterQueue", "FunctionLogs"])
+def test_what_has_not_been_handled_and_what_was_logged_outlive_the_stack(stack: Stack, name: str) -> None:
+    resource = stack.resources[name]
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def test_an_event_is_tried_three_times_within_six_hours(stack: Stack) -> None:

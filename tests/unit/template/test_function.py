@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import re
+from dataclasses import replace
+from typing import Any
 
-from template_stack import ALARMS_OF_THIS_ACCOUNT, ROOT, SHIPPED, TEMPLATE, Stack
+import pytest
 
-# --- the function ---
+from iam import Request, allowed
+from template_stack import ALARMS_OF_THIS_ACCOUNT, FUNCTION_ROLE, ROOT, SHIPPED, TEMPLATE, Stack
 
 
 def test_the_handler_is_a_function_of_what_ships(stack: Stack) -> None:
@@ -24,6 +27,53 @@ def test_the_function_runs_on_arm_with_half_a_gigabyte_for_at_most_a_minute(stac
     assert (function["MemorySize"], function["Timeout"]) == ("1024", 60)
     assert not function.keys() & {"VpcConfig", "TracingConfig", "Layers", "SnapStart"}
     assert function["RecursiveLoop"] == "Terminate"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "properties"),
+    [
+        ({"Architecture": "x86_64"}, {"Architectures": ["x86_64"]}),
+        (
+            {"SubnetIds": "subnet-0a1b2c3d,subnet-1a1b2c3d", "SecurityGroupIds": "sg-0a1b2c3d"},
+            {
+                "VpcConfig": {
+                    "SubnetIds": ["subnet-0a1b2c3d", "subnet-1a1b2c3d"],
+                    "SecurityGroupIds": ["sg-0a1b2c3d"],
+                }
+            },
+        ),
+        ({"CodeSigningConfigArn": "arn:csc"}, {"CodeSigningConfigArn": "arn:csc"}),
+        ({"KmsKeyArn": "arn:key"}, {"KmsKeyArn": "arn:key"}),
+    ],
+)
+def test_what_an_organisation_may_require_is_an_option(
+    stack: Stack, parameters: dict[str, str], properties: dict[str, Any]
+) -> None:
+    asked, default = Stack(**parameters).properties("RollbackFunction"), stack.properties("RollbackFunction")
+    assert properties.items() <= asked.items()
+    assert all(default.get(name) != value for name, value in properties.items())
+    assert {k: v for k, v in asked.items() if k not in properties} == {
+        k: v for k, v in default.items() if k not in properties
+    }
+
+
+def test_fips_endpoints_are_called_only_on_request(stack: Stack) -> None:
+    assert "AWS_USE_FIPS_ENDPOINT" not in stack.environment
+    assert Stack(UseFipsEndpoints="true").environment["AWS_USE_FIPS_ENDPOINT"] == "true"
+
+
+def test_the_function_may_make_network_interfaces_only_in_a_vpc_and_its_own_code_never() -> None:
+    assert not [action for action in Stack().allowed() if action.startswith("ec2:")]
+    stack = Stack(SubnetIds="subnet-0a1b2c3d", SecurityGroupIds="sg-0a1b2c3d")
+    create = Request("ec2:CreateNetworkInterface", "arn:aws:ec2:us-east-1:123456789012:subnet/a", FUNCTION_ROLE)
+    own = {"lambda:SourceFunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:lastgood-RollbackFunction-1"}
+    assert allowed(create, [], stack.identity_policy())
+    assert not allowed(replace(create, context=own), [], stack.identity_policy())
+
+
+def test_the_function_writes_only_into_its_own_log_group(stack: Stack) -> None:
+    assert stack.allowed()["logs:PutLogEvents"].resources == ["<FunctionLogs.Arn>"]
+    assert "ManagedPolicyArns" not in stack.properties("RollbackFunctionRole")
 
 
 def test_concurrency_is_reserved_only_on_request() -> None:
