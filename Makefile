@@ -15,7 +15,7 @@ PYTHON ?= python3.13
 SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 RUN := PYTHONPATH=src/function:src/tools $(BIN)/python
 
-.PHONY: help install demo test soak figures e2e local check lint types template build deploy format readme lock clean bench bench-full mutate
+.PHONY: help install demo test soak figures e2e local check lint types template build deploy format readme endpoints lock clean bench bench-full mutate
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -86,6 +86,9 @@ format: $(STAMP) ## format the code
 readme: $(STAMP) ## write the blocks of README.md and docs/, and the example requests, that come from the code
 	$(RUN) -m docs_from_code.pages
 	$(RUN) -m docs_from_code.example_events events
+
+endpoints: $(STAMP) ## cut the function's endpoints out of botocore's; a test says when that is due
+	$(RUN) src/tools/endpoints.py
 
 bench: $(STAMP) ## measure speed, quickly, and write docs/performance.md
 	PYTHONPATH=src/function:src/tools:tests:tests/support $(BIN)/python -m benchmarks.measure quick

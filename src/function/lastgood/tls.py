@@ -19,10 +19,13 @@ import boto3
 import botocore.session
 from botocore import httpsession
 
+from lastgood.aws_data import use_small_data
+
 
 def session() -> boto3.Session:
     """A session whose clients share one TLS context. It trusts whom botocore's own settings name."""
     core = botocore.session.get_session()
+    use_small_data(core)
     read_certificates_once(core.get_config_variable("ca_bundle"))
     return boto3.Session(botocore_session=core)
 

@@ -1,0 +1,70 @@
+"""What botocore reads before it can make a client, kept small: its list of services, and where their endpoints are.
+
+botocore looks into 400 directories for the names of all services, and reads 1.2 MB about the endpoints of each of them.
+A few are needed here. So its data loader is replaced by one that lists directories without looking into each, and that
+answers `endpoints` from a file with our services alone, which `make endpoints` cuts out of botocore's own. Everything
+else, service models above all, comes from the runtime's botocore as ever.
+"""
+
+from __future__ import annotations
+
+import json
+from io import SEEK_END
+from pathlib import Path
+from typing import Any
+
+from botocore.loaders import Loader
+from botocore.session import Session
+
+SERVICES = ("codedeploy", "codepipeline", "dynamodb", "ecs", "events", "lambda", "monitoring", "s3", "sns")
+"""Those of which clients are made, under the names of their endpoints; a test holds the list.
+
+A client of another service would get its partition's usual endpoint.
+"""
+
+OURS = Path(__file__).with_name("endpoints.json")
+VERSION = 3
+_ENDPOINTS = "endpoints"
+
+
+class SmallLoader(Loader):
+    """botocore's loader, with less to read."""
+
+    def list_available_services(self, type_name: str) -> list[str]:
+        """Every directory of the data is a service; whether it has what is asked for shows when that is loaded."""
+        if type_name != "service-2":
+            return list(super().list_available_services(type_name))
+        return [each.name for each in Path(self.BUILTIN_DATA_PATH).iterdir()]
+
+    def load_data_with_path(self, name: str) -> tuple[Any, str]:
+        """The data of that name, and where it comes from."""
+        path = Path(self.BUILTIN_DATA_PATH, _ENDPOINTS)
+        if name == _ENDPOINTS and _is_known(path.with_suffix(".json")):
+            return json.loads(OURS.read_bytes()), str(path)
+        found: tuple[Any, str] = super().load_data_with_path(name)
+        return found
+
+
+def _is_known(path: Path) -> bool:
+    """Whether the runtime's own endpoints are of the version that ours were cut from: its last words say so."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-64, SEEK_END)
+            return file.read().split()[-4:] == [b'"version"', b":", str(VERSION).encode(), b"}"]
+    except OSError:
+        return False
+
+
+def use_small_data(session: Session) -> None:
+    """Let a session's clients be made from the small data, unless it is told to read data of somebody else's."""
+    if not session.get_config_variable("data_path"):
+        session.register_component("data_loader", SmallLoader())
+
+
+def cut(endpoints: dict[str, Any]) -> dict[str, Any]:
+    """botocore's endpoints with our services alone."""
+    partitions = [
+        {**each, "services": {name: each["services"][name] for name in SERVICES if name in each["services"]}}
+        for each in endpoints["partitions"]
+    ]
+    return {**endpoints, "partitions": partitions}
