@@ -413,7 +413,7 @@ def test_a_native_rollback_that_shows_up_late_is_still_adopted(platform: str) ->
 
 @EVERYWHERE
 def test_a_native_rollback_that_never_shows_up_is_done_by_lastgood(platform: str) -> None:
-    with scene(platform) as it, patch.object(it.sim.engine, "_roll_back", lambda deployment: None):
+    with scene(platform) as it, patch.object(it.sim.engine.native_rollbacks, "roll_back", lambda deployment: None):
         it.good_history(1, 2)
         it.release(3)
         it.sim.advance(MID_SHIFT[platform])
