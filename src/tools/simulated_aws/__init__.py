@@ -1,4 +1,4 @@
-"""AWS as far as releases go: a CodeDeploy, ECS and CodePipeline that move, for tests and the demo.
+"""AWS as far as releases go: a CodeDeploy, ECS, CodePipeline and stacks that move, for tests and the demo.
 
 moto's CodeDeploy accepts a deployment and leaves it `Created` for ever. This one deploys, shifts traffic,
 fails, stops, rolls back and tells EventBridge, on a clock that the test moves.

@@ -16,6 +16,7 @@ _METHODS = (
     "timing",
     "release",
     "push",
+    "update_stack",
     "release_service",
     "service_deployments",
     "deployment",
@@ -48,7 +49,7 @@ _METHODS = (
     "content_of",
     "bad_share",
 )
-_SCENES = ("server_group", "lambda_group", "ecs_group", "rolling_service", "pipeline")
+_SCENES = ("server_group", "lambda_group", "ecs_group", "rolling_service", "pipeline", "stack")
 
 
 def command(simulator: Simulator, given: dict[str, Any]) -> Any:

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from simulated_aws.cloudformation.stacks import Stack
 from simulated_aws.codedeploy.model import Deployment
 from simulated_aws.ecs.service_deployments import ServiceDeployment
 
 DETAIL_TYPE = "CodeDeploy Deployment State-change Notification"
 SERVICE_DETAIL_TYPE = "ECS Deployment State Change"
+STACK_DETAIL_TYPE = "CloudFormation Stack Status Change"
+STAGE_DETAIL_TYPE = "CodePipeline Stage Execution State Change"
 HOOK_DETAIL_TYPE = "ECS Hook State Change"
 
 
@@ -40,6 +43,41 @@ class Events:
         event = self._service_event(deployment, "HOOK_AWAITING_ACTION", "", at, event_id)
         event["detail-type"] = HOOK_DETAIL_TYPE
         event["detail"] |= {"hookId": hook_id, "lifecycleStage": deployment.stage}
+        self._note(event)
+
+    def tell_stack(self, stack: Stack, at: datetime, event_id: str) -> None:
+        """Note that a stack changed its status (user guide, "CloudFormation events detail reference")."""
+        event = {
+            "account": self._account,
+            "region": self._region,
+            "detail-type": STACK_DETAIL_TYPE,
+            "source": "aws.cloudformation",
+            "version": "0",
+            "time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "id": event_id,
+            "resources": [stack.id],
+            "detail": {
+                "stack-id": stack.id,
+                "status-details": {"status": stack.status, "status-reason": stack.reason},
+                "client-request-token": stack.token,
+            },
+        }
+        self._note(event)
+
+    def tell_stage(self, pipeline: str, execution: str, stage: str, state: str, at: datetime, event_id: str) -> None:
+        """Note that a stage of a pipeline changed its state (user guide, "Monitoring CodePipeline events")."""
+        detail = {"pipeline": pipeline, "execution-id": execution, "stage": stage, "state": state, "version": 1}
+        event = {
+            "account": self._account,
+            "region": self._region,
+            "detail-type": STAGE_DETAIL_TYPE,
+            "source": "aws.codepipeline",
+            "version": "0",
+            "time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "id": event_id,
+            "resources": [f"arn:aws:codepipeline:{self._region}:{self._account}:{pipeline}"],
+            "detail": detail,
+        }
         self._note(event)
 
     def _note(self, event: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from simulated_aws.codedeploy.engine import Engine
 from simulated_aws.codedeploy.model import Deployment
+from simulated_aws.codepipeline.pipelines import Pipelines
 
 Revision = dict[str, Any] | str | int
 
@@ -14,6 +15,7 @@ class GroundTruth:
     """Shares by content. A content is told by code and configuration, digests, bytes: never by a version or a name."""
 
     engine: Engine
+    pipelines: Pipelines
     bad_contents: set[str]
 
     def revision(self, application: str, group: str, revision: Revision) -> dict[str, Any]:
@@ -23,9 +25,13 @@ class GroundTruth:
     def serving_by_target(self, application: str, group: str) -> dict[str, dict[str, float]]:
         """Of each function, service or fleet: every content that serves, and its share.
 
-        For a service that ECS itself deploys, `application` and `group` are its cluster and its name.
+        For a service that ECS itself deploys, `application` and `group` are its cluster and its name. For a stage that
+        deploys neither with CodeDeploy nor through a stack they are `pipeline:<name>` and the stage.
         """
         self.engine.tick()
+        if application.startswith("pipeline:"):
+            content = self.pipelines.deployed.get(application.removeprefix("pipeline:"))
+            return {f"{application}/{group}": {content: 1.0} if content else {}}
         service = self.engine.service_deployments.services.get((application, group))
         if application not in self.engine.applications and service:
             return {f"{application}/{group}": service.serving()}

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, unquote, urlparse
 from botocore import xform_name
 from botocore.exceptions import ReadTimeoutError
 from moto.awslambda import urls as lambda_urls
+from moto.cloudformation import urls as cloudformation_urls
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.codedeploy import urls as codedeploy_urls
 from moto.codepipeline import urls as codepipeline_urls
@@ -26,6 +27,7 @@ from moto.ecs import urls as ecs_urls
 from moto.moto_api._internal import urls as control_urls
 from moto.s3.models import s3_backends
 
+from simulated_aws.cloudformation.api import error_to_xml, to_xml
 from simulated_aws.control import command
 from simulated_aws.model import NoAnswer, ServiceError
 from simulated_aws.objects import StoredObject
@@ -65,6 +67,7 @@ def unplug(over_http: bool) -> None:
 
 def _swap_handlers() -> None:
     _swap(codedeploy_urls.url_paths, "{0}/$", _codedeploy)
+    _swap(cloudformation_urls.url_paths, "{0}/$", _cloudformation)
     _swap(codepipeline_urls.url_paths, "{0}/$", _codepipeline)
     _swap(ecr_urls.url_paths, "{0}/$", _ecr)
     _swap(ecs_urls.url_paths, "{0}/$", _ecs)
@@ -116,6 +119,21 @@ def _ecs(moto: Handler) -> Handler:
         return _answered(asked, lambda: simulator.answer("ecs", operation, given, act))
 
     return simulated_ecs
+
+
+def _cloudformation(moto: Handler) -> Handler:
+    def simulated_cloudformation(request: Any, full_url: str, headers: Any) -> Any:
+        asked = normalize_request(request)
+        simulator = _simulator(asked)
+        form = {key: value for key, value in asked.form.items() if key not in {"Action", "Version"}}
+        operation = asked.form.get("Action", "")
+        if simulator is None or not simulator.cloudformation.knows(operation, form):
+            return moto(request, full_url, headers)
+        act = partial(simulator.cloudformation.answer, operation, form)
+        answer = partial(simulator.answer, "cloudformation", operation, form, act)
+        return _answered_in_xml(asked, operation, answer)
+
+    return simulated_cloudformation
 
 
 def _lambda(moto: Handler) -> Handler:
@@ -202,6 +220,17 @@ def _answered(asked: Request, act: Callable[[], Any]) -> Response:
             raise ReadTimeoutError(endpoint_url=asked.raw_url) from error
         body = {"__type": "InternalFailure", "message": "The request got no answer."}
         return 500, {"content-type": JSON_TYPE, "x-amzn-errortype": "InternalFailure"}, json.dumps(body)
+
+
+def _answered_in_xml(asked: Request, operation: str, act: Callable[[], dict[str, Any]]) -> Response:
+    try:
+        return 200, {"content-type": "text/xml"}, to_xml(operation, act())
+    except ServiceError as error:
+        return error.status, {"content-type": "text/xml"}, error_to_xml(error.code, error.message)
+    except NoAnswer as error:
+        if not asked.from_wsgi_server:
+            raise ReadTimeoutError(endpoint_url=asked.raw_url) from error
+        return 500, {"content-type": "text/xml"}, error_to_xml("InternalFailure", "The request got no answer.")
 
 
 def _wire(value: Any) -> Any:

@@ -9,6 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from simulated_aws.clock import Clock, VirtualClock
+from simulated_aws.cloudformation.api import StacksApi
+from simulated_aws.cloudformation.releases import StackReleases
+from simulated_aws.cloudformation.stacks import Stack, Stacks
 from simulated_aws.codedeploy import revisions
 from simulated_aws.codedeploy.api import CodeDeployApi, deployment_info
 from simulated_aws.codedeploy.engine import Engine
@@ -93,7 +96,12 @@ class Simulator(Mishaps, GroundTruth):
         self.lambda_ = LambdaApi(self.engine)
         self.ecs = EcsApi(self.engine)
         self.ecr = RegistryApi(self.engine.ecs_world.images, account, region)
-        self.pipelines = Pipelines(self.engine, self._build)
+        self._releases = StackReleases(self.engine)
+        self.stacks = Stacks(self.engine, self._releases, self._tell_stack)
+        self.engine.ended.append(lambda each: self.stacks.ended(each.id, each.status == "Succeeded"))
+        self.engine.services_ended.append(lambda each: self.stacks.ended(each.id, each.status == "SUCCESSFUL"))
+        self.cloudformation = StacksApi(self.stacks)
+        self.pipelines = Pipelines(self.engine, self._build, self.stacks)
         self.codepipeline = PipelinesApi(self.pipelines, account)
         self.arrivals: list[Arrival] = []
         self.faults: list[Fault] = []
@@ -186,7 +194,8 @@ class Simulator(Mishaps, GroundTruth):
             return not self.engine.deployment(deployment_id).terminal
         groups = [group for each in self.engine.applications.values() for group in each.groups.values()]
         services = self.engine.service_deployments.services.values()
-        return any(group.active for group in groups) or any(service.active for service in services)
+        stacks = any(stack.going for stack in self.stacks.stacks.values())
+        return stacks or any(group.active for group in groups) or any(service.active for service in services)
 
     def timing(self, application: str = "", group: str = "", *, config: str = "", **fields: float | None) -> None:
         """Change durations (fields of `Timing`) of a group, of a configuration, or of everything."""
@@ -361,6 +370,44 @@ class Simulator(Mishaps, GroundTruth):
         if settle:
             self.settle(made.id)
         return made.id
+
+    def stack(self, name: str, application: str, group: str, **fields: Any) -> Stack:
+        """A stack that owns a group's alias, or the service `group` in the cluster `application`.
+
+        It believes in what is live. `fields` are those of `Stack` (`monitoring_minutes`, `disable_rollback`,
+        `rollback_fails`, `creator`, `linked` for deployments that carry the stack's id as `externalId`).
+        """
+        with self._lock:
+            owned = self._releases.resources((application, group))
+            options = {"resources": owned, "believes": "", **fields}
+            made = self.stacks.add(name, self.region, self.account, (application, group), **options)
+            made.believes = made.believes or self._releases.live(made)
+        for each in owned:
+            if each.kind == "AWS::Lambda::Function" and each.physical:
+                tags = {"stack-name": name, "stack-id": made.id, "logical-id": each.logical}
+                named = {f"aws:cloudformation:{key}": value for key, value in tags.items()}
+                self.engine.lambda_world.function(each.physical).tags |= named
+        return made
+
+    def update_stack(self, name: str, revision: str | int, *, settle: bool = False) -> str:
+        """What `sam deploy` or a CDK pipeline does: the template names another version, or task definition.
+
+        Returns the id of the deployment that the stack made, empty if there was none.
+        """
+        with self._lock:
+            self.engine.tick()
+            stack = self.stacks.stack(name)
+            wanted = str(revision)
+            if stack.group in self.engine.service_deployments.services:
+                wanted = self.engine.ecs_world.task_definition(wanted).arn
+            self.stacks.update_stack(stack, wanted)
+            deployment = stack.deployment
+        if settle:
+            self.settle()
+        return deployment
+
+    def _tell_stack(self, stack: Stack) -> None:
+        self.engine.events.tell_stack(stack, self.engine.now(), self.engine.new_uuid())
 
     def pipeline(self, name: str, application: str, group: str, **options: Any) -> Pipeline:
         """A pipeline that releases to a group; `options` are fields of `Pipeline` (`pipeline_type`, `mode` …)."""

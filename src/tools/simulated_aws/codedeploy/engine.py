@@ -293,6 +293,10 @@ class Engine(Registry):
         else:
             self._shift(deployment, 100)
 
+    def end_for_stack(self, deployment: Deployment) -> None:
+        """The stack that made it goes back: it is stopped, and rolled back."""
+        self._stopped(deployment, "CLOUDFORMATION_STACK_FAILURE", "The stack's update was cancelled.", True)
+
     def stop_if_active(self, deployment: Deployment) -> None:
         """Somebody stops it, if it is still going on."""
         if not deployment.terminal:

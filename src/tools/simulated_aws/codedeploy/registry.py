@@ -61,6 +61,7 @@ class Registry(Timeline):
         self.objects = RegisteredObjects()
         self._other_objects = objects
         self.hooks: dict[str, Hook] = {}
+        self.services_ended: list[Callable[[ServiceDeployment], None]] = []
         self.branches: dict[tuple[str, str], str] = {}
         self._platforms: dict[str, Platform] = {
             "Lambda": LambdaPlatform(self.lambda_world, self.content),
@@ -73,6 +74,11 @@ class Registry(Timeline):
     def firing(self, name: str) -> bool:
         """Whether an alarm is in ALARM."""
         return self.alarm_state(name) == "ALARM"
+
+    def service_ended(self, deployment: ServiceDeployment) -> None:
+        """A service deployment is over, now."""
+        for told in self.services_ended:
+            told(deployment)
 
     def tell_hook(self, deployment: ServiceDeployment, hook_id: str) -> None:
         """Tell EventBridge that a deployment waits at a hook."""

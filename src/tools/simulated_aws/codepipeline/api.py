@@ -33,7 +33,9 @@ class PipelinesApi:
                 "name": found.name,
                 "roleArn": "arn:aws:iam::123456789012:role/CodePipeline",
                 "artifactStore": {"type": "S3", "location": "artifacts"},
-                "stages": [{"name": stage, "actions": _declared(found, stage)} for stage in STAGES],
+                "stages": [
+                    {"name": stage, "actions": _declared(found, stage), **_conditions(found, stage)} for stage in STAGES
+                ],
                 "version": found.version,
                 "executionMode": found.mode,
                 "pipelineType": found.pipeline_type,
@@ -66,14 +68,16 @@ class PipelinesApi:
                 variables=[{"name": name, "resolvedValue": value} for name, value in run.variables.items()],
                 trigger={"triggerType": run.trigger[0], "triggerDetail": run.trigger[1]},
                 executionMode=pipeline.mode,
-                executionType="STANDARD",
+                **_kind(run),
             )
         }
 
     def list_pipeline_executions(self, given: Parameters) -> Answer:
         """ListPipelineExecutions, newest first."""
         pipeline = self._pipelines.pipeline(given["pipelineName"])
-        runs, more = self._page(list(reversed(pipeline.runs)), given)
+        within = ((given.get("filter") or {}).get("succeededInStage") or {}).get("stageName")
+        found = pipeline.succeeded() if within else pipeline.runs  # of the present version only
+        runs, more = self._page(list(reversed(found)), given)
         return _present(pipelineExecutionSummaries=[_summary(pipeline, run) for run in runs], nextToken=more)
 
     def list_action_executions(self, given: Parameters) -> Answer:
@@ -90,6 +94,21 @@ class PipelinesApi:
         if not _TOKEN.fullmatch(given.get("clientRequestToken") or "token"):
             raise ServiceError("ValidationException", "The clientRequestToken does not satisfy its pattern.")
         return {"pipelineExecutionId": self._pipelines.started(given["name"], given, self.caller).id}
+
+    def rollback_stage(self, given: Parameters) -> Answer:
+        """RollbackStage. There is no token: a second call is a second rollback."""
+        names = (given["pipelineName"], given["stageName"], given["targetPipelineExecutionId"])
+        return {"pipelineExecutionId": self._pipelines.stages.roll_back(*names, self.caller).id}
+
+    def stop_pipeline_execution(self, given: Parameters) -> Answer:
+        """StopPipelineExecution."""
+        names = (given["pipelineName"], given["pipelineExecutionId"])
+        return {"pipelineExecutionId": self._pipelines.stages.stop(*names, bool(given.get("abandon"))).id}
+
+    def retry_stage_execution(self, given: Parameters) -> Answer:
+        """RetryStageExecution."""
+        names = (given["pipelineName"], given["stageName"], given["pipelineExecutionId"])
+        return {"pipelineExecutionId": self._pipelines.stages.retry(*names).id}
 
     def disable_stage_transition(self, given: Parameters) -> Answer:
         """DisableStageTransition."""
@@ -127,9 +146,49 @@ def _type_id(category: str, provider: str) -> Answer:
     return {"category": category, "owner": _OWNERS.get(provider, "AWS"), "provider": provider, "version": "1"}
 
 
+def _conditions(pipeline: Pipeline, stage: str) -> Answer:
+    if stage != "Deploy":
+        return {}
+    failure = {"onFailure": {"result": pipeline.on_failure}} if pipeline.on_failure else {}
+    if not pipeline.on_success:
+        return failure
+    rule = {
+        "name": "quiet",
+        "ruleTypeId": {"category": "Rule", "owner": "AWS", "provider": "CloudWatchAlarm", "version": "1"},
+        "configuration": {"AlarmName": pipeline.on_success["alarm"]},
+    }
+    condition = {"result": pipeline.on_success.get("result", "ROLLBACK"), "rules": [rule]}
+    return failure | {"onSuccess": {"conditions": [condition]}}
+
+
+def _stage_status(run: Run, action: ActionRun) -> str:
+    """A stage is over when its run is; a run that has gone on was well in this stage."""
+    return run.status if run.stage == action.stage and run.status != "Superseded" else action.status
+
+
+def _action_states(there: list[tuple[Run, ActionRun]]) -> list[Answer]:
+    """The latest execution of each action of a stage."""
+    latest = {action.name: action for _, action in there}
+    return [
+        {
+            "actionName": name,
+            "latestExecution": _present(
+                actionExecutionId=action.id,
+                status=action.status,
+                lastStatusChange=action.updated_at,
+                externalExecutionId=action.external_id or None,
+            ),
+        }
+        for name, action in latest.items()
+    ]
+
+
 def _declared(pipeline: Pipeline, stage: str) -> list[Answer]:
-    named = {"Source": pipeline.providers, "Build": {"Build": "CodeBuild"}, "Deploy": {"Deploy": "CodeDeploy"}}
-    return [{"name": name, "actionTypeId": _type_id(stage, provider)} for name, provider in named[stage].items()]
+    named = {"Source": pipeline.providers, "Build": {"Build": "CodeBuild"}, "Deploy": {"Deploy": pipeline.deploys_with}}
+    approval = [{"name": "Approve", "actionTypeId": _type_id("Approval", "Manual")}]
+    before = approval if pipeline.approval and stage == "Deploy" else []
+    own = [{"name": name, "actionTypeId": _type_id(stage, provider)} for name, provider in named[stage].items()]
+    return before + own
 
 
 def _stage_state(pipeline: Pipeline, stage: str) -> Answer:
@@ -149,9 +208,24 @@ def _stage_state(pipeline: Pipeline, stage: str) -> Answer:
         )
         if transition
         else None,
-        actionStates=[],
-        latestExecution={"pipelineExecutionId": latest[0].id, "status": latest[1].status} if latest else None,
+        actionStates=_action_states(there),
+        latestExecution={
+            "pipelineExecutionId": latest[0].id,
+            "status": _stage_status(*latest),
+            "type": _kind(latest[0])["executionType"],
+        }
+        if latest
+        else None,
     )
+
+
+def _kind(run: Run) -> Answer:
+    if not run.rolls_back_to:
+        return {"executionType": "STANDARD"}
+    return {
+        "executionType": "ROLLBACK",
+        "rollbackMetadata": {"rollbackTargetPipelineExecutionId": run.rolls_back_to},
+    }
 
 
 def _sourced(run: Run) -> list[ActionRun]:
@@ -184,7 +258,7 @@ def _summary(pipeline: Pipeline, run: Run) -> Answer:
         ],
         "trigger": {"triggerType": run.trigger[0], "triggerDetail": run.trigger[1]},
         "executionMode": pipeline.mode,
-        "executionType": "STANDARD",
+        **_kind(run),
     }
 
 

@@ -1,4 +1,4 @@
-"""Pipelines that move: a run takes its sources, builds them and deploys them with the simulated CodeDeploy.
+"""Pipelines that move: a run takes its sources, builds them and deploys them with CodeDeploy or through a stack.
 
 Each pipeline has the stages Source, Build and Deploy. One run at a time is in Deploy; what comes behind it, or finds
 the transition disabled, waits before the stage (in SUPERSEDED mode the newest alone). A stage that fails ends its run.
@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from simulated_aws.cloudformation.stacks import Stack, Stacks
 from simulated_aws.codedeploy.engine import Engine
 from simulated_aws.codedeploy.model import Deployment
+from simulated_aws.codepipeline.stage_rollbacks import StageRollbacks
 from simulated_aws.model import ServiceError
 
 STAGES = ("Source", "Build", "Deploy")
@@ -45,7 +47,10 @@ class ActionRun:
 
 @dataclass(eq=False)
 class Run:
-    """One execution. `sources` maps each source action to its revision, `summaries` to what was said of it."""
+    """One execution. `sources` maps each source action to its revision, `summaries` to what was said of it.
+
+    `artifact` is what it deploys, once that is built; `rolls_back_to` is set for an execution of type ROLLBACK.
+    """
 
     id: str
     started_at: datetime
@@ -58,6 +63,8 @@ class Run:
     status: str = "InProgress"
     stage: str = "Source"
     waiting: bool = False
+    rolls_back_to: str = ""
+    artifact: dict[str, Any] = field(default_factory=dict)
     actions: list[ActionRun] = field(default_factory=list)
 
 
@@ -73,7 +80,14 @@ class Transition:
 
 @dataclass
 class Pipeline:
-    """A pipeline. `providers` are its source actions; `builds` says what each revision of the first one builds."""
+    """A pipeline. `providers` are its source actions; `builds` says what each revision of the first one builds.
+
+    `deploys_with` is `CodeDeploy`, `CloudFormation` (then `stack` is named) or another provider, whose content is only
+    noted. `approval`: a person has to approve inside the stage. `on_failure` is `ROLLBACK` or empty; `on_success` names
+    an `alarm`, after how many `minutes` it is looked at, and the `result` (ROLLBACK or FAIL) if it fires. Nobody has
+    recorded a rollback into a stage whose transition is disabled: `held_rollbacks_wait` plays that it waits. `tells`:
+    EventBridge hears of the stage.
+    """
 
     name: str
     application: str
@@ -91,6 +105,23 @@ class Pipeline:
     transitions: dict[str, Transition] = field(default_factory=lambda: {s: Transition() for s in STAGES[1:]})
     runs: list[Run] = field(default_factory=list)
     tokens: dict[str, Run] = field(default_factory=dict)
+    deploys_with: str = "CodeDeploy"
+    stack: str = ""
+    approval: bool = False
+    on_failure: str = ""
+    on_success: dict[str, Any] = field(default_factory=dict)
+    held_rollbacks_wait: bool = False
+    tells: bool = False
+
+    @property
+    def occupied(self) -> bool:
+        """Whether a run is in the stage Deploy."""
+        there = [run for run in self.runs if run.stage == "Deploy" and not run.waiting]
+        return any(run.status in {"InProgress", "Stopping"} for run in there)
+
+    def succeeded(self) -> list[Run]:
+        """The runs that succeeded in the stage Deploy under the present version, oldest first."""
+        return [run for run in self.runs if run.status == "Succeeded" and run.version == self.version]
 
     def waiting(self, stage: str = "Deploy") -> list[Run]:
         """The runs that wait before a stage, oldest first."""
@@ -100,12 +131,17 @@ class Pipeline:
 class Pipelines:
     """Every pipeline, on the engine's clock."""
 
-    def __init__(self, engine: Engine, rebuild: Callable[[str, str, Any, bool], dict[str, Any]]) -> None:
+    def __init__(
+        self, engine: Engine, rebuild: Callable[[str, str, Any, bool], dict[str, Any]], stacks: Stacks
+    ) -> None:
         """`rebuild(application, group, revision, again)` is what a build gives: new, if it is built `again`."""
-        self.engine = engine
+        self.engine, self.stacks = engine, stacks
+        self.deployed: dict[str, str] = {}
+        self.stages = StageRollbacks(self)
         self.pipelines: dict[str, Pipeline] = {}
         self._rebuild = rebuild
         engine.ended.append(self._deployment_ended)
+        stacks.ends.append(self._stack_ended)
 
     def create(self, name: str, application: str, group: str, **options: Any) -> Pipeline:
         """A pipeline that deploys to a group. `options` are fields of `Pipeline`."""
@@ -144,13 +180,19 @@ class Pipelines:
         variables: dict[str, str] | None = None,
     ) -> Run:
         """Begin a run for these sources."""
-        now = self.engine.now()
-        given = {**pipeline.variables, **(variables or {})}
-        run = Run(self.engine.new_uuid(), now, pipeline.version, sources, pipeline.summaries, trigger, given, now)
-        pipeline.runs.append(run)
+        run = self.new_run(pipeline, sources, trigger, {**pipeline.variables, **(variables or {})})
         for action, provider in pipeline.providers.items():
             self._action(run, action, "Source", provider)
         self.engine.later(SOURCE_SECONDS, lambda: self._sourced(pipeline, run))
+        return run
+
+    def new_run(
+        self, pipeline: Pipeline, sources: dict[str, str], trigger: tuple[str, str], variables: dict[str, str]
+    ) -> Run:
+        """A run that has not begun with any stage yet."""
+        now = self.engine.now()
+        run = Run(self.engine.new_uuid(), now, pipeline.version, sources, pipeline.summaries, trigger, variables, now)
+        pipeline.runs.append(run)
         return run
 
     def started(self, name: str, given: dict[str, Any], by: str) -> Run:
@@ -193,38 +235,122 @@ class Pipelines:
     def _enter(self, pipeline: Pipeline) -> None:
         """The first that waits enters the stage, if it is open and free."""
         waiting = pipeline.waiting()
-        busy = any(run.stage == "Deploy" and run.status == "InProgress" and not run.waiting for run in pipeline.runs)
+        busy = pipeline.mode != "PARALLEL" and pipeline.occupied
         if not waiting or busy or not pipeline.transitions["Deploy"].enabled:
             return
         run = waiting[0]
         run.waiting = False
-        deploy = self._action(run, "Deploy", "Deploy", "CodeDeploy")
+        self.tell(pipeline, run, "STARTED")
+        if pipeline.approval:
+            self._action(run, "Approve", "Approval", "Manual")
+        else:
+            self.deploy(pipeline, run)
+
+    def deploy(self, pipeline: Pipeline, run: Run) -> None:
+        """The deploy action of the stage begins."""
+        deploy = self._action(run, "Deploy", "Deploy", pipeline.deploys_with)
         try:
-            deploy.external_id = self._deploy(pipeline, run)
+            deploy.external_id = self._deployed_by(pipeline, run, deploy)
         except ServiceError as error:
             deploy.error = (error.code, error.message)
             self._ended(pipeline, run, deploy, "Failed")
 
-    def _deploy(self, pipeline: Pipeline, run: Run) -> str:
+    def _deployed_by(self, pipeline: Pipeline, run: Run, deploy: ActionRun) -> str:
+        run.artifact = run.artifact or self._built_artifact(pipeline, run)
+        if pipeline.deploys_with == "CodeDeploy":
+            names = {"applicationName": pipeline.application, "deploymentGroupName": pipeline.group}
+            return self.engine.create_deployment({**names, "revision": run.artifact["revision"]}).id
+        if pipeline.deploys_with == "CloudFormation":
+            stack = self.stacks.stack(pipeline.stack)
+            deploy.external_id = stack.id
+            self.stacks.update_stack(stack, str(run.artifact["builds"]))
+            return stack.id
+        self.deployed[pipeline.name] = str(run.artifact["builds"])
+        self.engine.later(1.0, lambda: self._ended(pipeline, run, deploy, "Succeeded"))
+        return ""
+
+    def approve(self, name: str, approved: bool = True) -> None:
+        """A person answers the approval inside the stage."""
+        pipeline = self.pipeline(name)
+        for run in pipeline.runs:
+            for action in list(run.actions):
+                if action.category == "Approval" and action.status == "InProgress":
+                    if approved:
+                        self._over(run, action, "Succeeded")
+                        self.deploy(pipeline, run)
+                    else:
+                        self._ended(pipeline, run, action, "Failed")
+
+    def _built_artifact(self, pipeline: Pipeline, run: Run) -> dict[str, Any]:
         commit = run.sources[next(iter(pipeline.providers))]
-        built = self._rebuild(pipeline.application, pipeline.group, pipeline.builds[commit], commit in pipeline.built)
+        builds = pipeline.builds[commit]
+        if pipeline.deploys_with != "CodeDeploy":
+            return {"builds": builds}
+        built = self._rebuild(pipeline.application, pipeline.group, builds, commit in pipeline.built)
         pipeline.built.add(commit)
-        names = {"applicationName": pipeline.application, "deploymentGroupName": pipeline.group}
-        return self.engine.create_deployment({**names, "revision": built}).id
+        return {"builds": builds, "revision": built}
 
     def _deployment_ended(self, deployment: Deployment) -> None:
         for pipeline in self.pipelines.values():
-            for run in pipeline.runs:
+            for run in list(pipeline.runs):
                 for action in run.actions:
                     if action.external_id == deployment.id and action.status == "InProgress":
                         outcome = "Succeeded" if deployment.status == "Succeeded" else "Failed"
                         action.error = None if outcome == "Succeeded" else ("JobFailed", f"It is {deployment.status}.")
                         self._ended(pipeline, run, action, outcome)
 
+    def _stack_ended(self, stack: Stack) -> None:
+        for pipeline in self.pipelines.values():
+            for run in list(pipeline.runs):
+                for action in run.actions:
+                    if action.external_id == stack.id and action.status == "InProgress":
+                        outcome = "Succeeded" if stack.status == "UPDATE_COMPLETE" else "Failed"
+                        action.error = None if outcome == "Succeeded" else ("JobFailed", f"It is {stack.status}.")
+                        self._ended(pipeline, run, action, outcome)
+
     def _ended(self, pipeline: Pipeline, run: Run, action: ActionRun, outcome: str) -> None:
         self._over(run, action, outcome)
-        run.status = outcome
+        if run.status not in {"InProgress", "Stopping"}:
+            return  # it was abandoned
+        if run.status == "Stopping":
+            outcome = "Stopped"
+        if outcome == "Succeeded" and pipeline.on_success and not run.rolls_back_to:
+            # The stage is not over while its condition waits.
+            seconds = 60.0 * pipeline.on_success.get("minutes", 0)
+            self.engine.later(seconds, lambda: self._judge(pipeline, run))
+            return
+        self._close(pipeline, run, outcome)
+
+    def _judge(self, pipeline: Pipeline, run: Run) -> None:
+        if self.engine.firing(pipeline.on_success["alarm"]):
+            self._close(pipeline, run, "Failed", pipeline.on_success.get("result", "ROLLBACK"))
+        else:
+            self._close(pipeline, run, "Succeeded")
+
+    def _close(self, pipeline: Pipeline, run: Run, outcome: str, result: str = "") -> None:
+        run.status, run.updated_at = outcome, self.engine.now()
+        self.tell(pipeline, run, "SUCCEEDED" if outcome == "Succeeded" else "FAILED")
+        wanted = result or (pipeline.on_failure if outcome == "Failed" else "")
+        if wanted == "ROLLBACK" and not run.rolls_back_to:
+            self.stages.automatic(pipeline, run)
         self.engine.later(1.0, lambda: self._enter(pipeline))
+
+    def tell(self, pipeline: Pipeline, run: Run, state: str) -> None:
+        """EventBridge hears of the stage, if it is to."""
+        if pipeline.tells:
+            self.engine.events.tell_stage(
+                pipeline.name, run.id, "Deploy", state, self.engine.now(), self.engine.new_uuid()
+            )
+
+    def wait_for_stage(self, pipeline: Pipeline, run: Run) -> None:
+        """A run that begins with the stage stands before it; unless the stage is held, it goes in at once."""
+        run.stage, run.waiting = "Deploy", True
+        if pipeline.transitions["Deploy"].enabled or pipeline.held_rollbacks_wait:
+            self._enter(pipeline)
+            return
+        run.waiting = False
+        self.tell(pipeline, run, "STARTED")
+        self.deploy(pipeline, run)
 
     def _action(self, run: Run, name: str, category: str, provider: str) -> ActionRun:
         now = self.engine.now()

@@ -56,7 +56,8 @@ class LambdaApi:
 
     def get_function(self, function: str, qualifier: str | None) -> Answer:
         """GetFunction."""
-        return {"Configuration": self.get_function_configuration(function, qualifier), "Tags": {}}
+        tags = self._world.function(function).tags
+        return {"Configuration": self.get_function_configuration(function, qualifier), "Tags": tags}
 
     def _version(self, function: str, number: str) -> LambdaVersion:
         if number == "$LATEST":

@@ -60,6 +60,7 @@ class Function:
     versions: dict[str, LambdaVersion] = field(default_factory=dict)
     aliases: dict[str, Alias] = field(default_factory=dict)
     published_count: int = 0
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 class LambdaWorld:

@@ -1,0 +1,1 @@
+"""CloudFormation: stacks that release, and what they believe in."""
