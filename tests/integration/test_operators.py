@@ -197,10 +197,18 @@ def test_going_back_to_a_deployment_that_is_not_this_groups_does_nothing(whose: 
         assert it.is_live(3)
 
 
-def test_a_group_that_is_not_there_is_told() -> None:
+def test_a_typing_mistake_is_no_failed_rollback() -> None:
     with scene("Server") as it:
-        it.deliver(request("manual-rollback", deployment_group="misspelt"))
-        assert_closed(it, "FAILED", "GROUP_NOT_FOUND")
+        (answer,) = it.local.handle(request("manual-rollback", deployment_group="misspelt"))
+        assert (answer["refused"], it.local.items()) == ("unknown_group", [])
+        assert "There is no shop/misspelt here" in answer["explanation"]
+
+
+def test_a_stop_sign_does_not_wait_for_codedeploy() -> None:
+    with scene("Server") as it:
+        it.sim.fail_call("GetDeploymentGroup", "AccessDeniedException", "not authorized", count=20)
+        (answer,) = it.local.handle(request("manual-pause"))
+        assert answer["action"] == "pause"
 
 
 @pytest.mark.parametrize("name", [name for name in EXAMPLES if "application" in event(name)])

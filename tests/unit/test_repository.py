@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from samcli.yamlhelper import yaml_parse
 
+from lastgood import __version__
+
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTION, TOOLS = ROOT / "src" / "function", ROOT / "src" / "tools"
 SHIPPED = sorted((FUNCTION / "lastgood").rglob("*.py"))
@@ -334,6 +336,18 @@ def test_the_local_aws_is_the_version_that_its_mends_were_written_for() -> None:
 def test_the_local_aws_knows_nothing_of_the_function_that_it_runs(path: Path) -> None:
     """Or the function could be helped along."""
     assert not tops(path.read_text()) & {"lastgood", "lastgood_cli", "stage"}
+
+
+def test_there_is_one_version_of_lastgood() -> None:
+    """In the package; the template says it too, because a deployed function is asked which one it is."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["project"]["dynamic"] == ["version"]
+    assert project["tool"]["hatch"]["version"]["path"] == "src/function/lastgood/__init__.py"
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    said = template["Resources"]["RollbackFunction"]["Properties"]["Description"]
+    assert said.startswith(f"lastgood {__version__}: ")
+    sections = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+    assert sections[1:2] in ([], [__version__])
 
 
 def test_there_is_one_version_of_python() -> None:

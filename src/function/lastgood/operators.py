@@ -36,6 +36,8 @@ class Operators:
         return HANDLERS[request.action](self)(request)
 
     def rollback(self, request: OperatorRequest) -> dict[str, Any]:
+        if self._is_nowhere(request):
+            return _no_group(request)
         now, group = self._parts.clock(), _group(request)
         rollback = Rollback(
             # Lambda repeats an asynchronous request under the same id, so a retry finds what the first try opened.
@@ -83,6 +85,8 @@ class Operators:
         return {**result_of(found), **pipeline_of(found), "steps": told}
 
     def pause(self, request: OperatorRequest) -> dict[str, Any]:
+        if self._is_nowhere(request):
+            return _no_group(request)
         until = iso(request.until) if request.until else ""
         self._set(request, "PAUSE", until=until)
         return answer("pause", f"Paused {_what(request)}{' until ' + until if until else ', until resumed'}.")
@@ -96,6 +100,8 @@ class Operators:
         return answer("resume", f"Resumed {_what(request)}.")
 
     def set_mode(self, request: OperatorRequest) -> dict[str, Any]:
+        if self._is_nowhere(request):
+            return _no_group(request)
         until = iso(request.until) if request.until else ""
         self._set(request, "MODE", mode=str(request.mode), until=until)
         return answer("set_mode", f"{_what(request)} is in mode {request.mode}{' until ' + until if until else ''}.")
@@ -154,6 +160,18 @@ class Operators:
             return refusal("not_released", released.pipeline_problem or "It is tried again within minutes.")
         return answer("release", f"The stage {rule.hold} of {rule.pipeline} is open again.")
 
+    def _is_nowhere(self, request: OperatorRequest) -> bool:
+        """True where a group is named that AWS says does not exist: to affirm anything about it would mislead.
+
+        Where AWS does not answer, the request is taken: a stop sign must not wait for it.
+        """
+        if not request.application:
+            return False
+        try:
+            return self._parts.deployer_for(_group(request), None).facts() is None
+        except LastgoodError:
+            return False
+
     def _deployment(self, request: OperatorRequest) -> Deployment | None:
         return self._parts.deployer_for(_group(request), None).deployment(request.deployment_id)
 
@@ -178,6 +196,11 @@ def _what(request: OperatorRequest) -> str:
 
 def _unknown(wanted: str) -> dict[str, Any]:
     return refusal("unknown_rollback", f"There is no rollback {wanted}. Query the index by_day for what there is.")
+
+
+def _no_group(request: OperatorRequest) -> dict[str, Any]:
+    told = f"There is no {_group(request).key} here, so nothing was done. Names are no patterns."
+    return refusal("unknown_group", told)
 
 
 def _no_deployment(request: OperatorRequest) -> dict[str, Any]:

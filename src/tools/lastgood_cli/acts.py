@@ -13,9 +13,11 @@ from typing import Any
 
 import click
 
-from lastgood.model import Controller, DeploymentGroup, Mode
+from lastgood.model import Controller, DeploymentGroup, Mode, Reason
 from lastgood.signals import ACTIONS, GROUP, Act
+from lastgood_cli import proposals
 from lastgood_cli.asking import Event, send, show_answer
+from lastgood_cli.completing import groups, rollback_ids
 from lastgood_cli.context import Session
 from lastgood_cli.names import GROUP as GROUP_NAME
 from lastgood_cli.output import text
@@ -58,10 +60,12 @@ _SHOW_ONLY = "Show what would be asked of the function, and ask nothing."
 def _argument(name: str, required: bool) -> click.Argument:
     if name == "group":
         shown = "APPLICATION/GROUP" if required else "[APPLICATION/GROUP]"
-        return click.Argument([name], type=GROUP_NAME, required=required, metavar=shown)
+        return click.Argument([name], type=GROUP_NAME, required=required, metavar=shown, shell_complete=groups)
     if name == "mode":
-        return click.Argument([name], type=click.Choice([each.value for each in Mode]), required=required)
-    return click.Argument([name], required=required)
+        # Without it the command answers what holds now.
+        return click.Argument([name], type=click.Choice([each.value for each in Mode]), required=False)
+    complete = {"shell_complete": rollback_ids} if name == "rollback_id" else {}
+    return click.Argument([name], required=required, **complete)
 
 
 _OPTIONS: Mapping[str, Callable[[], click.Option]] = {
@@ -71,7 +75,11 @@ _OPTIONS: Mapping[str, Callable[[], click.Option]] = {
         metavar="DEPLOYMENT-ID",
         help="Go back to what this deployment deployed.",
     ),
-    "force": lambda: click.Option(["--force"], is_flag=True, help="Overrule pauses, the mode and the floor; recorded."),
+    "force": lambda: click.Option(
+        ["--force"],
+        is_flag=True,
+        help="Overrule pauses, the mode, the floor, and that a rollback is never rolled back; recorded.",
+    ),
     "until": lambda: click.Option(
         ["--until"], default="", help="A duration such as 2h, or a time. Without it: until changed."
     ),
@@ -92,7 +100,7 @@ def _parameters(act: Act) -> Iterator[click.Parameter]:
     if act.awaited:
         yield click.Option(["--wait"], is_flag=True, help="Wait for the outcome, and exit by it.")
         yield click.Option(["--timeout"], type=Span(), default="30m", show_default=True, help="How long --wait waits.")
-    needed = "reason" in act.required
+    needed = "reason" in act.required and act.name != "set_mode"
     yield click.Option(["--reason", "-r"], required=needed, default=None if needed else "", help="Why; recorded.")
     yield click.Option(["--as", "who"], default="", help="Who asks. [default: who AWS says you are]")
     yield click.Option(["--yes", "-y"], is_flag=True, help="Do not ask; needed where there is no terminal.")
@@ -133,13 +141,22 @@ def question_of(act: Act, given: Mapping[str, Any]) -> str:
 
 
 def _run(act: Act, session: Session, **given: Any) -> int:
+    if act.name == "set_mode" and not given["mode"]:
+        return proposals.show_mode(session, given["group"])
+    if "reason" in act.required and not given["reason"]:
+        raise click.UsageError("Missing option '--reason' / '-r'.")
+    if "rollback_id" in given:
+        given["rollback_id"] = session.named(given["rollback_id"])
     dry_run = bool(given["dry_run"])
     decides = dry_run and "dry_run" in act.known
+    yes = given["yes"] or decides
+    plan = proposals.of_request(session, act, given) if act.name in proposals.LOOKED_AT and not dry_run else None
+    said = proposals.in_words(session, act, given, plan) if session.interactive and not yes else ""
     answer = send(
         session,
         event_of(act, given, session.requested_by(given["who"])),
-        question=question_of(act, given),
-        yes=given["yes"] or decides,
+        question=f"{said}{question_of(act, given)}",
+        yes=yes,
         show_only=dry_run and not decides,
     )
     if answer is None:
@@ -147,16 +164,20 @@ def _run(act: Act, session: Session, **given: Any) -> int:
     if not act.awaited:
         show_answer(session, answer)
         return Exit.DONE
-    code = _finish(session, answer, given["wait"], given["timeout"])
+    code = _finish(session, answer, given["wait"], given["timeout"], given.get("group"))
     return Exit.DONE if decides and code == Exit.DRY_RUN else code
 
 
-def _finish(session: Session, answer: Event, wait: bool, timeout: timedelta) -> int:
+def _finish(
+    session: Session, answer: Event, wait: bool, timeout: timedelta, group: DeploymentGroup | None = None
+) -> int:
     """Show the answer about a rollback, wait for its outcome if asked, and say how to exit."""
     if wait and not answer.get("outcome"):
         session.err.print(text(answer.get("explanation", "")))
         return wait_for(session, str(answer.get("rollback_id", "")), timeout)
     show_answer(session, answer)
+    if group is not None and answer.get("reason") == Reason.SUSPECT_IS_ROLLBACK:
+        session.err.print(text(proposals.way_on(session, group)))
     # Under way is what was asked for; `status` is there for more.
     return code_of(answer) if answer.get("outcome") else Exit.DONE
 

@@ -32,7 +32,7 @@ def send(session: Session, event: Event, *, question: str, yes: bool, show_only:
         write(session.out, as_json(event))
         session.err.print("Nothing was sent. This event is what the function would get.")
         return None
-    _confirm(session, question, yes)
+    confirm(session, question, yes)
     with session.err.status("The function is working"):
         answer = invoke(session, event)
     if "refused" in answer:
@@ -48,12 +48,13 @@ def _check(event: Event) -> None:
             raise Problem(found.message, f"{click.get_current_context().command_path} --help", Exit.USAGE)
 
 
-def _confirm(session: Session, question: str, yes: bool) -> None:
+def confirm(session: Session, question: str, yes: bool, where: str = "") -> None:
+    """Go on only if the operator says yes, or has said so. `where`: what is asked or changed; the function if empty."""
     if yes:
         return
     if not session.interactive:
         raise Problem("Nobody can be asked here, so nothing was done", "the same with --yes", Exit.USAGE)
-    if not click.confirm(f"{harmless(question)} ({session.function} in {session.region})", err=True):
+    if not click.confirm(f"{harmless(question)} ({where or f'{session.function} in {session.region}'})", err=True):
         raise Problem("Nothing was done", "", Exit.REFUSED)
 
 

@@ -12,6 +12,7 @@ import click
 from rich.console import RenderableType
 
 from lastgood.model import Outcome
+from lastgood_cli.completing import rollback_ids
 from lastgood_cli.context import Session
 from lastgood_cli.figures import Statistics, statistics
 from lastgood_cli.output import Format, as_blocks, as_csv, as_json, as_table, grid, show_rows, text, write
@@ -185,16 +186,20 @@ def _repeat(session: Session, every: timedelta, look: Callable[[], bool]) -> Non
 
 
 @audit.command()
-@click.argument("rollback_id")
+@click.argument("rollback_id", default="last", metavar="[ID]", shell_complete=rollback_ids)
 @click.option("--watch", is_flag=True, help="Go on with what happens next, until it is closed or Ctrl-C.")
 @EVERY
 @click.pass_obj
 def show(session: Session, rollback_id: str, watch: bool, every: timedelta) -> None:
     """Tell one rollback as a story: timeline, candidates and why not, revisions, links.
 
+    ID may be the ending of an id; without it, the newest rollback is told.
+
     \b
+    lastgood audit show
     lastgood audit show rb-20261123T100412345Z-0123456789ab
     """
+    rollback_id = session.named(rollback_id)
     story = session.records.story(rollback_id)
     match session.output:
         case Format.JSON:

@@ -158,6 +158,10 @@ class Session:
 
         return Records(self.client("dynamodb"), self.table)
 
+    def named(self, rollback_id: str) -> str:
+        """The whole id of the rollback that is meant: `last`, the ending of an id, an id."""
+        return self.records.named(rollback_id, self.now)
+
     # --- the function ---
 
     @cached_property

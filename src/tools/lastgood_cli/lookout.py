@@ -16,6 +16,7 @@ from typing import Any
 
 from lastgood.alarms import Alarms
 from lastgood.clients import Clients, call
+from lastgood.errors import LastgoodError
 from lastgood.judgement import GUARDS, Adopt, AskApproval, Case, Close, Decision, Guard, Proceed, Stop, Wait, decide
 from lastgood.judgement.choice import effective_floor
 from lastgood.judgement.wording import ago
@@ -220,6 +221,13 @@ class Lookout:
         answer = call(self.clients.cloudwatch, "describe_alarms", AlarmNames=[alarm], AlarmTypes=kinds)
         found: list[dict[str, Any]] = [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
         return found[0] if found else None
+
+    def exists(self, group: DeploymentGroup) -> bool | None:
+        """Whether AWS knows the group; None where it may not be asked."""
+        try:
+            return self.observer.deployer_for(group, None).facts() is not None
+        except LastgoodError:
+            return None
 
     def signals(self, event: object) -> tuple[Signal | Refusal, ...]:
         """What the function would read in an event."""

@@ -17,10 +17,15 @@ from lastgood_cli.options import Format, after, before
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("audit:audit", "What happened, and why: the audit table."),
-    "status": ("status:status", "Say how a rollback stands, and exit by it."),
+    "status": ("status:status", "Say how everything stands, or how one rollback stands, and exit by it."),
     "plan": ("plan:plan", "Say what would happen now, and why."),
     "explain": ("plan:explain", "Say why a rollback that happened went as it did."),
+    "alarms": ("connect:alarms", "List which alarms speak for which deployment groups."),
+    "connect": ("connect:connect", "Let alarms speak for a deployment group."),
     "doctor": ("doctor:doctor", "Look at the whole chain from an alarm to the audit table."),
+    "drill": ("errands:drill", "Let the function try everything that a rollback would need, without one."),
+    "health": ("errands:health", "Ask the function whether its settings are right, and which version it is."),
+    "gate": ("errands:gate", "Say whether a pipeline may release to a deployment group now."),
     "backtest": ("backtest:backtest", "Say what lastgood would have done about the alarms that really came."),
     "report": ("report:report", "Write one page about a period: figures, timeline, outcomes, times."),
     "rollback": ("acts:COMMANDS", "Roll a deployment group back to its last good revision."),

@@ -44,4 +44,20 @@ def parse_group(text: str) -> DeploymentGroup:
     return DeploymentGroup(names[0], names[1])
 
 
+class ServiceName(click.ParamType):
+    """`cluster/service`, which ECS itself deploys."""
+
+    name = "CLUSTER/SERVICE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> DeploymentGroup:
+        """A name → DeploymentGroup."""
+        if isinstance(value, DeploymentGroup):
+            return value
+        try:
+            return parse_group(SERVICE + str(value))
+        except ValueError as error:
+            self.fail(f"{harmless(value, 200)!r} must be CLUSTER/SERVICE, as production/web{error}.", param, ctx)
+
+
 GROUP = GroupName()
+SERVICE_NAME = ServiceName()

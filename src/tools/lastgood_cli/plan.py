@@ -17,6 +17,7 @@ from lastgood.ledger import Ledger
 from lastgood.model import Candidate, DeploymentGroup, Rollback
 from lastgood.text import UnreadableError, read_json
 from lastgood.times import iso
+from lastgood_cli.completing import alarm_names, groups, rollback_ids
 from lastgood_cli.context import Session
 from lastgood_cli.lookout import Answer, Lookout, Plan, Suppose, Verdict, recorded
 from lastgood_cli.names import GROUP
@@ -165,8 +166,15 @@ def read_event(source: IO[str]) -> object:
 
 
 @click.command()
-@click.argument("alarm", default="")
-@click.option("--group", "-g", type=GROUP, metavar="APPLICATION/GROUP", help="Instead of an alarm: a deployment group.")
+@click.argument("alarm", default="", shell_complete=alarm_names)
+@click.option(
+    "--group",
+    "-g",
+    type=GROUP,
+    metavar="APPLICATION/GROUP",
+    shell_complete=groups,
+    help="Instead of an alarm: a deployment group.",
+)
 @click.option(
     "--event",
     "-e",
@@ -216,14 +224,18 @@ def _known_alarm(eyes: Lookout, name: str) -> dict[str, Any]:
 
 
 @click.command()
-@click.argument("rollback_id", metavar="ID")
+@click.argument("rollback_id", default="last", metavar="[ID]", shell_complete=rollback_ids)
 @click.pass_obj
 def explain(session: Session, rollback_id: str) -> Exit | None:
     """Say why a rollback that happened went as it did: every question with its answer, every candidate.
 
+    ID may be the ending of an id; without it, the newest rollback is explained.
+
     \b
+    lastgood explain
     lastgood explain rb-20261123T100412345Z-0123456789ab
     """
+    rollback_id = session.named(rollback_id)
     ledger = Ledger(ReadOnlySession(session.aws).client("dynamodb", config=READS), session.table, timedelta())
     rollback = ledger.load(rollback_id)
     if rollback is None:

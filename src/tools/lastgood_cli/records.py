@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -22,6 +23,8 @@ from lastgood_cli.names import parse_group
 from lastgood_cli.problems import Exit, Problem
 
 Record = Mapping[str, Any]
+LOOKS_BACK = timedelta(days=30)
+"""How far back `last` and the ending of an id are looked for."""
 _encode = TypeSerializer().serialize
 _decode = TypeDeserializer().deserialize
 
@@ -134,6 +137,25 @@ class Records:
             told = f"There is no rollback {rollback_id} in the table {self._table}"
             raise Problem(told, "lastgood audit list --since 7d", Exit.NOT_FOUND)
         return Story(by_kind["META"][0], tuple(by_kind.get("STEP", ())), tuple(by_kind.get("SIGNAL", ())))
+
+    def named(self, wanted: str, now: datetime) -> str:
+        """The id of a rollback that is meant by `last` or by the unique ending of an id; a whole id as it is.
+
+        Raises Problem where none, or more than one of the last month ends so.
+        """
+        if wanted.startswith("rb-"):
+            return wanted
+        ids = (str(head["rollback_id"]) for head in self.rollbacks(now - LOOKS_BACK, now))
+        found = list(
+            islice((each for each in ids if wanted == "last" or each.endswith(wanted)), 1 + (wanted != "last"))
+        )
+        if not found:
+            told = f"There is no rollback {wanted} in the table {self._table}"
+            raise Problem(told, "lastgood audit list --since 7d", Exit.NOT_FOUND)
+        if len(found) > 1:
+            told = f"More than one rollback ends with {wanted}: {found[0]} and {found[1]}"
+            raise Problem(told, "more of its id", Exit.USAGE)
+        return found[0]
 
     def remembered(self, group: DeploymentGroup | None) -> list[Record]:
         """What operators and past rollbacks left for a deployment group; None is for everything."""

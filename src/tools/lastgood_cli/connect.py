@@ -1,0 +1,217 @@
+"""`lastgood connect` and `lastgood alarms`: alarms speak for deployment groups, and what none speaks for is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from rich.text import Text
+
+from lastgood.model import Controller, DeploymentGroup
+from lastgood_cli.asking import confirm
+from lastgood_cli.context import Session
+from lastgood_cli.coverage import Covers, known_groups, look, nearest
+from lastgood_cli.names import GROUP, SERVICE_NAME
+from lastgood_cli.output import Format, as_json, as_table, show_rows, text, write
+from lastgood_cli.plan import lookout
+from lastgood_cli.problems import Exit, Problem
+
+MOST_ACTIONS = 5
+"""CloudWatch takes so many actions for each state of an alarm."""
+STACK_TAG = "aws:cloudformation:stack-name"
+
+# --- pure: what is written ---
+
+
+def tags_for(group: DeploymentGroup) -> dict[str, str]:
+    """The tags with which an alarm says that it speaks for a group."""
+    if group.controller is Controller.ECS:
+        return {"lastgood:ecs-service": f"{group.application}/{group.deployment_group}"}
+    return {"lastgood:application": group.application, "lastgood:deployment-group": group.deployment_group}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What connecting an alarm changes. `alarm` is None where its actions stay as they are."""
+
+    name: str
+    arn: str
+    alarm: Mapping[str, Any] | None
+    tags: Mapping[str, str]
+    outdated_tags: tuple[str, ...] = ()
+    owner: str = ""
+
+    @property
+    def anything(self) -> bool:
+        """False where the alarm is connected already."""
+        return bool(self.alarm or self.tags or self.outdated_tags)
+
+
+def change_of(alarm: Mapping[str, Any], tags: Mapping[str, str], group: DeploymentGroup, topic: str) -> Change:
+    """What has to be changed about an alarm, so that it speaks for the group. Raises Problem where it cannot be."""
+    wanted = tags_for(group)
+    actions = {kind: _with(alarm.get(kind) or [], topic, alarm["AlarmName"]) for kind in ("AlarmActions", "OKActions")}
+    same = all(actions[kind] == list(alarm.get(kind) or []) for kind in actions) and alarm.get("ActionsEnabled", True)
+    return Change(
+        alarm["AlarmName"],
+        alarm["AlarmArn"],
+        None if same else {**alarm, **actions, "ActionsEnabled": True},
+        {key: value for key, value in wanted.items() if tags.get(key) != value},
+        tuple(key for key in tags if key.startswith("lastgood:") and key not in wanted),
+        tags.get(STACK_TAG, ""),
+    )
+
+
+def _with(actions: Sequence[str], topic: str, name: str) -> list[str]:
+    if topic in actions:
+        return list(actions)
+    if len(actions) >= MOST_ACTIONS:
+        told = f"{name} has {len(actions)} actions, and CloudWatch takes no more for a state"
+        raise Problem(told, f"aws cloudwatch describe-alarms --alarm-names '{name}'", Exit.REFUSED)
+    return [*actions, topic]
+
+
+def written(alarm: Mapping[str, Any], client: Any) -> tuple[str, dict[str, Any]]:
+    """(operation, parameters) that put an alarm as it was described: every member that the operation takes."""
+    operation = "PutMetricAlarm" if "AlarmRule" not in alarm else "PutCompositeAlarm"
+    taken = client.meta.service_model.operation_model(operation).input_shape.members
+    parameters = {key: value for key, value in alarm.items() if key in taken and value not in (None, [], "")}
+    # Of several metrics, these two belong to one of them and are told for the whole alarm all the same.
+    if parameters.get("Metrics"):
+        parameters = {k: v for k, v in parameters.items() if k not in {"Period", "Statistic", "MetricName"}}
+    return operation, parameters
+
+
+# --- lastgood connect ---
+
+
+@click.command()
+@click.argument("alarms", nargs=-1, required=True, metavar="ALARM…")
+@click.option("--group", "-g", type=GROUP, metavar="APPLICATION/GROUP", help="The deployment group that they watch.")
+@click.option("--ecs-service", type=SERVICE_NAME, metavar="CLUSTER/SERVICE", help="The ECS service that they watch.")
+@click.option("--dry-run", is_flag=True, help="Show what would be changed, and change nothing.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask; needed where there is no terminal.")
+@click.pass_obj
+def connect(
+    session: Session,
+    alarms: tuple[str, ...],
+    group: DeploymentGroup | None,
+    ecs_service: DeploymentGroup | None,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    """Let alarms speak for a deployment group: adds the alarm topic to their actions, and the tags.
+
+    Everything else about the alarms stays as it is. It changes CloudWatch itself, with your permissions.
+
+    \b
+    lastgood connect shop-prod-error-rate shop-prod-latency --group shop/prod
+    lastgood connect web-5xx --ecs-service production/web --dry-run
+    """
+    if bool(group) == bool(ecs_service):
+        raise click.UsageError("Name one of --group or --ecs-service.")
+    where = group or ecs_service
+    assert where is not None
+    _must_exist(session, where)
+    client, topic = session.client("cloudwatch"), session.stack_output("AlarmTopicArn")
+    changes = [_change(client, name, where, topic) for name in alarms]
+    _show(session, changes, where)
+    needed = [change for change in changes if change.anything]
+    if dry_run or not needed:
+        return session.err.print("Nothing was changed." if dry_run else "They are connected already.")
+    confirm(session, f"Connect {len(needed)} alarms to {where.key}?", yes, f"in {session.region}")
+    for change in needed:
+        _apply(client, change)
+    session.err.print(text(f"Done. Is all well? lastgood doctor {needed[0].name}", "dim"))
+
+
+def _must_exist(session: Session, group: DeploymentGroup) -> None:
+    with lookout(session) as eyes:
+        exists = eyes.exists(group)
+    if exists is False:
+        near = nearest(group, known_groups(session.client("codedeploy")))
+        meant = f"; there is {', '.join(near)}" if near else ""
+        raise Problem(f"There is no {group.key} in {session.region}{meant}", "lastgood alarms", Exit.NOT_FOUND)
+
+
+def _change(client: Any, name: str, group: DeploymentGroup, topic: str) -> Change:
+    answer = client.describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+    found = [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
+    if not found:
+        told = f"CloudWatch knows no alarm {name} in this region"
+        raise Problem(told, f"aws cloudwatch describe-alarms --alarm-name-prefix {name[:3]}", Exit.NOT_FOUND)
+    tags = client.list_tags_for_resource(ResourceARN=found[0]["AlarmArn"])["Tags"]
+    return change_of(found[0], {tag["Key"]: tag["Value"] for tag in tags}, group, topic)
+
+
+def _apply(client: Any, change: Change) -> None:
+    """The tags first: an alarm that tells lastgood and leads nowhere would be told to people."""
+    if change.outdated_tags:
+        client.untag_resource(ResourceARN=change.arn, TagKeys=list(change.outdated_tags))
+    if change.tags:
+        pairs = [{"Key": key, "Value": value} for key, value in change.tags.items()]
+        client.tag_resource(ResourceARN=change.arn, Tags=pairs)
+    if change.alarm is not None:
+        operation, parameters = written(change.alarm, client)
+        (client.put_metric_alarm if operation == "PutMetricAlarm" else client.put_composite_alarm)(**parameters)
+
+
+def _show(session: Session, changes: Sequence[Change], group: DeploymentGroup) -> None:
+    rows = [
+        {
+            "alarm": change.name,
+            "group": group.key,
+            "actions": "add the alarm topic" if change.alarm else "as they are",
+            "tags": " ".join([*(f"{k}={v}" for k, v in change.tags.items()), *(f"-{k}" for k in change.outdated_tags)]),
+            "belongs_to": f"stack {change.owner}" if change.owner else "",
+        }
+        for change in changes
+    ]
+    show_rows(session.out, session.output, rows, ("alarm", "group", "actions", "tags", "belongs_to"))
+    if any(change.owner for change in changes):
+        session.err.print("A stack's next update undoes this: add the topic and the tags to its template as well.")
+
+
+# --- lastgood alarms ---
+
+_STYLES = {Covers.YES: "green", Covers.UNCONFIRMED: "yellow"}
+
+
+@click.command()
+@click.option("--problems", is_flag=True, help="Only what is not covered; leaves with 1 if there is any.")
+@click.pass_obj
+def alarms(session: Session, problems: bool) -> Exit:
+    """List which alarms speak for which deployment groups, and the groups that no alarm speaks for.
+
+    \b
+    lastgood alarms
+    lastgood alarms --problems || echo "not everything is covered"
+    """
+    with lookout(session) as eyes, session.err.status("Reading the alarms"):
+        found = look(eyes, session.client("resourcegroupstaggingapi"), str(session.configuration["FunctionArn"]))
+    rows = [
+        {
+            "alarm": way.alarm,
+            "state": way.state,
+            "leads_to": " ".join(group.key for group in way.groups),
+            "by": way.by,
+            "covers": str(way.covers),
+        }
+        for way in found.ways
+        if not problems or way.covers is not Covers.YES
+    ]
+    rows += [{"alarm": "", "state": "", "leads_to": g.key, "by": "", "covers": "no alarm"} for g in found.uncovered]
+    columns = ("alarm", "state", "leads_to", "by", "covers")
+    if session.output is not Format.TABLE:
+        if session.output is Format.JSON:
+            write(session.out, as_json(rows))
+        else:
+            show_rows(session.out, session.output, rows, columns)
+    else:
+        session.out.print(as_table(rows, columns) if rows else Text("No alarm speaks for a deployment group yet."))
+        others = f"{found.unconnected} other alarms have nothing to do with lastgood. " if found.unconnected else ""
+        session.err.print(text(f"{others}Connect one: lastgood connect ALARM --group APPLICATION/GROUP", "dim"))
+    wrong = found.uncovered or any(way.covers is not Covers.YES for way in found.ways)
+    return Exit.REFUSED if problems and wrong else Exit.DONE

@@ -1,0 +1,122 @@
+"""Which alarms lead to which deployment groups: what is covered, what is not, and what leads nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lastgood.model import DeploymentGroup
+from lastgood.routing import is_allowed, route
+from lastgood.settings import Settings
+from lastgood_cli.lookout import Lookout, points_here
+
+TAGS = ("lastgood:application", "lastgood:deployment-group", "lastgood:ecs-service", "lastgood:pipeline")
+
+
+class Covers(StrEnum):
+    """How far an alarm gets."""
+
+    YES = "yes"
+    UNCONFIRMED = "without data"
+    SILENT = "its actions are off"
+    UNHEARD = "it does not tell lastgood"
+    NOT_ALLOWED = "the group is not allowed"
+    NOWHERE = "it leads nowhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One alarm, where it leads, by what, and how far it gets."""
+
+    alarm: str
+    state: str
+    groups: tuple[DeploymentGroup, ...]
+    by: str
+    covers: Covers
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """All of an account's region. `uncovered`: deployment groups of CodeDeploy that no alarm leads to."""
+
+    ways: tuple[Way, ...]
+    unconnected: int
+    uncovered: tuple[DeploymentGroup, ...]
+
+    @property
+    def groups(self) -> tuple[DeploymentGroup, ...]:
+        """Every deployment group that an alarm leads to."""
+        return tuple(sorted({group for way in self.ways for group in way.groups}))
+
+
+def all_alarms(cloudwatch: Any) -> list[dict[str, Any]]:
+    """Every alarm, as `DescribeAlarms` tells it: one call for each hundred."""
+    pages = cloudwatch.get_paginator("describe_alarms").paginate(AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+    return [alarm for page in pages for kind in ("MetricAlarms", "CompositeAlarms") for alarm in page.get(kind, [])]
+
+
+def all_tags(tagging: Any) -> dict[str, dict[str, str]]:
+    """The tags of every tagged alarm by its ARN: one call for each hundred, not one for each alarm."""
+    pages = tagging.get_paginator("get_resources").paginate(ResourceTypeFilters=["cloudwatch:alarm"])
+    found = (each for page in pages for each in page["ResourceTagMappingList"])
+    return {each["ResourceARN"]: {tag["Key"]: tag["Value"] for tag in each["Tags"]} for each in found}
+
+
+def every_group(codedeploy: Any) -> Iterator[DeploymentGroup]:
+    """Every deployment group of CodeDeploy here."""
+    for page in codedeploy.get_paginator("list_applications").paginate():
+        for application in page["applications"]:
+            groups = codedeploy.get_paginator("list_deployment_groups").paginate(applicationName=application)
+            yield from (DeploymentGroup(application, name) for each in groups for name in each["deploymentGroups"])
+
+
+def look(eyes: Lookout, tagging: Any, function_arn: str) -> Coverage:
+    """The coverage as it is now."""
+    tags = all_tags(tagging)
+    alarms = all_alarms(eyes.clients.cloudwatch)
+    ways = tuple(way for alarm in alarms if (way := _way(eyes, alarm, tags.get(alarm["AlarmArn"], {}), function_arn)))
+    covered = {group for way in ways if way.covers in {Covers.YES, Covers.UNCONFIRMED} for group in way.groups}
+    known = (group for group in every_group(eyes.clients.codedeploy) if is_allowed(group, eyes.settings))
+    return Coverage(ways, len(alarms) - len(ways), tuple(sorted(set(known) - covered)))
+
+
+def _way(eyes: Lookout, alarm: Mapping[str, Any], tags: Mapping[str, str], function_arn: str) -> Way | None:
+    """Where an alarm leads; None where it has nothing to do with lastgood."""
+    signal = eyes.signal_of(alarm["AlarmName"], alarm)
+    routing = route(signal, tags, eyes.settings)
+    heard = points_here(alarm, eyes.settings, function_arn)
+    if not heard and not (set(tags) & set(TAGS) or routing.source.startswith("LASTGOOD_ROUTES")):
+        return None
+    covers = _covers(alarm, routing.groups, heard, eyes.settings)
+    return Way(alarm["AlarmName"], alarm["StateValue"], routing.groups, routing.source, covers)
+
+
+def _covers(alarm: Mapping[str, Any], groups: Sequence[DeploymentGroup], heard: bool, settings: Settings) -> Covers:
+    if not groups:
+        return Covers.NOWHERE
+    if not heard:
+        return Covers.UNHEARD
+    if not alarm.get("ActionsEnabled", True):
+        return Covers.SILENT
+    if not any(is_allowed(group, settings) for group in groups):
+        return Covers.NOT_ALLOWED
+    return Covers.UNCONFIRMED if alarm["StateValue"] == "INSUFFICIENT_DATA" else Covers.YES
+
+
+def nearest(group: DeploymentGroup, known: Iterable[DeploymentGroup]) -> list[str]:
+    """The names that a misspelt one may have meant, the likeliest first."""
+    from difflib import get_close_matches
+
+    return get_close_matches(group.key, [each.key for each in known], n=3, cutoff=0.5)
+
+
+def known_groups(codedeploy: Any) -> list[DeploymentGroup]:
+    """The same as `every_group`; empty where they may not be listed."""
+    try:
+        return list(every_group(codedeploy))
+    except (BotoCoreError, ClientError):
+        return []

@@ -1,0 +1,303 @@
+"""What the people who run lastgood ask first: how it stands, which alarms count, may I release, is it spelt right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lastgood import __version__
+from lastgood_cli.context import Session
+from terminal import Terminal, terminal
+
+
+@pytest.fixture
+def it() -> Iterator[Terminal]:
+    """A stack with a group on servers that had two good releases and a bad one."""
+    with terminal() as made:
+        made.sim.server_group("shop", "prod")
+        for number in (1, 2):
+            made.sim.release("shop", "prod", number, settle=True)
+            made.sim.advance(7200)
+        made.sim.release("shop", "prod", 3, settle=True)
+        made.sim.advance(120)
+        yield made
+
+
+def alarm(it: Terminal, name: str) -> dict[str, Any]:
+    """An alarm as CloudWatch tells it."""
+    found: list[dict[str, Any]] = it.aws.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    return found[0]
+
+
+def bare_alarm(it: Terminal, name: str, **more: Any) -> None:
+    """An alarm that has nothing to do with lastgood yet."""
+    it.aws.client("cloudwatch").put_metric_alarm(
+        **{
+            "AlarmName": name,
+            "AlarmDescription": "errors",
+            "MetricName": "5XXError",
+            "Namespace": "AWS/ApiGateway",
+            "Dimensions": [{"Name": "ApiName", "Value": "shop"}],
+            "Statistic": "Average",
+            "Period": 60,
+            "EvaluationPeriods": 3,
+            "DatapointsToAlarm": 2,
+            "Threshold": 0.05,
+            "TreatMissingData": "notBreaching",
+            "ComparisonOperator": "GreaterThanThreshold",
+            **more,
+        }
+    )
+
+
+def live(it: Terminal) -> str:
+    """The key of the bundle that serves."""
+    return it.sim.live("shop", "prod").target.split("|")[1]
+
+
+# --- how it stands ---
+
+
+def test_status_without_an_id_tells_everything_that_stops_or_waits(it: Terminal) -> None:
+    it.handle({"action": "pause", "reason": "load test", "requested_by": "ann", "until": "2h"})
+    it.handle(
+        {
+            "action": "set_mode",
+            "application": "shop",
+            "deployment_group": "prod",
+            "mode": "approve",
+            "reason": "careful",
+            "requested_by": "bob",
+        }
+    )
+    rollback_id = it.alarm_fires()
+    ran = it.call("status", "-o", "json")
+    assert ran.code == 0, ran.err
+    assert ran.json["mode"] == it.environ["LASTGOOD_MODE"]
+    assert ran.json["paused"]["by"] == "ann" and ran.json["paused"]["why"] == "load test"
+    (group,) = ran.json["groups"]
+    assert (group["group"], group["mode"]) == ("shop/prod", "approve")
+    assert ran.json["last_rollback"]["rollback_id"] == rollback_id
+    assert (ran.json["version"], ran.json["command_version"]) == (__version__, __version__)
+    page = it.call("status")
+    assert page.code == 0 and "EVERYTHING by ann" in page.out and "shop/prod" in page.out
+
+
+def test_a_rollback_that_waits_for_approval_says_until_when_and_how(it: Terminal) -> None:
+    it.handle(
+        {
+            "action": "set_mode",
+            "application": "shop",
+            "deployment_group": "prod",
+            "mode": "approve",
+            "reason": "careful",
+            "requested_by": "bob",
+        }
+    )
+    rollback_id = it.alarm_fires()
+    (row,) = it.call("status", "-o", "json").json["open"]
+    assert row["approve_with"] == f"lastgood approve {rollback_id}"
+    one = it.call("status", "last", "-o", "json")
+    assert one.code == 21
+    assert one.json["approve_until"] == row["approve_until"] > row["opened_at"]
+
+
+def test_mode_without_a_mode_answers_the_one_that_holds(it: Terminal) -> None:
+    assert it.call("mode", "shop/prod", "-o", "json").json["by"] == "the stack's parameter Mode"
+    set_ = it.call("mode", "shop/prod", "observe", "--reason", "look first", "--yes", "--as", "ann")
+    assert set_.code == 0, set_.err
+    assert it.call("mode", "shop/prod", "-o", "json").json == {
+        "group": "shop/prod",
+        "mode": "observe",
+        "by": "an operator",
+    }
+
+
+# --- ids ---
+
+
+def test_an_id_may_be_last_or_a_unique_ending(it: Terminal) -> None:
+    rollback_id = it.alarm_fires()
+    it.minutes(10)
+    for said in ("last", rollback_id[-6:], rollback_id):
+        assert it.call("status", said, "-o", "json").json["rollback_id"] == rollback_id
+    assert it.call("audit", "show", "-o", "json").json["rollback_id"] == rollback_id
+    assert rollback_id in it.call("explain").out
+
+
+def test_an_ending_that_fits_nothing_is_not_found(it: Terminal) -> None:
+    ran = it.call("status", "ffffff")
+    assert (ran.code, "There is no rollback ffffff" in ran.err) == (3, True)
+
+
+@pytest.mark.parametrize("line", ["lastgood audit show rb", "lastgood gate sh", "lastgood plan shop-prod"])
+def test_tab_completes_ids_groups_and_alarms_from_the_table_and_keeps_them_a_minute(
+    it: Terminal, tmp_path: Path, line: str
+) -> None:
+    rollback_id = it.alarm_fires()
+    offers = {"rb": rollback_id, "sh": "shop/prod", "shop-prod": "shop-prod-error-rate"}
+    keys = {"_LASTGOOD_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
+    for _ in range(2):
+        ran = it.call(**keys, XDG_CACHE_HOME=str(tmp_path))
+        assert offers[line.split()[-1]] in ran.out
+    assert len(list(tmp_path.rglob("*.json"))) == 1
+
+
+# --- waiting ---
+
+
+def test_waiting_prints_each_step_once_with_its_time(it: Terminal) -> None:
+    it.handle({"action": "sweep"})
+    ran = it.call("rollback", "shop/prod", "--reason", "orders get lost", "--yes", "--wait", "--as", "ann")
+    assert ran.code == 0, ran.err
+    steps = [line for line in ran.err.splitlines() if line.strip().startswith("+")]
+    assert len(steps) >= 3
+    assert len(set(steps)) == len(steps)
+
+
+def test_the_alarms_recovery_is_told_and_can_be_waited_for(it: Terminal) -> None:
+    rollback_id = it.alarm_fires()
+    it.minutes(8)
+    assert it.call("status", "last", "-o", "json").json["alarm"].startswith("still firing")
+    it.alarm("shop-prod-error-rate", "OK")
+    ran = it.call("status", rollback_id, "--wait", "--recovered", "-o", "json")
+    assert (ran.code, ran.json["alarm"].startswith("OK after")) == (0, True)
+
+
+# --- before it is done ---
+
+
+def test_a_confirmation_shows_the_plan(it: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Session, "interactive", True)
+    ran = it.call("rollback", "shop/prod", "--reason", "orders get lost", stdin="n\n")
+    assert ran.code == 1
+    said = " ".join(ran.err.split())
+    assert "shop/prod in 123456789012, us-east-1:" in said
+    assert "old) →" in said and "Roll back shop/prod?" in said
+    assert not [event for event in it.invoked if event.get("action") == "rollback"]
+
+
+@pytest.mark.parametrize("command", ["rollback", "pause", "mode"])
+def test_a_misspelt_group_is_not_asked_for(it: Terminal, command: str) -> None:
+    more = ["observe"] if command == "mode" else []
+    ran = it.call(command, "shop/prd", *more, "--reason", "x", "--yes")
+    assert (ran.code, "there is shop/prod" in ran.err) == (3, True), ran.err
+    assert not it.invoked
+
+
+@pytest.mark.parametrize("named", [("shop", "prd"), ("*", "*"), ("shop", "pro*")])
+@pytest.mark.parametrize("action", ["pause", "set_mode", "rollback"])
+def test_the_function_affirms_nothing_about_a_group_that_does_not_exist(
+    it: Terminal, action: str, named: tuple[str, str]
+) -> None:
+    event = {"action": action, "application": named[0], "deployment_group": named[1], "reason": "x"}
+    (answer,) = it.handle({**event, "requested_by": "ann", **({"mode": "off"} if action == "set_mode" else {})})
+    assert answer["refused"] in {"unknown_group", "malformed"}, answer
+    it.alarm_fires()
+    it.minutes(30)
+    assert live(it) == "2"
+
+
+def test_after_a_rollback_the_second_one_is_offered_with_the_next_id(it: Terminal) -> None:
+    it.call("rollback", "shop/prod", "--reason", "bad", "--yes", "--wait", "--as", "ann")
+    again = it.call("rollback", "shop/prod", "--reason", "still bad", "--yes", "--as", "ann")
+    assert again.code == 10, again.err
+    line = next(line for line in again.err.splitlines() if "--force" in line)
+    command = line[line.index("lastgood rollback") :].split()
+    ran = it.call(*command[1:-2], "--reason", "older", "--yes", "--wait", "--as", "ann")
+    assert ran.code == 0, (ran.out, ran.err)
+    assert live(it) == "1"
+
+
+def test_an_unknown_target_is_refused_by_name(it: Terminal) -> None:
+    ran = it.call("rollback", "shop/prod", "--to", "d-NONE12345", "--reason", "x", "--yes")
+    assert (ran.code, "has no deployment d-NONE12345" in ran.err) == (3, True)
+    assert not it.invoked
+
+
+# --- connecting ---
+
+
+def test_connecting_adds_actions_and_tags_and_changes_nothing_else(it: Terminal) -> None:
+    bare_alarm(it, "orders", AlarmActions=["arn:aws:sns:us-east-1:123456789012:pager"])
+    before = alarm(it, "orders")
+    shown = it.call("connect", "orders", "--group", "shop/prod", "--dry-run")
+    assert shown.code == 0 and alarm(it, "orders") == before
+    ran = it.call("connect", "orders", "--group", "shop/prod", "--yes")
+    assert ran.code == 0, ran.err
+    after, topic = alarm(it, "orders"), it.outputs["AlarmTopicArn"]
+    assert after["AlarmActions"] == ["arn:aws:sns:us-east-1:123456789012:pager", topic]
+    assert after["OKActions"] == [topic]
+    changed = {"AlarmActions", "OKActions", "AlarmConfigurationUpdatedTimestamp"}
+    same = set(before) - changed
+    assert {k: after[k] for k in same} == {k: before[k] for k in same}
+    assert it.call("connect", "orders", "--group", "shop/prod", "--yes").err == "They are connected already.\n"
+
+
+def test_a_connected_alarm_rolls_back(it: Terminal) -> None:
+    bare_alarm(it, "orders")
+    it.call("connect", "orders", "--group", "shop/prod", "--yes")
+    ran = it.call("plan", "orders", "-o", "json")
+    assert ran.json[0]["acts"] is True, ran.out
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        (("orders", "--group", "shop/prd"), 3, "there is shop/prod"),
+        (("nope", "--group", "shop/prod"), 3, "no alarm nope"),
+        (("orders",), 2, "--group or --ecs-service"),
+    ],
+)
+def test_what_cannot_be_connected_is_said(it: Terminal, line: tuple[str, ...], code: int, words: str) -> None:
+    bare_alarm(it, "orders")
+    ran = it.call("connect", *line, "--yes")
+    assert (ran.code, words in ran.err) == (code, True), ran.err
+
+
+def test_alarms_shows_what_is_covered_and_what_is_not(it: Terminal) -> None:
+    it.sim.server_group("shop", "staging")
+    bare_alarm(it, "orders")
+    bare_alarm(it, "disk")
+    bare_alarm(it, "lost", AlarmActions=[it.outputs["AlarmTopicArn"]])
+    it.call("connect", "orders", "--group", "shop/prod", "--yes")
+    it.aws.client("cloudwatch").set_alarm_state(AlarmName="orders", StateValue="OK", StateReason="fine")
+    ran = it.call("alarms", "-o", "json")
+    rows = {(row["alarm"], row["leads_to"]): row["covers"] for row in ran.json}
+    assert rows == {
+        ("orders", "shop/prod"): "yes",
+        ("lost", ""): "it leads nowhere",
+        ("", "shop/staging"): "no alarm",
+    }
+    assert it.call("alarms").code == 0
+    assert it.call("alarms", "--problems").code == 1
+
+
+# --- may I release, and is it well ---
+
+
+def test_the_gate_is_open_until_somebody_pauses_or_a_rollback_runs(it: Terminal) -> None:
+    assert it.call("gate", "shop/prod").code == 0
+    it.handle({"action": "pause", "reason": "load test", "requested_by": "ann"})
+    ran = it.call("gate", "shop/prod", "-o", "json")
+    assert (ran.code, ran.json["may_release"]) == (1, False)
+    assert "paused by ann: load test" in ran.json["why_not"]
+    it.handle({"action": "resume", "reason": "over", "requested_by": "ann"})
+    rollback_id = it.alarm_fires()
+    assert rollback_id in it.call("gate", "shop/prod", "-o", "json").json["why_not"]
+    it.minutes(30)
+    assert it.call("gate", "shop/prod").code == 0
+    bad = json.loads(it.call("audit", "show", "-o", "json").out)["suspect_revision"]
+    assert it.call("gate", "shop/prod", "--revision", bad).code == 1
+
+
+def test_drill_and_health_are_commands(it: Terminal) -> None:
+    health = it.call("health", "-o", "json")
+    assert (health.code, health.json["healthy"], health.json["version"]) == (0, True, __version__)
+    drill = it.call("drill", "-o", "json")
+    assert drill.json["drill"] in {"passed", "failed"}
+    assert drill.code == (0 if drill.json["drill"] == "passed" else 1)
