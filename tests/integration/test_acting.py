@@ -10,6 +10,7 @@ from unittest.mock import patch
 import boto3
 import pytest
 
+from lastgood.deployers.codedeploy import CodeDeploy
 from lastgood.errors import RetryableError
 from scene import PLATFORMS, Scene, scene
 from simulated_aws import revisions
@@ -638,3 +639,25 @@ def test_a_service_that_does_not_follow_the_deployment_fails_the_rollback() -> N
         assert service.primary is not None
         service.primary.task_definition = arn_of(1)
         ended(it, "FAILED", "LIVE_DIFFERS", creates=1)
+
+
+def test_a_stop_that_was_accepted_without_effect_is_requested_again_and_the_phase_says_so() -> None:
+    stop, phases = CodeDeploy.stop, list[str]()
+    with scene("Server") as it:
+        it.good_history(1, 2)
+        it.sim.timing("shop", "prod", install_seconds=600)
+        it.release(3)
+        it.sim.advance(MID_SHIFT["Server"])
+
+        def first_without_effect(self: CodeDeploy, deployment_id: str, *, native: bool) -> str:
+            phases.append(it.local.head(it.lock())["phase"])
+            return "Succeeded" if phases == ["STOPPING"] else stop(self, deployment_id, native=native)
+
+        with patch.object(CodeDeploy, "stop", first_without_effect):
+            it.alarm_fires()
+            phases.append(it.head["phase"])
+            it.sim.advance(60)
+            it.sweep()
+        assert it.run_to_end()["outcome"] == "ROLLED_BACK"
+        assert it.is_live(2)
+        assert phases == ["STOPPING", "REDEPLOYING", "STOPPING"]
