@@ -113,8 +113,13 @@ def _put_object(simulator: Simulator, **parameters: str) -> None:
     simulator.engine.objects.put(**parameters)
 
 
+def _declare_bad(simulator: Simulator, deployment_ids: list[str]) -> None:
+    simulator.declare_bad(*deployment_ids)
+
+
 _OTHERS: dict[str, Callable[..., Any]] = {
     "now": _now,
+    "declare_bad": _declare_bad,
     "live": _live,
     "read_arrivals": _arrivals,
     "clear_arrivals": _clear_arrivals,

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from simulated_aws.codedeploy.engine import Engine
 from simulated_aws.codedeploy.model import Deployment
 from simulated_aws.codepipeline.pipelines import Pipelines
+from simulated_aws.scenes import Revision, Scenes
 
-Revision = dict[str, Any] | str | int
 
-
-class GroundTruth:
+class GroundTruth(Scenes):
     """Shares by content. A content is told by code and configuration, digests, bytes: never by a version or a name."""
 
-    engine: Engine
     pipelines: Pipelines
     bad_contents: set[str]
-
-    def revision(self, application: str, group: str, revision: Revision) -> dict[str, Any]:
-        """A revision in AWS's shape from a short form."""
-        raise NotImplementedError
 
     def serving_by_target(self, application: str, group: str) -> dict[str, dict[str, float]]:
         """Of each function, service or fleet: every content that serves, and its share.

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from simulated_aws.codedeploy import revisions
-from simulated_aws.codedeploy.engine import Engine
 from simulated_aws.codedeploy.native_rollbacks import Plan
 from simulated_aws.codedeploy.obstacles import UNHEALTHY, Hook
-
-Revision = dict[str, Any] | str | int
+from simulated_aws.scenes import Revision, Scenes
 
 
 @dataclass
@@ -24,15 +21,10 @@ class Race:
     after: bool = False
 
 
-class Mishaps:
+class Mishaps(Scenes):
     """Native rollbacks that go wrong, people who race, silent instances, hooks, names whose content moves."""
 
-    engine: Engine
     races: list[Race]
-
-    def revision(self, application: str, group: str, revision: Revision) -> dict[str, Any]:
-        """A revision in AWS's shape from a short form."""
-        raise NotImplementedError
 
     # --- rollbacks and other people -----------------------------------------------------------------------------------
 

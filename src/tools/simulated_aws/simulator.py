@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -12,24 +12,22 @@ from simulated_aws.clock import Clock, VirtualClock
 from simulated_aws.cloudformation.api import StacksApi
 from simulated_aws.cloudformation.releases import StackReleases
 from simulated_aws.cloudformation.stacks import Stack, Stacks
-from simulated_aws.codedeploy import revisions
-from simulated_aws.codedeploy.api import CodeDeployApi, deployment_info
+from simulated_aws.codedeploy.answers import deployment_info
+from simulated_aws.codedeploy.api import CodeDeployApi
 from simulated_aws.codedeploy.engine import Engine
 from simulated_aws.codedeploy.model import Deployment, DeploymentGroup
 from simulated_aws.codepipeline.api import PipelinesApi
 from simulated_aws.codepipeline.pipelines import Pipeline, Pipelines
 from simulated_aws.ecs.api import EcsApi
 from simulated_aws.ecs.registry_api import RegistryApi
-from simulated_aws.ecs.service_deployments import RollingService
-from simulated_aws.ecs.world import Service
 from simulated_aws.ground_truth import GroundTruth
+from simulated_aws.history import History
 from simulated_aws.lambda_.api import LambdaApi
-from simulated_aws.mishaps import Mishaps, Race, Revision
+from simulated_aws.mishaps import Mishaps, Race
 from simulated_aws.model import NoAnswer, ServiceError
 from simulated_aws.objects import Objects
+from simulated_aws.scenes import Revision
 
-BUNDLES = "bundles"
-ROLE = "arn:aws:iam::123456789012:role/CodeDeploy"
 T = TypeVar("T")
 
 
@@ -66,7 +64,7 @@ class Live:
         return next((each for each, share in self.shares.items() if share > 0.999), "")
 
 
-class Simulator(Mishaps, GroundTruth):
+class Simulator(History, Mishaps, GroundTruth):
     """A CodeDeploy that moves. Use `simulated_aws` or `serve` to get one that boto3 talks to."""
 
     def __init__(
@@ -96,8 +94,8 @@ class Simulator(Mishaps, GroundTruth):
         self.lambda_ = LambdaApi(self.engine)
         self.ecs = EcsApi(self.engine)
         self.ecr = RegistryApi(self.engine.ecs_world.images, account, region)
-        self._releases = StackReleases(self.engine)
-        self.stacks = Stacks(self.engine, self._releases, self._tell_stack)
+        self.releases_of_stacks = StackReleases(self.engine)
+        self.stacks = Stacks(self.engine, self.releases_of_stacks, self._tell_stack)
         self.engine.ended.append(lambda each: self.stacks.ended(each.id, each.status == "Succeeded"))
         self.engine.services_ended.append(lambda each: self.stacks.ended(each.id, each.status == "SUCCESSFUL"))
         self.cloudformation = StacksApi(self.stacks)
@@ -202,146 +200,7 @@ class Simulator(Mishaps, GroundTruth):
         key = (application, group) if group else (config,) if config else ()
         self.engine.set_timing(key, **fields)
 
-    # --- scenes ---------------------------------------------------------------------------------------------
-
-    def server_group(self, application: str, group: str, *, instances: int = 3, **options: Any) -> DeploymentGroup:
-        """A fleet of instances on which nothing is deployed yet."""
-        return self._group("Server", application, group, options, instances)
-
-    def lambda_group(
-        self,
-        application: str,
-        group: str,
-        function: str = "shop",
-        alias: str = "live",
-        *,
-        versions: int = 3,
-        current: int | str = 1,
-        **options: Any,
-    ) -> DeploymentGroup:
-        """A function with published versions 1 to `versions`, and an alias at `current`."""
-        self.engine.lambda_world.create_function(function, versions)
-        self.engine.lambda_world.create_alias(function, alias, str(current))
-        made = self._group("Lambda", application, group, options)
-        made.alias = (function, alias)
-        return made
-
-    def ecs_group(
-        self,
-        application: str,
-        group: str,
-        cluster: str = "main",
-        service: str = "web",
-        family: str = "web",
-        *,
-        task_definitions: int = 3,
-        current: int = 1,
-        **options: Any,
-    ) -> DeploymentGroup:
-        """A service on `family:current`, whose family has revisions 1 to `task_definitions`."""
-        for _ in range(task_definitions):
-            self.register_task_definition(family)
-        running = self.engine.ecs_world.task_definition(f"{family}:{current}").arn
-        self.engine.ecs_world.create_service(cluster, service, running, self.clock.now())
-        style = {"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"}
-        named = {"ecsServices": [{"clusterName": cluster, "serviceName": service}], "deploymentStyle": style}
-        made = self._group("ECS", application, group, named | options)
-        made.family = family
-        return made
-
-    def _group(
-        self, platform: str, application: str, group: str, options: dict[str, Any], instances: int = 0
-    ) -> DeploymentGroup:
-        """`alarms` and `rollback_events` are short forms; all else is AWS's own setting."""
-        settings = {"serviceRoleArn": ROLE} | dict(options)
-        alarms, rollback_events = settings.pop("alarms", None), settings.pop("rollback_events", None)
-        if alarms is not None:
-            named = [{"name": name} for name in alarms]
-            settings["alarmConfiguration"] = {
-                "enabled": bool(named), "ignorePollAlarmFailure": False, "alarms": named,
-            }  # fmt: skip
-        if rollback_events is not None:
-            events = list(rollback_events)
-            settings["autoRollbackConfiguration"] = {"enabled": bool(events), "events": events}
-        if "config" in settings:
-            settings["deploymentConfigName"] = settings.pop("config")
-        with self._lock:
-            if application not in self.engine.applications:
-                self.engine.create_application(application, platform)
-            return self.engine.create_group(application, group, settings, instances)
-
-    def rolling_service(
-        self,
-        cluster: str = "main",
-        service: str = "web",
-        family: str = "web",
-        *,
-        task_definitions: int = 3,
-        current: int = 1,
-        desired_count: int = 2,
-        age_seconds: float = 86_400,
-        **configuration: Any,
-    ) -> RollingService:
-        """A service that ECS itself deploys, on `family:current`, created `age_seconds` ago.
-
-        `configuration` is AWS's `deploymentConfiguration`: `alarms`, `deploymentCircuitBreaker`, `strategy`, …
-        """
-        for _ in range(task_definitions):
-            self.register_task_definition(family)
-        running = self.engine.ecs_world.task_definition(f"{family}:{current}").arn
-        at = self.clock.now() - timedelta(seconds=age_seconds)
-        made = self.engine.ecs_world.create_service(cluster, service, running, at, desired_count, "ECS")
-        made.task_sets.clear()
-        settings = {"strategy": "ROLLING", "maximumPercent": 200, "minimumHealthyPercent": 100} | configuration
-        return self.engine.service_deployments.add(made, settings, running, at)
-
-    def publish_version(self, function: str, description: str = "", code: str = "", **configuration: Any) -> str:
-        """Publish the next version of a function, with new code unless `code` says which.
-
-        `configuration` is more of GetFunctionConfiguration's members (`MemorySize`, `Environment` …).
-        """
-        world = self.engine.lambda_world
-        return world.publish(function, description, code, self.clock.now(), **configuration)
-
-    def register_task_definition(self, family: str, tags: list[dict[str, str]] | None = None, **content: Any) -> str:
-        """Register the next revision of a family, with one container `app` by default. Returns its ARN."""
-        number = len(self.engine.ecs_world.families.get(family, [])) + 1
-        container = {
-            "name": "app",
-            "image": f"{self.account}.dkr.ecr.{self.region}.amazonaws.com/{family}:{number}",
-            "essential": True,
-            "portMappings": [{"containerPort": 80, "protocol": "tcp"}],
-        }
-        content = {"containerDefinitions": [container], "cpu": "256", "memory": "512"} | content
-        return self.engine.ecs_world.register(family, content, self.clock.now(), tags).arn
-
     # --- releasing ------------------------------------------------------------------------------------------
-
-    def revision(self, application: str, group: str, revision: Revision) -> dict[str, Any]:
-        """A revision in AWS's shape from a short form.
-
-        A Lambda version number, an ECS task definition's number or ARN, or a key in the bucket `bundles`.
-        """
-        if isinstance(revision, dict):
-            return revision
-        owner = self.engine.group(application, group)
-        if owner.platform == "Lambda":
-            function, alias = self._alias_of(owner)
-            current = self.engine.lambda_world.alias(function, alias).version
-            return revisions.lambda_appspec(function, alias, current, str(revision))
-        if owner.platform == "ECS":
-            return revisions.ecs_appspec(self._task_definition_arn(owner, revision))
-        return revisions.s3_revision(BUNDLES, str(revision))
-
-    def _task_definition_arn(self, group: DeploymentGroup, revision: str | int) -> str:
-        text = str(revision)
-        name = f"{group.family}:{text}" if text.isdigit() else text
-        return text if text.startswith("arn:") else self.engine.ecs_world.arn(f"task-definition/{name}")
-
-    def _alias_of(self, group: DeploymentGroup) -> tuple[str, str]:
-        if group.alias is None:
-            raise LookupError(f"{group.name} was not made with lambda_group: give the revision in full")
-        return group.alias
 
     def release(
         self,
@@ -370,24 +229,6 @@ class Simulator(Mishaps, GroundTruth):
         if settle:
             self.settle(made.id)
         return made.id
-
-    def stack(self, name: str, application: str, group: str, **fields: Any) -> Stack:
-        """A stack that owns a group's alias, or the service `group` in the cluster `application`.
-
-        It believes in what is live. `fields` are those of `Stack` (`monitoring_minutes`, `disable_rollback`,
-        `rollback_fails`, `creator`, `linked` for deployments that carry the stack's id as `externalId`).
-        """
-        with self._lock:
-            owned = self._releases.resources((application, group))
-            options = {"resources": owned, "believes": "", **fields}
-            made = self.stacks.add(name, self.region, self.account, (application, group), **options)
-            made.believes = made.believes or self._releases.live(made)
-        for each in owned:
-            if each.kind == "AWS::Lambda::Function" and each.physical:
-                tags = {"stack-name": name, "stack-id": made.id, "logical-id": each.logical}
-                named = {f"aws:cloudformation:{key}": value for key, value in tags.items()}
-                self.engine.lambda_world.function(each.physical).tags |= named
-        return made
 
     def update_stack(self, name: str, revision: str | int, *, settle: bool = False) -> str:
         """What `sam deploy` or a CDK pipeline does: the template names another version, or task definition.
@@ -497,68 +338,6 @@ class Simulator(Mishaps, GroundTruth):
             self.engine.tick()
             owner = self.engine.group(application, group)
             return Live(self.engine.platform_of(owner).live(owner))
-
-    def seed_history(
-        self,
-        application: str,
-        group: str,
-        count: int,
-        *,
-        every_seconds: float = 3600,
-        failed_every: int = 0,
-        status: str = "Succeeded",
-        revisions: Iterable[Revision] | None = None,
-        **request: Any,
-    ) -> list[str]:
-        """`count` deployments that are over, the last one an interval ago, not run. Returns their ids.
-
-        Each deploys the next Lambda version, task definition or bundle, unless `revisions` says which. The
-        last success is live afterwards. Every `failed_every`-th deployment is Failed.
-        """
-        owner = self.engine.group(application, group)
-        chosen = list(revisions) if revisions is not None else self._new_revisions(owner, count)
-        start = self.clock.now() - timedelta(seconds=every_seconds * count)
-        seeded: list[Deployment] = []
-        for index, short in enumerate(chosen[:count]):
-            failed = failed_every and index % failed_every == failed_every - 1
-            revision = self._seeded_revision(owner, short, chosen[index - 1] if index else short)
-            at = start + timedelta(seconds=every_seconds * index)
-            outcome = "Failed" if failed else status
-            seeded.append(self.engine.seed_deployment(owner, revision, at, outcome, **request))
-        self._make_live(owner)
-        return [each.id for each in seeded]
-
-    def _new_revisions(self, group: DeploymentGroup, count: int) -> list[Revision]:
-        if group.platform == "Lambda":
-            function, _ = self._alias_of(group)
-            return [self.publish_version(function) for _ in range(count)]
-        if group.platform == "ECS":
-            return [self.register_task_definition(group.family) for _ in range(count)]
-        known = len(group.deployments)
-        return [f"{group.name}-{known + number + 1:05d}.zip" for number in range(count)]
-
-    def _seeded_revision(self, group: DeploymentGroup, revision: Revision, before: Revision) -> dict[str, Any]:
-        if group.platform == "Lambda" and not isinstance(revision, dict):
-            function, alias = self._alias_of(group)
-            return revisions.lambda_appspec(function, alias, str(before), str(revision))
-        return self.revision(group.application.name, group.name, revision)
-
-    def _make_live(self, group: DeploymentGroup) -> None:
-        last = group.last_successful
-        if last is None:
-            return
-        target = self.engine.target(last)
-        if group.alias:
-            self.engine.lambda_world.point(*group.alias, target)
-        service = self._service(group)
-        if service and service.primary:
-            service.primary.task_definition, service.primary.external_id = target, last.id
-        group.instances = dict.fromkeys(group.instances, last.revision)
-        group.contents = dict.fromkeys(group.instances, last.content)
-
-    def _service(self, group: DeploymentGroup) -> Service | None:
-        named = (group.settings.get("ecsServices") or [{}])[0]
-        return self.engine.ecs_world.services.get((named.get("clusterName", ""), named.get("serviceName", "")))
 
     # --- what goes wrong ------------------------------------------------------------------------------------
 

@@ -9,10 +9,17 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from simulated_aws.codedeploy import revisions
+from simulated_aws.codedeploy.answers import (
+    Answer,
+    answer,
+    application_info,
+    deployment_info,
+    group_info,
+    revision_info,
+)
 from simulated_aws.codedeploy.engine import Engine
 from simulated_aws.codedeploy.model import (
     STATUSES,
-    Application,
     Deployment,
     DeploymentGroup,
     RegisteredRevision,
@@ -23,7 +30,6 @@ from simulated_aws.model import ServiceError
 PAGE_SIZE = 100
 BATCH_SIZE = 25
 Parameters = dict[str, Any]
-Answer = dict[str, Any]
 
 
 class CodeDeployApi:
@@ -44,12 +50,12 @@ class CodeDeployApi:
 
     def get_application(self, given: Parameters) -> Answer:
         """GetApplication."""
-        return {"application": _application_info(self._engine.application(given["applicationName"]))}
+        return {"application": application_info(self._engine.application(given["applicationName"]))}
 
     def list_applications(self, given: Parameters) -> Answer:
         """ListApplications."""
         names, token = _page(sorted(self._engine.applications), given.get("nextToken"))
-        return _answer(applications=names, nextToken=token)
+        return answer(applications=names, nextToken=token)
 
     def create_deployment_group(self, given: Parameters) -> Answer:
         """CreateDeploymentGroup."""
@@ -79,28 +85,28 @@ class CodeDeployApi:
     def get_deployment_group(self, given: Parameters) -> Answer:
         """GetDeploymentGroup."""
         group = self._engine.group(given["applicationName"], given["deploymentGroupName"])
-        return {"deploymentGroupInfo": _group_info(group)}
+        return {"deploymentGroupInfo": group_info(group)}
 
     def batch_get_deployment_groups(self, given: Parameters) -> Answer:
         """BatchGetDeploymentGroups: names that are unknown are told in `errorMessage`."""
         application = self._engine.application(given["applicationName"])
         names = _batch(given["deploymentGroupNames"], "DeploymentGroupNameRequiredException", 100)
-        found = [_group_info(application.groups[name]) for name in names if name in application.groups]
+        found = [group_info(application.groups[name]) for name in names if name in application.groups]
         missing = [name for name in names if name not in application.groups]
         message = f"No Deployment Group found for name: {', '.join(missing)}" if missing else None
-        return _answer(deploymentGroupsInfo=found, errorMessage=message)
+        return answer(deploymentGroupsInfo=found, errorMessage=message)
 
     def list_deployment_groups(self, given: Parameters) -> Answer:
         """ListDeploymentGroups."""
         application = self._engine.application(given["applicationName"])
         names, token = _page(sorted(application.groups), given.get("nextToken"))
-        return _answer(applicationName=application.name, deploymentGroups=names, nextToken=token)
+        return answer(applicationName=application.name, deploymentGroups=names, nextToken=token)
 
     def get_deployment_config(self, given: Parameters) -> Answer:
         """GetDeploymentConfig, of the predefined ones."""
         config = self._engine.config(given["deploymentConfigName"])
         hosts = config.healthy_hosts
-        info = _answer(
+        info = answer(
             deploymentConfigName=config.name,
             computePlatform=config.platform,
             minimumHealthyHosts={"type": hosts[0], "value": hosts[1]} if hosts else None,
@@ -145,7 +151,7 @@ class CodeDeployApi:
             and (not external_id or each.external_id == external_id)
         ]
         ids, token = _page([each.id for each in self._engine.listed(found)], given.get("nextToken"))
-        return _answer(deployments=ids, nextToken=token)
+        return answer(deployments=ids, nextToken=token)
 
     def _candidates(self, given: Parameters) -> list[Deployment]:
         application, group = given.get("applicationName"), given.get("deploymentGroupName")
@@ -183,7 +189,7 @@ class CodeDeployApi:
         """ListDeploymentTargets."""
         deployment = self._engine.deployment(given["deploymentId"])
         ids, token = _page(self._targets.ids(deployment), given.get("nextToken"))
-        return _answer(targetIds=ids, nextToken=token)
+        return answer(targetIds=ids, nextToken=token)
 
     def get_deployment_target(self, given: Parameters) -> Answer:
         """GetDeploymentTarget."""
@@ -217,7 +223,7 @@ class CodeDeployApi:
         return {
             "applicationName": given["applicationName"],
             "revision": found.revision,
-            "revisionInfo": _revision_info(found),
+            "revisionInfo": revision_info(found),
         }
 
     def batch_get_application_revisions(self, given: Parameters) -> Answer:
@@ -228,13 +234,13 @@ class CodeDeployApi:
         for revision in wanted:
             try:
                 known = self._engine.revision(given["applicationName"], revision)
-                found.append({"revisionLocation": known.revision, "genericRevisionInfo": _revision_info(known)})
+                found.append({"revisionLocation": known.revision, "genericRevisionInfo": revision_info(known)})
             except ServiceError as error:
                 if error.code != "RevisionDoesNotExistException":
                     raise
                 missing += 1
         message = f"{missing} of the revisions are not registered." if missing else None
-        return _answer(applicationName=given["applicationName"], revisions=found, errorMessage=message)
+        return answer(applicationName=given["applicationName"], revisions=found, errorMessage=message)
 
     def list_application_revisions(self, given: Parameters) -> Answer:
         """ListApplicationRevisions: in no order unless `sortBy` is given."""
@@ -244,127 +250,7 @@ class CodeDeployApi:
             known = sorted(known, key=_revision_time(sort_by), reverse=given.get("sortOrder") == "descending")
         by_key = {revisions.identity(each.revision): each.revision for each in known}
         keys, token = _page(list(by_key), given.get("nextToken"))
-        return _answer(revisions=[revisions.without_content(by_key[key]) for key in keys], nextToken=token)
-
-
-# --- answers ------------------------------------------------------------------------------------------------
-
-
-def deployment_info(deployment: Deployment) -> Answer:
-    """A `DeploymentInfo`."""
-    request, group = deployment.request, deployment.group
-    settings = group.settings
-    blue_green = settings.get("deploymentStyle", {}).get("deploymentType") == "BLUE_GREEN"
-    over = deployment.terminal
-    return _answer(
-        applicationName=group.application.name,
-        deploymentGroupName=group.name,
-        deploymentConfigName=deployment.config,
-        deploymentId=deployment.id,
-        previousRevision=revisions.without_content(deployment.previous_revision),
-        revision=revisions.without_content(deployment.revision),
-        status=deployment.status,
-        errorInformation=_error(deployment),
-        createTime=deployment.created_at,
-        startTime=deployment.started_at,
-        completeTime=deployment.completed_at,
-        # ECS and Lambda have no overview until the deployment is over (OBS: raw CLI output of an ECS canary).
-        deploymentOverview=(deployment.overview or None) if over or group.platform == "Server" else None,
-        description=request.get("description") or None,
-        creator=deployment.creator,
-        ignoreApplicationStopFailures=request.get("ignoreApplicationStopFailures", False),
-        autoRollbackConfiguration=request.get("autoRollbackConfiguration", settings.get("autoRollbackConfiguration")),
-        updateOutdatedInstancesOnly=request.get("updateOutdatedInstancesOnly", False),
-        rollbackInfo=dict(deployment.rollback_info) or None,
-        deploymentStyle=settings.get("deploymentStyle") or _default_style(group),
-        instanceTerminationWaitTimeStarted=deployment.terminating,
-        blueGreenDeploymentConfiguration=settings.get("blueGreenDeploymentConfiguration") if blue_green else None,
-        loadBalancerInfo=settings.get("loadBalancerInfo"),
-        fileExistsBehavior=request.get("fileExistsBehavior", "DISALLOW"),
-        deploymentMode=request.get("deploymentMode"),
-        deploymentStatusMessages=[],
-        computePlatform=group.platform,
-        externalId=deployment.external_id or None,
-        relatedDeployments=deployment.related or None,
-        overrideAlarmConfiguration=request.get("overrideAlarmConfiguration"),
-        targetInstances=request.get("targetInstances"),
-    )
-
-
-def _error(deployment: Deployment) -> Answer | None:
-    return {"code": deployment.error[0], "message": deployment.error[1]} if deployment.error else None
-
-
-def _default_style(group: DeploymentGroup) -> Answer:
-    if group.platform == "Server":
-        return {"deploymentType": "IN_PLACE", "deploymentOption": "WITHOUT_TRAFFIC_CONTROL"}
-    return {"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"}
-
-
-_GROUP_SETTINGS = (
-    "deploymentConfigName",
-    "ec2TagFilters",
-    "onPremisesInstanceTagFilters",
-    "serviceRoleArn",
-    "triggerConfigurations",
-    "alarmConfiguration",
-    "autoRollbackConfiguration",
-    "outdatedInstancesStrategy",
-    "blueGreenDeploymentConfiguration",
-    "loadBalancerInfo",
-    "ec2TagSet",
-    "onPremisesTagSet",
-    "ecsServices",
-    "ec2DeploymentOptions",
-    "terminationHookEnabled",
-)
-
-
-def _group_info(group: DeploymentGroup) -> Answer:
-    last, attempted = group.last_successful, group.last_attempted
-    named = {name: group.settings[name] for name in _GROUP_SETTINGS if name in group.settings}
-    return named | _answer(
-        applicationName=group.application.name,
-        deploymentGroupId=group.id,
-        deploymentGroupName=group.name,
-        autoScalingGroups=[{"name": name} for name in group.settings.get("autoScalingGroups", [])],
-        deploymentStyle=group.settings.get("deploymentStyle") or _default_style(group),
-        targetRevision=revisions.without_content(attempted.revision) if attempted else None,
-        lastSuccessfulDeployment=_last(last),
-        lastAttemptedDeployment=_last(attempted),
-        computePlatform=group.platform,
-    )
-
-
-def _last(deployment: Deployment | None) -> Answer | None:
-    if deployment is None:
-        return None
-    return _answer(
-        deploymentId=deployment.id,
-        status=deployment.status,
-        createTime=deployment.created_at,
-        endTime=deployment.completed_at,
-    )
-
-
-def _application_info(application: Application) -> Answer:
-    return {
-        "applicationId": application.id,
-        "applicationName": application.name,
-        "createTime": application.created_at,
-        "linkedToGitHub": False,
-        "computePlatform": application.compute_platform,
-    }
-
-
-def _revision_info(known: RegisteredRevision) -> Answer:
-    return _answer(
-        description=known.description or None,
-        deploymentGroups=list(known.groups),
-        firstUsedTime=known.first_used_at,
-        lastUsedTime=known.last_used_at,
-        registerTime=known.registered_at,
-    )
+        return answer(revisions=[revisions.without_content(by_key[key]) for key in keys], nextToken=token)
 
 
 def _matches(known: RegisteredRevision, given: Parameters) -> bool:
@@ -393,10 +279,6 @@ def _revision_time(sort_by: str) -> Callable[[RegisteredRevision], _Comparable]:
 
 
 # --- requests -----------------------------------------------------------------------------------------------
-
-
-def _answer(**members: Any) -> Answer:
-    return {name: value for name, value in members.items() if value is not None}
 
 
 def _without(given: Parameters, *names: str) -> Parameters:
