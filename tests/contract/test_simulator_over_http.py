@@ -9,9 +9,10 @@ from typing import Any
 from simulated_aws import Server
 
 
-def command(server: Server, name: str, **parameters: Any) -> Any:
-    body = json.dumps({"command": name, **parameters}).encode()
-    with urllib.request.urlopen(f"{server.url}/moto-api/codedeploy", data=body) as answer:
+def command(server: Server, what: str, **parameters: Any) -> Any:
+    body = json.dumps({"command": what, **parameters}).encode()
+    url, headers = f"{server.url}/moto-api/codedeploy", {"Content-Type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(url, body, headers)) as answer:
         return json.loads(answer.read())["result"]
 
 
