@@ -6,6 +6,7 @@ the module is imported; those that come after it, or are rarely needed, are made
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
@@ -23,6 +24,7 @@ from lastgood.errors import (
     ExpiredError,
     GroupBusyError,
     GroupNotFoundError,
+    PassingError,
     RefusedError,
     RetryableError,
 )
@@ -53,6 +55,14 @@ _THROTTLED = {
     "ProvisionedThroughputExceededException",
     "TransactionInProgressException",
     "SlowDown",
+}
+# Refusals that pass by themselves, though their codes also stand for final ones: the message decides. Lambda refuses
+# while an update of the function is in progress ("The resource already exists, or another operation is in progress":
+# API reference), ECS where two register at once ("Too many concurrent attempts to create a new revision of the
+# specified family": hashicorp/terraform-provider-aws#9777); its "TaskDefinition is inactive" is final.
+_PASSING = {
+    "ResourceConflictException": re.compile("(?!.*already exist)", re.IGNORECASE | re.DOTALL),
+    "ClientException": re.compile(".*too many concurrent", re.IGNORECASE | re.DOTALL),
 }
 # The execution environment's credentials have run out; the next one has fresh ones.
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
@@ -158,4 +168,6 @@ def _translated(operation: str, error: ClientError, writes: bool) -> Exception:
         return ExpiredError(f"{operation} was refused with {code}: the credentials have run out")
     if status >= 500:
         return (AmbiguousError if writes else RetryableError)(f"{operation} failed with {status} {code}")
+    if code in _PASSING and _PASSING[code].match(message):
+        return PassingError(operation, code, message)
     return _SPECIFIC.get(code, RefusedError)(operation, code, message, dict(error.response))

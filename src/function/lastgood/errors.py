@@ -24,6 +24,13 @@ class RetryableError(LastgoodError):
     """AWS did not answer as it should (throttling, 5xx, no connection). A retry will help; nothing is lost."""
 
 
+class PassingError(RetryableError):
+    """AWS refused a call for now, without effect: something else goes on in the same place, and will end."""
+
+    def __init__(self, operation: str, code: str, message: str) -> None:
+        super().__init__(f"{operation} was refused for now with {code}: {message}")
+
+
 class ExpiredError(RetryableError):
     """The credentials have run out. The function's next environment has fresh ones; a person has to fetch some."""
 

@@ -20,7 +20,7 @@ from lastgood.text import clean
 from lastgood.times import iso
 
 OPENED, NEEDS_HUMAN, CLOSED, NOT_RECOVERED = "opened", "needs_human", "closed", "not_recovered"
-PIPELINE = "pipeline"
+PIPELINE, HELD_UP, GOES_ON = "pipeline", "held_up", "goes_on"
 _SYMBOL = {
     Outcome.ROLLED_BACK: "✅",
     Outcome.SKIPPED: "⚪",
@@ -39,7 +39,7 @@ _TITLES: dict[Reason | None, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One message about one rollback. `kind` is opened, needs_human, closed, not_recovered or pipeline."""
+    """One message about one rollback. `kind` is one of `Rollback.notices_due`."""
 
     notice_id: str
     kind: str
@@ -59,6 +59,10 @@ def compose(rollback: Rollback, kind: str) -> Notice:
         title = f"✋ {where} waits for approval"
     elif kind == NOT_RECOVERED:
         title = f"⚠️ {where} was rolled back, and the alarm is still firing"
+    elif kind == HELD_UP:
+        title = f"⏳ The rollback of {where} is held up"
+    elif kind == GOES_ON:
+        title = f"▶️ The rollback of {where} goes on"
     elif kind == PIPELINE:
         title = f"🔁 The pipeline {rollback.pipeline} of {where}"
     else:
@@ -75,6 +79,7 @@ def compose(rollback: Rollback, kind: str) -> Notice:
 def _story(rollback: Rollback, kind: str) -> str:
     lines = [
         rollback.pipeline_alert * (kind == PIPELINE),
+        rollback.held_up_by * (kind == HELD_UP),
         rollback.explanation,
         f"Alarm: {rollback.alarm_name}" if rollback.alarm_name else f"Asked for by {rollback.requested_by}",
         f"Suspect: {rollback.suspect_deployment_id} ({rollback.suspect_revision})"

@@ -12,6 +12,7 @@ from lastgood.clients import Clients
 from lastgood.deployers import deployers
 from lastgood.deployers.protocol import Deployer, DeployerFor
 from lastgood.judgement import Case
+from lastgood.judgement.way_back import HANGS_AFTER
 from lastgood.ledger import Ledger
 from lastgood.model import (
     TERMINAL_STATUSES,
@@ -59,7 +60,7 @@ class Observer:
             case Phase.CLAIMED | Phase.AWAITING_APPROVAL:
                 return self._survey(rollback, policy, now, deployer)
             case Phase.STOPPING:
-                return self._held(rollback, policy, now, last, self._after_stop(rollback, deployer, last)), policy
+                return self._held(rollback, policy, now, last, self._after_stop(rollback, deployer, now, last)), policy
             case Phase.REDEPLOYING:
                 return self._held(
                     rollback, policy, now, last, self._before_create(rollback, deployer, now, last)
@@ -162,13 +163,15 @@ class Observer:
 
     # --- acting -------------------------------------------------------------------------------------------------------
 
-    def _after_stop(self, rollback: Rollback, deployer: Deployer, last: Observation | None) -> Observation:
+    def _after_stop(
+        self, rollback: Rollback, deployer: Deployer, now: datetime, last: Observation | None
+    ) -> Observation:
         suspect = self._known(rollback.suspect_deployment_id, last)
         if suspect is None and rollback.suspect_deployment_id:
             suspect = deployer.deployment(rollback.suspect_deployment_id)
         seen = Observation(suspect=suspect, group=last.group if last else None)
         if suspect is not None and suspect.active and not rollback.replaces:
-            return seen
+            return replace(seen, silent=deployer.silent(suspect.deployment_id)) if _hangs(rollback, now) else seen
         if suspect is not None and suspect.rollback_deployment_id:
             native = deployer.deployment(suspect.rollback_deployment_id)
             seen = replace(seen, rollback=native)
@@ -228,6 +231,12 @@ def _is_suspect(rollback: Rollback, facts: GroupFacts) -> bool:
     """The suspect has ended, and nothing came after it: there is no need to look at it once more."""
     ended = facts.last_attempted_status in TERMINAL_STATUSES
     return ended and facts.last_attempted_id == rollback.suspect_deployment_id
+
+
+def _hangs(rollback: Rollback, now: datetime) -> bool:
+    """The stop takes so long that people are told, and were not yet."""
+    asked = rollback.stop_requested_at
+    return asked is not None and now - asked >= HANGS_AFTER and not rollback.held_up_by
 
 
 def _marked(deployment: Deployment, marks: Marks | None) -> Deployment:

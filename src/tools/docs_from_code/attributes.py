@@ -56,6 +56,7 @@ MEANINGS: dict[str, str] = {
     "good_revision": "That revision.",
     # the acts
     "stop_requested_at": "When the stop was asked for.",
+    "stop_answer": "What AWS answered to it.",
     "native_rollback_asked": "Whether the stop asked AWS to put the old revision back itself.",
     "stopped_at": "When the suspect was over.",
     "create_attempted_at": "When the redeployment was asked for; absent again if it surely had no effect.",
@@ -67,6 +68,9 @@ MEANINGS: dict[str, str] = {
     "closed_at": "When the record got its outcome.",
     "alarm_recovered_at": "When the alarm was OK again.",
     "not_recovered_at": "When the recovery window ended and the alarm still fired.",
+    "held_up_since": "Since when something that should pass by itself holds the rollback up.",
+    "held_up_by": "What that is and what to do, where it lasted so long that people were told.",
+    "held_up_ended_at": "When the rollback went on after people had been told.",
     "seconds_to_detect": "From the release to the alarm.",
     "seconds_to_stop": "From the alarm to the end of the suspect.",
     "seconds_to_redeploy": "From the alarm to the redeployment.",

@@ -136,7 +136,8 @@ def _on_deployment_group(group: DeploymentGroup, settings: Settings, here: str) 
         yield "codedeploy:UpdateDeploymentGroup", f"{base}:deploymentgroup:{group.key}"
     yield "codedeploy:GetApplicationRevision", f"{base}:application:{group.application}"
     yield "codedeploy:GetDeploymentConfig", f"{base}:deploymentconfig:CodeDeployDefault.AllAtOnce"
-    yield "codedeploy:StopDeployment", "*"
+    for action in ("StopDeployment", "ListDeploymentTargets", "BatchGetDeploymentTargets"):
+        yield f"codedeploy:{action}", "*"
 
 
 def _on_service(group: DeploymentGroup, settings: Settings, here: str) -> Iterator[tuple[str, str]]:

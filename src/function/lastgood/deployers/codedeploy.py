@@ -17,7 +17,7 @@ from lastgood.clients import Clients, call
 from lastgood.deployers.appspec import AppSpecError
 from lastgood.deployers.contents import Contents
 from lastgood.deployers.group_facts import facts_in_place, facts_of, platform_of
-from lastgood.deployers.history import History
+from lastgood.deployers.history import BATCH, History
 from lastgood.deployers.platforms.ecs import EcsPlatform
 from lastgood.deployers.platforms.lambda_ import LambdaPlatform
 from lastgood.deployers.platforms.platform import Platform
@@ -39,6 +39,7 @@ from lastgood.model import (
 from lastgood.settings import Settings
 
 APPSPECS_AT_A_TIME = 4
+_WAITED_FOR = ("InProgress", "Unknown")
 MARKER_PREFIX = "lastgood "
 """What the description of each deployment that we create begins with; the rollback's id follows."""
 
@@ -171,6 +172,22 @@ class CodeDeploy:
         except AlreadyCompletedError:
             return "AlreadyCompleted"
         return str(answer.get("status", "Pending"))
+
+    def silent(self, deployment_id: str) -> tuple[str, ...]:
+        """The targets that a deployment still waits for: instances, or a function's alias. Empty where unknown."""
+        asked: dict[str, Any] = {"deploymentId": deployment_id}
+        try:
+            waiting = {"TargetStatus": [*_WAITED_FOR]}
+            listed = call(self._clients.codedeploy, "list_deployment_targets", targetFilters=waiting, **asked)
+            ids = listed.get("targetIds", [])[:BATCH]
+            found = (
+                call(self._clients.codedeploy, "batch_get_deployment_targets", targetIds=ids, **asked) if ids else {}
+            )
+        except RefusedError:
+            return ()
+        targets = [target for each in found.get("deploymentTargets", []) for target in each.values()]
+        waits = [t for t in targets if isinstance(t, Mapping) and t.get("status") in _WAITED_FOR]
+        return tuple(str(t.get("targetId", "")).rsplit("/", 1)[-1] for t in waits)
 
     def do(self, todo: Preparation, good: Revision) -> str:
         """Do what has to be done before `good` is deployed again. Returns its new identity, where it gets one."""

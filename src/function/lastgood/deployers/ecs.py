@@ -164,6 +164,10 @@ class EcsService:
             raise
         return "Accepted"
 
+    def silent(self, deployment_id: str) -> tuple[str, ...]:
+        """ECS's stop waits for no instance that could be named."""
+        return ()
+
     def do(self, todo: Preparation, good: Revision) -> str:
         """Register an INACTIVE task definition again, unchanged. Returns its new ARN."""
         return self._definitions.register(good) if todo.register_task_definition else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar
 
@@ -117,9 +118,10 @@ class AskApproval(_Decided):
 
 @dataclass(frozen=True, slots=True)
 class Wait(_Decided):
-    """Do nothing now."""
+    """Do nothing now. `told_after`: people are told what holds the rollback up, if it is still so then."""
 
     action: ClassVar = Action.WAIT
+    told_after: timedelta | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +140,9 @@ type Decision = Effect | Proceed | Adopt | AskApproval | Wait | Close
 """The one thing to do now, and why."""
 
 
-def wait(explanation: str) -> Wait:
+def wait(explanation: str, *, told_after: timedelta | None = None) -> Wait:
     """Nothing is to be done before the next look."""
-    return Wait(Reason.IN_PROGRESS, explanation)
+    return Wait(Reason.IN_PROGRESS, explanation, told_after=told_after)
 
 
 def fail(reason: Reason, explanation: str) -> Close:

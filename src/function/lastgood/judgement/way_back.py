@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from lastgood.judgement.case import Case
 from lastgood.judgement.steps import (
@@ -18,7 +18,7 @@ from lastgood.judgement.steps import (
     fail,
     wait,
 )
-from lastgood.judgement.wording import duration, label
+from lastgood.judgement.wording import duration, label, listed
 from lastgood.model import (
     NATIVE_ROLLBACK_CREATOR,
     Deployment,
@@ -30,8 +30,15 @@ from lastgood.model import (
     Rollback,
 )
 
+HANGS_AFTER = timedelta(minutes=10)
+"""A stop takes seconds; after this long something does not answer (70 minutes in acquia/moonshot#39)."""
+
+TOLD_AFTER = timedelta(minutes=3)
+"""People are told of what passes by itself, such as another deployment in the group, if it lasts so long."""
+
 # A stop that nobody confirmed is asked for again after this long: the first request may never have been sent.
 STOP_AGAIN_AFTER = timedelta(seconds=30)
+_TAKEN = {"Pending", "Accepted"}
 
 
 def unless_held(case: Case, decision: Decision) -> Decision:
@@ -60,7 +67,8 @@ def after_stop(case: Case) -> Decision:
     if case.late:
         return _not_started(case)
     if native is not None and native.active:
-        return wait(f"{rollback.group.deployer}'s rollback {native.deployment_id} goes elsewhere; it has to end first.")
+        elsewhere = f"{rollback.group.deployer}'s rollback {native.deployment_id} goes elsewhere; it has to end first."
+        return wait(elsewhere, told_after=TOLD_AFTER)
     if _native_may_come(case):
         return wait(f"The deployment is stopped; {rollback.group.deployer}'s own rollback has not shown up yet.")
     return _clear_way(case)
@@ -68,16 +76,20 @@ def after_stop(case: Case) -> Decision:
 
 def _not_started(case: Case) -> Decision:
     most = duration(case.policy.deadline)
-    return fail(Reason.DEADLINE_PASSED, f"The redeployment could not start within {most}.")
+    return fail(Reason.DEADLINE_PASSED, f"The redeployment could not start within {most}.{_held_up(case.rollback)}")
 
 
 def _still_active(case: Case, suspect: Deployment) -> Decision:
     rollback = case.rollback
     if case.late:
         most = duration(case.policy.deadline)
-        still = f"{suspect.deployment_id} is still {suspect.status}, {most} after the rollback began."
+        still = (
+            f"{suspect.deployment_id} is still {suspect.status}, {most} after the rollback began.{_held_up(rollback)}"
+        )
         return fail(Reason.DEADLINE_PASSED, still)
     asked = rollback.stop_requested_at
+    if asked is not None and rollback.stop_answer in _TAKEN:
+        return _stopping(case, suspect, asked)
     if asked is not None and case.now - asked < STOP_AGAIN_AFTER:
         return wait(f"{suspect.deployment_id} is stopping.")
     again = Stop(
@@ -90,6 +102,27 @@ def _still_active(case: Case, suspect: Deployment) -> Decision:
         return again
     # Why nothing can go back stays the record's reason until it is closed.
     return replace(again, reason=rollback.reason_code or again.reason, explanation=rollback.explanation)
+
+
+def _stopping(case: Case, suspect: Deployment, asked: datetime) -> Decision:
+    """The stop was taken; to ask again would add nothing. It may wait for an instance whose agent is dead."""
+    took = case.now - asked
+    if took < HANGS_AFTER:
+        return wait(f"{suspect.deployment_id} is stopping.")
+    deployer, silent = case.rollback.group.deployer, listed(case.seen.silent)
+    who = f"{silent} {'does' if len(case.seen.silent) == 1 else 'do'} not answer" if silent else "something in it waits"
+    todo = (
+        "detach or terminate it, or restart its CodeDeploy agent" if silent else "see which of its targets is waiting"
+    )
+    return wait(
+        f"The stop of {suspect.deployment_id} hangs: {deployer} took it {duration(took)} ago and it is still "
+        f"{suspect.status}, for {who}. To free it, {todo}; the rollback then goes on by itself.",
+        told_after=timedelta(0),
+    )
+
+
+def _held_up(rollback: Rollback) -> str:
+    return f" {rollback.held_up_by}" if rollback.held_up_by and rollback.held_up_ended_at is None else ""
 
 
 def _native_may_come(case: Case) -> bool:
@@ -151,7 +184,8 @@ def _clear_way(case: Case) -> Decision:
             "it is left alone.",
         )
     if newest.active:
-        return wait(f"{newest.deployment_id} ({label(newest)}) occupies the deployment group; it has to end first.")
+        occupied = f"{newest.deployment_id} ({label(newest)}) occupies the deployment group; it has to end first."
+        return wait(occupied, told_after=TOLD_AFTER)
     return _put_back(rollback, case.seen)
 
 

@@ -35,6 +35,7 @@ class Observation:
     """The facts of one look at AWS, enough to decide the next step. Which are filled depends on the phase.
 
     `newest` is the deployment that was attempted last, where that is not one that the rollback knows already.
+    `silent` are the instances that a stop which hangs still waits for.
     """
 
     group: GroupFacts | None = None
@@ -48,4 +49,5 @@ class Observation:
     good: Deployment | None = None
     rollback: Deployment | None = None
     newest: Deployment | None = None
+    silent: tuple[str, ...] = ()
     preparation: Preparation = field(default_factory=Preparation)

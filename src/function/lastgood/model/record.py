@@ -131,6 +131,7 @@ class Rollback:
     native_rollback_asked: bool = False
     candidates: tuple[Candidate, ...] = ()
     stop_requested_at: datetime | None = None
+    stop_answer: str = ""
     stopped_at: datetime | None = None
     create_attempted_at: datetime | None = None
     redeployed_at: datetime | None = None
@@ -138,6 +139,9 @@ class Rollback:
     closed_at: datetime | None = None
     alarm_recovered_at: datetime | None = None
     not_recovered_at: datetime | None = None
+    held_up_since: datetime | None = None
+    held_up_by: str = ""
+    held_up_ended_at: datetime | None = None
     looks_for_commits: bool = False
     pipeline: str = ""
     after_rollback: str = ""
@@ -218,6 +222,8 @@ class Rollback:
             "needs_human": self.phase is Phase.AWAITING_APPROVAL,
             # What follows for the pipeline is tried, and told, first; it gives up soon.
             "closed": not self.open and not (self.follow_up and self.follow_up.prompt),
+            "held_up": self.open and bool(self.held_up_by) and self.held_up_ended_at is None,
+            "goes_on": self.open and self.held_up_ended_at is not None,
             "not_recovered": self.not_recovered_at is not None,
             "pipeline": bool(self.pipeline_alert),
         }

@@ -9,7 +9,7 @@ from typing import Any, assert_never
 
 from lastgood.deployers.protocol import Deployer
 from lastgood.draft import Draft
-from lastgood.errors import AmbiguousError, GroupBusyError, RefusedError, RetryableError
+from lastgood.errors import AmbiguousError, GroupBusyError, PassingError, RefusedError, RetryableError
 from lastgood.judgement import (
     Action,
     Adopt,
@@ -29,13 +29,14 @@ from lastgood.parts import Parts
 from lastgood.pipelines.commands import revert_command
 from lastgood.pipelines.runs import commit_in
 from lastgood.rollbacks.closing import LONGEST_EXPLANATION, Closing
+from lastgood.rollbacks.delays import Delays
 from lastgood.text import clean
 
 STOP_POLLS = (0.5, 1.0, 2.0)
 """A stop mostly takes effect within seconds; a longer one is left to the next event."""
 
-CREATE_RETRIES = (1.0, 2.0, 4.0)
-"""Pauses after a CreateDeployment without effect; the group is looked at again before the next one."""
+RETRIES = (1.0, 2.0, 4.0)
+"""Pauses after an act without effect; things are looked at again before the next one."""
 
 THROTTLED_PAUSE = 0.5
 """A throttled CreateDeployment is sent once more after this, without a look: that costs calls too, which are short."""
@@ -49,7 +50,9 @@ class Acts:
         self._draft = draft
         self._closing = closing
         self._stop_polls = iter(STOP_POLLS)
-        self._create_retries = iter(CREATE_RETRIES)
+        self._retries = iter(RETRIES)
+        self._delays = Delays(draft, parts.clock)
+        self._put_off = False
 
     def perform(self, decision: Decision, seen: Observation) -> Observation:
         """Do what was decided. Returns what was seen, with what the act is known to have changed of it."""
@@ -95,6 +98,7 @@ class Acts:
         except RefusedError as error:
             self._closing.refused(Reason.STOP_REFUSED, error)
             return seen
+        self._draft.change(stop_answer=answer)
         self._result(Action.STOP, f"{self._draft.rollback.group.deployer} answers {answer}.", suspect.deployment_id)
         if answer == "Succeeded" and not decision.native:
             return _with_stopped(seen, suspect, self._parts.clock())
@@ -103,6 +107,7 @@ class Acts:
     def _adopt(self, decision: Adopt) -> None:
         found = decision.deployment
         self._step(Kind.DECISION, decision, found.deployment_id)
+        self._delays.over()
         self._draft.change(
             phase=Phase.VERIFYING,
             rollback_deployment_id=found.deployment_id,
@@ -112,43 +117,46 @@ class Acts:
         )
 
     def _clear_alias(self, decision: ClearAlias, todo: Preparation) -> None:
-        self._step(Kind.INTENT, decision)
-        self._draft.change(phase=Phase.REDEPLOYING)
-        self._draft.save()
+        self._intend(decision)
         try:
             self._deployer().do(todo, decision.target.revision)
+        except PassingError as error:
+            return self._refused_for_now(Action.CLEAR_ALIAS, error)
         except RefusedError as error:
             if error.code == "PreconditionFailedException":
                 self._result(Action.CLEAR_ALIAS, "Somebody changed the alias meanwhile; it is read again.")
                 return
             self._closing.refused(Reason.REDEPLOY_REFUSED, error)
             return
+        self._delays.over()
         self._result(Action.CLEAR_ALIAS, "All traffic goes to the alias's own version.")
 
     def _register(self, decision: RegisterTaskDefinition, todo: Preparation) -> None:
-        self._step(Kind.INTENT, decision)
-        self._draft.change(phase=Phase.REDEPLOYING)
-        self._draft.save()
+        self._intend(decision)
         try:
             arn = self._deployer().do(todo, decision.target.revision)
+        except PassingError as error:
+            return self._refused_for_now(Action.REGISTER_TASK_DEFINITION, error)
         except RefusedError as error:
             self._closing.refused(Reason.REDEPLOY_REFUSED, error)
             return
         self._draft.change(redeployed_revision=arn)
+        self._delays.over()
         self._result(Action.REGISTER_TASK_DEFINITION, f"It is {arn} now.")
 
     def _create(self, decision: Create) -> None:
-        now = self._parts.clock()
-        self._step(Kind.INTENT, decision)
-        self._draft.change(phase=Phase.REDEPLOYING, create_attempted_at=now)
-        self._draft.save()
+        self._intend(decision, create_attempted_at=self._parts.clock())
         try:
             made = self._created(decision)
         except AmbiguousError as error:
             # The marker is looked for at the next visit, before anything is created again.
             self._result(Action.CREATE, f"No usable answer came: {error}")
         except GroupBusyError as error:
-            self._not_created(f"The deployment group is occupied: {error.message}")
+            self._draft.change(create_attempted_at=None)
+            self._refused_for_now(Action.CREATE, error)
+        except PassingError as error:
+            self._draft.change(create_attempted_at=None)
+            self._refused_for_now(Action.CREATE, error)
         except RefusedError as error:
             self._draft.change(create_attempted_at=None)
             self._closing.refused(Reason.REDEPLOY_REFUSED, error)
@@ -161,6 +169,7 @@ class Acts:
                 redeployed_at=self._parts.clock(),
                 redeployed_revision=self._draft.rollback.redeployed_revision or self._draft.rollback.good_revision,
             )
+            self._delays.over()
             self._result(Action.CREATE, f"{made} is created.", made)
 
     def _created(self, decision: Create) -> str:
@@ -168,7 +177,7 @@ class Acts:
         create = partial(self._deployer().create, self._draft.rollback, decision.group, revision, decision.live)
         try:
             return create()
-        except AmbiguousError:
+        except (AmbiguousError, PassingError):
             raise
         except RetryableError:
             self._parts.wait(THROTTLED_PAUSE)
@@ -178,11 +187,22 @@ class Acts:
         """The call had no effect for sure, so trying again soon is safe."""
         self._draft.change(create_attempted_at=None)
         self._result(Action.CREATE, why)
-        pause = next(self._create_retries, None)
+        pause = next(self._retries, None)
         if pause is None:
             self._draft.save()
             raise RetryableError(why)
         self._parts.wait(pause)
+
+    def _refused_for_now(self, action: Action, error: Exception) -> None:
+        """It passes by itself: tried again in a moment, then at later visits until the deadline."""
+        why = clean(str(error), LONGEST_EXPLANATION)
+        if not self._delays.known:
+            self._result(action, why)
+        self._delays.refused(why)
+        pause = next(self._retries, None)
+        self._put_off = pause is None
+        if pause is not None:
+            self._parts.wait(pause)
 
     # --- around the acts ----------------------------------------------------------------------------------------------
 
@@ -199,8 +219,9 @@ class Acts:
     def must_wait(self, decision: Decision, seen: Observation) -> bool:
         """Whether the next event, or the sweep, goes on from here."""
         if isinstance(decision, Wait):
+            self._delays.waits(decision)
             return not self._wait_a_little(seen)
-        return self._has_just_begun(decision)
+        return self._put_off or self._has_just_begun(decision)
 
     def _has_just_begun(self, decision: Decision) -> bool:
         """What was created or adopted a moment ago is not over yet, and people take longer still: no need to look."""
@@ -223,6 +244,13 @@ class Acts:
             return False
         self._parts.wait(pause)
         return True
+
+    def _intend(self, decision: ClearAlias | RegisterTaskDefinition | Create, **changes: Any) -> None:
+        """Write what is about to be tried; tried once more, it is no new line of the story."""
+        if not self._delays.known:
+            self._step(Kind.INTENT, decision)
+        self._draft.change(phase=Phase.REDEPLOYING, **changes)
+        self._draft.save()
 
     def _step(self, kind: Kind, decision: Decision, deployment_id: str = "") -> None:
         self._draft.note(kind, str(decision.action), decision.explanation, deployment_id)

@@ -188,7 +188,8 @@ class CodeDeployApi:
     def list_deployment_targets(self, given: Parameters) -> Answer:
         """ListDeploymentTargets."""
         deployment = self._engine.deployment(given["deploymentId"])
-        ids, token = _page(self._targets.ids(deployment), given.get("nextToken"))
+        wanted = (given.get("targetFilters") or {}).get("TargetStatus")
+        ids, token = _page(self._targets.ids(deployment, wanted), given.get("nextToken"))
         return answer(targetIds=ids, nextToken=token)
 
     def get_deployment_target(self, given: Parameters) -> Answer:

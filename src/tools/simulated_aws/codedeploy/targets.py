@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from simulated_aws.codedeploy.engine import Engine
@@ -25,8 +26,12 @@ class Targets:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def ids(self, deployment: Deployment) -> list[str]:
-        """Target ids: `function:alias`, `cluster:service`, or instance ids."""
+    def ids(self, deployment: Deployment, statuses: Iterable[str] | None = None) -> list[str]:
+        """Target ids: `function:alias`, `cluster:service`, or instance ids; of targets in certain statuses, or all."""
+        found = self._all(deployment)
+        return found if statuses is None else [each for each in found if self._status(deployment, each) in statuses]
+
+    def _all(self, deployment: Deployment) -> list[str]:
         if deployment.started_at is None:
             message = f"The deployment {deployment.id} has not started."
             raise ServiceError("DeploymentNotStartedException", message)

@@ -1,0 +1,47 @@
+"""What holds a rollback up for a while: people are told once if it lasts, and once when it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from lastgood.draft import Draft
+from lastgood.judgement import Wait
+from lastgood.judgement.way_back import TOLD_AFTER
+
+
+class Delays:
+    """The delays of the rollback of a draft."""
+
+    def __init__(self, draft: Draft, clock: Callable[[], datetime]) -> None:
+        self._draft = draft
+        self._clock = clock
+
+    @property
+    def known(self) -> bool:
+        """It is held up already: one more attempt that ends the same way is no new line of the story."""
+        rollback = self._draft.rollback
+        return rollback.held_up_since is not None and rollback.held_up_ended_at is None
+
+    def waits(self, decision: Wait) -> None:
+        """It was decided to wait, perhaps for something that should not last."""
+        if decision.told_after is not None:
+            self._lasts(decision.explanation, decision.told_after)
+
+    def refused(self, why: str) -> None:
+        """AWS refused an act for now, without effect."""
+        self._lasts(f"AWS refuses for now, and it is tried again until the deadline: {why}", TOLD_AFTER)
+
+    def over(self) -> None:
+        """An act went through."""
+        if not self.known:
+            return
+        told = bool(self._draft.rollback.held_up_by)
+        self._draft.change(**({"held_up_ended_at": self._clock()} if told else {"held_up_since": None}))
+
+    def _lasts(self, why: str, told_after: timedelta) -> None:
+        now = self._clock()
+        since = self._draft.rollback.held_up_since or now
+        self._draft.change(held_up_since=since)
+        if not self._draft.rollback.held_up_by and now - since >= told_after:
+            self._draft.change(held_up_by=why)
