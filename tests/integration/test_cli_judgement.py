@@ -193,6 +193,8 @@ def mend(it: Terminal) -> None:
     """moto's CloudFormation leaves these out of the template's resources; AWS does not."""
     dynamodb, arn = it.aws.client("dynamodb"), configuration(it)["FunctionArn"]
     it.aws.client("sns").subscribe(TopicArn=it.outputs["AlarmTopicArn"], Protocol="lambda", Endpoint=arn)
+    people = {"Protocol": "email", "Endpoint": "ops@example.com"}
+    it.aws.client("sns").subscribe(TopicArn=it.outputs["NotificationTopicArn"], **people)
     recovery = {"PointInTimeRecoveryEnabled": True}
     dynamodb.update_continuous_backups(TableName=it.table, PointInTimeRecoverySpecification=recovery)
     expiry = {"Enabled": True, "AttributeName": "expires_at"}
@@ -309,7 +311,7 @@ def test_what_may_not_be_looked_at_is_unknown_and_says_what_is_missing(shop: Ter
         ran = shop.call("-o", "json", "doctor", ALARM)
     unknown = [row for row in ran.json if row["ok"] is None]
     assert ran.code == 0
-    assert [operation in row["detail"] for row in unknown] == [True]
+    assert unknown and all(operation in row["detail"] for row in unknown)
     assert all(row["fix"] for row in unknown)
 
 

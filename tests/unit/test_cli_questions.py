@@ -295,15 +295,15 @@ def test_a_key_that_cloudwatch_may_not_use_is_wrong_and_one_that_cannot_be_read_
     ],
 )
 def test_the_function_must_be_subscribed_and_confirmed(subscriptions: list[dict[str, str]], ok: bool) -> None:
-    assert checks.subscription(subscriptions, ARN).ok is ok
+    assert checks.subscription(subscriptions, ARN, TOPIC).ok is ok
 
 
 def test_the_topic_must_be_allowed_to_invoke_the_function() -> None:
     granted = {"Principal": {"Service": "sns.amazonaws.com"}, "Action": "lambda:InvokeFunction"}
     this = {"Condition": {"ArnLike": {"AWS:SourceArn": TOPIC}}}
     other = {"Condition": {"ArnLike": {"AWS:SourceArn": f"{TOPIC}2"}}}
-    assert checks.may_be_invoked(policy(**granted, **this), TOPIC).ok
-    assert not checks.may_be_invoked(policy(**granted, **other), TOPIC).ok
+    assert checks.may_be_invoked(policy(**granted, **this), TOPIC, ARN).ok
+    assert not checks.may_be_invoked(policy(**granted, **other), TOPIC, ARN).ok
 
 
 # --- checks: the function ---
@@ -422,22 +422,22 @@ def test_a_table_must_be_whole_active_and_protected() -> None:
         "DeletionProtectionEnabled": True,
         "GlobalSecondaryIndexes": [{"IndexName": n, "IndexStatus": "ACTIVE"} for n in checks.INDEXES],
     }
-    assert all(c.ok for c in checks.table_state(whole))
+    assert all(c.ok for c in checks.table_state(whole, ARN))
     broken = {**whole, "TableStatus": "UPDATING", "DeletionProtectionEnabled": False, "GlobalSecondaryIndexes": []}
-    assert [c.ok for c in checks.table_state(broken)] == [False, False, False]
+    assert [c.ok for c in checks.table_state(broken, ARN)] == [False, False, False]
 
 
 def test_recovery_and_expiry_must_be_enabled() -> None:
     on = {"PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "ENABLED"}}
-    assert checks.table_backups({"ContinuousBackupsDescription": on}).ok
-    assert not checks.table_backups({}).ok
+    assert checks.table_backups({"ContinuousBackupsDescription": on}, "t", ARN).ok
+    assert not checks.table_backups({}, "t", ARN).ok
     assert checks.table_expiry(
-        {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}}
+        {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}}, "t", ARN
     ).ok
     assert not checks.table_expiry(
-        {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}}
+        {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}}, "t", ARN
     ).ok
-    assert not checks.table_expiry({}).ok
+    assert not checks.table_expiry({}, "t", ARN).ok
 
 
 def test_an_open_rollback_that_nobody_visits_is_wrong() -> None:
@@ -597,11 +597,11 @@ OFF = {"State": "DISABLED"}
     [
         ([DRILL, SWEEP], True, ""),
         ([DRILL, {**SWEEP, **OFF}], False, "aws events enable-rule --name sweep"),
-        ([DRILL, EVENTS], False, "Deploy the stack again."),
+        ([DRILL, EVENTS], False, "aws events put-targets --rule sweep"),
     ],
 )
 def test_the_drills_schedule_does_not_stand_in_for_the_sweeps(rules: list[dict[str, str]], ok: bool, fix: str) -> None:
-    found = checks.sweep_scheduled(rules)
+    found = checks.sweep_scheduled(rules, "aws events put-targets --rule sweep")
     assert (found.ok, found.fix) == (ok, fix)
 
 
@@ -610,11 +610,11 @@ def test_the_drills_schedule_does_not_stand_in_for_the_sweeps(rules: list[dict[s
     [
         ([SWEEP, EVENTS], True, ""),
         ([SWEEP, {**EVENTS, **OFF}], False, "aws events enable-rule --name moved"),
-        ([SWEEP], False, "Deploy the stack again."),
+        ([SWEEP], False, "aws events put-targets --rule moved"),
     ],
 )
 def test_a_rule_has_to_bring_codedeploys_events(rules: list[dict[str, str]], ok: bool, fix: str) -> None:
-    found = checks.events_heard(rules, "aws.codedeploy", "CodeDeploy")
+    found = checks.events_heard(rules, "aws.codedeploy", "CodeDeploy", "aws events put-targets --rule moved")
     assert (found.ok, found.fix) == (ok, fix)
 
 
@@ -668,3 +668,17 @@ def test_every_command_that_a_fix_names_exists() -> None:
         found = cli.get_command(click.Context(cli), first)
         assert found is not None, command
         assert not second or (isinstance(found, click.Group) and second in found.commands), command
+
+
+def test_what_a_platform_needs_beside_codedeploy_is_asked_of_iam() -> None:
+    parameters = {
+        "LambdaFunctionPattern": "shop-*",
+        "TaskRoleArns": "arn:aws:iam::1:role/task-*",
+        "ArtifactBucketArns": "arn:aws:s3:::bundles",
+    }
+    on = {p: dict(group_checks.platform_actions({p}, parameters, ARN)) for p in ComputePlatform}
+    assert on[ComputePlatform.SERVER] == {}
+    assert {"lambda:GetAlias", "lambda:UpdateAlias", "s3:GetObject"} <= set(on[ComputePlatform.LAMBDA])
+    assert on[ComputePlatform.LAMBDA]["lambda:UpdateAlias"].endswith(":function:shop-any")
+    assert on[ComputePlatform.ECS]["iam:PassRole"] == "arn:aws:iam::1:role/task-any"
+    assert "ecs:RegisterTaskDefinition" in on[ComputePlatform.ECS]

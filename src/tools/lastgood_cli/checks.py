@@ -13,6 +13,7 @@ from lastgood.errors import SettingsError
 from lastgood.judgement.wording import ago, duration
 from lastgood.settings import Settings, unknown_variables
 from lastgood.times import parse_iso
+from lastgood_cli import fixes
 from lastgood_cli.lookout import points_here
 
 DRILL_SCHEDULE = "rate(1 day)"
@@ -149,8 +150,19 @@ def topic_policy(policy: str, topic_arn: str) -> Check:
         "CloudWatch may publish to it",
         ok,
         "" if ok else "Its policy lets cloudwatch.amazonaws.com publish nothing from this account's alarms.",
-        "" if ok else "Deploy the stack again: its AlarmTopicPolicy allows it.",
+        "" if ok else fixes.topic_policy(topic_arn, _others(policy)),
     )
+
+
+def _others(policy: str) -> list[dict[str, Any]]:
+    """The statements of a topic's policy that may stay: all but what denies CloudWatch everything."""
+    try:
+        told = json.loads(policy or "{}").get("Statement", [])
+    except (ValueError, AttributeError):
+        return []
+    statements = [s for s in (told if isinstance(told, list) else [told]) if isinstance(s, dict)]
+    shut = ("sns:Publish", "cloudwatch.amazonaws.com")
+    return [s for s in statements if not (s.get("Effect") == "Deny" and not s.get("Condition") and _names(s, *shut))]
 
 
 def topic_key(key_id: str, policy: str | None) -> Check:
@@ -169,22 +181,55 @@ def topic_key(key_id: str, policy: str | None) -> Check:
     return Check(name, not missing, f"Not allowed: {', '.join(missing)}." if missing else "", fix if missing else "")
 
 
-def subscription(subscriptions: Sequence[Mapping[str, Any]], function_arn: str) -> Check:
+def subscription(subscriptions: Sequence[Mapping[str, Any]], function_arn: str, topic_arn: str) -> Check:
     """Whether the function is subscribed, and the subscription confirmed."""
-    name = "the function is subscribed"
+    name, fix = "the function is subscribed", fixes.subscribe_function(topic_arn, function_arn)
     mine = [s for s in subscriptions if s.get("Endpoint") == function_arn]
     if not mine:
-        return Check(name, False, f"{function_arn} is not among its subscriptions.", "Deploy the stack again.")
+        return Check(name, False, f"{function_arn} is not among its subscriptions.", fix)
     if all(s.get("SubscriptionArn") in {"PendingConfirmation", "Deleted"} for s in mine):
-        return Check(name, False, "The subscription is not confirmed.", "Delete it and deploy the stack again.")
+        return Check(name, False, "The subscription is not confirmed.", fix)
     return Check(name, True)
 
 
-def may_be_invoked(policy: str, topic_arn: str) -> Check:
+def unfiltered(attributes: Mapping[str, str], function_arn: str) -> Check:
+    """Whether all that the topic says reaches the function; `attributes` are its subscription's."""
+    policy = attributes.get("FilterPolicy", "") or "{}"
+    whole = policy.strip() in {"{}", ""}
+    fix = "" if whole else fixes.clear_filter(function_arn, attributes.get("SubscriptionArn", ""))
+    return Check("no filter keeps alarms back", whole, "" if whole else f"Only {policy} comes through.", fix)
+
+
+def may_be_invoked(policy: str, topic_arn: str, function_arn: str) -> Check:
     """Whether the function lets the topic invoke it."""
-    ok = allows(policy, "lambda:InvokeFunction", "sns.amazonaws.com", topic_arn)
-    fix = "" if ok else "Deploy the stack again: it grants this permission."
-    return Check("the topic may invoke the function", ok, "" if ok else "The function's policy does not name it.", fix)
+    name = "the topic may invoke the function"
+    return _invocable(name, policy, "sns.amazonaws.com", topic_arn, function_arn)
+
+
+def rule_may_invoke(what: str, policy: str, rule_arn: str, function_arn: str) -> Check:
+    """Whether the function lets one of EventBridge's rules invoke it."""
+    return _invocable(f"{what} may invoke it", policy, "events.amazonaws.com", rule_arn, function_arn)
+
+
+def alarms_may_invoke(policy: str, alarm_arn: str, function_arn: str) -> Check:
+    """Whether the function lets an alarm invoke it that names it among its actions."""
+    service = "lambda.alarms.cloudwatch.amazonaws.com"
+    return _invocable("it may invoke the function", policy, service, alarm_arn, function_arn)
+
+
+def _invocable(name: str, policy: str, service: str, source_arn: str, function_arn: str) -> Check:
+    ok = allows(policy, "lambda:InvokeFunction", service, source_arn)
+    fix = "" if ok else fixes.add_permission(function_arn, service, source_arn)
+    return Check(name, ok, "" if ok else "The function's policy does not allow it.", fix)
+
+
+def people_listen(topic_arn: str, subscriptions: Sequence[Mapping[str, Any]]) -> Check:
+    """Whether anybody would hear a notice."""
+    name = "somebody hears its notices"
+    if any(str(each.get("SubscriptionArn", "")).startswith("arn:") for each in subscriptions):
+        return Check(name, True)
+    pending = f" {len(subscriptions)} have not confirmed yet." if subscriptions else ""
+    return Check(name, False, f"Nobody has subscribed to {topic_arn}.{pending}", fixes.subscribe_people(topic_arn))
 
 
 # --- pure: the function -----------------------------------------------------------------------------------------------
@@ -200,15 +245,42 @@ def function_state(configuration: Mapping[str, Any]) -> tuple[Check, ...]:
             "it is active",
             ready,
             f"It is {state}. {why}".strip() if state != "Active" else "",
-            "" if ready else "Wait if it is Pending; otherwise deploy the stack again.",
+            "" if ready else "Wait if it is Pending; otherwise: sam build && sam deploy",
         ),
         Check(
             "its last update succeeded",
             update == "Successful",
             "" if update == "Successful" else f"It is {update}. {update_why}".strip(),
-            "" if update == "Successful" else "Wait if it is InProgress; otherwise deploy the stack again.",
+            "" if update == "Successful" else "Wait if it is InProgress; otherwise: sam build && sam deploy",
         ),
     )
+
+
+def version(deployed: str, own: str) -> Check:
+    """Whether the command is of the function's version: only then is what it plans what the function would do."""
+    name = "it is this command's version"
+    if deployed == own:
+        return Check(name, True, f"{own}.")
+    fix = "In the checkout of the newer one: git pull && make deploy, or: pipx install --force ."
+    return Check(name, False, f"It is {deployed or 'of an unknown version'}; this command is {own}.", fix)
+
+
+def not_throttled(concurrency: Mapping[str, Any], function_arn: str) -> Check:
+    """Whether the function may run at all: the console's button Throttle reserves no concurrency for it."""
+    reserved = concurrency.get("ReservedConcurrentExecutions")
+    ok = reserved is None or reserved > 0
+    said = "" if ok else "Its reserved concurrency is 0: it is never invoked."
+    return Check("it may run", ok, said, "" if ok else fixes.free_concurrency(function_arn))
+
+
+def of_the_stack(
+    name: str, variable: str, given: str, stacks: str, function_arn: str, environ: Mapping[str, str]
+) -> Check:
+    """Whether a setting names the stack's own resource. `stacks` is empty where the stack could not be read."""
+    if not stacks or given == stacks:
+        return Check(name, True, given)
+    said = f"{variable} is {given or 'empty'}, and the stack's is {stacks}."
+    return Check(name, False, said, fixes.set_variables(function_arn, environ, **{variable: stacks}))
 
 
 def settings_valid(environ: Mapping[str, str]) -> tuple[Check, ...]:
@@ -247,8 +319,8 @@ def permissions(results: Sequence[Mapping[str, Any]]) -> tuple[Check, ...]:
             f"it may {r['EvalActionName']}",
             False,
             f"{r.get('EvalDecision')} on {r.get('EvalResourceName', '*')}.",
-            "Deploy the stack again; see ApplicationPattern, DeploymentGroupPattern, EcsServices, PipelinePattern, "
-            "and any permissions boundary.",
+            "Deploy with fitting parameters: ApplicationPattern, DeploymentGroupPattern, EcsServices, TaskRoleArns, "
+            "ArtifactBucketArns, PipelinePattern; look at any permissions boundary and denial.",
         )
         for r in denied
     )
@@ -268,8 +340,11 @@ def release_in_alarm(settings: Settings) -> Check:
     return Check(name, True, meaning.get(settings.release_in_alarm, rolled_back))
 
 
-def events_heard(rules: Sequence[Mapping[str, Any]], source: str, who: str) -> Check:
-    """Whether a rule brings the events of `source` to the function; `rules` are as `DescribeRule` answers."""
+def events_heard(rules: Sequence[Mapping[str, Any]], source: str, who: str, target: str = "") -> Check:
+    """Whether a rule brings the events of `source` to the function; `rules` are as `DescribeRule` answers.
+
+    `target` is the command that makes the stack's rule bring them again.
+    """
     name = f"{who}'s events reach it"
     hearing = [rule for rule in rules if f'"{source}"' in str(rule.get("EventPattern", ""))]
     if any(enabled(rule) for rule in hearing):
@@ -278,11 +353,11 @@ def events_heard(rules: Sequence[Mapping[str, Any]], source: str, who: str) -> C
         return Check(
             name, False, "The rule is disabled.", f"aws events enable-rule --name {hearing[0].get('Name', '…')}"
         )
-    return Check(name, False, "No rule brings them: rollbacks wait for the sweep.", "Deploy the stack again.")
+    return Check(name, False, "No rule brings them: rollbacks wait for the sweep.", target or _NO_RULE)
 
 
-def sweep_scheduled(rules: Sequence[Mapping[str, Any]]) -> Check:
-    """Whether the sweep comes by itself."""
+def sweep_scheduled(rules: Sequence[Mapping[str, Any]], target: str = "") -> Check:
+    """Whether the sweep comes by itself. `target` is the command that makes the stack's rule invoke the function."""
     name = "the sweep's schedule is enabled"
     sweeps = [rule for rule in rules if rule.get("ScheduleExpression") not in {None, "", DRILL_SCHEDULE}]
     on = next((rule for rule in sweeps if enabled(rule)), None)
@@ -290,7 +365,10 @@ def sweep_scheduled(rules: Sequence[Mapping[str, Any]]) -> Check:
         return Check(name, True, f"{on['ScheduleExpression']}.")
     if sweeps:
         return Check(name, False, "It is disabled.", f"aws events enable-rule --name {sweeps[0].get('Name', '…')}")
-    return Check(name, False, "No schedule invokes the function.", "Deploy the stack again.")
+    return Check(name, False, "No schedule invokes the function.", target or _NO_RULE)
+
+
+_NO_RULE = "Give the stack's rule the function as its target: aws events put-targets --rule …"
 
 
 def enabled(rule: Mapping[str, Any]) -> bool:
@@ -300,7 +378,7 @@ def enabled(rule: Mapping[str, Any]) -> bool:
 
 def drill(last: Mapping[str, Any], rules: Sequence[Mapping[str, Any]], now: datetime) -> Check:
     """When the daily drill was last, and what it found; `last` is its item in the audit table, or empty."""
-    name, again = "the daily drill finds nothing wrong", 'invoke the function with {"action": "drill"}.'
+    name, again = "the daily drill finds nothing wrong", "lastgood drill"
     scheduled = any(rule.get("ScheduleExpression") == DRILL_SCHEDULE and enabled(rule) for rule in rules)
     if not last:
         said = "There was none yet." if scheduled else "It is switched off (DailyDrill), and there was none."
@@ -308,22 +386,25 @@ def drill(last: Mapping[str, Any], rules: Sequence[Mapping[str, Any]], now: date
     at = parse_iso(str(last["occurred_at"]))
     problems = [str(each) for each in last.get("problems") or ()]
     if problems:
-        return Check(name, False, f"{ago(now, at)} ago: {' '.join(problems)}", f"Mend it, and {again}")
+        return Check(name, False, f"{ago(now, at)} ago: {' '.join(problems)}", f"Mend it, then: {again}")
     if scheduled and now - at > DRILL_SILENCE:
-        return Check(name, False, f"It was last {ago(now, at)} ago.", f"Look at the function's logs, and {again}")
+        return Check(name, False, f"It was last {ago(now, at)} ago.", f"Look at the function's logs, then: {again}")
     return Check(name, True, f"It was last {ago(now, at)} ago.")
 
 
 def dead_letters(count: int, queue: str) -> Check:
-    """Whether anything lies in the dead-letter queue."""
-    fix = f"Read them, mend the cause, redrive {queue}: a stale message then does nothing." if count else ""
-    return Check("its dead-letter queue is empty", count == 0, f"{count} events lie there." if count else "", fix)
+    """Whether anything waits in the dead-letter queue."""
+    name = "its dead-letter queue is empty"
+    if not count:
+        return Check(name, True)
+    said = "1 event waits there." if count == 1 else f"{count} events wait there."
+    return Check(name, False, said, f"Read them, mend the cause, redrive {queue}: a stale message then does nothing.")
 
 
 def recent_errors(datapoints: Sequence[Mapping[str, Any]]) -> Check:
     """Whether the function has failed lately, by Lambda's own metric."""
     count = int(sum(point.get("Sum", 0) for point in datapoints))
-    fix = 'Read its logs; invoke it with {"action": "health"}.' if count else ""
+    fix = "Read its logs, and: lastgood health" if count else ""
     return Check("it has not failed in the last hour", not count, f"It failed {count} times." if count else "", fix)
 
 
@@ -341,7 +422,7 @@ def sweep_ran(datapoints: Sequence[Mapping[str, Any]], now: datetime) -> Check:
 # --- pure: the table --------------------------------------------------------------------------------------------------
 
 
-def table_state(table: Mapping[str, Any]) -> tuple[Check, ...]:
+def table_state(table: Mapping[str, Any], function_arn: str) -> tuple[Check, ...]:
     """The audit table with its indexes, as `DescribeTable` answers."""
     status = table.get("TableStatus", "")
     indexes = {
@@ -349,7 +430,7 @@ def table_state(table: Mapping[str, Any]) -> tuple[Check, ...]:
     }
     missing = [name for name in INDEXES if indexes.get(name) != "ACTIVE"]
     protected = bool(table.get("DeletionProtectionEnabled"))
-    again = "Deploy the stack again."
+    name = str(table.get("TableName", "TABLE"))
     return (
         Check(
             "it is active",
@@ -361,30 +442,32 @@ def table_state(table: Mapping[str, Any]) -> tuple[Check, ...]:
             "its indexes are active",
             not missing,
             f"Not active: {', '.join(missing)}." if missing else "",
-            again if missing else "",
+            f"aws dynamodb update-table --table-name {name} --global-secondary-index-updates …, as in template.yaml"
+            if missing
+            else "",
         ),
         Check(
             "it is protected from deletion",
             protected,
             "" if protected else "A mistake could delete the record.",
-            "" if protected else again,
+            "" if protected else fixes.protect_table(function_arn, name),
         ),
     )
 
 
-def table_backups(answer: Mapping[str, Any]) -> Check:
+def table_backups(answer: Mapping[str, Any], table: str, function_arn: str) -> Check:
     """Point-in-time recovery."""
     description = answer.get("ContinuousBackupsDescription", {}).get("PointInTimeRecoveryDescription", {})
     ok = description.get("PointInTimeRecoveryStatus") == "ENABLED"
-    fix = "" if ok else "Deploy the stack again."
+    fix = "" if ok else fixes.back_table_up(function_arn, table)
     return Check("it can be restored to a point in time", ok, "" if ok else "Recovery is not enabled.", fix)
 
 
-def table_expiry(answer: Mapping[str, Any]) -> Check:
+def table_expiry(answer: Mapping[str, Any], table: str, function_arn: str) -> Check:
     """Time to live."""
     description = answer.get("TimeToLiveDescription", {})
     ok = description.get("TimeToLiveStatus") == "ENABLED" and description.get("AttributeName") == "expires_at"
-    fix = "" if ok else "Deploy the stack again."
+    fix = "" if ok else fixes.expire_records(function_arn, table)
     return Check("old records expire", ok, "" if ok else "Its time to live does not use expires_at.", fix)
 
 

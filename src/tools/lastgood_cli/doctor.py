@@ -6,9 +6,10 @@ is only read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import click
@@ -17,28 +18,41 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.text import Text
 from rich.tree import Tree
 
+from lastgood import __version__
 from lastgood.errors import LastgoodError, RefusedError, SettingsError
 from lastgood.ledger import OPEN_KEY
-from lastgood.model import Controller, DeploymentGroup
+from lastgood.model import ComputePlatform, Controller, DeploymentGroup
 from lastgood.settings import PipelineRule, Settings
 from lastgood.signals import OperatorRequest
 from lastgood_cli import checks as check
-from lastgood_cli.checks import Check, Part, healthy
+from lastgood_cli import fixes
+from lastgood_cli.checks import Check, Part, enabled, healthy
 from lastgood_cli.context import Session
-from lastgood_cli.group_checks import group_checks, needed_actions, pipeline_checks, stage_transition
+from lastgood_cli.coverage import all_alarms
+from lastgood_cli.group_checks import group_checks, needed_actions, pipeline_checks, platform_actions, stage_transition
 from lastgood_cli.lookout import Lookout, group_names, points_here
 from lastgood_cli.names import GROUP
 from lastgood_cli.output import Format, harmless, show_rows
+from lastgood_cli.overview import deployed_version
 from lastgood_cli.problems import Exit
 from lastgood_cli.readonly import ReadOnlySession
 
-MOST_ALARMS = 25
+FEW = 3
+"""So many healthy alarms, or groups, are shown one by one; more are folded into a line."""
+RULES = {
+    "RollbackFunctionSweep": ("the sweep", '{"action": "sweep"}'),
+    "RollbackFunctionDrill": ("the drill", '{"action": "drill"}'),
+    "RollbackFunctionDeploymentMoved": ("CodeDeploy's events", ""),
+    "ServiceDeploymentMoved": ("ECS's events", ""),
+}
+"""The stack's rules by logical id: what they bring, and what a schedule says to the function."""
 _decode = TypeDeserializer().deserialize
 
 # --- looking ----------------------------------------------------------------------------------------------------------
 
 _GONE = {"NotFound", "NotFoundException", "ResourceNotFoundException", "NoSuchEntity", "QueueDoesNotExist"}
 _DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException"}
+_GONE_FIX = "Restore it: delete the stack but keep its table, and deploy it again; see docs/deploy.md."
 _NO_GROUP = {"DeploymentGroupDoesNotExistException", "ApplicationDoesNotExistException"}
 type Found = Check | tuple[Check, ...]
 
@@ -61,7 +75,7 @@ def _unmade(name: str, operation: str, code: str, message: str) -> Check:
     if code in _DENIED:
         return Check(name, None, f"You may not call {operation}.", "What you need: lastgood permissions operator")
     if code in _GONE or code.endswith("NonExistentQueue"):
-        return Check(name, False, f"It does not exist: {operation} answers {code}.", "Deploy the stack again.")
+        return Check(name, False, f"It does not exist: {operation} answers {code}.", _GONE_FIX)
     if code in _NO_GROUP:
         return Check(name, False, message, "Mend the alarm's tags, or LASTGOOD_ROUTES.")
     if code == "PipelineNotFoundException":
@@ -94,54 +108,79 @@ class Doctor:
             return (self._function(None, ()),)
         with eyes:
             progress("Looking at the alarms")
-            names = [alarm] if alarm else [] if group else self._alarms_here(eyes)
-            parts, groups = [], [group] if group else []
-            for name in names:
-                part, leads_to = self._alarm(eyes, name)
-                parts.append(part)
-                groups += [each for each in leads_to if each not in groups]
-            if not names and group is None:
-                parts.append(Part("Alarms", (_no_alarm(eyes.settings),)))
-            progress("Looking at the topic, the function and the table")
+            parts, groups = self._alarms(eyes, alarm, group)
+            progress("Looking at the topics, the function and the table")
             parts += [self._topic(topic) for topic in eyes.settings.alarm_topic_arns]
-            parts += [self._function(eyes, groups), self._table(eyes)]
-            for each in groups:
-                progress(f"Looking at {each.key}")
-                parts.append(self._group(eyes, each))
+            parts += [*self._notices(eyes.settings), self._function(eyes, groups), self._table(eyes)]
+            looked_at: list[Part] = []
+            if not self._own_table(eyes.settings).ok:
+                # Whatever else would be found wrong has this cause.
+                groups = []
+            for number, each in enumerate(groups, start=1):
+                progress(f"Looking at {each.key} ({number} of {len(groups)})")
+                looked_at.append(self._group(eyes, each))
                 rule = eyes.settings.pipeline_of(each)
-                parts += [self._pipeline(rule, each)] if rule else []
+                looked_at += [self._pipeline(rule, each)] if rule else []
+            parts += folded(looked_at, "Deployment groups", "{} could be rolled back now")
         return tuple(parts)
 
-    def _alarms_here(self, eyes: Lookout) -> list[str]:
-        pages = eyes.clients.cloudwatch.get_paginator("describe_alarms").paginate(
-            AlarmTypes=["MetricAlarm", "CompositeAlarm"]
-        )
-        alarms = [a for page in pages for a in (*page.get("MetricAlarms", []), *page.get("CompositeAlarms", []))]
-        return [a["AlarmName"] for a in alarms if points_here(a, eyes.settings, self._arn)][:MOST_ALARMS]
+    def _alarms(
+        self, eyes: Lookout, alarm: str, group: DeploymentGroup | None
+    ) -> tuple[list[Part], list[DeploymentGroup]]:
+        """The parts of all alarms that lead here, or of the one that is named, and the groups that they lead to."""
+        groups = [group] if group else []
+        if alarm:
+            described = {alarm: eyes.described(alarm)}
+        elif group:
+            described = {}
+        else:
+            described = {each["AlarmName"]: each for each in self._alarms_here(eyes)}
+        muted = self._anything_muted() if len(described) > FEW else True
+        parts = []
+        for name, told in described.items():
+            part, leads_to = self._alarm(eyes, name, told, muted)
+            parts.append(part)
+            groups += [each for each in leads_to if each not in groups]
+        if not described and group is None:
+            parts.append(Part("Alarms", (_no_alarm(),)))
+        return folded(parts, "Alarms", "{} reach lastgood and lead to a deployment group"), groups
 
-    def _alarm(self, eyes: Lookout, name: str) -> tuple[Part, tuple[DeploymentGroup, ...]]:
+    def _alarms_here(self, eyes: Lookout) -> list[dict[str, Any]]:
+        return [a for a in all_alarms(eyes.clients.cloudwatch) if points_here(a, eyes.settings, self._arn)]
+
+    def _anything_muted(self) -> bool:
+        """Whether any mute rule is active: only then is it worth asking for each of many alarms."""
+        try:
+            answer = self._aws.client("cloudwatch").list_alarm_mute_rules(Statuses=["ACTIVE"])
+        except (BotoCoreError, ClientError):
+            return True
+        return bool(answer.get("AlarmMuteRuleSummaries"))
+
+    def _alarm(
+        self, eyes: Lookout, name: str, alarm: dict[str, Any] | None, may_be_muted: bool
+    ) -> tuple[Part, tuple[DeploymentGroup, ...]]:
         title = f"Alarm {name}"
-        alarm = eyes.described(name)
         if alarm is None:
             fix = "aws cloudwatch describe-alarms --alarm-name-prefix …"
             return Part(title, (Check("it exists", False, "CloudWatch knows no alarm of that name here.", fix),)), ()
         routing = eyes.routing(eyes.signal_of(name, alarm))
         leads = ", ".join(group.key for group in routing.groups)
-        fix = (
-            ""
-            if leads
-            else "Tag it lastgood:application and lastgood:deployment-group, or lastgood:ecs-service, or add a route."
-        )
+        fix = "" if leads else fixes.add_alarm_action(self._arn, name)
         said = f"{leads}, by {routing.source}." if leads else routing.problem
-        muted = attempted("it is not muted", lambda: check.alarm_muted(self._mute_rules(name)))
-        checks = (
+        checks = [
             Check("it exists", True, f"It is {alarm['StateValue']}."),
             *check.alarm_actions(alarm, eyes.settings, self._arn),
             check.alarm_suppressed(alarm),
-            *muted,
-            Check("it leads to a deployment group", bool(leads), said, fix),
-        )
-        return Part(title, checks), routing.groups
+        ]
+        if may_be_muted:
+            checks += attempted("it is not muted", lambda: check.alarm_muted(self._mute_rules(name)))
+        if self._arn in (alarm.get("AlarmActions") or ()):
+            arn = str(alarm["AlarmArn"])
+            checks += attempted(
+                "it may invoke the function", lambda: check.alarms_may_invoke(self._policy, arn, self._arn)
+            )
+        checks.append(Check("it leads to a deployment group", bool(leads), said, fix))
+        return Part(title, tuple(checks)), routing.groups
 
     def _mute_rules(self, name: str) -> list[dict[str, Any]]:
         client = self._aws.client("cloudwatch")
@@ -159,19 +198,85 @@ class Doctor:
 
         def subscribed() -> Check:
             pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
-            return check.subscription([each for page in pages for each in page["Subscriptions"]], self._arn)
+            return check.subscription([each for page in pages for each in page["Subscriptions"]], self._arn, arn)
+
+        def unfiltered() -> Found:
+            pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
+            mine = [s["SubscriptionArn"] for page in pages for s in page["Subscriptions"] if s["Endpoint"] == self._arn]
+            told = [sns.get_subscription_attributes(SubscriptionArn=each)["Attributes"] for each in mine if ":" in each]
+            return tuple(check.unfiltered({"SubscriptionArn": mine[0], **each}, self._arn) for each in told)
 
         def invocable() -> Check:
-            policy = self._aws.client("lambda").get_policy(FunctionName=self._arn)["Policy"]
-            return check.may_be_invoked(policy, arn)
+            return check.may_be_invoked(self._policy, arn, self._arn)
 
         looks: Mapping[str, Callable[[], Found]] = {
             "CloudWatch may publish to it": attributes,
             "the function is subscribed": subscribed,
+            "no filter keeps alarms back": unfiltered,
             "the topic may invoke the function": invocable,
         }
         checks = tuple(found for name, look in looks.items() for found in attempted(name, look))
         return Part(f"Topic {arn.rpartition(':')[2]}", checks)
+
+    @cached_property
+    def _policy(self) -> str:
+        """The function's resource policy: who may invoke it. One that has none has no policy at all."""
+        try:
+            return str(self._aws.client("lambda").get_policy(FunctionName=self._arn)["Policy"])
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "ResourceNotFoundException":
+                raise
+            return "{}"
+
+    @cached_property
+    def _parameters(self) -> Mapping[str, str]:
+        """The stack's parameters; empty where they may not be read."""
+        name = self._environ.get("POWERTOOLS_SERVICE_NAME", "")
+        try:
+            (found,) = self._aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        except (BotoCoreError, ClientError, ValueError):
+            return {}
+        return {each["ParameterKey"]: each.get("ParameterValue", "") for each in found.get("Parameters", [])}
+
+    @cached_property
+    def _stack(self) -> Mapping[str, str]:
+        """Logical id → physical id of the function's stack; empty where that may not be read."""
+        name = self._environ.get("POWERTOOLS_SERVICE_NAME", "")
+        try:
+            found = self._aws.client("cloudformation").describe_stack_resources(StackName=name)["StackResources"]
+        except (BotoCoreError, ClientError):
+            return {}
+        return {str(each.get("LogicalResourceId")): each.get("PhysicalResourceId", "") for each in found}
+
+    def _notices(self, settings: Settings) -> Iterator[Part]:
+        """Where people are told, and other systems."""
+        arn, own = settings.notification_topic_arn, self._stack.get("NotificationTopic", "")
+        named = check.of_the_stack(
+            "it is the stack's", "LASTGOOD_NOTIFICATION_TOPIC_ARN", arn, own, self._arn, self._environ
+        )
+        if named.ok and arn:
+            heard = attempted("somebody hears its notices", lambda: self._listeners(arn))
+            yield Part(f"Notification topic {arn.rpartition(':')[2]}", (named, *heard))
+        else:
+            yield Part("Notification topic", (named if arn or not named.ok else _silent(),))
+        if settings.event_bus:
+            exists = attempted("it exists", lambda: self._event_bus(settings.event_bus))
+            yield Part(f"Event bus {settings.event_bus}", exists)
+
+    def _listeners(self, arn: str) -> Check:
+        sns = self._aws.client("sns")
+        try:
+            sns.get_topic_attributes(TopicArn=arn)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in _GONE:
+                raise
+            return Check("it exists", False, "It was deleted, and its subscribers with it.", fixes.create_topic(arn))
+        pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
+        return check.people_listen(arn, [each for page in pages for each in page["Subscriptions"]])
+
+    def _event_bus(self, name: str) -> Check:
+        found = self._aws.client("events").describe_event_bus(Name=name)
+        return Check("it exists", True, str(found.get("Arn", "")))
 
     def _key_policy(self, key_id: str) -> str | None:
         if not key_id or key_id.endswith("alias/aws/sns"):
@@ -184,26 +289,40 @@ class Doctor:
 
     def _function(self, eyes: Lookout | None, groups: Sequence[DeploymentGroup]) -> Part:
         checks = [*check.function_state(self._configuration), *check.settings_valid(self._environ)]
+        checks.append(check.version(deployed_version(self._configuration), __version__))
+        checks += attempted("it may run", self._concurrency)
         if eyes is not None:
             checks.append(check.switched_on(eyes.settings))
             settings = eyes.settings
             checks.append(check.release_in_alarm(settings))
-            checks += attempted("it may do what it must", lambda: check.permissions(self._simulated(settings, groups)))
+            checks += attempted("it may do what it must", lambda: check.permissions(self._simulated(eyes, groups)))
         checks += attempted("it has not failed in the last hour", self._errors)
         checks += attempted("its dead-letter queue is empty", self._dead_letters)
         checks += attempted("the sweep's schedule is enabled", lambda: self._rules(eyes, groups))
         checks += attempted("the sweep is running", self._sweep)
         return Part(f"Function {self._configuration['FunctionName']}", tuple(checks))
 
-    def _simulated(self, settings: Settings, groups: Sequence[DeploymentGroup]) -> list[dict[str, Any]]:
-        iam, region = self._aws.client("iam"), self._arn.split(":")[3]
+    def _concurrency(self) -> Check:
+        told = self._aws.client("lambda").get_function_concurrency(FunctionName=self._arn)
+        return check.not_throttled(told, self._arn)
+
+    def _simulated(self, eyes: Lookout, groups: Sequence[DeploymentGroup]) -> list[dict[str, Any]]:
+        iam, region, settings = self._aws.client("iam"), self._arn.split(":")[3], eyes.settings
         table_arn = (
             self._arn.partition(":lambda:")[0] + f":dynamodb:{region}:{self._arn.split(':')[4]}:table/{settings.table}"
         )
         by_resource: dict[str, list[str]] = {}
-        for action, resource in needed_actions(_one_of_each(groups), settings, self._arn, table_arn):
+        platforms = _platforms(eyes, groups)
+        one_of_each = tuple({(g.controller, platforms.get(g)): g for g in reversed(groups)}.values())
+        needed = needed_actions(one_of_each, settings, self._arn, table_arn)
+        needed += platform_actions({*platforms.values()}, self._parameters, self._arn)
+        for action, resource in dict.fromkeys(needed):
             by_resource.setdefault(resource, []).append(action)
-        context = [("aws:RequestedRegion", region), ("events:source", "lastgood")]
+        context = [
+            ("aws:RequestedRegion", region),
+            ("events:source", "lastgood"),
+            ("iam:PassedToService", "ecs-tasks.amazonaws.com"),
+        ]
         entries = [
             {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"} for key, value in context
         ]
@@ -222,32 +341,60 @@ class Doctor:
         arn = self._configuration.get("DeadLetterConfig", {}).get("TargetArn", "")
         name = "its dead-letter queue is empty"
         if not arn:
-            return Check(name, False, "It has none: events that fail three times are lost.", "Deploy the stack again.")
+            queue = self._queue()
+            return Check(name, False, "It has none: events that fail three times are lost.", queue)
         sqs, queue = self._aws.client("sqs"), arn.rpartition(":")[2]
         url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
         wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
         return check.dead_letters(sum(int(counts.get(each, 0)) for each in wanted), queue)
 
+    def _queue(self) -> str:
+        """The command that gives the function the stack's queue for what fails."""
+        name = self._stack.get("DeadLetterQueue", "").rpartition("/")[2]
+        here = self._arn.partition(":function:")[0].replace(":lambda:", ":sqs:")
+        return fixes.queue_for_failures(self._arn, f"{here}:{name}") if name else "Give it the stack's DeadLetterQueue."
+
     def _rules(self, eyes: Lookout | None, groups: Sequence[DeploymentGroup]) -> tuple[Check, ...]:
         """What comes to the function by EventBridge: the sweep, the drill, and what moves where."""
         events = self._aws.client("events")
         names = events.list_rule_names_by_target(TargetArn=self._arn)["RuleNames"]
         rules = [events.describe_rule(Name=name) for name in names]
-        checks = [check.sweep_scheduled(rules), check.events_heard(rules, "aws.codedeploy", "CodeDeploy")]
+        known = {rule["Name"]: rule for rule in rules if rule.get("Name")}
+        checks = [
+            check.sweep_scheduled(rules, self._target("RollbackFunctionSweep")),
+            check.events_heard(rules, "aws.codedeploy", "CodeDeploy", self._target("RollbackFunctionDeploymentMoved")),
+        ]
         if any(group.controller is Controller.ECS for group in groups):
-            checks.append(check.events_heard(rules, "aws.ecs", "ECS"))
-        if eyes is not None:
+            checks.append(check.events_heard(rules, "aws.ecs", "ECS", self._target("ServiceDeploymentMoved")))
+        for logical, (what, _) in RULES.items():
+            name = self._stack.get(logical, "").rpartition("|")[2]
+            if name in known and enabled(known[name]):
+                arn = str(known[name].get("Arn") or self._rule_arn(name))
+                checks += attempted(f"{what} may invoke it", partial(self._may_invoke, what, arn))
+        if eyes is not None and self._own_table(eyes.settings).ok:
             last = partial(_last_drill, eyes.clients.dynamodb, eyes.settings.table)
             checks += attempted("the daily drill finds nothing wrong", lambda: check.drill(last(), rules, self._now))
         return tuple(checks)
+
+    def _target(self, logical: str) -> str:
+        """The command that makes one of the stack's rules invoke the function; empty where the stack has none."""
+        name = self._stack.get(logical, "").rpartition("|")[2]
+        return fixes.put_target(self._arn, name, RULES[logical][1]) if name else ""
+
+    def _rule_arn(self, name: str) -> str:
+        return self._arn.partition(":function:")[0].replace(":lambda:", ":events:") + f":rule/{name}"
+
+    def _may_invoke(self, what: str, rule_arn: str) -> Check:
+        return check.rule_may_invoke(what, self._policy, rule_arn, self._arn)
 
     def _errors(self) -> Check:
         name = ("FunctionName", str(self._configuration["FunctionName"]))
         return check.recent_errors(self._sums("AWS/Lambda", "Errors", name, timedelta(hours=1)))
 
     def _sweep(self) -> Check:
-        points = self._sums("lastgood", "SweepRan", ("service", "lastgood"), timedelta(minutes=15))
+        name = self._environ.get("POWERTOOLS_SERVICE_NAME", "lastgood")
+        points = self._sums("lastgood", "SweepRan", ("service", name), timedelta(minutes=15))
         return check.sweep_ran(points, self._now)
 
     def _sums(
@@ -266,17 +413,27 @@ class Doctor:
         points: Sequence[Mapping[str, Any]] = answer["Datapoints"]
         return points
 
+    def _own_table(self, settings: Settings) -> Check:
+        own = self._stack.get("AuditTable", "")
+        return check.of_the_stack("it is the stack's", "LASTGOOD_TABLE", settings.table, own, self._arn, self._environ)
+
     def _table(self, eyes: Lookout) -> Part:
         dynamodb, table = eyes.clients.dynamodb, eyes.settings.table
+        named = self._own_table(eyes.settings)
+        if not named.ok:
+            return Part(f"Table {table}", (named,))
         looks: Mapping[str, Callable[[], Found]] = {
-            "it is active": lambda: check.table_state(dynamodb.describe_table(TableName=table)["Table"]),
+            "it is active": lambda: check.table_state(dynamodb.describe_table(TableName=table)["Table"], self._arn),
             "it can be restored to a point in time": lambda: check.table_backups(
-                dynamodb.describe_continuous_backups(TableName=table)
+                dynamodb.describe_continuous_backups(TableName=table), table, self._arn
             ),
-            "old records expire": lambda: check.table_expiry(dynamodb.describe_time_to_live(TableName=table)),
+            "old records expire": lambda: check.table_expiry(
+                dynamodb.describe_time_to_live(TableName=table), table, self._arn
+            ),
             "no open rollback is left alone": lambda: check.nothing_overdue(_open_rows(dynamodb, table), self._now),
         }
-        return Part(f"Table {table}", tuple(c for name, look in looks.items() for c in attempted(name, look)))
+        found = (c for name, look in looks.items() for c in attempted(name, look))
+        return Part(f"Table {table}", (named, *found))
 
     def _group(self, eyes: Lookout, group: DeploymentGroup) -> Part:
         request = OperatorRequest(
@@ -305,16 +462,34 @@ class Doctor:
         return Part(f"Pipeline {rule.pipeline}, after a rollback of {group.key}", checks)
 
 
-def _no_alarm(settings: Settings) -> Check:
-    topics = ", ".join(settings.alarm_topic_arns) or "the stack's AlarmTopic"
-    return Check(
-        "an alarm leads here", False, "No alarm would ever wake lastgood.", f"Add {topics} to an alarm's actions."
-    )
+def folded(parts: Sequence[Part], title: str, said: str) -> list[Part]:
+    """Parts with those that are well folded into one line where there are many: what is wrong must be seen."""
+    well = [part for part in parts if part.ok]
+    if len(well) <= FEW:
+        return list(parts)
+    line = Check(said.format(len(well)), True, f"Of {len(parts)}.")
+    return [Part(title, (line,)), *(part for part in parts if not part.ok)]
 
 
-def _one_of_each(groups: Sequence[DeploymentGroup]) -> tuple[DeploymentGroup, ...]:
-    """The first group of each deployment controller: IAM is asked for one as for all."""
-    return tuple({group.controller: group for group in reversed(groups)}.values())
+def _silent() -> Check:
+    said = "LASTGOOD_NOTIFICATION_TOPIC_ARN is empty: nobody is told of anything."
+    return Check("people are told", False, said, "Deploy the stack's own NotificationTopic: sam build && sam deploy")
+
+
+def _no_alarm() -> Check:
+    fix = "lastgood connect ALARM --group APPLICATION/GROUP"
+    return Check("an alarm leads here", False, "No alarm would ever wake lastgood.", fix)
+
+
+def _platforms(eyes: Lookout, groups: Sequence[DeploymentGroup]) -> dict[DeploymentGroup, ComputePlatform]:
+    """The compute platform of each of CodeDeploy's groups that can be read."""
+    found: dict[DeploymentGroup, ComputePlatform] = {}
+    for group in groups:
+        if group.controller is not Controller.ECS:
+            with suppress(LastgoodError):
+                facts = eyes.observer.deployer_for(group, None).facts()
+                found |= {group: facts.compute_platform} if facts else {}
+    return found
 
 
 def _last_drill(dynamodb: Any, table: str) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lastgood.judgement import GUARDS
-from lastgood.model import Controller, DeploymentGroup, Reason
+from lastgood.model import ComputePlatform, Controller, DeploymentGroup, Reason
 from lastgood.pipelines.rules import REVISION_TYPES
 from lastgood.pipelines.runs import holder
 from lastgood.settings import PipelineRule, Settings
@@ -100,6 +100,9 @@ def _from_answer(name: str, answer: Answer, group: DeploymentGroup | None, good:
 # --- what the function must be allowed --------------------------------------------------------------------------------
 
 
+_ON_TABLE = ("GetItem", "PutItem", "UpdateItem", "ConditionCheckItem", "Query")
+
+
 def needed_actions(
     groups: Sequence[DeploymentGroup], settings: Settings, arn: str, table_arn: str
 ) -> tuple[tuple[str, str], ...]:
@@ -112,7 +115,10 @@ def needed_actions(
     needed = [
         ("cloudwatch:DescribeAlarms", "*"),
         ("cloudwatch:ListTagsForResource", f"arn:{here.format('cloudwatch')}:alarm:any"),
-        *[(f"dynamodb:{action}", table_arn) for action in ("GetItem", "PutItem", "UpdateItem", "Query")],
+        *[
+            (f"dynamodb:{action}", table_arn)
+            for action in ("GetItem", "PutItem", "UpdateItem", "ConditionCheckItem", "Query")
+        ],
         ("dynamodb:Query", f"{table_arn}/index/open"),
     ]
     for group in groups or (DeploymentGroup("any", "any"),):
@@ -125,6 +131,34 @@ def needed_actions(
     if settings.event_bus:
         needed.append(("events:PutEvents", f"arn:{here.format('events')}:event-bus/{settings.event_bus}"))
     return tuple(dict.fromkeys(needed))
+
+
+def platform_actions(
+    platforms: Collection[ComputePlatform], parameters: Mapping[str, str], arn: str
+) -> tuple[tuple[str, str], ...]:
+    """(action, resource) of what rollbacks on these compute platforms need beside CodeDeploy.
+
+    `parameters` are the stack's: they say which functions, services, roles and buckets are meant.
+    """
+    found: list[tuple[str, str]] = []
+    partition, region, account = arn.split(":")[1], arn.split(":")[3], arn.split(":")[4]
+    if ComputePlatform.LAMBDA in platforms:
+        name = parameters.get("LambdaFunctionPattern", "*").replace("*", "any")
+        function = f"arn:{partition}:lambda:{region}:{account}:function:{name}"
+        actions = ("GetAlias", "GetFunctionConfiguration", "UpdateAlias")
+        found += [(f"lambda:{action}", function) for action in actions]
+    if ComputePlatform.ECS in platforms:
+        ecs = f"arn:{partition}:ecs:{region}:{account}"
+        found += [("ecs:DescribeServices", f"{ecs}:service/any/any"), ("ecs:DescribeTaskDefinition", "*")]
+        found.append(("ecs:RegisterTaskDefinition", f"{ecs}:task-definition/any:1"))
+        found += [("iam:PassRole", role) for role in _listed(parameters, "TaskRoleArns")]
+    if platforms and set(platforms) != {ComputePlatform.SERVER}:
+        found += [("s3:GetObject", f"{bucket}/any") for bucket in _listed(parameters, "ArtifactBucketArns")]
+    return tuple(found)
+
+
+def _listed(parameters: Mapping[str, str], name: str) -> list[str]:
+    return [each.strip().replace("*", "any") for each in parameters.get(name, "").split(",") if each.strip()]
 
 
 def _on_deployment_group(group: DeploymentGroup, settings: Settings, here: str) -> Iterator[tuple[str, str]]:

@@ -68,6 +68,7 @@ READS: dict[str, tuple[str, ...]] = {
         "ecs:DescribeServiceDeployments",
         "ecs:DescribeServiceRevisions",
         "ecs:DescribeTaskDefinition",
+        "events:DescribeEventBus",
         "events:DescribeRule",
         "events:ListRuleNamesByTarget",
         "events:ListTargetsByRule",

@@ -1,0 +1,120 @@
+"""The exact command that mends each thing that `doctor` finds broken. Pure.
+
+To deploy the stack again changes nothing where the world has changed and the template has not: CloudFormation compares
+templates.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def _aws(arn: str, *words: str) -> str:
+    """An AWS CLI command in the region of an ARN."""
+    return shlex.join(["aws", "--region", arn.split(":")[3], *words])
+
+
+def _account(arn: str) -> str:
+    return arn.split(":")[4]
+
+
+def subscribe_function(topic: str, function: str) -> str:
+    """The alarm topic tells the function again."""
+    endpoint = ("--protocol", "lambda", "--notification-endpoint", function)
+    return _aws(topic, "sns", "subscribe", "--topic-arn", topic, *endpoint)
+
+
+def subscribe_people(topic: str) -> str:
+    """Somebody hears the notices; the address is theirs to fill in, and to confirm."""
+    endpoint = ("--protocol", "email", "--notification-endpoint", "you@example.com")
+    return _aws(topic, "sns", "subscribe", "--topic-arn", topic, *endpoint)
+
+
+def create_topic(topic: str) -> str:
+    """A topic that was deleted comes back under the same ARN; its subscribers do not."""
+    return _aws(topic, "sns", "create-topic", "--name", topic.rpartition(":")[2])
+
+
+def topic_policy(topic: str, statements: Sequence[Mapping[str, Any]]) -> str:
+    """CloudWatch may publish to the topic; the other `statements` of its policy stay."""
+    alarms = topic.replace(":sns:", ":cloudwatch:").rpartition(":")[0] + ":alarm:*"
+    allowed = {
+        "Sid": "AlarmsMaySpeak",
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+        "Action": "sns:Publish",
+        "Resource": topic,
+        "Condition": {"StringEquals": {"aws:SourceAccount": _account(topic)}, "ArnLike": {"aws:SourceArn": alarms}},
+    }
+    kept = [dict(each) for each in statements if each.get("Sid") != allowed["Sid"]]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [*kept, allowed]})
+    value = ("--attribute-name", "Policy", "--attribute-value", policy)
+    return _aws(topic, "sns", "set-topic-attributes", "--topic-arn", topic, *value)
+
+
+def clear_filter(function: str, subscription: str) -> str:
+    """Every message of the topic reaches the function."""
+    value = ("--attribute-name", "FilterPolicy", "--attribute-value", "{}")
+    return _aws(function, "sns", "set-subscription-attributes", "--subscription-arn", subscription, *value)
+
+
+def add_permission(function: str, principal: str, source: str) -> str:
+    """A service may invoke the function for one source."""
+    name = "".join(each if each.isalnum() else "-" for each in source.rpartition(":")[2])[-60:].strip("-*")
+    words = ("--statement-id", f"restored-{name}", "--action", "lambda:InvokeFunction", "--principal", principal)
+    return _aws(function, "lambda", "add-permission", "--function-name", function, *words, "--source-arn", source)
+
+
+def put_target(function: str, rule: str, payload: str = "") -> str:
+    """A rule invokes the function again; with `payload`, a schedule says what it wants."""
+    target = {"Id": "RollbackFunction", "Arn": function, **({"Input": payload} if payload else {})}
+    return _aws(function, "events", "put-targets", "--rule", rule, "--targets", json.dumps([target]))
+
+
+def enable_rule(function: str, rule: str) -> str:
+    """A rule is on again."""
+    return _aws(function, "events", "enable-rule", "--name", rule)
+
+
+def free_concurrency(function: str) -> str:
+    """The function may run again."""
+    return _aws(function, "lambda", "delete-function-concurrency", "--function-name", function)
+
+
+def set_variables(function: str, environ: Mapping[str, str], **changed: str) -> str:
+    """The function's variables with some changed; Lambda takes them only all together."""
+    variables = json.dumps({"Variables": {**environ, **changed}}, sort_keys=True)
+    return _aws(
+        function, "lambda", "update-function-configuration", "--function-name", function, "--environment", variables
+    )
+
+
+def protect_table(function: str, table: str) -> str:
+    """The table cannot be deleted by mistake."""
+    return _aws(function, "dynamodb", "update-table", "--table-name", table, "--deletion-protection-enabled")
+
+
+def back_table_up(function: str, table: str) -> str:
+    """The table can be restored to any second of the last weeks."""
+    wanted = ("--point-in-time-recovery-specification", "PointInTimeRecoveryEnabled=true")
+    return _aws(function, "dynamodb", "update-continuous-backups", "--table-name", table, *wanted)
+
+
+def expire_records(function: str, table: str) -> str:
+    """Old records go by themselves."""
+    wanted = ("--time-to-live-specification", "Enabled=true,AttributeName=expires_at")
+    return _aws(function, "dynamodb", "update-time-to-live", "--table-name", table, *wanted)
+
+
+def queue_for_failures(function: str, queue: str) -> str:
+    """Events that fail three times are kept."""
+    wanted = ("--dead-letter-config", f"TargetArn={queue}")
+    return _aws(function, "lambda", "update-function-configuration", "--function-name", function, *wanted)
+
+
+def add_alarm_action(function: str, name: str) -> str:
+    """The alarm tells lastgood; everything else about it stays."""
+    return f"lastgood --region {function.split(':')[3]} connect {shlex.quote(name)} --group APPLICATION/GROUP"

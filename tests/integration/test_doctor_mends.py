@@ -1,0 +1,245 @@
+"""Whatever doctor finds broken, the command that it prints mends: each is broken, mended by it, and found well.
+
+The printed line is read as the AWS CLI reads it, by the service's own model, and sent to the simulated AWS.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore import xform_name
+
+from answering import answering
+from integration.test_cli_judgement import ALARM, configuration, mend, unknown_to_moto
+from lastgood_cli.doctor import RULES
+from stage.local import group_tags
+from terminal import Terminal, terminal
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[Terminal]:
+    """A whole stack with one alarm that leads to a group with two releases."""
+    with terminal() as it:
+        mend(it)
+        it.sim.server_group("shop", "prod")
+        for name in ("a.zip", "b.zip"):
+            it.sim.release("shop", "prod", name, settle=True)
+            it.sim.advance(3600)
+        it.alarm(ALARM, "OK")
+        it.tag_alarm(ALARM, group_tags("shop", "prod"))
+        yield it
+
+
+def doctor(it: Terminal) -> list[dict[str, Any]]:
+    """Every check, as a row."""
+    with answering(unknown_to_moto(it)):
+        found: list[dict[str, Any]] = it.call("doctor", "-o", "json").json
+    return found
+
+
+def wrong(it: Terminal) -> dict[str, str]:
+    """What is wrong, with its fix."""
+    return {row["check"]: row["fix"] for row in doctor(it) if row["ok"] is False}
+
+
+def apply(it: Terminal, line: str) -> None:
+    """Run a line of the AWS CLI: `aws --region R SERVICE OPERATION --option value`."""
+    words = shlex.split(line)
+    assert words[:2] == ["aws", "--region"], line
+    service, operation, options = words[3], words[4], words[5:]
+    client = it.aws.client(service)
+    name = next(n for n in client.meta.service_model.operation_names if xform_name(n, "-") == operation)
+    members = client.meta.service_model.operation_model(name).input_shape.members
+    by_option = {f"--{xform_name(member, '-')}": member for member in members}
+    # The CLI renames it, because --endpoint-url is its own.
+    by_option |= {"--notification-endpoint": "Endpoint"} if "Endpoint" in members else {}
+    parameters: dict[str, Any] = {}
+    while options:
+        member = by_option[options.pop(0)]
+        if members[member].type_name == "boolean":
+            parameters[member] = True
+        else:
+            parameters[member] = value(options.pop(0), members[member].type_name)
+    getattr(client, xform_name(name))(**parameters)
+
+
+def value(text: str, kind: str) -> Any:
+    """A value as the CLI takes it: JSON, or the shorthand `A=true,B=c`."""
+    if kind == "string":
+        return text
+    if text.startswith(("[", "{")):
+        return json.loads(text)
+    pairs = (pair.split("=", 1) for pair in text.split(","))
+    return {key: {"true": True}.get(given, given) for key, given in pairs}
+
+
+def stack(it: Terminal, logical: str) -> str:
+    """The physical id of one of the stack's resources."""
+    found = it.aws.client("cloudformation").describe_stack_resources(StackName="lastgood")["StackResources"]
+    physical = next(each["PhysicalResourceId"] for each in found if each.get("LogicalResourceId") == logical)
+    return str(physical).rpartition("|")[2]
+
+
+def arn(it: Terminal) -> str:
+    """The function's."""
+    return str(configuration(it)["FunctionArn"])
+
+
+def subscriptions(it: Terminal, output: str) -> list[str]:
+    """The subscriptions of one of the stack's topics."""
+    found = it.aws.client("sns").list_subscriptions_by_topic(TopicArn=it.outputs[output])["Subscriptions"]
+    return [each["SubscriptionArn"] for each in found]
+
+
+def unsubscribe(it: Terminal, output: str) -> None:
+    """Nobody hears a topic any more."""
+    for each in subscriptions(it, output):
+        it.aws.client("sns").unsubscribe(SubscriptionArn=each)
+
+
+def shut_topic(it: Terminal) -> None:
+    """The topic's policy allows CloudWatch nothing."""
+    it.aws.client("sns").set_topic_attributes(
+        TopicArn=it.outputs["AlarmTopicArn"], AttributeName="Policy", AttributeValue='{"Statement": []}'
+    )
+
+
+def filter_topic(it: Terminal) -> None:
+    """Only some messages come through."""
+    (mine,) = subscriptions(it, "AlarmTopicArn")
+    it.aws.client("sns").set_subscription_attributes(
+        SubscriptionArn=mine, AttributeName="FilterPolicy", AttributeValue='{"team": ["web"]}'
+    )
+
+
+def forbid(principal: str, logical: str = "") -> Callable[[Terminal], None]:
+    """A permission to invoke the function is taken away."""
+
+    def break_it(it: Terminal) -> None:
+        client = it.aws.client("lambda")
+        source = stack(it, logical) if logical else it.outputs["AlarmTopicArn"]
+        statements = json.loads(client.get_policy(FunctionName=it.function)["Policy"])["Statement"]
+        for each in statements:
+            if principal in str(each["Principal"]) and source in str(each.get("Condition", "")):
+                client.remove_permission(FunctionName=it.function, StatementId=each["Sid"])
+
+    return break_it
+
+
+def untarget(logical: str) -> Callable[[Terminal], None]:
+    """A rule no longer invokes the function."""
+
+    def break_it(it: Terminal) -> None:
+        events, rule = it.aws.client("events"), stack(it, logical)
+        ids = [each["Id"] for each in events.list_targets_by_rule(Rule=rule)["Targets"]]
+        events.remove_targets(Rule=rule, Ids=ids)
+
+    return break_it
+
+
+def table(**changed: Any) -> Callable[[Terminal], None]:
+    """A property of the table is switched off."""
+
+    def break_it(it: Terminal) -> None:
+        client = it.aws.client("dynamodb")
+        ((operation, parameters),) = changed.items()
+        getattr(client, operation)(TableName=it.table, **parameters)
+
+    return break_it
+
+
+def setting(**changed: str) -> Callable[[Terminal], None]:
+    """A variable of the function is changed."""
+
+    def break_it(it: Terminal) -> None:
+        client = it.aws.client("lambda")
+        variables = client.get_function_configuration(FunctionName=it.function)["Environment"]["Variables"]
+        client.update_function_configuration(
+            FunctionName=it.function, Environment={"Variables": {**variables, **changed}}
+        )
+
+    return break_it
+
+
+def throttle(it: Terminal) -> None:
+    """Somebody presses Throttle in the console."""
+    it.aws.client("lambda").put_function_concurrency(FunctionName=it.function, ReservedConcurrentExecutions=0)
+
+
+RECOVERY_OFF = {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": False}}
+EXPIRY_OFF = {"TimeToLiveSpecification": {"Enabled": False, "AttributeName": "expires_at"}}
+MOVED, SWEEP, DRILL = "RollbackFunctionDeploymentMoved", "RollbackFunctionSweep", "RollbackFunctionDrill"
+
+
+@pytest.mark.parametrize(
+    ("break_it", "check"),
+    [
+        (lambda it: unsubscribe(it, "AlarmTopicArn"), "the function is subscribed"),
+        (shut_topic, "CloudWatch may publish to it"),
+        (filter_topic, "no filter keeps alarms back"),
+        (forbid("sns"), "the topic may invoke the function"),
+        (forbid("events", SWEEP), "the sweep may invoke it"),
+        (forbid("events", MOVED), "CodeDeploy's events may invoke it"),
+        (forbid("events", DRILL), "the drill may invoke it"),
+        (untarget(SWEEP), "the sweep's schedule is enabled"),
+        (untarget(MOVED), "CodeDeploy's events reach it"),
+        (throttle, "it may run"),
+        (table(update_table={"DeletionProtectionEnabled": False}), "it is protected from deletion"),
+        (table(update_continuous_backups=RECOVERY_OFF), "it can be restored to a point in time"),
+        (table(update_time_to_live=EXPIRY_OFF), "old records expire"),
+        (lambda it: unsubscribe(it, "NotificationTopicArn"), "somebody hears its notices"),
+        (setting(LASTGOOD_TABLE="another"), "it is the stack's"),
+        (setting(LASTGOOD_NOTIFICATION_TOPIC_ARN=""), "it is the stack's"),
+        (setting(LASTGOOD_NOTIFICATION_TOPIC_ARN="arn:aws:sns:us-east-1:123456789012:gone"), "it is the stack's"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_broken_is_found_and_the_printed_command_mends_it(
+    shop: Terminal, break_it: Callable[[Terminal], None], check: str
+) -> None:
+    assert wrong(shop) == {}
+    break_it(shop)
+    found = wrong(shop)
+    assert set(found) == {check}, found
+    apply(shop, found[check])
+    assert wrong(shop) == {}
+
+
+def test_a_deleted_notification_topic_comes_back_in_two_commands(shop: Terminal) -> None:
+    shop.aws.client("sns").delete_topic(TopicArn=shop.outputs["NotificationTopicArn"])
+    for _ in range(2):
+        (fix,) = wrong(shop).values()
+        apply(shop, fix)
+    assert wrong(shop) == {}
+
+
+def test_a_mute_or_a_denial_aside_two_hundred_alarms_are_all_looked_at_and_the_healthy_ones_are_one_line(
+    shop: Terminal,
+) -> None:
+    client = shop.aws.client("cloudwatch")
+    names = [f"service-{n:03}" for n in range(120)]
+    for name in names:
+        shop.alarm(name, "OK")
+        shop.tag_alarm(name, group_tags("shop", "prod"))
+    client.disable_alarm_actions(AlarmNames=[names[97]])
+    try:
+        rows = doctor(shop)
+        bad = [row for row in rows if row["ok"] is False]
+        assert [row["part"] for row in bad] == [f"Alarm {names[97]}"]
+        (line,) = [row for row in rows if row["part"] == "Alarms"]
+        assert line["check"] == "120 reach lastgood and lead to a deployment group"
+        assert line["detail"] == "Of 121."
+        assert len(rows) < 80
+    finally:
+        client.delete_alarms(AlarmNames=names)
+
+
+def test_every_rule_of_the_stack_is_looked_at() -> None:
+    from lastgood_cli.stack_template import StackTemplate
+
+    resources = StackTemplate({"EcsServices": "*/*"}).resources()
+    assert {name for name, each in resources.items() if each["Type"] == "AWS::Events::Rule"} == set(RULES)
