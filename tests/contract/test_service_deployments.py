@@ -16,7 +16,7 @@ from botocore.model import ServiceModel
 
 from shapes import check
 from simulated_aws import Server, Simulator, simulated_aws
-from simulated_aws.ecs.service_deployments import RollingService
+from simulated_aws.ecs.service_model import RollingService
 
 MODEL = ServiceModel(Loader().load_service_model("ecs", "service-2"))
 SESSION = boto3.Session("fake", "fake", region_name="us-east-1")

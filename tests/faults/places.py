@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from scene import SLOW, number_of
 from simulated_aws import ServiceError, Simulator
-from simulated_aws.ecs.service_deployments import ServiceDeployment
+from simulated_aws.ecs.service_model import ServiceDeployment
 
 ALARMS = ("shop-prod-error-rate", "shop-prod-latency")
 FLOOR = "lastgood:floor"

@@ -11,6 +11,7 @@ import json
 from base64 import b64encode
 from collections import defaultdict
 from datetime import datetime
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -62,9 +63,21 @@ class Wireless:
         acts = {
             "GetAlias": lambda: api.get_alias(function, alias),
             "UpdateAlias": lambda: api.update_alias(function, alias, given),
-            "GetFunctionConfiguration": lambda: api.get_function_configuration(function, given["Qualifier"]),
+            "GetFunctionConfiguration": lambda: api.get_function_configuration(function, given.get("Qualifier")),
+            "GetFunction": lambda: api.get_function(function, given.get("Qualifier")),
+            "ListVersionsByFunction": lambda: api.list_versions(function),
         }
         return self._simulated("lambda", operation, given, acts[operation])
+
+    def _cloudformation(self, operation: str, given: dict[str, Any]) -> dict[str, Any] | None:
+        if not self._sim.cloudformation.knows(operation, given):
+            return None
+        act = partial(self._sim.cloudformation.answer, operation, given)
+        return self._simulated("cloudformation", operation, given, act)
+
+    def _ecr(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
+        act = getattr(self._sim.ecr, xform_name(operation))
+        return self._simulated("ecr", operation, given, lambda: act(given))
 
     def _simulated(self, service: str, operation: str, given: dict[str, Any], act: Any) -> dict[str, Any]:
         try:

@@ -27,7 +27,7 @@ from faults.places import ALARMS, COMMIT_SECONDS, CodeDeployGroup, Config, EcsSe
 from lastgood.clients import Clients
 from lastgood.errors import LastgoodError
 from simulated_aws import Simulator, simulated_aws
-from simulated_aws.codepipeline.pipelines import Pipeline, Transition
+from simulated_aws.codepipeline.model import Pipeline, Transition
 from stage.local import REGION, TABLE, Local, alarm_event, event
 
 PIPELINE, STAGE = "shop", "Deploy"

@@ -18,7 +18,7 @@ from lastgood.pipelines.adapter import Pipelines
 from lastgood.pipelines.follow_ups import FollowUps
 from scene import ALARM, PLATFORMS, Scene, scene
 from simulated_aws import github_revision
-from simulated_aws.codepipeline.pipelines import Run
+from simulated_aws.codepipeline.model import Run
 
 EVERYWHERE = pytest.mark.parametrize("platform", PLATFORMS)
 GOOD, BAD, FIX = "a1" * 20, "b2" * 20, "c3" * 20

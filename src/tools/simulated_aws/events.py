@@ -8,7 +8,7 @@ from typing import Any
 
 from simulated_aws.cloudformation.stacks import Stack
 from simulated_aws.codedeploy.model import Deployment
-from simulated_aws.ecs.service_deployments import ServiceDeployment
+from simulated_aws.ecs.service_model import ServiceDeployment
 
 DETAIL_TYPE = "CodeDeploy Deployment State-change Notification"
 SERVICE_DETAIL_TYPE = "ECS Deployment State Change"

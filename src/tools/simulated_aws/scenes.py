@@ -12,7 +12,7 @@ from simulated_aws.cloudformation.stacks import Stack, Stacks
 from simulated_aws.codedeploy import revisions
 from simulated_aws.codedeploy.engine import Engine
 from simulated_aws.codedeploy.model import DeploymentGroup
-from simulated_aws.ecs.service_deployments import RollingService
+from simulated_aws.ecs.service_model import RollingService
 
 Revision = dict[str, Any] | str | int
 BUNDLES = "bundles"

@@ -17,7 +17,8 @@ from simulated_aws.codedeploy.api import CodeDeployApi
 from simulated_aws.codedeploy.engine import Engine
 from simulated_aws.codedeploy.model import Deployment, DeploymentGroup
 from simulated_aws.codepipeline.api import PipelinesApi
-from simulated_aws.codepipeline.pipelines import Pipeline, Pipelines
+from simulated_aws.codepipeline.model import Pipeline
+from simulated_aws.codepipeline.pipelines import Pipelines
 from simulated_aws.ecs.api import EcsApi
 from simulated_aws.ecs.registry_api import RegistryApi
 from simulated_aws.ground_truth import GroundTruth

@@ -22,7 +22,8 @@ from simulated_aws.codedeploy.obstacles import Hook
 from simulated_aws.codedeploy.platforms import EcsPlatform, LambdaPlatform, Platform
 from simulated_aws.codedeploy.servers import ServerPlatform
 from simulated_aws.ecs.content import Resolved
-from simulated_aws.ecs.service_deployments import ServiceDeployment, ServiceDeployments
+from simulated_aws.ecs.service_deployments import ServiceDeployments
+from simulated_aws.ecs.service_model import ServiceDeployment
 from simulated_aws.ecs.world import EcsWorld
 from simulated_aws.events import Events
 from simulated_aws.lambda_.world import LambdaWorld

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from simulated_aws.codepipeline.pipelines import STAGES, ActionRun, Pipeline, Pipelines, Run
+from simulated_aws.codepipeline.model import STAGES, ActionRun, Pipeline, Run
+from simulated_aws.codepipeline.pipelines import Pipelines
 from simulated_aws.model import ServiceError
 
 Parameters = dict[str, Any]

@@ -7,17 +7,15 @@ the transition disabled, waits before the stage (in SUPERSEDED mode the newest a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from simulated_aws.cloudformation.stacks import Stack, Stacks
 from simulated_aws.codedeploy.engine import Engine
 from simulated_aws.codedeploy.model import Deployment
+from simulated_aws.codepipeline.model import ActionRun, Pipeline, Run, Transition
 from simulated_aws.codepipeline.stage_rollbacks import StageRollbacks
 from simulated_aws.model import ServiceError
 
-STAGES = ("Source", "Build", "Deploy")
 SOURCE_SECONDS = 5.0
 BUILD_SECONDS = 60.0
 # Which kind of revision each provider's source action may be started with.
@@ -27,105 +25,6 @@ REVISION_TYPES = {
     "ECR": {"IMAGE_DIGEST"},
     "S3": {"S3_OBJECT_VERSION_ID", "S3_OBJECT_KEY"},
 }
-
-
-@dataclass
-class ActionRun:
-    """One action of one run. `external_id` is a deployment's id, or a source's revision."""
-
-    id: str
-    stage: str
-    name: str
-    category: str
-    provider: str
-    started_at: datetime
-    updated_at: datetime
-    status: str = "InProgress"
-    external_id: str = ""
-    error: tuple[str, str] | None = None
-
-
-@dataclass(eq=False)
-class Run:
-    """One execution. `sources` maps each source action to its revision, `summaries` to what was said of it.
-
-    `artifact` is what it deploys, once that is built; `rolls_back_to` is set for an execution of type ROLLBACK.
-    """
-
-    id: str
-    started_at: datetime
-    version: int
-    sources: dict[str, str]
-    summaries: dict[str, str]
-    trigger: tuple[str, str]
-    variables: dict[str, str]
-    updated_at: datetime
-    status: str = "InProgress"
-    stage: str = "Source"
-    waiting: bool = False
-    rolls_back_to: str = ""
-    artifact: dict[str, Any] = field(default_factory=dict)
-    actions: list[ActionRun] = field(default_factory=list)
-
-
-@dataclass
-class Transition:
-    """The way into a stage."""
-
-    enabled: bool = True
-    reason: str = ""
-    changed_by: str = ""
-    changed_at: datetime | None = None
-
-
-@dataclass
-class Pipeline:
-    """A pipeline. `providers` are its source actions; `builds` says what each revision of the first one builds.
-
-    `deploys_with` is `CodeDeploy`, `CloudFormation` (then `stack` is named) or another provider, whose content is only
-    noted. `approval`: a person has to approve inside the stage. `on_failure` is `ROLLBACK` or empty; `on_success` names
-    an `alarm`, after how many `minutes` it is looked at, and the `result` (ROLLBACK or FAIL) if it fires. Nobody has
-    recorded a rollback into a stage whose transition is disabled: `held_rollbacks_wait` plays that it waits. `tells`:
-    EventBridge hears of the stage.
-    """
-
-    name: str
-    application: str
-    group: str
-    created_at: datetime
-    pipeline_type: str = "V2"
-    mode: str = "SUPERSEDED"
-    version: int = 1
-    providers: dict[str, str] = field(default_factory=lambda: {"Source": "CodeCommit"})
-    variables: dict[str, str] = field(default_factory=dict)
-    head: dict[str, str] = field(default_factory=dict)
-    summaries: dict[str, str] = field(default_factory=dict)
-    builds: dict[str, Any] = field(default_factory=dict)
-    built: set[str] = field(default_factory=set)
-    transitions: dict[str, Transition] = field(default_factory=lambda: {s: Transition() for s in STAGES[1:]})
-    runs: list[Run] = field(default_factory=list)
-    tokens: dict[str, Run] = field(default_factory=dict)
-    deploys_with: str = "CodeDeploy"
-    stack: str = ""
-    approval: bool = False
-    on_failure: str = ""
-    on_success: dict[str, Any] = field(default_factory=dict)
-    held_rollbacks_wait: bool = False
-    tells: bool = False
-
-    @property
-    def occupied(self) -> bool:
-        """Whether a run is in the stage Deploy."""
-        there = [run for run in self.runs if run.stage == "Deploy" and not run.waiting]
-        return any(run.status in {"InProgress", "Stopping"} for run in there)
-
-    def succeeded(self) -> list[Run]:
-        """The runs that succeeded in the stage Deploy under the present version, oldest first."""
-        return [run for run in self.runs if run.status == "Succeeded" and run.version == self.version]
-
-    def waiting(self, stage: str = "Deploy") -> list[Run]:
-        """The runs that wait before a stage, oldest first."""
-        return [run for run in self.runs if run.waiting and run.stage == stage]
 
 
 class Pipelines:

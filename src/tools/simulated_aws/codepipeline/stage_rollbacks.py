@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from simulated_aws.model import ServiceError
 
 if TYPE_CHECKING:
-    from simulated_aws.codepipeline.pipelines import Pipeline, Pipelines, Run
+    from simulated_aws.codepipeline.model import Pipeline, Run
+    from simulated_aws.codepipeline.pipelines import Pipelines
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from simulated_aws.codedeploy.engine import Engine
 from simulated_aws.ecs.service_api import ServiceApi
-from simulated_aws.ecs.service_deployments import RollingService
+from simulated_aws.ecs.service_model import RollingService
 from simulated_aws.ecs.tasks import Tasks
 from simulated_aws.ecs.world import Service, TaskDefinition
 from simulated_aws.model import ServiceError

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from simulated_aws.codedeploy.engine import Engine
-from simulated_aws.ecs.service_deployments import RollingService, ServiceDeployment, ServiceRevision
+from simulated_aws.ecs.service_model import RollingService, ServiceDeployment, ServiceRevision
 from simulated_aws.ecs.stages import HookRun
 from simulated_aws.model import ServiceError
 

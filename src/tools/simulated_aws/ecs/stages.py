@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from simulated_aws.model import ServiceError
 
 if TYPE_CHECKING:
-    from simulated_aws.ecs.service_deployments import Host, ServiceDeployment
+    from simulated_aws.ecs.service_deployments import Host
+    from simulated_aws.ecs.service_model import ServiceDeployment
 
 PAUSE_MINUTES = 1440
 BEFORE_TASKS = ("RECONCILE_SERVICE", "PRE_SCALE_UP")

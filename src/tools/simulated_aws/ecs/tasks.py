@@ -10,7 +10,7 @@ from typing import Any
 
 from simulated_aws.codedeploy.engine import Engine
 from simulated_aws.ecs.content import Resolved
-from simulated_aws.ecs.service_deployments import RollingService
+from simulated_aws.ecs.service_model import RollingService
 from simulated_aws.ecs.world import Service
 from simulated_aws.model import ServiceError
 
