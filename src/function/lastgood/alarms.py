@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from lastgood import evidence
 from lastgood.clients import call
 from lastgood.errors import RefusedError
 from lastgood.model import AlarmFacts, AlarmState
@@ -30,18 +31,23 @@ class Alarms:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def read(self, name: str) -> AlarmFacts | None:
-        """An alarm as it is now; None if there is none of that name. Metric and composite alarms alike."""
+    def read(self, name: str, evidence_at: datetime | None = None) -> AlarmFacts | None:
+        """An alarm as it is now; None if there is none of that name. Metric and composite alarms alike.
+
+        With `evidence_at` (the time now) an alarm that is not OK is also asked for its metric.
+        """
         answer = call(self._client, "describe_alarms", AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"])
         found = [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
         if not found:
             return None
         alarm = found[0]
+        asked = evidence_at if alarm["StateValue"] != AlarmState.OK else None
         return AlarmFacts(
             name=alarm["AlarmName"],
             state=AlarmState(alarm["StateValue"]),
             changed_at=_changed_at(alarm),
             suppressed_by=alarm.get("ActionsSuppressedBy", ""),
+            doubt=evidence.doubt(self._client, alarm, asked) if asked else "",
         )
 
     def firing(self) -> list[FiringAlarm]:

@@ -74,7 +74,8 @@ class Observer:
         self, rollback: Rollback, policy: Policy, now: datetime, deployer: Deployer
     ) -> tuple[Observation, Policy]:
         by_alarm = rollback.trigger_kind is not TriggerKind.MANUAL and bool(rollback.alarm_name)
-        reading_alarm = self.pool.submit(self.alarms.read, rollback.alarm_name) if by_alarm else None
+        asked_at = now if policy.require_evidence else None
+        reading_alarm = self.pool.submit(self.alarms.read, rollback.alarm_name, asked_at) if by_alarm else None
         reading_controls = self.pool.submit(self._controls, rollback.group, policy, now)
         began = min(rollback.alarm_changed_at or now, now)
         facts, parts = deployer.survey(began - policy.attribution_window - timedelta(hours=1), now)

@@ -88,6 +88,12 @@ class Settings:
     )
     max_signal_age: timedelta = _setting("15m", at_least("10s"), "An alarm older than this starts nothing.")
     require_still_in_alarm: bool = _setting("true", parse_flag, "Whether an alarm that has recovered starts nothing.")
+    require_evidence: bool = _setting(
+        "false",
+        parse_flag,
+        "Act only where the alarm's own metric breaches its threshold in GetMetricData: then whoever may only set an "
+        "alarm's state commands nothing.",
+    )
     cooldown: timedelta = _setting("30m", parse_duration, "The rest after a rollback of the same deployment group.")
     max_rollbacks: int = _setting(
         "3", parse_count, "Rollbacks of one deployment group in the rollback window. 0: no limit."

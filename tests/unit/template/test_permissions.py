@@ -20,6 +20,7 @@ WITHOUT_A_RESOURCE = {
     "codedeploy:StopDeployment": "IAM knows no resource for it",
     "codedeploy:ListDeploymentTargets": "IAM knows no resource for it",
     "codedeploy:BatchGetDeploymentTargets": "IAM knows no resource for it",
+    "cloudwatch:GetMetricData": "IAM knows no resource for it",
     "cloudwatch:DescribeAlarms": "composite alarms are described with the resource * only",
     "ecs:DescribeTaskDefinition": "IAM knows no resource for it",
     **{
@@ -106,7 +107,9 @@ def test_no_action_is_granted_on_everything_but_what_must() -> None:
             assert set(statement.actions) <= WITHOUT_A_RESOURCE.keys(), statement
 
 
-@pytest.mark.parametrize("action", ["codedeploy:StopDeployment", "ecs:DescribeTaskDefinition"])
+@pytest.mark.parametrize(
+    "action", ["codedeploy:StopDeployment", "ecs:DescribeTaskDefinition", "cloudwatch:GetMetricData"]
+)
 def test_what_knows_no_resource_stays_in_the_stacks_region(action: str) -> None:
     assert Stack(**EVERYTHING_ON).allowed()[action].condition == {"StringEquals": {"aws:RequestedRegion": "us-east-1"}}
 

@@ -12,7 +12,7 @@ from lastgood.judgement.first_step import first_step
 from lastgood.judgement.no_target import good_revision
 from lastgood.judgement.steps import AskApproval, Close, Decision
 from lastgood.judgement.wording import ago, clock, duration, label, listed, name
-from lastgood.model import CLOUDFORMATION_CREATORS, AlarmState, Deployment, Mode, Outcome, Reason
+from lastgood.model import CLOUDFORMATION_CREATORS, AlarmFacts, AlarmState, Deployment, Mode, Outcome, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def _confirmed(case: Case) -> Decision | None:
     if alarm.suppressed_by:
         return case.refuse(Reason.ALARM_SUPPRESSED, f"The alarm's actions are suppressed by {alarm.suppressed_by}.")
     if alarm.state is AlarmState.ALARM or (alarm.state is not AlarmState.OK and not case.policy.require_still_in_alarm):
-        return None
+        return _evident(case, alarm)
     never = alarm.changed_at is not None and said is not None and alarm.changed_at < said - timedelta(seconds=1)
     if never and alarm.changed_at is not None:
         return case.refuse(
@@ -87,6 +87,14 @@ def _confirmed(case: Case) -> Decision | None:
             needs_human=True,
         )
     return case.refuse(Reason.ALARM_RECOVERED, "The alarm is OK again; nothing has to be rolled back.")
+
+
+def _evident(case: Case, alarm: AlarmFacts) -> Decision | None:
+    """Only asked on request: whoever may set an alarm's state by hand can still not make its metric breach."""
+    if not case.policy.require_evidence or not alarm.doubt:
+        return None
+    told = f"LASTGOOD_REQUIRE_EVIDENCE asks for the alarm's metric, which does not confirm it. {alarm.doubt}"
+    return case.refuse(Reason.ALARM_NOT_CONFIRMED, told, needs_human=True)
 
 
 def _group_exists(case: Case) -> Decision | None:

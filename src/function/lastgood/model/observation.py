@@ -22,12 +22,13 @@ class AlarmState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AlarmFacts:
-    """An alarm as `DescribeAlarms` tells it."""
+    """An alarm as `DescribeAlarms` tells it. `doubt`: why its metric does not confirm it, where that was asked."""
 
     name: str
     state: AlarmState
     changed_at: datetime | None = None
     suppressed_by: str = ""
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ class Policy:
     evaluation_window: timedelta = timedelta(minutes=5)
     max_signal_age: timedelta = timedelta(minutes=15)
     require_still_in_alarm: bool = True
+    require_evidence: bool = False
     cooldown: timedelta = timedelta(minutes=30)
     max_rollbacks: int = 3
     rollback_window: timedelta = timedelta(hours=24)

@@ -1,0 +1,86 @@
+"""Whether an alarm's own metric breaches: the proof that nobody has set the alarm's state by hand."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from lastgood.clients import call
+from lastgood.errors import RefusedError
+
+_BREACHES: Mapping[str, Callable[[float, float], bool]] = {
+    "GreaterThanOrEqualToThreshold": operator.ge,
+    "GreaterThanThreshold": operator.gt,
+    "LessThanThreshold": operator.lt,
+    "LessThanOrEqualToThreshold": operator.le,
+}
+# Metrics arrive late: so many periods more than the alarm evaluates are looked at.
+_LATE_PERIODS = 3
+_CHILD = re.compile(r"""\bALARM\s*\(\s*["']?([^"')]+?)["']?\s*\)""")
+MOST_CHILDREN = 50
+
+
+def doubt(client: Any, alarm: Mapping[str, Any], now: datetime) -> str:
+    """Why the metric of an alarm, as DescribeAlarms tells it, does not confirm the alarm; empty where it does.
+
+    A composite alarm is confirmed by any of the metric alarms in its rule that is in ALARM and whose metric breaches.
+    """
+    if "AlarmRule" not in alarm:
+        return _doubt(client, alarm, now)
+    names = [name.rpartition(":")[2] for name in _CHILD.findall(alarm["AlarmRule"])][:MOST_CHILDREN]
+    if not names:
+        return "Its rule names no alarm that could be asked for its metric."
+    answer = call(client, "describe_alarms", AlarmNames=names, AlarmTypes=["MetricAlarm"], StateValue="ALARM")
+    doubts = [_doubt(client, child, now) for child in answer.get("MetricAlarms", [])]
+    if not doubts:
+        return "None of the metric alarms in its rule is in ALARM."
+    return "" if "" in doubts else doubts[0]
+
+
+def _doubt(client: Any, alarm: Mapping[str, Any], now: datetime) -> str:
+    name, breaches = alarm["AlarmName"], _BREACHES.get(alarm["ComparisonOperator"])
+    queries = _queries(alarm)
+    if breaches is None or "Threshold" not in alarm or not queries:
+        return f"The metric of {name} cannot be compared: its threshold is a band, or it is a query."
+    period = _period(alarm, queries)
+    evaluated = int(alarm["EvaluationPeriods"])
+    try:
+        values = _values(client, queries, now - (evaluated + _LATE_PERIODS) * period, now)
+    except RefusedError as error:
+        return f"The metric of {name} cannot be read: {error}"
+    breaching = sum(breaches(value, float(alarm["Threshold"])) for value in values)
+    if alarm.get("TreatMissingData") == "breaching":
+        breaching += max(0, evaluated - len(values))
+    needed = int(alarm.get("DatapointsToAlarm") or evaluated)
+    if breaching >= needed:
+        return ""
+    return (
+        f"The metric of {name} breaches its threshold in {breaching} of {len(values)} datapoints, of {needed} needed."
+    )
+
+
+def _queries(alarm: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What GetMetricData is asked, with exactly one answer; empty where that is not possible."""
+    if alarm.get("Metrics"):
+        asked = [dict(query) for query in alarm["Metrics"]]
+        return asked if sum(query.get("ReturnData", True) for query in asked) == 1 else []
+    statistic = alarm.get("Statistic") or alarm.get("ExtendedStatistic")
+    if not statistic or "MetricName" not in alarm:
+        return []
+    metric = {key: alarm[key] for key in ("Namespace", "MetricName", "Dimensions") if key in alarm}
+    unit = {"Unit": alarm["Unit"]} if "Unit" in alarm else {}
+    return [{"Id": "m", "MetricStat": {"Metric": metric, "Period": alarm["Period"], "Stat": statistic, **unit}}]
+
+
+def _period(alarm: Mapping[str, Any], queries: list[dict[str, Any]]) -> timedelta:
+    """The longest period of the metrics, as CloudWatch evaluates an expression over several."""
+    periods = [query.get("MetricStat", query).get("Period") or 0 for query in queries]
+    return timedelta(seconds=max([int(alarm.get("Period") or 0), *map(int, periods)]) or 60)
+
+
+def _values(client: Any, queries: list[dict[str, Any]], start: datetime, end: datetime) -> list[float]:
+    answer = call(client, "get_metric_data", MetricDataQueries=queries, StartTime=start, EndTime=end)
+    return [value for result in answer.get("MetricDataResults", []) for value in result.get("Values", [])]
