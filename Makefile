@@ -9,13 +9,16 @@ E2E_STAMP := $(E2E_VENV)/.installed
 # So has the tool that breaks the code and looks whether the tests notice.
 MUTATION_VENV := .venv-mutation
 MUTATION_STAMP := $(MUTATION_VENV)/.installed
+# And what looks at the project from outside: the template's scanner, and what pins the lock files.
+TOOLS_VENV := .venv-tools
+TOOLS_STAMP := $(TOOLS_VENV)/.installed
 WORKERS ?= 1
 PYTHON ?= python3.13
 # sam looks for the runtime's interpreter by name on the PATH; the environment has it under that name.
 SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 RUN := PYTHONPATH=src/function:src/tools $(BIN)/python
 
-.PHONY: help install demo test soak figures e2e local check lint types template build deploy format readme endpoints lock clean bench bench-full mutate
+.PHONY: help install demo test soak figures e2e local check lint types template build deploy format readme endpoints lock outdated clean bench bench-full mutate
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +38,11 @@ $(E2E_STAMP): requirements/e2e.txt | $(STAMP)
 $(MUTATION_STAMP): requirements/mutation.txt | $(STAMP)
 	$(BIN)/python -m venv $(MUTATION_VENV)
 	$(MUTATION_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/mutation.txt
+	@touch $@
+
+$(TOOLS_STAMP): requirements/tools.txt | $(STAMP)
+	$(BIN)/python -m venv $(TOOLS_VENV)
+	$(TOOLS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.txt
 	@touch $@
 
 install: $(STAMP) ## set up the development environment in .venv
@@ -68,10 +76,16 @@ lint: $(STAMP) ## style
 
 types: $(STAMP) ## types of what ships and of the tools, strict
 	$(BIN)/mypy src/function/lastgood
-	$(BIN)/mypy src/tools/simulated_aws src/tools/lastgood_cli src/tools/local_aws src/tools/stage src/tools/docs_from_code
+	$(BIN)/mypy src/tools/simulated_aws src/tools/lastgood_cli src/tools/local_aws src/tools/stage src/tools/docs_from_code src/tools/supply_chain
 
-template: $(STAMP) ## the template, by SAM and cfn-lint
+# Exceptions have their reason beside them: in template.yaml, in the metadata of the resource.
+template: $(STAMP) $(TOOLS_STAMP) ## the template, by SAM, cfn-lint and checkov
 	$(SAM) validate --lint --region us-east-1
+	$(BIN)/cfn-lint --regions us-east-1 eu-central-1 cn-north-1 us-gov-west-1 -- template.yaml
+	$(TOOLS_VENV)/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
+
+outdated: $(STAMP) ## is what ships current? Asks the package index
+	$(RUN) -m supply_chain.outdated
 
 build: $(STAMP) ## build what ships
 	$(SAM) build
@@ -86,6 +100,7 @@ format: $(STAMP) ## format the code
 readme: $(STAMP) ## write the blocks of README.md and docs/, and the example requests, that come from the code
 	$(RUN) -m docs_from_code.pages
 	$(RUN) -m docs_from_code.example_events events
+	$(RUN) -m supply_chain.sbom docs/sbom.cdx.json
 
 endpoints: $(STAMP) ## cut the function's endpoints out of botocore's; a test says when that is due
 	$(RUN) src/tools/endpoints.py
@@ -96,12 +111,12 @@ bench: $(STAMP) ## measure speed, quickly, and write docs/performance.md
 bench-full: $(STAMP) ## measure speed thoroughly, and write docs/performance.md
 	PYTHONPATH=src/function:src/tools:tests:tests/support $(BIN)/python -m benchmarks.measure full
 
-lock: $(STAMP) ## pin all dependencies again, with hashes
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes requirements/dev.in -o requirements/dev.txt
-	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes src/function/requirements.in -o src/function/requirements.txt
-	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes requirements/e2e.in -o requirements/e2e.txt
-	$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes requirements/mutation.in -o requirements/mutation.txt
+lock: $(STAMP) $(TOOLS_STAMP) ## pin all dependencies again, with hashes
+	$(TOOLS_VENV)/bin/uv pip compile -q --python-version 3.13 --generate-hashes requirements/dev.in -o requirements/dev.txt
+	$(TOOLS_VENV)/bin/uv pip compile -q --python-version 3.13 --generate-hashes src/function/requirements.in -o src/function/requirements.txt
+	$(TOOLS_VENV)/bin/uv pip compile -q --python-version 3.13 --generate-hashes requirements/e2e.in -o requirements/e2e.txt
+	$(TOOLS_VENV)/bin/uv pip compile -q --python-version 3.13 --generate-hashes requirements/mutation.in -o requirements/mutation.txt
+	$(TOOLS_VENV)/bin/uv pip compile -q --python-version 3.13 --generate-hashes requirements/tools.in -o requirements/tools.txt
 
 clean: ## remove what was built
-	rm -rf .aws-sam $(VENV) $(E2E_VENV) $(MUTATION_VENV) .mutation .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .aws-sam $(VENV) $(E2E_VENV) $(MUTATION_VENV) $(TOOLS_VENV) .mutation .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 FUNCTION, TOOLS = ROOT / "src" / "function", ROOT / "src" / "tools"
 SHIPPED = sorted((FUNCTION / "lastgood").rglob("*.py"))
 SIMULATOR = sorted((TOOLS / "simulated_aws").rglob("*.py"))
-COMMAND_LINE = sorted(p for name in ("lastgood_cli", "stage", "docs_from_code") for p in (TOOLS / name).rglob("*.py"))
+COMMAND_LINE = sorted(
+    p for name in ("lastgood_cli", "stage", "docs_from_code", "supply_chain") for p in (TOOLS / name).rglob("*.py")
+)
 LOCAL_AWS = sorted((TOOLS / "local_aws").rglob("*.py"))
 EVENTS = sorted((ROOT / "events").glob("*.json"))
 
@@ -244,6 +246,8 @@ def test_what_ships_and_what_does_not_are_both_found() -> None:
         "requirements/e2e.txt",
         "requirements/mutation.in",
         "requirements/mutation.txt",
+        "requirements/tools.in",
+        "requirements/tools.txt",
         "samconfig.toml",
         "src/function/Makefile",
         "src/function/lastgood/deployers",
@@ -254,6 +258,7 @@ def test_what_ships_and_what_does_not_are_both_found() -> None:
         "src/tools/local_aws",
         "src/tools/docs_from_code",
         "src/tools/stage",
+        "src/tools/supply_chain",
         "template.yaml",
         "tests/contract",
         "tests/e2e",
@@ -302,10 +307,11 @@ def pins(text: str) -> dict[str, str]:
 DEVELOPMENT = ROOT / "requirements" / "dev.txt"
 LOCAL = ROOT / "requirements" / "e2e.txt"
 MUTATION = ROOT / "requirements" / "mutation.txt"
+OUTSIDE = ROOT / "requirements" / "tools.txt"
 REQUIREMENTS = FUNCTION / "requirements.txt"
 
 
-@pytest.mark.parametrize("path", [DEVELOPMENT, LOCAL, MUTATION, REQUIREMENTS], ids=name_of)
+@pytest.mark.parametrize("path", [DEVELOPMENT, LOCAL, MUTATION, OUTSIDE, REQUIREMENTS], ids=name_of)
 def test_every_requirement_is_pinned_with_its_hash(path: Path) -> None:
     assert pins(path.read_text())
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lastgood.settings import Settings, variable
-from template_stack import TEMPLATE, Stack
+from template_stack import PSEUDO, TEMPLATE, Stack
 
 # --- parameters and settings ---
 
@@ -275,6 +275,23 @@ def test_a_stack_that_acts_says_on_what_or_that_it_is_everything(
 @pytest.mark.parametrize("mode", ["observe", "off"])
 def test_a_stack_that_does_not_act_may_look_at_everything(mode: str) -> None:
     assert Stack(Mode=mode).objections == []
+
+
+# Lambda's limit for all variables together, names and values.
+MOST_BYTES = 4096
+AS_AWS_NAMES_THEM = PSEUDO | {
+    "AuditTable": "lastgood-AuditTable-1A2B3C4D5E6F7",
+    "NotificationTopic": "arn:aws:sns:ap-southeast-2:123456789012:lastgood-NotificationTopic-1A2B3C4D5E6F",
+    "AlarmTopic": "arn:aws:sns:ap-southeast-2:123456789012:lastgood-AlarmTopic-1A2B3C4D5E6F",
+}
+
+
+def test_the_longest_routes_pipelines_and_groups_fit_into_lambdas_environment_together() -> None:
+    longest = {
+        name: "x" * TEMPLATE["Parameters"][name]["MaxLength"] for name in ("Routes", "Pipelines", "AllowedGroups")
+    }
+    environment = Stack(AS_AWS_NAMES_THEM, **longest).environment
+    assert sum(len(name) + len(value) for name, value in environment.items()) <= MOST_BYTES
 
 
 def test_every_parameter_stands_in_one_group_of_the_console() -> None:

@@ -1,0 +1,1 @@
+"""What ships, as a bill of materials, and whether its parts are current. Never ships."""
