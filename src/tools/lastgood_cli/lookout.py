@@ -192,7 +192,7 @@ class _Supposed(Alarms):
     def __init__(self, facts: AlarmFacts) -> None:
         self._facts = facts
 
-    def read(self, name: str) -> AlarmFacts | None:
+    def read(self, name: str, evidence_at: datetime | None = None) -> AlarmFacts | None:
         return self._facts
 
 
