@@ -31,6 +31,7 @@ PSEUDO = {
 }
 EVERYTHING_ON = {
     "EnableEcs": "true",
+    "Doors": "true",
     "RequireEvidence": "true",
     "EnableDashboard": "true",
     "KmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/0a",

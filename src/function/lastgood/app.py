@@ -70,8 +70,11 @@ class Application:
         """End the threads. Lambda never calls this: an environment ends as a whole."""
         self._parts.pool.shutdown(wait=False)
 
-    def handle(self, event: object, request_id: str, remaining: timedelta) -> dict[str, Any]:
-        """Handle one Lambda event. Raises RetryableError when AWS should deliver it again; nothing is lost then."""
+    def handle(self, event: object, request_id: str, remaining: timedelta, door: str = "") -> dict[str, Any]:
+        """Handle one Lambda event. Raises RetryableError when AWS should deliver it again; nothing is lost then.
+
+        `door`: the alias through which it came; empty for the function itself.
+        """
         now = self._parts.clock()
         deadline = now + remaining
         rollbacks = Rollbacks(self._parts, request_id, deadline)
@@ -80,7 +83,7 @@ class Application:
         for signal in parse(event, self._home, now):
             try:
                 self._parts.telemetry.received(signal)
-                results += self._dispatch(signal, rollbacks, request_id, deadline)
+                results += self._dispatch(signal, rollbacks, request_id, deadline, door)
             except Exception as error:
                 # One record must not keep the others from being handled; what is raised is delivered again.
                 self._parts.telemetry.failed(type(signal).__name__, error, request_id=request_id)
@@ -90,7 +93,7 @@ class Application:
         return {"results": results}
 
     def _dispatch(
-        self, signal: Signal | Refusal, rollbacks: Rollbacks, request_id: str, deadline: datetime
+        self, signal: Signal | Refusal, rollbacks: Rollbacks, request_id: str, deadline: datetime, door: str
     ) -> list[dict[str, Any]]:
         """What each kind of signal leads to."""
         parts, notes = self._parts, Notes(self._parts, rollbacks)
@@ -100,7 +103,7 @@ class Application:
             case DeploymentSignal() | ServiceDeploymentSignal():
                 return Releases(parts, rollbacks).handle(signal)
             case OperatorRequest():
-                return [Operators(parts, rollbacks, notes, request_id).handle(signal)]
+                return [Operators(parts, rollbacks, notes, request_id, door).handle(signal)]
             case SweepSignal():
                 return [Sweep(parts, rollbacks, notes, Releases(parts, rollbacks), deadline).run()]
             case DrillSignal():
@@ -118,3 +121,9 @@ class Application:
                 return [refusal(signal.code, signal.message, signal.hint)]
             case _:
                 assert_never(signal)
+
+
+def alias_of(function_arn: str) -> str:
+    """The alias or version in an invoked ARN; empty where the function itself was invoked."""
+    parts = function_arn.split(":")
+    return parts[7] if len(parts) == 8 else ""

@@ -14,7 +14,7 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 
 from lastgood import __version__, tls
-from lastgood.app import Application
+from lastgood.app import Application, alias_of
 from lastgood.clients import Clients
 from lastgood.errors import SettingsError
 from lastgood.results import refusal
@@ -43,7 +43,8 @@ def lambda_handler(event: object, context: Any) -> dict[str, Any]:
     if isinstance(application, SettingsError):
         return _misconfigured(application, event)
     remaining = timedelta(milliseconds=context.get_remaining_time_in_millis())
-    return application.handle(event, context.aws_request_id, remaining)
+    door = alias_of(getattr(context, "invoked_function_arn", ""))
+    return application.handle(event, context.aws_request_id, remaining, door)
 
 
 def _misconfigured(error: SettingsError, event: object) -> dict[str, Any]:

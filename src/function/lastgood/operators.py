@@ -13,18 +13,19 @@ from lastgood.rollbacks import Rollbacks
 from lastgood.rollbacks.notes import Notes
 from lastgood.rollbacks.opening import rollback_id
 from lastgood.routing import is_allowed
-from lastgood.signals import HANDLERS, OperatorRequest
+from lastgood.signals import ACTIONS, HANDLERS, OPENS, OperatorRequest
 from lastgood.times import iso
 
 
 class Operators:
     """Handles one operator's request within one invocation."""
 
-    def __init__(self, parts: Parts, rollbacks: Rollbacks, notes: Notes, request_id: str) -> None:
+    def __init__(self, parts: Parts, rollbacks: Rollbacks, notes: Notes, request_id: str, door: str) -> None:
         self._parts = parts
         self._rollbacks = rollbacks
         self._notes = notes
         self._request_id = request_id
+        self._door = door
 
     def handle(self, request: OperatorRequest) -> dict[str, Any]:
         """Do what is asked. Returns one result, in the shape of the contract."""
@@ -32,6 +33,13 @@ class Operators:
             return refusal(
                 "not_allowed",
                 f"{_group(request).key} is not in LASTGOOD_ALLOWED_GROUPS; nothing was done, and force does not help.",
+            )
+        needed = ACTIONS[request.action].door
+        if self._parts.settings.doors and needed not in OPENS.get(self._door, ()):
+            came = f"the alias {self._door}" if self._door else "the function itself"
+            return refusal(
+                "wrong_door",
+                f"{request.action} is taken through the alias {needed} only; it came through {came}. Nothing was done.",
             )
         return HANDLERS[request.action](self)(request)
 
@@ -49,7 +57,7 @@ class Operators:
             opened_at=now,
             signal_at=now,
             requested_by=request.requested_by,
-            request_reason=request.reason,
+            request_reason=request.reason + self._through(),
             dry_run=request.dry_run,
             force=request.force,
             to_deployment_id=request.to_deployment_id,
@@ -58,11 +66,11 @@ class Operators:
         return result_of(found, joined=found.rollback_id != rollback.rollback_id)
 
     def approve(self, request: OperatorRequest) -> dict[str, Any]:
-        note = f"{request.requested_by} approved it. {request.reason}".strip()
+        note = f"{request.requested_by} approved it{self._through()}. {request.reason}".strip()
         return self._answer(request, note, approved_by=request.requested_by)
 
     def reject(self, request: OperatorRequest) -> dict[str, Any]:
-        note = f"{request.requested_by} rejected it: {request.reason}"
+        note = f"{request.requested_by} rejected it{self._through()}: {request.reason}"
         return self._answer(request, note, rejected_by=request.requested_by)
 
     def _answer(self, request: OperatorRequest, note: str, **changes: str) -> dict[str, Any]:
@@ -71,6 +79,10 @@ class Operators:
             return _unknown(request.rollback_id)
         if found.phase is not Phase.AWAITING_APPROVAL:
             return refusal("not_waiting", f"{found.rollback_id} does not wait for approval: it is {found.phase}.")
+        if self._parts.settings.doors and "approved_by" in changes and _same(found.requested_by, request.requested_by):
+            return refusal(
+                "own_request", f"{request.requested_by} asked for {found.rollback_id}: somebody else has to approve it."
+            )
         answered = self._notes.answer(found.rollback_id, note, **changes)
         if answered is None:
             return refusal("busy", f"{found.rollback_id} is being advanced right now; send it again in a moment.")
@@ -172,6 +184,10 @@ class Operators:
         except LastgoodError:
             return False
 
+    def _through(self) -> str:
+        """For the record: by which door somebody came, where there are doors."""
+        return f" (through the alias {self._door})" if self._parts.settings.doors else ""
+
     def _deployment(self, request: OperatorRequest) -> Deployment | None:
         return self._parts.deployer_for(_group(request), None).deployment(request.deployment_id)
 
@@ -179,11 +195,16 @@ class Operators:
         now = self._parts.clock()
         said = {
             "requested_by": request.requested_by,
-            "explanation": request.reason,
+            "explanation": request.reason + self._through(),
             "occurred_at": iso(now),
             **attributes,
         }
         self._parts.ledger.set_control(request.group, name, said)
+
+
+def _same(one: str, other: str) -> bool:
+    """Names are what people write; case and spaces around make no other person."""
+    return one.strip().casefold() == other.strip().casefold()
 
 
 def _group(request: OperatorRequest) -> DeploymentGroup:

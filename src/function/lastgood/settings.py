@@ -65,6 +65,12 @@ class Settings:
     kill_switch: bool = _setting(
         "false", parse_flag, "The break-glass: true stops every rollback, with no table needed."
     )
+    doors: bool = _setting(
+        "false",
+        parse_flag,
+        "Take what operators ask only through the aliases read, operate and approve, each with a right of its own; "
+        "whoever asked for a rollback may not approve it.",
+    )
     routes: tuple[Route, ...] = _setting(
         "[]", parse_routes, "Alarm name globs and their deployment groups or ECS services, as JSON."
     )

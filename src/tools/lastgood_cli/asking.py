@@ -11,7 +11,7 @@ import click
 from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
 
-from lastgood.signals import Home, Refusal, parse
+from lastgood.signals import ACTIONS, Home, Refusal, parse
 from lastgood_cli.context import Session
 from lastgood_cli.output import Format, as_json, harmless, show_one, text, write
 from lastgood_cli.problems import Exit, Problem
@@ -62,7 +62,9 @@ def invoke(session: Session, event: Event) -> Event:
     """Invoke the function and wait. Returns the first result. Raises Problem where there is none."""
     client = session.aws.client("lambda", config=PATIENT)
     try:
-        answer = client.invoke(FunctionName=session.function, Payload=json.dumps(event).encode())
+        answer = client.invoke(
+            FunctionName=session.function, Payload=json.dumps(event).encode(), **door(session, event)
+        )
     except ReadTimeoutError as error:
         told = "The function has not answered in time; it may have done what was asked"
         raise Problem(told, "lastgood audit list --since 10m", Exit.AWS) from error
@@ -75,6 +77,14 @@ def invoke(session: Session, event: Event) -> Event:
     if not isinstance(results, list) or not results or not isinstance(results[0], dict):
         raise Problem(f"{session.function} does not answer as lastgood does", "lastgood doctor", Exit.NOT_FOUND)
     return results[0]
+
+
+def door(session: Session, event: Event) -> dict[str, str]:
+    """The alias that the action takes, where the stack has doors. Whoever names a function names its alias with it."""
+    if session.function_option or session.parameters.get("Doors") != "true":
+        return {}
+    needed = ACTIONS[str(event["action"])].door
+    return {"Qualifier": str(needed)} if needed else {}
 
 
 def _read(payload: bytes) -> Mapping[str, Any]:

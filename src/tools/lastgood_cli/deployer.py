@@ -15,6 +15,7 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "Topics": ("sns:{here}:{stack}-*",),
     "Queues": ("sqs:{here}:{stack}-*",),
     "Roles": ("iam::{account}:role/{stack}-*",),
+    "Policies": ("iam::{account}:policy/{stack}-*",),
     "Alarms": ("cloudwatch:{here}:alarm:{stack}-*",),
     "Rules": ("events:{here}:rule/{stack}-*",),
     "LogGroups": ("logs:{here}:log-group:{stack}-*",),
@@ -82,6 +83,21 @@ BY_KIND: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "iam:UntagRole",
             "iam:UpdateAssumeRolePolicy",
             "iam:UpdateRole",
+        )
+    },
+    "AWS::Lambda::Alias": {
+        "Functions": ("lambda:CreateAlias", "lambda:DeleteAlias", "lambda:GetAlias", "lambda:UpdateAlias")
+    },
+    "AWS::IAM::ManagedPolicy": {
+        "Policies": (
+            "iam:CreatePolicy",
+            "iam:CreatePolicyVersion",
+            "iam:DeletePolicy",
+            "iam:DeletePolicyVersion",
+            "iam:GetPolicy",
+            "iam:GetPolicyVersion",
+            "iam:ListEntitiesForPolicy",
+            "iam:ListPolicyVersions",
         )
     },
     "AWS::IAM::Policy": {"Roles": ("iam:DeleteRolePolicy", "iam:GetRolePolicy", "iam:PutRolePolicy")},

@@ -141,10 +141,10 @@ class Local:
         """The execution environment ends; its threads with it."""
         self.application.close()
 
-    def handle(self, event: object, request_id: str = "") -> list[dict[str, Any]]:
-        """Invoke the application once."""
+    def handle(self, event: object, request_id: str = "", door: str = "") -> list[dict[str, Any]]:
+        """Invoke the application once, by an alias where one is named."""
         self._requests += 1
-        answer = self.application.handle(event, request_id or f"request-{self._requests}", self.remaining)
+        answer = self.application.handle(event, request_id or f"request-{self._requests}", self.remaining, door)
         results: list[dict[str, Any]] = answer["results"]
         return results
 

@@ -7,7 +7,7 @@ A signal carries no authority. It says where to look: the alarm's state and the 
 never from it.
 """
 
-from lastgood.signals.actions import ACTIONS, ECS_SERVICE, EXAMPLES, GROUP, HANDLERS, Act
+from lastgood.signals.actions import ACTIONS, ECS_SERVICE, EXAMPLES, GROUP, HANDLERS, OPENS, Act, Door
 from lastgood.signals.envelopes import parse
 from lastgood.signals.fields import name_problem
 from lastgood.signals.types import (
@@ -29,9 +29,11 @@ __all__ = [
     "EXAMPLES",
     "GROUP",
     "HANDLERS",
+    "OPENS",
     "Act",
     "AlarmSignal",
     "DeploymentSignal",
+    "Door",
     "DrillSignal",
     "HealthRequest",
     "Home",

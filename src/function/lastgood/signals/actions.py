@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 
 from lastgood.signals.types import DrillSignal, HealthRequest, OperatorRequest, SweepSignal
@@ -36,6 +37,22 @@ type Handler = Callable[[Handlers], Callable[[OperatorRequest], Answer]]
 type Errand = SweepSignal | DrillSignal | HealthRequest
 
 
+class Door(StrEnum):
+    """An alias of the function: with `LASTGOOD_DOORS` an action is taken only from the alias that opens it."""
+
+    READ = "read"
+    OPERATE = "operate"
+    APPROVE = "approve"
+
+
+OPENS: Mapping[str, frozenset[Door]] = {
+    Door.READ: frozenset({Door.READ}),
+    Door.OPERATE: frozenset({Door.READ, Door.OPERATE}),
+    Door.APPROVE: frozenset({Door.READ, Door.APPROVE}),
+}
+"""What may be asked through each alias. Nobody who operates may approve: that takes another alias, so another right."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
     """One action.
@@ -44,7 +61,7 @@ class Act:
     `required`, `optional`: its fields beside `action`. `example`: values of the example event, where the usual ones do
     not fit. `command`: the words after `lastgood` that ask for it; empty where no command does. `question`: what that
     command asks first, with the fields in braces and `{group}` for the group. `awaited`: a rollback goes on with it,
-    whose outcome the command can wait for.
+    whose outcome the command can wait for. `door`: the alias that it takes; None where any caller may ask.
     """
 
     name: str
@@ -56,6 +73,7 @@ class Act:
     command: str = ""
     question: str = ""
     awaited: bool = False
+    door: Door | None = Door.OPERATE
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -83,6 +101,7 @@ _TABLE = (
         required=("rollback_id", "requested_by"),
         optional=("reason",),
         command="approve",
+        door=Door.APPROVE,
         question="Approve {rollback_id}?",
         awaited=True,
     ),
@@ -93,6 +112,7 @@ _TABLE = (
         required=("rollback_id", *_WHO_AND_WHY),
         example={"reason": "the alarm was a false one"},
         command="reject",
+        door=Door.APPROVE,
         question="Reject {rollback_id}?",
     ),
     Act(
@@ -101,6 +121,7 @@ _TABLE = (
         does=lambda do: do.status,
         required=("rollback_id",),
         optional=_WHO_AND_WHY,
+        door=Door.READ,
     ),
     Act(
         name="pause",
@@ -177,9 +198,9 @@ _TABLE = (
         command="mark bad",
         question="Mark what {deployment_id} deployed to {group} as bad?",
     ),
-    Act(name="sweep", about="Visit every open rollback now, as the schedule does.", does=SweepSignal()),
-    Act(name="drill", about="Try everything that a rollback would need, without one.", does=DrillSignal()),
-    Act(name="health", about="Say whether the function is set up well.", does=HealthRequest()),
+    Act(name="sweep", about="Visit every open rollback now, as the schedule does.", does=SweepSignal(), door=None),
+    Act(name="drill", about="Try everything that a rollback would need, without one.", does=DrillSignal(), door=None),
+    Act(name="health", about="Say whether the function is set up well.", does=HealthRequest(), door=None),
 )
 
 ACTIONS: Mapping[str, Act] = {act.name: act for act in _TABLE}
