@@ -90,8 +90,11 @@ outdated: $(STAMP) ## is what ships current? Asks the package index
 build: $(STAMP) ## build what ships
 	$(SAM) build
 
-deploy: build ## deploy the stack, asking for its parameters
-	$(SAM) deploy --guided
+deploy: build ## deploy the stack: asks for its mode and who is told, or MODE=observe EMAIL=ops@example.com
+	@mode='$(MODE)'; email='$(EMAIL)'; \
+	[ -n "$$mode" ] || { printf 'How far may it go: observe, approve or auto? [observe] '; read -r mode; }; \
+	[ -n "$$email" ] || { printf 'Which e-mail address gets the notices? [nobody, or as it is] '; read -r email; }; \
+	$(SAM) deploy --parameter-overrides "Mode=$${mode:-observe}" $${email:+"NotificationEmail=$$email"} $(OVERRIDES)
 
 format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix .

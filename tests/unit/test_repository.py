@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -420,6 +421,42 @@ def test_the_deployment_asks_before_it_changes_anything_and_names_no_account() -
         "confirm_changeset": True,
         "resolve_s3": True,
     }
+
+
+def test_a_first_stack_only_observes_and_what_acts_names_its_groups() -> None:
+    config: dict[str, Any] = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    overrides = {
+        name: dict(o.split("=", 1) for o in each["deploy"]["parameters"].get("parameter_overrides", ()))
+        for name, each in config.items()
+        if isinstance(each, dict)
+    }
+    assert overrides["observe"] == {"Mode": "observe"}
+    assert overrides["prod"]["Mode"] != "observe"
+    assert "*" not in overrides["prod"]["AllowedGroups"] + overrides["prod"]["ApplicationPattern"]
+
+
+@pytest.mark.parametrize(
+    ("given", "typed", "asked"),
+    [
+        ([], "\n\n", ["Mode=observe"]),
+        ([], "approve\nops@example.com\n", ["Mode=approve", "NotificationEmail=ops@example.com"]),
+        (["MODE=auto", "EMAIL=a@b.example"], "", ["Mode=auto", "NotificationEmail=a@b.example"]),
+        (
+            ["MODE=auto", "EMAIL=a@b.example", "OVERRIDES=AllowedGroups=shop/prod"],
+            "",
+            ["Mode=auto", "NotificationEmail=a@b.example", "AllowedGroups=shop/prod"],
+        ),
+    ],
+)
+def test_deploying_asks_two_questions_and_hands_the_answers_to_sam(
+    given: list[str], typed: str, asked: list[str]
+) -> None:
+    """Without `sam build`, and with an echo in the place of sam."""
+    command = ["make", "--silent", "--old-file=build", "--assume-old=build", "deploy", "SAM=printf '%s\\n'", *given]
+    ran = subprocess.run(command, cwd=ROOT, input=typed, capture_output=True, text=True, check=True)
+    lines = ran.stdout.splitlines()
+    assert lines[-len(asked) :] == asked
+    assert any(line.endswith("deploy") for line in lines)
 
 
 def test_the_changelog_has_a_section_for_what_is_not_released() -> None:

@@ -158,3 +158,9 @@ def test_only_the_alarm_topic_and_the_rule_may_send_to_the_dead_letter_queue(sta
         assert statement["Action"] == "sqs:SendMessage"
         assert statement["Resource"] == "<DeadLetterQueue.Arn>"
         assert list(statement["Condition"]) == ["ArnEquals"]
+
+
+def test_an_e_mail_address_is_subscribed_to_the_notices_and_to_nothing_else() -> None:
+    made = Stack(NotificationEmail="ops@example.com")
+    email = [s for s in made.of_type("AWS::SNS::Subscription").values() if s["Protocol"] == "email"]
+    assert email == [{"TopicArn": "<NotificationTopic>", "Protocol": "email", "Endpoint": "ops@example.com"}]
