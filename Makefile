@@ -18,7 +18,7 @@ PYTHON ?= python3.13
 SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 RUN := PYTHONPATH=src/function:src/tools $(BIN)/python
 
-.PHONY: help install demo test soak figures e2e local check lint types template build deploy format readme endpoints lock outdated clean bench bench-full mutate
+.PHONY: help install demo test soak figures e2e local check lint types template build deploy format readme endpoints lock outdated clean bench bench-full mutate bench-recovery
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -110,6 +110,9 @@ endpoints: $(STAMP) ## cut the function's endpoints out of botocore's; a test sa
 
 bench: $(STAMP) ## measure speed, quickly, and write docs/performance.md
 	PYTHONPATH=src/function:src/tools:tests:tests/support $(BIN)/python -m benchmarks.measure quick
+
+bench-recovery: $(STAMP) ## play whole incidents against everybody who could answer them, and write docs/recovery.md
+	PYTHONPATH=src/function:src/tools:tests:tests/support $(BIN)/python -m benchmarks.recovery
 
 bench-full: $(STAMP) ## measure speed thoroughly, and write docs/performance.md
 	PYTHONPATH=src/function:src/tools:tests:tests/support $(BIN)/python -m benchmarks.measure full

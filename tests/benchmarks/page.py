@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks.figures import FIGURES, LEVERS, MEMORY_SIZES, Figure
 from benchmarks.plots import Axis, Series, chart, even_marks, powers_of_ten
+from benchmarks.recovery.page import kept, lead
 from benchmarks.rounds import Spread, spread
 
 Results = dict[str, Any]
@@ -102,6 +103,7 @@ def render(results: Results) -> str:
     misses = "\n\n".join(f"**{_titles(figures)}.** {why}" for figures, why in missed(results))
     naive = {key: spread(values) for key, values in results["yardsticks"].items()}
     return _PAGE.format(
+        recovery=lead(kept()),
         profile=results["profile"],
         command="make bench-full" if results["profile"] == "full" else "make bench",
         # What whoever measured has to say of how these results came about; a new run starts without.
@@ -145,9 +147,18 @@ def _medians(by_length: dict[str, list[float]]) -> list[tuple[float, float]]:
 _PAGE = """\
 # Performance
 
-*The function sleeps for weeks, then runs once, cold, while production burns.*
+What users feel of an incident is the time until only what is good serves. So this page begins with whole incidents. The
+function's own time is one percent of them or less; it comes after.
 
-This page is written by `{command}`; what was measured is kept in `performance.json` beside it.
+## Whole incidents
+
+{recovery}
+
+[recovery.md](recovery.md) has every scenario, how the mix was weighted and chosen, and where lastgood is not right.
+
+## The function
+
+This part is written by `{command}`; what was measured is kept in `performance.json` beside it.
 
 Every figure is a ratio inside one run. Each round runs every variant once, in shuffled order; the figure is the median
 of the rounds' ratios, the spread is from their tenth to their ninetieth percentile. Absolute times are left out: they
@@ -159,7 +170,7 @@ the smallest boto3 rollback: GetDeploymentGroup, StopDeployment, GetDeployment, 
 no record, no notice. **NAIVE** is what samples on the web do. All run under Lambda's runtime interface emulator and
 client, with valid bytecode, against the same endpoint: 25 ms a call, DynamoDB 8 ms, over TLS where the start is cold.
 
-## Goals
+### Goals
 
 {goals}
 

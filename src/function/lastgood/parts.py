@@ -13,6 +13,7 @@ from lastgood.deployers import DeployerFor, deployers
 from lastgood.ledger import Ledger
 from lastgood.notices import Notices
 from lastgood.pipelines.adapter import Pipelines
+from lastgood.reach import Reach
 from lastgood.settings import Settings
 from lastgood.telemetry import Telemetry
 
@@ -28,6 +29,7 @@ class Parts:
     alarms: Alarms
     pipelines: Pipelines
     notices: Notices
+    reach: Reach
     deployer_for: DeployerFor
     pool: ThreadPoolExecutor
     telemetry: Telemetry
@@ -51,6 +53,7 @@ class Parts:
             alarms=Alarms(clients.cloudwatch),
             pipelines=Pipelines(clients),
             notices=Notices(clients, settings.notification_topic_arn, settings.event_bus, pool),
+            reach=Reach(clients, pool),
             deployer_for=deployers(clients, settings, pool),
             pool=pool,
             telemetry=telemetry,

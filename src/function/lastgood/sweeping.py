@@ -30,8 +30,12 @@ class Sweep:
         self._deadline = deadline
 
     def run(self) -> dict[str, Any]:
-        """Finish what events did not: advance what is open, send what was not told, watch alarms recover."""
+        """Finish what events did not: advance what is open, send what was not told, watch alarms recover.
+
+        Beside that, what a rollback reads first is asked whether it answers.
+        """
         visited = failed = 0
+        asked = self._parts.reach.begin()
         now, ledger = self._parts.clock(), self._parts.ledger
         work: list[tuple[Callable[[], object], str]] = []
         work += [(partial(self._rollbacks.resume, each), each) for each in ledger.due(now)]
@@ -41,6 +45,7 @@ class Sweep:
                 break
             failed += not self._attempt(step, each)
             visited += 1
+        self._parts.telemetry.unanswered(self._parts.reach.problems(asked))
         self._parts.telemetry.swept(visited, failed)
         return {"swept": visited, "failed": failed}
 

@@ -92,6 +92,12 @@ class Telemetry:
         if visited or failed:
             self.logger.info("swept", visited=visited, failed=failed)
 
+    def unanswered(self, problems: list[str]) -> None:
+        """What the sweep found not to answer: a rollback would have to wait for it now."""
+        if problems:
+            self.logger.error("unanswered", problems=problems)
+            self._count("ReadFailed")
+
     def drilled(self, problems: list[str]) -> None:
         """The daily drill: an alarm watches that it does not fail."""
         if problems:

@@ -29,7 +29,15 @@ from lastgood_cli import fixes
 from lastgood_cli.checks import Check, Part, enabled, healthy
 from lastgood_cli.context import Session
 from lastgood_cli.coverage import all_alarms
-from lastgood_cli.group_checks import group_checks, needed_actions, pipeline_checks, platform_actions, stage_transition
+from lastgood_cli.expecting import Expecting
+from lastgood_cli.group_checks import (
+    group_checks,
+    how_long,
+    needed_actions,
+    pipeline_checks,
+    platform_actions,
+    stage_transition,
+)
 from lastgood_cli.lookout import Lookout, group_names, points_here
 from lastgood_cli.names import GROUP
 from lastgood_cli.output import Format, harmless, show_rows
@@ -94,6 +102,7 @@ class Doctor:
         self._environ = environ
         self._now = now
         self._arn = str(configuration["FunctionArn"])
+        self._watching: dict[DeploymentGroup, list[Mapping[str, Any]]] = {}
 
     def examine(
         self,
@@ -141,6 +150,9 @@ class Doctor:
             part, leads_to = self._alarm(eyes, name, told, muted)
             parts.append(part)
             groups += [each for each in leads_to if each not in groups]
+            if told:
+                for each in leads_to:
+                    self._watching.setdefault(each, []).append(told)
         if not described and group is None:
             parts.append(Part("Alarms", (_no_alarm(),)))
         return folded(parts, "Alarms", "{} reach lastgood and lead to a deployment group"), groups
@@ -444,6 +456,12 @@ class Doctor:
             controller=group.controller,
         )
         checks = attempted("a rollback could begin now", lambda: group_checks(eyes.for_request(request)))
+
+        def minutes() -> Found:
+            expecting = Expecting(self._aws, eyes.settings.attribution_window)
+            return how_long(expecting.of(group, self._watching.get(group, [])))
+
+        checks += attempted("how long an incident would take", minutes)
         kind = "ECS service" if group.controller is Controller.ECS else "Deployment group"
         return Part(f"{kind} {group.key}", checks)
 

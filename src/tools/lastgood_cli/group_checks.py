@@ -11,9 +11,12 @@ from lastgood.pipelines.rules import REVISION_TYPES
 from lastgood.pipelines.runs import holder
 from lastgood.settings import PipelineRule, Settings
 from lastgood_cli.checks import Check
+from lastgood_cli.expected import Expected
 from lastgood_cli.lookout import Answer, Plan, Verdict
 
 # --- the deployment group ---------------------------------------------------------------------------------------------
+
+MOST_ADVICE = 2
 
 NOT_WRONG = frozenset(
     {
@@ -88,6 +91,14 @@ def group_checks(plan: Plan) -> tuple[Check, ...]:
     if plan.floor is not None:
         checks.append(Check("its floor is known", True, f"{plan.floor.deployment_id}: {plan.floor.reason}."))
     return tuple(checks)
+
+
+def how_long(found: Expected) -> tuple[Check, ...]:
+    """What an incident would take, and what would save most of it; nothing where nothing is known."""
+    if not found.parts:
+        return ()
+    advice = "".join(f" {each.text[0].upper()}{each.text[1:]}." for each in found.advice[:MOST_ADVICE])
+    return (Check("how long an incident would take", True, found.sentence + advice),)
 
 
 def _from_answer(name: str, answer: Answer, group: DeploymentGroup | None, good: str = "") -> Check:

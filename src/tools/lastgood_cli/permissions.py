@@ -69,6 +69,8 @@ READS: dict[str, tuple[str, ...]] = {
         "ecs:DescribeServiceRevisions",
         "ecs:DescribeTaskDefinition",
         "events:DescribeEventBus",
+        "elasticloadbalancing:DescribeTargetGroupAttributes",
+        "elasticloadbalancing:DescribeTargetGroups",
         "events:DescribeRule",
         "events:ListRuleNamesByTarget",
         "events:ListTargetsByRule",
