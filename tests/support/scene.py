@@ -11,7 +11,7 @@ with scene("Lambda") as it:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -73,9 +73,12 @@ class Scene:
         tags = more.pop("tags", self.tags)
         return alarm_event(at=at or self.now(), alarm=alarm, tags=tags, **more)
 
-    def alarm_fires(self, *, alarm: str = ALARM, **more: Any) -> dict[str, Any]:
-        """The alarm goes into ALARM and its message reaches the function. Returns the first result."""
-        self.local.alarm(alarm)
+    def alarm_fires(self, *, alarm: str = ALARM, breached: Sequence[datetime] = (), **more: Any) -> dict[str, Any]:
+        """The alarm goes into ALARM and its message reaches the function. Returns the first result.
+
+        `breached` are the minutes whose datapoints CloudWatch found above the threshold, where a test is about that.
+        """
+        self.local.alarm(alarm, breached=breached)
         return self.deliver(self.alarm_message(alarm=alarm, **more))
 
     def alarm_recovers(self, alarm: str = ALARM) -> dict[str, Any]:

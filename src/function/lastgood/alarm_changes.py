@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lastgood.errors import RefusedError
+from lastgood.judgement.onset import onset_attributes
 from lastgood.model import AlarmState, DeploymentGroup, Reason, Rollback
 from lastgood.parts import Parts
 from lastgood.results import ignored, result_of
@@ -72,6 +73,7 @@ class AlarmChanges:
             alarm_arn=signal.alarm_arn,
             alarm_changed_at=signal.changed_at,
             evaluation_seconds=signal.evaluation_seconds,
+            **onset_attributes(signal.onset),
         )
 
     def _is_ok(self, signal: AlarmSignal) -> list[dict[str, Any]]:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lastgood import evidence
 from lastgood.clients import call
-from lastgood.errors import RefusedError
-from lastgood.model import AlarmFacts, AlarmState
+from lastgood.errors import LastgoodError, RefusedError
+from lastgood.model import AlarmFacts, AlarmState, Onset
+from lastgood.reason_data import LONGEST_PERIOD, breach_began, parse_reason_data, triggering_alarms
+
+MOST_CHILDREN = 100
+"""DescribeAlarms takes so many names in one call."""
+
+CHILD_AFTER = timedelta(minutes=1)
+"""A composite alarm changes with the alarm that makes it fire; their times may differ by so much either way."""
 
 MOST_FIRING = 50
 """Of more alarms than this that fire at once, only so many are looked at when a release comes."""
@@ -36,19 +43,43 @@ class Alarms:
 
         With `evidence_at` (the time now) an alarm that is not OK is also asked for its metric.
         """
-        answer = call(self._client, "describe_alarms", AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"])
-        found = [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
+        found = self._described([name])
         if not found:
             return None
-        alarm = found[0]
-        asked = evidence_at if alarm["StateValue"] != AlarmState.OK else None
-        return AlarmFacts(
-            name=alarm["AlarmName"],
-            state=AlarmState(alarm["StateValue"]),
-            changed_at=_changed_at(alarm),
-            suppressed_by=alarm.get("ActionsSuppressedBy", ""),
-            doubt=evidence.doubt(self._client, alarm, asked) if asked else "",
-        )
+        facts = _facts(found[0])
+        if evidence_at is not None and facts.state is not AlarmState.OK:
+            facts = replace(facts, doubt=evidence.doubt(self._client, found[0], evidence_at))
+        children = triggering_alarms(parse_reason_data(found[0].get("StateReasonData")))
+        if children and facts.state is AlarmState.ALARM:
+            return replace(facts, onset=self._onset_of_children(children, facts.changed_at))
+        return facts
+
+    def _described(self, names: list[str]) -> list[dict[str, Any]]:
+        answer = call(self._client, "describe_alarms", AlarmNames=names, AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+        return [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
+
+    def _onset_of_children(self, arns: Iterable[str], fired: datetime | None) -> Onset | None:
+        """The onset of the alarm that made a composite one fire: the one that changed last before it.
+
+        None if it cannot be read, is another composite alarm, or has changed again since.
+        """
+        names = sorted({arn.partition(":alarm:")[2] for arn in arns} - {""})[:MOST_CHILDREN]
+        try:
+            children = [_facts(each) for each in self._described(names)] if names else []
+        except LastgoodError:
+            return None
+        changes = [
+            (child.changed_at, child)
+            for child in children
+            if child.state is AlarmState.ALARM
+            and child.changed_at
+            and (fired is None or child.changed_at <= fired + CHILD_AFTER)
+        ]
+        if not changes:
+            return None
+        changed, last = max(changes, key=lambda change: change[0])
+        estimated = Onset.estimated(changed, last.period, last.datapoints) if last.period else None
+        return last.onset or estimated
 
     def firing(self) -> list[FiringAlarm]:
         """The alarms that are in ALARM now and whose actions are not suppressed."""
@@ -74,6 +105,33 @@ class Alarms:
                 raise
             return {}
         return {tag["Key"]: tag["Value"] for tag in answer.get("Tags", [])}
+
+
+def _facts(alarm: Mapping[str, Any]) -> AlarmFacts:
+    period, evaluated = _period(alarm), _count(alarm.get("EvaluationPeriods"))
+    data = parse_reason_data(alarm.get("StateReasonData"))
+    onset = breach_began(data, str(alarm.get("ComparisonOperator", "")), evaluated, period.total_seconds())
+    state = AlarmState(alarm["StateValue"])
+    return AlarmFacts(
+        name=alarm["AlarmName"],
+        state=state,
+        changed_at=_changed_at(alarm),
+        suppressed_by=alarm.get("ActionsSuppressedBy", ""),
+        period=period,
+        datapoints=_count(alarm.get("DatapointsToAlarm")) or evaluated,
+        onset=onset if state is AlarmState.ALARM else None,
+    )
+
+
+def _period(alarm: Mapping[str, Any]) -> timedelta:
+    """The alarm's period; of metric math the longest of its metrics'. Zero where it has none (a composite alarm)."""
+    queries = alarm.get("Metrics") or []
+    holders = [alarm, *queries, *(query.get("MetricStat") or {} for query in queries)]
+    return timedelta(seconds=min(max(_count(holder.get("Period")) for holder in holders), LONGEST_PERIOD))
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
 
 
 def _changed_at(alarm: Mapping[str, Any]) -> datetime | None:

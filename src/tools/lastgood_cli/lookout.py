@@ -19,6 +19,7 @@ from lastgood.clients import Clients, call
 from lastgood.errors import LastgoodError
 from lastgood.judgement import GUARDS, Adopt, AskApproval, Case, Close, Decision, Guard, Proceed, Stop, Wait, decide
 from lastgood.judgement.choice import effective_floor
+from lastgood.judgement.onset import onset_attributes
 from lastgood.judgement.wording import ago
 from lastgood.model import (
     AlarmFacts,
@@ -347,6 +348,7 @@ class Lookout:
             alarm_arn=signal.alarm_arn,
             alarm_changed_at=signal.changed_at,
             evaluation_seconds=signal.evaluation_seconds,
+            **onset_attributes(signal.onset),
         )
 
     def _judged(

@@ -26,7 +26,7 @@ from lastgood.judgement.blame import (
     changes_of_live,
     put_back_already,
 )
-from lastgood.model import Deployment, Reason
+from lastgood.model import Deployment, Onset, Reason
 
 
 def blame(*history: Deployment, **more: Any) -> Attribution:
@@ -376,3 +376,56 @@ def test_a_person_who_asks_means_what_was_released_until_then():
     assert too_new.reason is Reason.NEWER_DEPLOYMENT
     assert "after the rollback was asked for at 10:00:00Z" in too_new.explanation
     assert blame(*history, alarm_at=None, requested_at=at(0), force=True).suspect == history[0]
+
+
+# --- when the breach began --------------------------------------------------------------------------------------------
+
+MEASURED = Onset(at(-10), minutes(1), measured=True)
+
+
+def test_a_release_that_came_after_the_breach_began_is_not_blamed_and_may_be_the_fix():
+    found = blame(release("d-3", "v3", -5), release("d-2", "v2", -30), onset=MEASURED)
+    assert (found.suspects, found.reason) == ((), Reason.NEWER_DEPLOYMENT)
+    assert "the breach began before, at 09:50:00Z, as its datapoints show" in found.explanation
+    assert "only fired at 10:00:00Z" in found.explanation
+
+
+def test_a_release_that_still_runs_is_not_blamed_either_if_it_came_after_the_breach_began():
+    assert blame(running("d-3", "v3", -5), release("d-2", "v2", -30), onset=MEASURED).reason is Reason.NEWER_DEPLOYMENT
+
+
+def test_a_release_in_the_first_period_of_the_breach_may_be_its_cause():
+    assert blamed(release("d-2", "v2", -9.5), release("d-1", "v1", -600), onset=MEASURED) == ["d-2"]
+
+
+def test_an_estimate_blames_a_release_that_users_met_shortly_before_a_quick_alarm_fired():
+    guess = Onset.estimated(ALARM_AT, minutes(1), 3)
+    assert blamed(running("d-2", "v2", -0.1), release("d-1", "v1", -600), onset=guess) == ["d-2"]
+
+
+def test_an_estimate_clears_a_release_that_a_slow_alarm_cannot_have_meant():
+    found = blame(release("d-2", "v2", -3), release("d-1", "v1", -60), onset=Onset.estimated(ALARM_AT, minutes(5), 5))
+    assert found.reason is Reason.NEWER_DEPLOYMENT
+    assert "by the alarm's periods" in found.explanation
+
+
+def test_the_attribution_window_counts_from_the_onset():
+    history = release("d-2", "v2", -66), release("d-1", "v1", -600)
+    assert blamed(*history) == []
+    assert blamed(*history, onset=MEASURED) == ["d-2"]
+
+
+def test_a_release_long_before_the_breach_began_is_not_blamed_in_terms_of_the_onset():
+    found = blame(release("d-2", "v2", -132), release("d-1", "v1", -600), onset=MEASURED)
+    assert found.reason is Reason.NOT_ATTRIBUTABLE
+    assert "ended 2 h before the breach began (at 09:50:00Z, as its datapoints show)" in found.explanation
+
+
+def test_releases_that_ended_since_the_onset_cannot_be_told_apart_whatever_the_window():
+    history = release("d-3", "v3", -10.5), release("d-2", "v2", -12), release("d-1", "v1", -600)
+    assert blamed(*history, onset=MEASURED, evaluation_window=minutes(1)) == ["d-3", "d-2"]
+
+
+def test_what_was_released_into_a_breach_is_blamed_with_what_came_before_it():
+    history = release("d-3", "v3", -5), release("d-2", "v2", -30), release("d-1", "v1", -600)
+    assert blamed(*history, onset=MEASURED, released_in_alarm="d-3") == ["d-3", "d-2"]

@@ -26,6 +26,7 @@ from builders import (
 )
 from lastgood.judgement import Action, Close, Decision, decide, outcome_of
 from lastgood.judgement.choice import effective_floor, select
+from lastgood.judgement.onset import onset_attributes, onset_of
 from lastgood.model import (
     AlarmState,
     ComputePlatform,
@@ -35,6 +36,7 @@ from lastgood.model import (
     Live,
     Mode,
     Observation,
+    Onset,
     Outcome,
     Pause,
     Phase,
@@ -121,6 +123,9 @@ live = st.builds(Live, st.sampled_from(["", "", "", "v1", "v2", "v77"]), st.bool
 UNUSABLE = st.dictionaries(st.sampled_from(["d-1", "d-2", "d-3"]), st.just("it is gone"), max_size=2)
 
 
+ONSETS = tuple(Onset(at(-minute), timedelta(minutes=1), measured=True) for minute in (0, 5, 30, 70))
+
+
 @st.composite
 def surveys(draw: st.DrawFn) -> Observation:
     """What is seen before anything is decided."""
@@ -131,9 +136,10 @@ def surveys(draw: st.DrawFn) -> Observation:
         last_successful_id=next((d.deployment_id for d in history if d.status == "Succeeded"), ""),
     )
     state = draw(st.sampled_from([AlarmState.ALARM] * 14 + list(AlarmState)))
+    measured = [replace(alarm(state), onset=onset) for onset in ONSETS]
     return Observation(
         group=draw(st.sampled_from([facts] * 18 + [None])),
-        alarm=draw(st.sampled_from([alarm(state)] * 18 + [alarm(state, -90), None])),
+        alarm=draw(st.sampled_from([*[alarm(state)] * 18, alarm(state, -90), None, *measured])),
         alarm_read=True,
         history=history,
         live=draw(live),
@@ -147,7 +153,8 @@ def questions(draw: st.DrawFn) -> Rollback:
     """A rollback that was just opened, by an alarm or by a person."""
     common: dict[str, Any] = {"dry_run": draw(RARELY)}
     if draw(st.sampled_from([True, True, False])):
-        return rollback(**common, evaluation_seconds=draw(st.sampled_from([0, 60, 600])))
+        told = draw(st.sampled_from([None, None, None, *ONSETS]))
+        return rollback(**common, **onset_attributes(told), evaluation_seconds=draw(st.sampled_from([0, 60, 600])))
     pinned = draw(st.sampled_from(["", "", "d-1", "d-2", "d-none"]))
     return by_operator(**common, force=draw(st.booleans()), to_deployment_id=pinned)
 
@@ -299,6 +306,16 @@ def test_nothing_is_stopped_that_is_a_rollback_or_newer_than_the_alarm_or_cloudf
     assert not stopped.is_rollback
     assert stopped.creator not in {"CloudFormation", "CloudFormationRollback"}
     assert asked.alarm_changed_at is None or stopped.created_at <= ALARM_AT
+
+
+@CALM
+@given(questions(), surveys(), policies)
+def test_nothing_is_blamed_that_came_after_the_breach_began(asked, seen, policy):
+    asked, seen, policy = unhindered(asked, seen, policy)
+    decision = decide(asked, seen, policy, NOW)
+    onset = onset_of(asked, seen.alarm)
+    if onset is not None:
+        assert all(s.created_at <= onset.at + onset.margin for s in decision.suspects)
 
 
 @CALM

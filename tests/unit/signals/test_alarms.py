@@ -144,3 +144,31 @@ class TestAlarms:
         record = event["Records"][0]["Sns"]
         record["Message"] = json.dumps(json.loads(record["Message"]) | nothing)
         assert alarm(event).state is AlarmState.OK
+
+
+class TestOnset:
+    """When the breach began, from the reason data of the ways that carry them."""
+
+    @pytest.mark.parametrize(("name", "body"), [("alarm-to-lambda", "alarmData"), ("alarm-eventbridge", "detail")])
+    def test_a_message_with_datapoints_tells_when_the_breach_began(self, name: str, body: str) -> None:
+        event = load(name)
+        state = event[body]["state"]
+        state["reasonData"] = load("alarm-to-lambda")["alarmData"]["state"]["reasonData"]
+        state["timestamp"] = "2026-03-02T10:04:12.345+0000"
+        onset = alarm(event).onset
+        assert onset is not None
+        assert (onset.at, onset.measured) == (datetime(2026, 3, 2, 10, 2, tzinfo=UTC), True)
+
+    def test_datapoints_of_another_time_than_the_change_are_not_believed(self) -> None:
+        event = load("alarm-to-lambda")
+        event["alarmData"]["state"]["timestamp"] = "2026-03-02T09:04:12.345+0000"
+        assert alarm(event).onset is None
+
+    @pytest.mark.parametrize("data", [None, 7, "", "{", '{"version": "1.0", "queryDate": "2026-03-02T10:04:12Z"}'])
+    def test_a_message_without_datapoints_tells_no_onset(self, data: object) -> None:
+        event = load("alarm-to-lambda")
+        event["alarmData"]["state"]["reasonData"] = data
+        assert alarm(event).onset is None
+
+    def test_sns_carries_no_datapoints(self) -> None:
+        assert alarm(load("alarm-in-alarm")).onset is None

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from lastgood.judgement.onset import began, latest_cause
 from lastgood.judgement.wording import ago, clock
-from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, Reason, Rollback
+from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, Onset, Reason, Rollback
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ def attribute(
     force: bool = False,
     released_in_alarm: str = "",
     brought_back: Mapping[str, str] | None = None,
+    onset: Onset | None = None,
 ) -> Attribution:
     """Find the deployments that an alarm which changed at `alarm_at` may blame; None when an operator asks.
 
@@ -47,8 +49,11 @@ def attribute(
     `brought_back` maps deployments that released only what a rollback had put back to that rollback's id: the policy
     blames none of them.
 
-    Only a deployment that changed what is live, was created before the alarm changed, and ended within the window is
-    blamed. Releases that ended inside one evaluation window cannot be told apart: all of them are suspects.
+    `onset` is when the breach began of which the alarm tells; None: when it changed.
+
+    Only a deployment that changed what is live, was created before the breach began, or so soon after that its first
+    period may be its doing, and ended within the window before it is blamed. Releases that ended inside one evaluation
+    window cannot be told apart: all of them are suspects.
     """
     events = [d for d in history if d.is_release or d.is_rollback]
     if not events:
@@ -64,21 +69,37 @@ def attribute(
             f"before: somebody {'has rolled' if done else 'is rolling'} back by hand.",
         )
     if alarm_at is not None and released_in_alarm == newest.deployment_id:
-        return _released_into(events, alarm_at, attribution_window, evaluation_window, now, brought_back or {})
-    since = alarm_at or (None if force else requested_at)
-    if since is not None and newest.created_at > since:
-        what = "the alarm changed" if alarm_at else "the rollback was asked for"
-        return _nobody(
-            Reason.NEWER_DEPLOYMENT,
-            f"{newest.deployment_id} was created at {clock(newest.created_at)}, after {what} at {clock(since)}. It may "
-            "be the fix, so it is left alone.",
+        return _released_into(
+            events, alarm_at, attribution_window, evaluation_window, now, brought_back or {}, onset or Onset(alarm_at)
         )
+    too_late = _came_too_late(newest, alarm_at, onset, None if force else requested_at)
+    if too_late:
+        return _nobody(Reason.NEWER_DEPLOYMENT, f"{too_late} It may be the fix, so it is left alone.")
     changes = changes_of_live(events)
     if not changes:
         return _nobody(Reason.NOT_ATTRIBUTABLE, "No deployment in the history changed what is live.")
     if alarm_at is None:
         return Attribution(suspects=(changes[0],))
-    return _within_windows(changes, alarm_at, attribution_window, evaluation_window, now)
+    return _within_windows(changes, alarm_at, attribution_window, evaluation_window, now, onset or Onset(alarm_at))
+
+
+def _came_too_late(
+    newest: Deployment, alarm_at: datetime | None, onset: Onset | None, requested_at: datetime | None
+) -> str:
+    """Why the newest deployment cannot be what is meant, as a sentence; empty if it can."""
+    created = f"{newest.deployment_id} was created at {clock(newest.created_at)}"
+    if alarm_at is None:
+        if requested_at is None or newest.created_at <= requested_at:
+            return ""
+        return f"{created}, after the rollback was asked for at {clock(requested_at)}."
+    if newest.created_at > alarm_at:
+        return f"{created}, after the alarm changed at {clock(alarm_at)}."
+    if onset is None or newest.created_at <= latest_cause(onset, alarm_at):
+        return ""
+    return (
+        f"{created}, and the breach began before, {began(onset)}, though the alarm only fired at {clock(alarm_at)}: it "
+        "is not the cause."
+    )
 
 
 def _nobody(reason: Reason, explanation: str) -> Attribution:
@@ -164,18 +185,21 @@ def _within_windows(
     attribution_window: timedelta,
     evaluation_window: timedelta,
     now: datetime,
+    onset: Onset,
 ) -> Attribution:
-    indistinguishable = tuple(d for d in changes if _ended(d, now) >= alarm_at - evaluation_window)
+    mixed_since = min(alarm_at - evaluation_window, onset.at)
+    indistinguishable = tuple(d for d in changes if _ended(d, now) >= mixed_since)
     if indistinguishable:
         return Attribution(suspects=indistinguishable)
     newest = changes[0]
     ended = _ended(newest, now)
-    if ended >= alarm_at - attribution_window:
+    if ended >= onset.at - attribution_window:
         return Attribution(suspects=(newest,))
+    before_what = "the alarm" if onset.at == alarm_at else f"the breach began ({began(onset)})"
     return _nobody(
         Reason.NOT_ATTRIBUTABLE,
         f"The last deployment that changed what is live, {newest.deployment_id}, ended "
-        f"{ago(alarm_at, ended)} before the alarm, longer ago than the attribution window allows. The "
+        f"{ago(onset.at, ended)} before {before_what}, longer ago than the attribution window allows. The "
         "release is not the likely cause.",
     )
 
@@ -187,8 +211,9 @@ def _released_into(
     evaluation_window: timedelta,
     now: datetime,
     brought_back: Mapping[str, str],
+    onset: Onset,
 ) -> Attribution:
-    """Blame all that was released since the alarm changed, and whatever the alarm blames by itself.
+    """Blame all that was released since the breach began, and whatever the alarm blames by itself.
 
     Going back to a revision under which the alarm began to fire would heal nothing. What a rollback put back, and a
     later release only brought back, is no release to blame: rolling it back would be to roll back the rollback.
@@ -202,9 +227,10 @@ def _released_into(
             "the release was not the cause, or the revision before it is bad too.",
         )
     changes = changes_of_live(events)
-    before = [d for d in changes if d.created_at <= alarm_at]
-    since = tuple(d for d in changes if d.created_at > alarm_at and d.deployment_id not in brought_back)
-    own = _within_windows(before, alarm_at, attribution_window, evaluation_window, now) if before else Attribution()
+    latest, windows = latest_cause(onset, alarm_at), (attribution_window, evaluation_window)
+    before = [d for d in changes if d.created_at <= latest]
+    since = tuple(d for d in changes if d.created_at > latest and d.deployment_id not in brought_back)
+    own = _within_windows(before, alarm_at, *windows, now, onset) if before else Attribution()
     if not since:
         return _nobody(Reason.NOT_ATTRIBUTABLE, f"{newest.deployment_id} released what was live already.")
     return Attribution(suspects=since + own.suspects)

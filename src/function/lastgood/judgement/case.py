@@ -8,8 +8,9 @@ from functools import cached_property
 
 from lastgood.judgement.blame import Attribution, attribute
 from lastgood.judgement.choice import Selection, select
+from lastgood.judgement.onset import onset_of
 from lastgood.judgement.steps import Chosen, Close
-from lastgood.model import Observation, Outcome, Policy, Reason, Rollback, TriggerKind
+from lastgood.model import Observation, Onset, Outcome, Policy, Reason, Rollback, TriggerKind
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class Case:
         return self.now - self.rollback.opened_at > self.policy.deadline
 
     @cached_property
+    def onset(self) -> Onset | None:
+        """When the breach began; None when an operator asked."""
+        return onset_of(self.rollback, self.seen.alarm) if self.by_alarm else None
+
+    @cached_property
     def attribution(self) -> Attribution:
         """Whom the alarm blames."""
         seconds = self.rollback.evaluation_seconds
@@ -52,6 +58,7 @@ class Case:
             force=self.forced,
             released_in_alarm=self.rollback.released_in_alarm,
             brought_back=self.rollback.brought_back,
+            onset=self.onset,
         )
 
     @cached_property

@@ -234,7 +234,7 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard("Does the deployment group exist?", _group_exists, (Reason.GROUP_NOT_FOUND,)),
     Guard(
-        "Did a release change what is live, before the alarm and within the window?",
+        "Did a release change what is live, before the breach began and within the window?",
         _attributable,
         (Reason.NOT_ATTRIBUTABLE, Reason.NEWER_DEPLOYMENT, Reason.SUSPECT_IS_ROLLBACK, Reason.ALREADY_LIVE),
     ),

@@ -35,6 +35,7 @@ from lastgood.model.observation import (
     AlarmFacts,
     AlarmState,
     Observation,
+    Onset,
 )
 from lastgood.model.policy import (
     Controls,
@@ -85,6 +86,7 @@ __all__ = [
     "Marks",
     "Mode",
     "Observation",
+    "Onset",
     "Outcome",
     "PastRollback",
     "Pause",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from lastgood.model.deployments import Deployment, Live, Preparation
@@ -20,15 +20,44 @@ class AlarmState(StrEnum):
     INSUFFICIENT_DATA = "INSUFFICIENT_DATA"
 
 
+ESTIMATE_MARGIN = timedelta(minutes=5)
+"""An estimate clears no release that came sooner than this after it: late metrics and half-filled periods blur it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """When a breach began: the start of its first period. A release up to `margin` later may still be its cause.
+
+    `measured`: datapoints show it. Otherwise it is counted back from when the alarm fired, and is an estimate.
+    """
+
+    at: datetime
+    margin: timedelta = timedelta(0)
+    measured: bool = False
+
+    @classmethod
+    def estimated(cls, fired: datetime, period: timedelta, datapoints: int) -> Onset:
+        """The onset of an alarm that fired then after `datapoints` of its `period`."""
+        return cls(fired - period * datapoints, max(2 * period, ESTIMATE_MARGIN))
+
+
 @dataclass(frozen=True, slots=True)
 class AlarmFacts:
-    """An alarm as `DescribeAlarms` tells it. `doubt`: why its metric does not confirm it, where that was asked."""
+    """An alarm as `DescribeAlarms` tells it.
+
+    It fires after `datapoints` of its `period` have breached; both are zero where it has none of its own (a composite
+    alarm). `onset` is when the breach that it is in began, where its reason data, or those of the alarms that made it
+    fire, say so. `doubt`: why its metric does not confirm it, where that was asked.
+    """
 
     name: str
     state: AlarmState
     changed_at: datetime | None = None
     suppressed_by: str = ""
     doubt: str = ""
+    period: timedelta = timedelta(0)
+    datapoints: int = 0
+    onset: Onset | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,9 @@ class Rollback:
     released_in_alarm: str = ""
     brought_back: Mapping[str, str] = field(default_factory=dict)
     evaluation_seconds: int = 0
+    onset_at: datetime | None = None
+    onset_margin_seconds: int = 0
+    onset_measured: bool = False
     requested_by: str = ""
     request_reason: str = ""
     dry_run: bool = False

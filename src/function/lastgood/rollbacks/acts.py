@@ -23,6 +23,7 @@ from lastgood.judgement import (
     Stop,
     Wait,
 )
+from lastgood.judgement.onset import onset_attributes, onset_of
 from lastgood.ledger import Kind
 from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, Observation, Phase, Preparation, Reason
 from lastgood.parts import Parts
@@ -207,7 +208,9 @@ class Acts:
     # --- around the acts ----------------------------------------------------------------------------------------------
 
     def note_what_was_seen(self, seen: Observation) -> None:
-        """Keep what a look found out beside what it was for: the platform, and when the suspect came to rest."""
+        """Keep what a look found out beside what it was for: the platform, the onset, when the suspect came to rest."""
+        if seen.alarm_read:
+            self._draft.change(**onset_attributes(onset_of(self._draft.rollback, seen.alarm)))
         if seen.group is not None and self._draft.rollback.compute_platform is None:
             self._draft.change(compute_platform=seen.group.compute_platform)
         suspect = seen.suspect

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from lastgood.model import AlarmState, TriggerKind
+from lastgood.model import AlarmState, Onset, TriggerKind
+from lastgood.reason_data import breach_began, is_of_change, parse_reason_data
 from lastgood.signals.fields import (
     ACCEPTED_SHAPES,
     MAX_REASON,
@@ -188,16 +190,26 @@ def stated_alarm(
     _check_contributor(body, name, state)
     if state is AlarmState.ALARM and suppressed_by:
         ignore("suppressed", f"The actions of alarm {name} are suppressed by {suppressed_by}.")
+    changed_at = time_of(stated.get("timestamp"), "state.timestamp", delivery.now)
     return AlarmSignal(
         alarm_name=name,
         alarm_arn=str(arn),
         state=state,
-        changed_at=time_of(stated.get("timestamp"), "state.timestamp", delivery.now),
+        changed_at=changed_at,
         state_reason=optional_text(stated, "reason", MAX_REASON),
         trigger_kind=kind,
         tags=tags,
+        onset=_onset(stated, changed_at),
         message_id=delivery.message_id,
     )
+
+
+def _onset(stated: dict[str, Any], changed_at: datetime) -> Onset | None:
+    """When the breach began; SNS does not tell that."""
+    data = parse_reason_data(stated.get("reasonData"))
+    if not is_of_change(data, changed_at):
+        return None
+    return breach_began(data, optional_text(stated, "reason", MAX_REASON))
 
 
 def _suppressed_by(stated: dict[str, Any], body: dict[str, Any]) -> str:

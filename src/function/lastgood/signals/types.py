@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from lastgood.model import AlarmState, Controller, DeploymentGroup, Mode, TriggerKind
+from lastgood.model import AlarmState, Controller, DeploymentGroup, Mode, Onset, TriggerKind
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -24,6 +24,8 @@ class AlarmSignal:
     # None: the message carried no tags, so nothing is known about them. Empty: the alarm has none.
     tags: Mapping[str, str] | None = field(default=None, hash=False)
     evaluation_seconds: int = 0
+    # When the breach began, where the message's own reason data say so.
+    onset: Onset | None = None
     message_id: str = ""
 
     @property

@@ -1,0 +1,64 @@
+"""When the breach began that an alarm tells of, and which release came too late to have caused it: pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from lastgood.judgement.wording import clock
+from lastgood.model import AlarmFacts, AlarmState, Onset, Rollback
+
+SAME_CHANGE = timedelta(seconds=1)
+"""A message and DescribeAlarms may round the time of one change differently."""
+
+LONGEST_BREACH = timedelta(days=8)
+"""CloudWatch lets no alarm look back further than a week; what says more than that is not believed."""
+
+
+def onset_of(rollback: Rollback, alarm: AlarmFacts | None) -> Onset | None:
+    """When the breach began for which the rollback was opened; None where no alarm opened it.
+
+    What CloudWatch says now counts first, while it speaks of the same breach; then what the message said. Both are
+    evidence: they name the datapoints. Without either it is counted back from when the alarm fired, by the number of
+    datapoints that it needs. That is an estimate, and errs on the side of blaming: the newest period may have been half
+    full and the metric late, so only releases that came at least two periods, and five minutes, after it are cleared. A
+    release that users met before a quick alarm fired is always among those that can be blamed.
+    """
+    fired = rollback.alarm_changed_at
+    if fired is None:
+        return None
+    margin = timedelta(seconds=rollback.onset_margin_seconds)
+    stored = Onset(rollback.onset_at or fired, margin, rollback.onset_measured)
+    told = (alarm.onset if alarm and _speaks_of(alarm, fired) else None, stored if stored.measured else None)
+    believed = (each for each in told if each and fired - LONGEST_BREACH <= each.at <= fired)
+    return next(believed, None) or _estimated(fired, alarm, timedelta(seconds=rollback.evaluation_seconds))
+
+
+def _speaks_of(alarm: AlarmFacts, fired: datetime) -> bool:
+    """It is in the ALARM that the message told of: it did not recover and fire again since."""
+    return alarm.state is AlarmState.ALARM and (alarm.changed_at or fired) <= fired + SAME_CHANGE
+
+
+def _estimated(fired: datetime, alarm: AlarmFacts | None, evaluation: timedelta) -> Onset:
+    if alarm is None or not alarm.period:
+        return Onset(fired - evaluation, evaluation)
+    return Onset.estimated(fired, alarm.period, alarm.datapoints)
+
+
+def latest_cause(onset: Onset, fired: datetime) -> datetime:
+    """A release that was created after this did not cause the breach."""
+    return min(onset.at + onset.margin, fired)
+
+
+def began(onset: Onset) -> str:
+    """`at 10:02:00Z, as its datapoints show`."""
+    how = ", as its datapoints show" if onset.measured else " or a little later, by the alarm's periods"
+    return f"at {clock(onset.at)}{how}"
+
+
+def onset_attributes(onset: Onset | None) -> dict[str, Any]:
+    """An onset as the attributes of a rollback's record."""
+    if onset is None:
+        return {}
+    margin = round(onset.margin.total_seconds())
+    return {"onset_at": onset.at, "onset_margin_seconds": margin, "onset_measured": onset.measured}

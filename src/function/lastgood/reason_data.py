@@ -1,0 +1,114 @@
+"""What an alarm's own reason data says of when its breach began.
+
+CloudWatch keeps it with the alarm (`StateReasonData` of DescribeAlarms), and sends it to a function that it calls
+itself and to EventBridge (`reasonData`); SNS does not get it. It is JSON in a text: the datapoints that were evaluated,
+each stamped with the start of its period.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from lastgood.model import Onset
+
+LONGEST_REASON_DATA = 20_000
+"""Characters; CloudWatch keeps 4,000."""
+
+LONGEST_PERIOD = 604_800
+"""Seconds; no alarm looks back further than a week."""
+
+EVALUATED_WITHIN = timedelta(minutes=5)
+"""An alarm changes with the evaluation that finds the breach."""
+
+LAST_YEAR = 9000
+"""Later dates are nonsense, and sums with them would overflow."""
+
+type Breaches = Callable[[float], bool]
+
+
+def parse_reason_data(text: object) -> Mapping[str, Any]:
+    """The reason data as a mapping; empty where there is none, or it is no JSON object."""
+    if not isinstance(text, str) or len(text) > LONGEST_REASON_DATA:
+        return {}
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def breach_began(data: Mapping[str, Any], comparison: str = "", datapoints: int = 0, period: float = 0) -> Onset | None:
+    """The start of the earliest datapoint that breached; None where the data do not show it.
+
+    `comparison` is the alarm's operator, or CloudWatch's sentence about it. Where neither is known, the newest
+    datapoint shows on which side of the threshold it fires. Of more datapoints than the `datapoints` that the alarm
+    evaluates (0: unknown), only the newest made it fire. `period` (seconds) is the alarm's own, for data that do not
+    say.
+    """
+    threshold, period = _number(data.get("threshold")), _number(data.get("period")) or period
+    if threshold is None or not 0 < period <= LONGEST_PERIOD:
+        return None
+    points = sorted(_points(data, timedelta(seconds=period)).items())[-datapoints:]
+    if not points:
+        return None
+    breaches = _breaches(comparison, threshold, points[-1][1])
+    first = next((at for at, value in points if breaches(value)), None)
+    return Onset(first, timedelta(seconds=period), measured=True) if first else None
+
+
+def is_of_change(data: Mapping[str, Any], changed_at: datetime) -> bool:
+    """Whether a message's data can be those of the change that it tells of: they were evaluated at that time."""
+    evaluated = _time(data.get("queryDate"))
+    return evaluated is None or abs(changed_at - evaluated) <= EVALUATED_WITHIN
+
+
+def triggering_alarms(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """The ARNs of the alarms that made a composite alarm fire."""
+    children = data.get("triggeringAlarms")
+    arns = [each.get("arn") for each in children if isinstance(each, dict)] if isinstance(children, list) else []
+    return tuple(arn for arn in arns if isinstance(arn, str))
+
+
+def _points(data: Mapping[str, Any], period: timedelta) -> dict[datetime, float]:
+    """Time and value of each datapoint. Those with a time of their own count; the older list only begins with one."""
+    stated = {at: value for at, value in _evaluated(data) if value is not None}
+    recent = data.get("recentDatapoints")
+    start = _time(data.get("startDate"))
+    if not isinstance(recent, list) or start is None or len(stated) >= len(recent):
+        return stated
+    values = [_number(value) for value in recent]
+    return {start + n * period: value for n, value in enumerate(values) if value is not None} | stated
+
+
+def _evaluated(data: Mapping[str, Any]) -> Iterator[tuple[datetime, float | None]]:
+    found = data.get("evaluatedDatapoints")
+    for each in found if isinstance(found, list) else []:
+        at = _time(each.get("timestamp")) if isinstance(each, dict) else None
+        if at is not None:
+            yield at, _number(each.get("value"))
+
+
+def _breaches(comparison: str, threshold: float, newest: float) -> Breaches:
+    said = comparison.lower()
+    above = "greater" in said or ("less" not in said and newest >= threshold)
+    equal = "equal" in said or not said
+    if above:
+        return lambda value: value > threshold or (equal and value == threshold)
+    return lambda value: value < threshold or (equal and value == threshold)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _time(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+        return found.astimezone(UTC) if found.tzinfo and found.year < LAST_YEAR else None
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,79 @@
+"""When the breach began of which an alarm tells."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from builders import ALARM_AT, at, by_operator, minutes, rollback, seconds
+from lastgood.judgement.onset import latest_cause, onset_attributes, onset_of
+from lastgood.model import AlarmFacts, AlarmState, Onset
+
+MEASURED = Onset(at(-3), minutes(1), measured=True)
+
+
+def alarm(**more: Any) -> AlarmFacts:
+    """An alarm that fires after 2 of its minutes, in ALARM since the message."""
+    facts = {"state": AlarmState.ALARM, "changed_at": ALARM_AT, "period": minutes(1), "datapoints": 2}
+    return AlarmFacts("shop-errors", **{**facts, **more})
+
+
+def test_what_cloudwatch_says_counts_before_the_message() -> None:
+    told = rollback(**onset_attributes(Onset(at(-9), minutes(1), measured=True)))
+    assert onset_of(told, alarm(onset=MEASURED)) == MEASURED
+    assert onset_of(told, alarm()) == Onset(at(-9), minutes(1), measured=True)
+
+
+def test_an_alarm_that_recovered_and_fired_again_says_nothing_of_this_breach() -> None:
+    found = onset_of(rollback(), alarm(onset=MEASURED, changed_at=at(5)))
+    assert found is not None
+    assert not found.measured
+
+
+@pytest.mark.parametrize("state", [AlarmState.OK, AlarmState.INSUFFICIENT_DATA])
+def test_an_alarm_that_does_not_fire_any_more_says_nothing_of_this_breach(state: AlarmState) -> None:
+    found = onset_of(rollback(), alarm(onset=MEASURED, state=state))
+    assert found is not None
+    assert not found.measured
+
+
+@pytest.mark.parametrize("minute", [1, -60 * 24 * 9])
+def test_an_onset_after_the_alarm_or_longer_ago_than_any_alarm_looks_back_is_not_believed(minute: float) -> None:
+    found = onset_of(rollback(), alarm(onset=Onset(at(minute), minutes(1), measured=True)))
+    assert found == Onset.estimated(ALARM_AT, minutes(1), 2)
+
+
+def test_without_datapoints_the_onset_is_counted_back_from_the_alarm() -> None:
+    found = onset_of(rollback(), alarm(period=minutes(5), datapoints=3))
+    assert found is not None
+    assert (found.at, found.measured) == (at(-15), False)
+
+
+def test_where_the_alarm_tells_no_period_the_message_tells_how_far_it_looks_back() -> None:
+    blurred = onset_of(rollback(evaluation_seconds=900), None)
+    assert blurred == Onset(at(-15), minutes(15))
+    assert latest_cause(blurred, ALARM_AT) == ALARM_AT
+
+
+def test_without_anything_the_breach_began_when_the_alarm_fired() -> None:
+    assert onset_of(rollback(), None) == Onset(ALARM_AT)
+
+
+def test_nothing_breaches_where_an_operator_asks() -> None:
+    assert onset_of(by_operator(), None) is None
+
+
+@pytest.mark.parametrize(
+    ("period", "datapoints", "cleared_after"),
+    [(seconds(10), 3, 0), (minutes(1), 1, 0), (minutes(1), 3, 0), (minutes(5), 2, 0), (minutes(5), 4, -10)],
+)
+def test_an_estimate_clears_only_what_cannot_have_filled_its_first_datapoints(
+    period: timedelta, datapoints: int, cleared_after: float
+) -> None:
+    assert latest_cause(Onset.estimated(ALARM_AT, period, datapoints), ALARM_AT) == at(cleared_after)
+
+
+def test_measured_datapoints_clear_what_came_after_the_first_of_them() -> None:
+    assert latest_cause(MEASURED, ALARM_AT) == at(-2)
