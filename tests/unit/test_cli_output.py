@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from lastgood import links
 from lastgood.errors import AmbiguousError, LastgoodError, RefusedError, RetryableError, SettingsError
-from lastgood_cli import links, output
+from lastgood_cli import output
 from lastgood_cli.figures import rank, seconds_to, statistics
 from lastgood_cli.output import Format, as_csv, as_json, as_table, cell, harmless
 from lastgood_cli.problems import Exit, Problem, problem_of

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import boto3
+import click
 import pytest
 from botocore.stub import ANY, Stubber
 
 from builders import NOW, ROLLBACK_ID, at, by_operator, rollback
 from lastgood.model import Controller, Outcome, Phase, Reason, Rollback
+from lastgood.notice_text import Place
 from lastgood.notices import CLOSED, NEEDS_HUMAN, NOT_RECOVERED, OPENED, Notices, compose
 from lastgood.signals import Home, OperatorRequest, parse
+from lastgood_cli.main import cli
 
 POOL = ThreadPoolExecutor(2)
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:told"
@@ -198,6 +203,85 @@ def test_the_events_that_a_notice_proposes_are_accepted_when_pasted():
         ("status", ROLLBACK_ID),
         ("status", ROLLBACK_ID),
     ]
+
+
+PLACE = Place(stack="lastgood", table="audit", approval_expiry=timedelta(minutes=30)).at(TOPIC)
+
+
+@pytest.mark.parametrize(
+    ("record", "kind", "subject"),
+    [
+        (DONE, CLOSED, "ROLLED_BACK shop/prod (123456789012, eu-west-1)"),
+        (PLANNED, NEEDS_HUMAN, "WAITS FOR APPROVAL: shop/prod (123456789012, eu-west-1)"),
+        (OPEN, OPENED, "ROLLING BACK shop/prod (123456789012, eu-west-1)"),
+        (DONE, NOT_RECOVERED, "STILL IN ALARM: shop/prod (123456789012, eu-west-1)"),
+        (
+            replace(DONE, outcome=Outcome.SKIPPED, reason_code=Reason.DRILL_FAILED),
+            CLOSED,
+            "DRILL FAILED: shop/prod (123456789012, eu-west-1)",
+        ),
+    ],
+)
+def test_the_subject_says_outcome_group_account_and_region(record: Rollback, kind: str, subject: str) -> None:
+    assert told(record, kind).published[0]["Subject"] == subject
+
+
+def test_the_mail_says_what_happened_what_is_live_whether_the_alarm_recovered_and_what_to_do_in_this_order() -> None:
+    lines = told(replace(DONE, alarm_recovered_at=at(4)), CLOSED).email.splitlines()
+    wanted = (
+        "✅ ROLLED_BACK",
+        "d-3 succeeded and v1 is live.",
+        "Live: v1",
+        "Suspect: d-2 (v2)",
+        "Last good: d-1 (v1)",
+        "Alarm: shop-errors, OK again since 10:04 UTC",
+        "Account 123456789012, region eu-west-1",
+        f"Its story: lastgood --region eu-west-1 audit show {ROLLBACK_ID}",
+        "alarm: https://eu-west-1.console.aws.amazon.com/cloudwatch/home",
+        "suspect deployment: https://eu-west-1.console.aws.amazon.com/codesuite/codedeploy/deployments/d-2",
+    )
+    numbers = [next(n for n, line in enumerate(lines) if line.startswith(start)) for start in wanted]
+    assert numbers == sorted(numbers)
+
+
+def test_an_alarm_that_still_fires_is_told_as_such() -> None:
+    assert "Alarm: shop-errors, still firing" in compose(DONE, NOT_RECOVERED).text
+    assert "not OK yet" in compose(DONE, CLOSED).text
+
+
+def test_an_approval_says_until_when_and_how() -> None:
+    ears, place = Ears().ready(), replace(PLACE, account="", region="")
+    assert Notices(ears, TOPIC, "default", POOL, place).send(PLANNED, NEEDS_HUMAN) == []  # type: ignore[arg-type]
+    approve = f"Approve until 10:31 UTC: lastgood --region eu-west-1 approve {ROLLBACK_ID}"
+    assert any(line.startswith(approve) for line in ears.email.splitlines())
+    assert f"lastgood --region eu-west-1 reject {ROLLBACK_ID} --reason …" in ears.email
+    context = ears.chat["metadata"]["additionalContext"]
+    assert context["approve_until"] == "2026-03-02T10:31:00.000Z"
+    assert (context["awaiting_approval"], context["rollback_id"]) == ("yes", ROLLBACK_ID)
+
+
+def test_only_what_waits_for_approval_can_be_answered_by_a_button() -> None:
+    for record, kind in ((OPEN, OPENED), (DONE, CLOSED), (DONE, NOT_RECOVERED)):
+        assert "awaiting_approval" not in told(record, kind).chat["metadata"]["additionalContext"]
+
+
+def test_the_commands_of_a_notice_can_be_typed() -> None:
+    """They exist, with these options."""
+    records = [(PLANNED, NEEDS_HUMAN), (DONE, CLOSED), (replace(DONE, held_at=NOW), CLOSED)]
+    records += [(replace(DONE, reason_code=Reason.TOO_MANY_ROLLBACKS), CLOSED)]
+    records += [(replace(DONE, reason_code=Reason.DRILL_FAILED), CLOSED)]
+    place = replace(PLACE, stack="lastgood-eu")
+    lines = [step for record, kind in records for step in compose(record, kind, place).next_steps]
+    typed = [re.sub(r" \(or the .*", "", line).partition("lastgood ")[2] for line in lines if "lastgood --" in line]
+    assert len(typed) >= 8
+    for line in typed:
+        context = cli.make_context("lastgood", shlex.split(line))
+        command: click.Command = cli
+        arguments: list[str] = []
+        while isinstance(command, click.Group):
+            _, found, arguments = command.resolve_command(context, [*context.protected_args, *context.args])
+            assert found is not None, line
+            command, context = found, found.make_context(found.name, arguments, parent=context)
 
 
 def test_an_email_is_plain_text():

@@ -11,6 +11,7 @@ from lastgood.alarms import Alarms
 from lastgood.clients import Clients
 from lastgood.deployers import DeployerFor, deployers
 from lastgood.ledger import Ledger
+from lastgood.notice_text import Place
 from lastgood.notices import Notices
 from lastgood.pipelines.adapter import Pipelines
 from lastgood.reach import Reach
@@ -47,12 +48,14 @@ class Parts:
     ) -> Parts:
         """The adapters, over these clients."""
         pool = ThreadPoolExecutor(POOL_SIZE)
+        stack = str(telemetry.metrics.service or "")
+        place = Place(stack=stack, table=settings.table, approval_expiry=settings.approval_expiry)
         return cls(
             settings=settings,
             ledger=Ledger(clients.dynamodb, settings.table, settings.retention),
             alarms=Alarms(clients.cloudwatch),
             pipelines=Pipelines(clients),
-            notices=Notices(clients, settings.notification_topic_arn, settings.event_bus, pool),
+            notices=Notices(clients, settings.notification_topic_arn, settings.event_bus, pool, place),
             reach=Reach(clients, pool),
             deployer_for=deployers(clients, settings, pool),
             pool=pool,

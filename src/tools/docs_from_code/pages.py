@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
-from docs_from_code import attributes, manual, queries
+from docs_from_code import attributes, manual, notices, queries
 from lastgood.judgement import GUARDS
 from lastgood.model import NEXT_PHASES, Phase
 from lastgood.settings import Settings, variable
@@ -105,6 +105,7 @@ PAGES: dict[str, Blocks] = {
     "docs/cli.md": manual.BLOCKS,
     "docs/demo.md": {"demo-whole": demo_transcript},
     "docs/how-it-works.md": {"phases": phase_diagram, "guards": guard_table},
+    "docs/notices.md": notices.BLOCKS,
     "docs/settings.md": {"settings": settings_table},
 }
 """The blocks of each page, by its path."""

@@ -17,10 +17,10 @@ from typing import Any
 import click
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from lastgood import links
 from lastgood.ledger import read_rollback
 from lastgood.model import Candidate, Outcome, Phase, Rollback
 from lastgood.text import clean
-from lastgood_cli import links
 from lastgood_cli.context import Session
 from lastgood_cli.figures import rank
 from lastgood_cli.output import text

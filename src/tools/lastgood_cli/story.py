@@ -10,8 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from lastgood import links
 from lastgood.model import TIMES, Controller
-from lastgood_cli import links
 from lastgood_cli.figures import seconds_to
 from lastgood_cli.output import OUTCOME_STYLES, grid, harmless, text
 from lastgood_cli.records import Story

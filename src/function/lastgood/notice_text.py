@@ -1,0 +1,242 @@
+"""A notice as a person reads it: what happened, what is live, whether the alarm recovered, what to do. Pure."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from lastgood import links
+from lastgood.model import Outcome, Phase, Reason, Rollback
+from lastgood.text import clean
+from lastgood.times import iso
+
+OPENED, NEEDS_HUMAN, CLOSED, NOT_RECOVERED = "opened", "needs_human", "closed", "not_recovered"
+PIPELINE, HELD_UP, GOES_ON = "pipeline", "held_up", "goes_on"
+_SYMBOL = {
+    Outcome.ROLLED_BACK: "✅",
+    Outcome.SKIPPED: "⚪",
+    Outcome.BLOCKED: "⛔",
+    Outcome.FAILED: "🔥",
+    Outcome.DRY_RUN: "🧪",
+}
+_TITLES: dict[Reason | None, str] = {
+    Reason.STORM: "⛈️ Too many deployment groups are in alarm at once: rollbacks rest",
+    Reason.TOO_MANY_ROLLBACKS: "⛔ {where} has had its limit of rollbacks and is paused",
+    Reason.KNOWN_BAD_RELEASED: "⚠️ A known-bad revision is being released to {where}",
+    Reason.RELEASED_IN_ALARM: "⚠️ A release to {where} meets an alarm that fires already",
+    Reason.DRILL_FAILED: "🧯 The daily drill failed: a rollback might fail today",
+}
+
+
+_SUBJECTS: Mapping[str, str] = {
+    OPENED: "ROLLING BACK",
+    NEEDS_HUMAN: "WAITS FOR APPROVAL:",
+    NOT_RECOVERED: "STILL IN ALARM:",
+    PIPELINE: "PIPELINE:",
+    HELD_UP: "HELD UP:",
+    GOES_ON: "GOES ON:",
+}
+"""How a subject begins; the end of a rollback begins with its outcome."""
+_SUBJECT_OF_REASON: Mapping[Reason | None, str] = {
+    Reason.STORM: "STORM:",
+    Reason.TOO_MANY_ROLLBACKS: "PAUSED:",
+    Reason.KNOWN_BAD_RELEASED: "KNOWN BAD RELEASED:",
+    Reason.RELEASED_IN_ALARM: "RELEASED IN ALARM:",
+    Reason.DRILL_FAILED: "DRILL FAILED:",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where people find what a notice is about, and until when they may answer. What is empty is not told."""
+
+    account: str = ""
+    region: str = ""
+    stack: str = ""
+    table: str = ""
+    approval_expiry: timedelta = timedelta()
+
+    def at(self, arn: str) -> Place:
+        """The same in the account and the region of an ARN."""
+        parts = arn.split(":")
+        return replace(self, account=parts[4], region=parts[3]) if len(parts) > 5 else self
+
+    def command(self, *words: str) -> str:
+        """A command line for somebody whose shell may be set to another region."""
+        where = ["--region", self.region] if self.region else []
+        stack = ["--stack", self.stack] if self.stack not in {"", "lastgood", "service_undefined"} else []
+        return " ".join(["lastgood", *where, *stack, *(shlex.quote(word) if word != "…" else word for word in words)])
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One message about one rollback. `kind` is one of `Rollback.notices_due`."""
+
+    notice_id: str
+    kind: str
+    title: str
+    text: str
+    next_steps: tuple[str, ...]
+    subject: str = ""
+    links: tuple[str, ...] = ()
+    approve_until: str = ""
+    account: str = ""
+    region: str = ""
+
+
+def compose(rollback: Rollback, kind: str, place: Place = Place()) -> Notice:
+    """A notice as a person reads it."""
+    where = rollback.group.key if rollback.application else "no deployment group"
+    if kind == CLOSED and rollback.outcome:
+        title = _TITLES.get(rollback.reason_code, "{symbol} {outcome} on {where}: {reason}").format(
+            symbol=_SYMBOL[rollback.outcome], outcome=rollback.outcome, where=where, reason=rollback.reason_code
+        )
+    elif kind == NEEDS_HUMAN:
+        title = f"✋ {where} waits for approval"
+    elif kind == NOT_RECOVERED:
+        title = f"⚠️ {where} was rolled back, and the alarm is still firing"
+    elif kind == HELD_UP:
+        title = f"⏳ The rollback of {where} is held up"
+    elif kind == GOES_ON:
+        title = f"▶️ The rollback of {where} goes on"
+    elif kind == PIPELINE:
+        title = f"🔁 The pipeline {rollback.pipeline} of {where}"
+    else:
+        title = f"⏪ Rolling back {where}"
+    return Notice(
+        notice_id=f"{rollback.rollback_id}:{kind}",
+        kind=kind,
+        title=clean(title, 240),
+        text=clean(_story(rollback, kind, place), 3000),
+        next_steps=_next_steps(rollback, kind, place),
+        subject=_subject(rollback, kind, where, place),
+        links=_links(rollback, place),
+        approve_until=_until(rollback, kind, place),
+        account=place.account,
+        region=place.region,
+    )
+
+
+def _subject(rollback: Rollback, kind: str, where: str, place: Place) -> str:
+    """What it is about in a line of a mailbox: ASCII, at most 100 characters, as SNS takes it."""
+    ended = _SUBJECT_OF_REASON.get(rollback.reason_code, str(rollback.outcome or ""))
+    began = ended if kind == CLOSED else _SUBJECTS.get(kind, kind.upper())
+    here = f" ({place.account}, {place.region})" if place.account else ""
+    said = clean(f"{began} {where}", 100 - len(here)).encode("ascii", "replace").decode()
+    return f"{said}{here}"[:100]
+
+
+def _until(rollback: Rollback, kind: str, place: Place) -> str:
+    """Until when a plan can be approved; empty where that is not what the notice is about."""
+    return iso(rollback.opened_at + place.approval_expiry) if kind == NEEDS_HUMAN and place.approval_expiry else ""
+
+
+def _links(rollback: Rollback, place: Place) -> tuple[str, ...]:
+    """Addresses of the console, each after what it shows."""
+    if not place.region:
+        return ()
+    names = ("alarm_name", "application", "deployment_group", "controller", "rollback_id")
+    ids = ("suspect_deployment_id", "good_deployment_id", "rollback_deployment_id")
+    head = {name: getattr(rollback, name) for name in (*names, *ids)}
+    found = links.of_record(place.region, place.table, head)
+    return tuple(f"{what}: {address}" for what, address in found.items() if place.table or what != "record")
+
+
+def _story(rollback: Rollback, kind: str, place: Place) -> str:
+    lines = [
+        rollback.pipeline_alert * (kind == PIPELINE),
+        rollback.held_up_by * (kind == HELD_UP),
+        rollback.explanation,
+        _live(rollback),
+        f"Suspect: {rollback.suspect_deployment_id} ({rollback.suspect_revision})"
+        * bool(rollback.suspect_deployment_id),
+        f"Last good: {rollback.good_deployment_id} ({rollback.good_revision})" * bool(rollback.good_deployment_id),
+        f"Rollback deployment: {rollback.rollback_deployment_id}" * bool(rollback.rollback_deployment_id),
+        _alarm(rollback, kind),
+        f"Commits: {rollback.suspect_commit or 'unknown'} is bad, {rollback.good_commit or 'unknown'} is good"
+        * bool(rollback.suspect_commit or rollback.good_commit),
+        f"Pipeline {rollback.pipeline}: runs again as {rollback.rerun_execution_id}"
+        * bool(rollback.rerun_execution_id),
+        f"Pipeline {rollback.pipeline}: the stage {rollback.hold_stage} is held"
+        * bool(rollback.held_at and not rollback.released_at),
+        rollback.pipeline_problem,
+        f"Account {place.account}, region {place.region}" * bool(place.account),
+        f"Rollback id: {rollback.rollback_id}",
+    ]
+    return " | ".join(line for line in lines if line)
+
+
+def _live(rollback: Rollback) -> str:
+    """What serves now, as far as the record proves it."""
+    if rollback.outcome is Outcome.ROLLED_BACK:
+        return f"Live: {rollback.good_revision}" * bool(rollback.good_revision)
+    if rollback.outcome in {Outcome.FAILED, Outcome.BLOCKED}:
+        return "Live: not proven; look at the deployment group"
+    if rollback.phase is Phase.AWAITING_APPROVAL and rollback.suspect_revision:
+        return f"Live: {rollback.suspect_revision}, until somebody approves"
+    return ""
+
+
+def _alarm(rollback: Rollback, kind: str) -> str:
+    if not rollback.alarm_name:
+        return f"Asked for by {rollback.requested_by}"
+    said = f"Alarm: {rollback.alarm_name}"
+    if rollback.alarm_recovered_at:
+        return f"{said}, OK again since {_clock(rollback.alarm_recovered_at)}"
+    if kind == NOT_RECOVERED:
+        return f"{said}, still firing"
+    watched = rollback.outcome is Outcome.ROLLED_BACK
+    return f"{said}, not OK yet; you are told if it does not recover" if watched else said
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment:%H:%M} UTC"
+
+
+def _next_steps(rollback: Rollback, kind: str, place: Place) -> tuple[str, ...]:
+    if rollback.reason_code is Reason.DRILL_FAILED:
+        return (_step("Mend what it names, then try again", place.command("drill"), {"action": "drill"}),)
+    named = {"rollback_id": rollback.rollback_id}
+    show = _step("Its story", place.command("audit", "show", rollback.rollback_id), {"action": "status", **named})
+    group = rollback.group.key
+    if kind == NEEDS_HUMAN:
+        until = f" until {_clock(rollback.opened_at + place.approval_expiry)}" if place.approval_expiry else ""
+        answer = {"action": "approve", **named, "requested_by": "you"}
+        reject = place.command("reject", rollback.rollback_id, "--reason", "…")
+        return (
+            _step(f"Approve{until}", place.command("approve", rollback.rollback_id), answer),
+            f"Or reject: {reject}",
+            show,
+        )
+    if rollback.reason_code is Reason.TOO_MANY_ROLLBACKS:
+        answer = {"action": "resume", **rollback.group.address}
+        return (_step("When the cause is found", place.command("resume", group, "--reason", "…"), answer), show)
+    for_git = _for_the_pipeline(rollback, place) if kind == CLOSED else ()
+    if rollback.needs_human or kind == NOT_RECOVERED:
+        return ("Look at the service now: lastgood does nothing more by itself", *for_git, show)
+    return (*for_git, show)
+
+
+def _step(what: str, command: str, event: Mapping[str, Any]) -> str:
+    """A next step as a command, and as the event that whoever has none gives the function in Lambda's console."""
+    return f"{what}: {command} (or the function's test event {json.dumps(event)})"
+
+
+def _for_the_pipeline(rollback: Rollback, place: Place) -> tuple[str, ...]:
+    """How the newest definition becomes right again: at once by the pipeline, more slowly and clearly in git."""
+    steps = []
+    if rollback.outcome is Outcome.ROLLED_BACK and rollback.rerun_command and not rollback.rerun_execution_id:
+        steps.append(f"Run the pipeline for the good commit: {rollback.rerun_command}")
+    if rollback.held_at and not rollback.released_at:
+        release = {"action": "release", **rollback.group.address}
+        command = place.command("release", rollback.group.key, "--reason", "…")
+        steps.append(_step("When the fix is ready, release the pipeline", command, release))
+    if rollback.revert_command:
+        steps.append(
+            f"The slower, clearer way back: {rollback.revert_command} (with -m 1 for a merge), and release that"
+        )
+    return tuple(steps)

@@ -1,0 +1,62 @@
+"""The blocks of docs/notices.md: notices as they are sent, composed by the function's own code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from lastgood.model import ComputePlatform, Outcome, Phase, Reason, Rollback, TriggerKind
+from lastgood.notice_text import Place, compose
+from lastgood.notices import CLOSED, NEEDS_HUMAN, chat_message, email
+
+_OPENED = datetime(2026, 11, 23, 10, 4, 12, tzinfo=UTC)
+_PLACE = Place(table="lastgood-AuditTable-1X", approval_expiry=timedelta(minutes=30)).at(
+    "arn:aws:sns:eu-west-1:123456789012:lastgood-NotificationTopic"
+)
+_WAITS = Rollback(
+    "rb-20261123T100412345Z-0123456789ab",
+    "shop",
+    "prod",
+    TriggerKind.SNS,
+    _OPENED,
+    _OPENED,
+    phase=Phase.AWAITING_APPROVAL,
+    reason_code=Reason.NEEDS_APPROVAL,
+    explanation="The plan: stop d-BADBADBAD and put shop-41.zip back.",
+    compute_platform=ComputePlatform.SERVER,
+    alarm_name="shop-prod-error-rate",
+    alarm_changed_at=_OPENED,
+    suspect_deployment_id="d-BADBADBAD",
+    suspect_revision="s3://bundles/shop-42.zip",
+    good_deployment_id="d-GOODGOOD1",
+    good_revision="s3://bundles/shop-41.zip",
+)
+_DONE = replace(
+    _WAITS,
+    phase=Phase.CLOSED,
+    outcome=Outcome.ROLLED_BACK,
+    reason_code=Reason.VERIFIED,
+    explanation="d-BACKBACK1 succeeded, and shop-41.zip is live.",
+    rollback_deployment_id="d-BACKBACK1",
+    alarm_recovered_at=_OPENED + timedelta(minutes=4),
+    closed_at=_OPENED + timedelta(minutes=5),
+)
+
+
+def _mail(rollback: Rollback, kind: str) -> str:
+    notice = compose(rollback, kind, _PLACE)
+    return f"```text\nSubject: {notice.subject}\n\n{email(notice)}\n```"
+
+
+def _chat() -> str:
+    made = chat_message(_WAITS, compose(_WAITS, NEEDS_HUMAN, _PLACE))
+    return f"```json\n{json.dumps(made, indent=2, ensure_ascii=False)}\n```"
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "mail-approval": lambda: _mail(_WAITS, NEEDS_HUMAN),
+    "mail-end": lambda: _mail(_DONE, CLOSED),
+    "chat": _chat,
+}
