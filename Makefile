@@ -26,8 +26,9 @@ help: ## list the targets
 $(STAMP): requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || \
 		{ echo "lastgood needs Python 3.13: put python3.13 on the PATH, or say where it is with make PYTHON=…" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@echo "Setting up $(VENV), once: two minutes, 500 MB."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
 $(E2E_STAMP): requirements/e2e.txt | $(STAMP)
@@ -50,7 +51,7 @@ install: $(STAMP) ## set up the development environment in .venv
 demo: $(STAMP) ## play a bad release on each platform, with no AWS account
 	@$(RUN) -m stage.demo
 
-test: $(STAMP) ## run every test, except those of the deployed stack
+test: $(STAMP) ## run every test, except those of the deployed stack: minutes
 	$(BIN)/python -m pytest -n auto
 
 soak: $(STAMP) ## crash every rollback at every call, and the other fault tests at their full size

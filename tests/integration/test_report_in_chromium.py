@@ -1,9 +1,13 @@
-"""The report as a browser shows it: on a phone, in the dark, on paper. Skipped where no Chromium is on the PATH."""
+"""The report as a browser shows it: on a phone, in the dark, on paper.
+
+Skipped where no Chromium is on the PATH; with LASTGOOD_NEEDS_CHROMIUM, as in CI, that is a failure.
+"""
 
 from __future__ import annotations
 
 import html
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -21,7 +25,10 @@ from lastgood_cli.report import Chapter, page
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
 )
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no chromium, chromium-browser or google-chrome on the PATH")
+NEEDED = bool(os.environ.get("LASTGOOD_NEEDS_CHROMIUM"))
+pytestmark = pytest.mark.skipif(
+    not CHROMIUM and not NEEDED, reason="no chromium, chromium-browser or google-chrome on the PATH"
+)
 
 SINCE, UNTIL = ALARM_AT - timedelta(days=10), ALARM_AT + timedelta(days=20)
 PROBE = """

@@ -20,6 +20,7 @@ from lastgood.signals import ACTIONS, Act
 from lastgood_cli import acts
 from lastgood_cli.main import COMMANDS, cli
 from lastgood_cli.problems import ABOUT, Exit
+from local_aws.__main__ import tour
 
 PAGE = (ROOT / "docs" / "cli.md").read_text()
 HAND_WRITTEN = re.sub(r"<!-- ([\w-]+) -->.*?<!-- /\1 -->", "", PAGE, flags=re.DOTALL)
@@ -80,6 +81,11 @@ def test_every_command_line_in_the_page_can_be_typed(line: str) -> None:
         assert name and found
         command, context = found, found.make_context(name, arguments, parent=context)
     assert not context.args
+
+
+@pytest.mark.parametrize("line", re.findall(r"^  (lastgood .*)$", tour("aws"), flags=re.MULTILINE))
+def test_every_command_of_the_local_tour_can_be_typed(line: str) -> None:
+    test_every_command_line_in_the_page_can_be_typed(line)
 
 
 def test_the_page_answers_the_four_questions_with_commands() -> None:

@@ -413,6 +413,28 @@ def test_ci_runs_the_test_command_first_and_then_the_rest_of_check() -> None:
     assert set(targets()["check"]) == {"lint", "types", "template", "test", "e2e"}
 
 
+def test_in_ci_the_tests_in_a_browser_are_not_skipped() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    assert script.index("export LASTGOOD_NEEDS_CHROMIUM=1") < script.index("make test")
+    assert "apt-get install" in script and "chromium" in script
+
+
+def test_the_workflow_runs_what_ci_runs_and_the_deployed_stack_and_may_only_read() -> None:
+    workflow = yaml_parse((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    runs = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in workflow["jobs"].items()}
+    assert runs == {"check": ["bash .ci/run"], "deployed": ["make e2e"]}
+    assert workflow["permissions"] == {}
+    assert all(job["permissions"] == {"contents": "read"} for job in workflow["jobs"].values())
+
+
+def test_an_issue_about_a_decision_asks_for_the_record() -> None:
+    folder = ROOT / ".github" / "ISSUE_TEMPLATE"
+    form = yaml_parse((folder / "wrong-decision.yml").read_text())
+    needed = {each["id"] for each in form["body"] if each.get("validations", {}).get("required")}
+    assert {"expected", "record", "version"} <= needed
+    assert "lastgood audit show" in (folder / "wrong-decision.yml").read_text()
+
+
 def test_the_deployment_asks_before_it_changes_anything_and_names_no_account() -> None:
     config: dict[str, Any] = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]
     assert config["global"]["parameters"] == {"stack_name": "lastgood"}

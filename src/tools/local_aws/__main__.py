@@ -7,7 +7,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from local_aws.stack import AWS, CREDENTIALS, ROOT, Stack, local_stack
+from local_aws.stack import AWS, CREDENTIALS, ROOT, SIMULATED, Stack, local_stack
 
 APPLICATION, GROUP, ALARM = "shop", "prod", "shop-prod-error-rate"
 
@@ -41,24 +41,55 @@ def set_the_scene(stack: Stack) -> None:
     stack.alarm(ALARM, {"lastgood:application": APPLICATION, "lastgood:deployment-group": GROUP})
 
 
+def environment(stack: Stack) -> Path:
+    """A file that sets a shell up for the local AWS: credentials, endpoints, and `lastgood` on the PATH."""
+    simulated = {f"AWS_ENDPOINT_URL_{service}": stack.simulator_url for service in SIMULATED if service != "LAMBDA"}
+    variables = {**CREDENTIALS, "AWS_ENDPOINT_URL": stack.url, **simulated}
+    lines = [f"export {name}={value}" for name, value in variables.items()]
+    made = stack.folder / "environment"
+    made.write_text("\n".join([*lines, f'export PATH="{ROOT / "bin"}:$PATH"']) + "\n")
+    return made
+
+
+TOUR = (
+    ("Is everything connected? What a local AWS does not have is marked [??].", "doctor"),
+    ("What would happen now, and why?", "plan {alarm}"),
+    ("Let it ask first, and trip the alarm:", "mode {group} approve --reason 'a trial' --yes"),
+    ("", "!{aws} cloudwatch set-alarm-state --alarm-name {alarm} --state-value ALARM --state-reason 'a trial'"),
+    ("What waits? Approve it, and watch:", "status"),
+    ("", "approve last --yes --wait"),
+    ("What happened, and why that revision?", "audit show"),
+    ("", "explain"),
+    ("Stop it all for an hour, and see what that does:", "pause --reason 'a trial' --until 1h --yes"),
+    ("", "status"),
+    ("", "resume --reason 'seen' --yes"),
+    ("One page about the day:", "report --since 24h --out report.html"),
+)
+"""The tour: what each command answers, and the command; one that begins with `!` is not lastgood's."""
+
+
+def tour(aws: object) -> str:
+    """The commands of the tour, each under its question."""
+    lines = []
+    for about, command in TOUR:
+        typed = command.format(alarm=ALARM, group=f"{APPLICATION}/{GROUP}", aws=aws)
+        lines += [f"\n{about}"] if about else []
+        lines.append(f"  {typed.removeprefix('!') if typed.startswith('!') else f'lastgood {typed}'}")
+    return "\n".join(lines)
+
+
 def commands(stack: Stack) -> str:
     """What to type in another terminal."""
-    variables = {**CREDENTIALS, "AWS_ENDPOINT_URL": stack.url}
-    exports = "\n".join(f"  export {name}={value}" for name, value in variables.items())
-    aws, answer = AWS.relative_to(ROOT), stack.folder / "answer.json"
-    table, function = stack.outputs["AuditTableName"], stack.outputs["RollbackFunctionName"]
+    aws = AWS.relative_to(ROOT)
+    table = stack.outputs["AuditTableName"]
     return f"""
-The stack is up. {APPLICATION}/{GROUP} was just given a bad release. In another terminal, in this folder:
+The stack is up. {APPLICATION}/{GROUP} was just given a bad release. In another terminal, in this folder, first:
 
-{exports}
+  . {environment(stack)}
+{tour(aws)}
 
-Ask what would be done, and do nothing:
-  {aws} lambda invoke --function-name {function} \\
-    --payload file://events/manual-dry-run.json {answer} && cat {answer}
-
-Trip the alarm, by its metric or by hand:
+Trip the alarm by its metric instead:
   {aws} cloudwatch put-metric-data --namespace Shop --metric-name ErrorRate --dimensions Service={ALARM} --value 0.21
-  {aws} cloudwatch set-alarm-state --alarm-name {ALARM} --state-value ALARM --state-reason "a trial"
 
 Query the table: what happened to the group, and everything that is recorded:
   {aws} dynamodb execute-statement --statement "SELECT opened_at, outcome, explanation
