@@ -64,9 +64,7 @@ def marked_release(it: Scene, marker: str) -> None:
         case _:
             number = 3
             s3 = boto3.client("s3")
-            s3.create_bucket(Bucket="bundles")
-            for key in ("v1.zip", "v2.zip", "v3.zip"):
-                s3.put_object(Bucket="bundles", Key=key, Body=b"zip", Tagging=f"{marker}=PAY-7" * (key == "v3.zip"))
+            s3.put_object(Bucket="bundles", Key="v3.zip", Body=b"zip", Tagging=f"{marker}=PAY-7")
     it.release(number, settle=True, rest=600)
 
 

@@ -394,7 +394,7 @@ def test_an_alarm_with_two_routes_rolls_back_two_groups() -> None:
             assert it.run_to_end()["outcome"] == "ROLLED_BACK"
         assert len(it.calls("CreateDeployment")) == 2
         for group in ("prod", "staging"):
-            assert it.sim.live("shop", group).target == f"S3:bundles|{group}-00002.zip||||"
+            assert it.sim.live("shop", group).target.startswith(f"S3:bundles|{group}-00002.zip|")
 
 
 def test_a_group_that_does_not_exist_is_told() -> None:

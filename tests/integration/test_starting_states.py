@@ -267,19 +267,39 @@ def test_an_active_suspect_is_not_rolled_back_natively_to_a_known_bad_revision(p
 # --- nothing to go back to --------------------------------------------------------------------------------------------
 
 
-@EVERYWHERE
-def test_a_first_ever_deployment_that_is_active_is_stopped_and_people_are_called(platform: str) -> None:
-    with scene(platform) as it:
-        bad = it.release(1 if platform == "Server" else 2)
-        it.sim.advance(MID_SHIFT[platform])
+def test_a_first_ever_deployment_to_servers_that_is_active_is_stopped_and_people_are_called() -> None:
+    with scene("Server") as it:
+        bad = it.release(1)
+        it.sim.advance(MID_SHIFT["Server"])
         it.alarm_fires()
         assert_ended(it, "BLOCKED", "NO_GOOD_REVISION", stops=1)
         assert status(it, bad) == "Stopped"
         assert it.head["needs_human"] is True
 
 
-@EVERYWHERE
+@pytest.mark.parametrize("platform", ["Lambda", "ECS"])
+def test_what_was_live_before_a_first_ever_deployment_is_put_back(platform: str) -> None:
+    """CodeDeploy never deployed it, and AWS still knows what it was: nothing is left half way."""
+    with scene(platform) as it:
+        bad = it.release(2)
+        it.sim.advance(MID_SHIFT[platform])
+        it.alarm_fires()
+        assert it.run_to_end()["outcome"] == "ROLLED_BACK", it.head["explanation"]
+        assert status(it, bad) == "Stopped"
+        assert it.is_live(1)
+
+
+def test_the_version_before_a_first_ever_deployment_that_succeeded_is_put_back() -> None:
+    with scene("Lambda") as it:
+        it.release(2, settle=True, rest=600)
+        it.alarm_fires()
+        assert it.run_to_end()["reason_code"] == "VERIFIED", it.head["explanation"]
+        assert it.is_live(1)
+
+
+@pytest.mark.parametrize("platform", ["Server", "ECS"])
 def test_a_first_ever_deployment_that_succeeded_is_left_alone_and_people_are_called(platform: str) -> None:
+    """What was there before it is gone, or was never known."""
     with scene(platform) as it:
         it.release(2, settle=True, rest=600)
         it.alarm_fires()

@@ -15,10 +15,12 @@ from lastgood.judgement import Case
 from lastgood.judgement.way_back import HANGS_AFTER
 from lastgood.ledger import Ledger
 from lastgood.model import (
+    BEFORE,
     TERMINAL_STATUSES,
     Controls,
     Deployment,
     DeploymentGroup,
+    Evidence,
     GroupFacts,
     Live,
     Marks,
@@ -101,40 +103,70 @@ class Observer:
         """Read back until the last good revision is found and can be deployed, or it is clear that none is needed."""
         for part in parts:
             seen = replace(seen, history=seen.history + signed(part, seen.controls))
-            if self._searched_enough(Case(rollback, seen, policy, now)):
+            if self._searched_enough(Case(rollback, seen, policy, now, searching=True)):
                 break
-        case, marks = Case(rollback, seen, policy, now), dict[str, Marks]()
-        while (good := case.selection.good) and not case.attribution.reason and len(seen.unusable) < MAX_UNUSABLE:
-            looking = self.pool.submit(deployer.unusable, good.revision)
-            seen = self._with_marks(case, good, deployer, marks)
-            problem = looking.result()
-            if problem:
-                seen = replace(seen, unusable={**seen.unusable, good.deployment_id: problem})
-            case = Case(rollback, seen, policy, now)
-            if not problem and case.selection.good == good:
+        return self._examined(rollback, seen, policy, now, deployer, parts)
+
+    def _examined(
+        self,
+        rollback: Rollback,
+        seen: Observation,
+        policy: Policy,
+        now: datetime,
+        deployer: Deployer,
+        parts: Iterator[tuple[Deployment, ...]],
+    ) -> Observation:
+        """Look closely at who is blamed and what would go back, and at what lies between, until both are settled."""
+        while len(seen.unusable) < MAX_UNUSABLE:
+            case = Case(rollback, seen, policy, now, searching=True)
+            if case.attribution.reason:
+                return seen
+            unread = self._to_examine(case)
+            if unread:
+                seen = self._with_evidence(seen, unread, deployer)
+            elif case.selection.good is not None:
                 return self._with_live(case, deployer)
-            if case.selection.good is None:
-                seen = self._read_on(seen, parts)
-                case = Case(rollback, seen, policy, now)
+            elif more := next(parts, ()):
+                seen = replace(seen, history=seen.history + signed(more, seen.controls))
+            else:
+                before = self._before_the_first(case, deployer)
+                if before is None:
+                    return seen
+                seen = replace(seen, history=(*seen.history, before))
         return seen
 
-    def _with_marks(self, case: Case, good: Deployment, deployer: Deployer, marks: dict[str, Marks]) -> Observation:
-        """What lies between the good revision and now may carry a mark where its platform keeps tags.
-
-        Read are the suspects and what succeeded; each revision once (`marks`).
-        """
-        suspects = {s.deployment_id for s in case.attribution.suspects}
-        between = [
+    def _to_examine(self, case: Case) -> list[Deployment]:
+        """The suspects, the revision that would go back, and what succeeded in between: a mark on it counts."""
+        suspects, good = case.attribution.suspects, case.selection.good
+        ours = {d.deployment_id for d in (*suspects, good) if d}
+        since = good.created_at if good else case.now
+        return [
             d
             for d in case.seen.history
-            if d.created_at > good.created_at and (d.status == "Succeeded" or d.deployment_id in suspects)
+            if d.deployment_id not in case.seen.examined
+            and (d.deployment_id in ours or (d.created_at > since and d.status == "Succeeded"))
         ]
-        unread = {d.revision.identity: d.revision for d in between if d.revision.identity not in marks}
-        marks |= dict(zip(unread, self.pool.map(deployer.marks, unread.values()), strict=True))
-        return replace(case.seen, history=tuple(_marked(d, marks.get(d.revision.identity)) for d in case.seen.history))
 
-    def _read_on(self, seen: Observation, parts: Iterator[tuple[Deployment, ...]]) -> Observation:
-        return replace(seen, history=seen.history + signed(next(parts, ()), seen.controls))
+    def _with_evidence(self, seen: Observation, unread: list[Deployment], deployer: Deployer) -> Observation:
+        found = {
+            d.deployment_id: evidence
+            for d, evidence in zip(unread, self.pool.map(deployer.evidence, unread), strict=True)
+        }
+        problems = {name: evidence.problem for name, evidence in found.items() if evidence.problem}
+        return replace(
+            seen,
+            history=tuple(_as_found(d, found.get(d.deployment_id)) for d in seen.history),
+            unusable={**seen.unusable, **problems},
+            examined=seen.examined | found.keys(),
+        )
+
+    def _before_the_first(self, case: Case, deployer: Deployer) -> Deployment | None:
+        """What was live before the first deployment of all, where nothing older was ever deployed."""
+        first = next(iter(case.attribution.suspects[::-1]), None)
+        older = [d for d in case.seen.history if first and d.created_at < first.created_at and d.status == "Succeeded"]
+        if first is None or older or first.deployment_id + BEFORE in case.seen.examined or case.seen.group is None:
+            return None
+        return deployer.before(first, case.seen.group)
 
     def _searched_enough(self, case: Case) -> bool:
         blame = case.attribution
@@ -203,16 +235,32 @@ class Observer:
             # A later visit: whoever else came to the group meanwhile may have been quick, and be done already.
             facts = deployer.facts()
             newest = deployer.newest(facts) if facts and not _is_suspect(rollback, facts) else None
-        good = self._known(rollback.good_deployment_id, last) or deployer.deployment(rollback.good_deployment_id)
+        good, problem = self._good(rollback, deployer, last)
         if facts is None or good is None:
             gone = f"{rollback.good_deployment_id} or its deployment group is gone."
             return replace(seen, group=facts, preparation=Preparation(problem=gone))
+        if problem:
+            return replace(seen, group=facts, newest=newest, good=good, preparation=Preparation(problem=problem))
         readable = rollback.group.can(facts.compute_platform).reads_live
         live = deployer.live(facts, good.revision) if readable else Live()
         todo = deployer.prepare(facts, good.revision, live)
         if rollback.redeployed_revision:
             todo = replace(todo, register_task_definition="")
         return replace(seen, group=facts, newest=newest, good=good, live=live, preparation=todo)
+
+    def _good(self, rollback: Rollback, deployer: Deployer, last: Observation | None) -> tuple[Deployment | None, str]:
+        """What goes back, and why it cannot: a later visit looks as closely as the one that chose it."""
+        good = self._known(rollback.good_deployment_id, last)
+        if good is not None and last is not None and good.deployment_id in last.examined:
+            return good, last.unusable.get(good.deployment_id, "")
+        good = good or deployer.deployment(rollback.good_deployment_id)
+        if good is None:
+            return None, ""
+        evidence = deployer.evidence(good)
+        found = replace(good, revision=evidence.revision)
+        if evidence.revision.identity != rollback.good_revision and not evidence.problem:
+            return found, evidence.revision.moves or f"it is {evidence.revision.identity} by now"
+        return found, evidence.problem
 
     # --- proof --------------------------------------------------------------------------------------------------------
 
@@ -240,11 +288,14 @@ def _hangs(rollback: Rollback, now: datetime) -> bool:
     return asked is not None and now - asked >= HANGS_AFTER and not rollback.held_up_by
 
 
-def _marked(deployment: Deployment, marks: Marks | None) -> Deployment:
-    if marks is None or not (marks.floor or marks.needs_approval) or deployment.is_rollback:
+def _as_found(deployment: Deployment, evidence: Evidence | None) -> Deployment:
+    """A deployment with what a closer look showed. A rollback brings no marks of its own."""
+    if evidence is None:
         return deployment
+    marks = Marks() if deployment.is_rollback else evidence.marks
     return replace(
         deployment,
+        revision=evidence.revision,
         floor=deployment.floor or marks.floor,
         needs_approval=deployment.needs_approval or marks.needs_approval,
     )

@@ -41,6 +41,7 @@ class History(Scenes):
             revision = self._seeded_revision(owner, short, chosen[index - 1] if index else short)
             at = start + timedelta(seconds=every_seconds * index)
             outcome = "Failed" if failed else status
+            self.upload(owner, short, at)
             seeded.append(self.engine.seed_deployment(owner, revision, at, outcome, **request))
         self._make_live(owner)
         return [each.id for each in seeded]

@@ -269,3 +269,11 @@ class MotoObjects:
             return None
         content = found.value.decode(errors="replace") if len(found.value) < 100_000 else None
         return StoredObject(key, str(found.version_id or ""), found.etag, content)
+
+    def add(self, bucket: str, key: str, content: str, at: datetime) -> None:
+        """Upload an object at that time, with its bucket if that is missing; one that is there stays as it is."""
+        backend = s3_backends[self._account]["aws"]
+        if not self.knows(bucket):
+            backend.create_bucket(bucket, "us-east-1")
+        if backend.get_object(bucket, key) is None:
+            backend.put_object(bucket, key, content.encode()).last_modified = at.replace(tzinfo=None)

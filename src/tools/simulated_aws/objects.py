@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 
@@ -27,6 +28,10 @@ class Objects(Protocol):
         """The object, or None if it is gone. No version means the newest."""
         ...
 
+    def add(self, bucket: str, key: str, content: str, at: datetime) -> None:
+        """Upload an object at that time, unless one is there already."""
+        ...
+
 
 class RegisteredObjects:
     """Bundles that a test has named. A bucket nobody mentioned is not looked into."""
@@ -37,6 +42,11 @@ class RegisteredObjects:
     def put(self, bucket: str, key: str, version: str = "", etag: str = "", content: str | None = None) -> None:
         """Add an object; the last one put is the newest version."""
         self._objects.setdefault(bucket, []).append(StoredObject(key, version, etag, content))
+
+    def add(self, bucket: str, key: str, content: str, at: datetime) -> None:
+        """Upload an object, unless one is there already."""
+        if self.find(bucket, key, "") is None:
+            self.put(bucket, key, content=content)
 
     def delete(self, bucket: str, key: str) -> None:
         """Take every version of an object away."""

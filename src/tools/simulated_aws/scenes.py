@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from simulated_aws.clock import Clock
@@ -13,6 +13,7 @@ from simulated_aws.codedeploy import revisions
 from simulated_aws.codedeploy.engine import Engine
 from simulated_aws.codedeploy.model import DeploymentGroup
 from simulated_aws.ecs.service_model import RollingService
+from simulated_aws.objects import Objects
 
 Revision = dict[str, Any] | str | int
 BUNDLES = "bundles"
@@ -26,6 +27,7 @@ class Scenes:
     clock: Clock
     account: str
     region: str
+    bundles: Objects | None
     stacks: Stacks
     releases_of_stacks: StackReleases
     _lock: threading.RLock
@@ -176,6 +178,12 @@ class Scenes:
         if owner.platform == "ECS":
             return revisions.ecs_appspec(self._task_definition_arn(owner, revision))
         return revisions.s3_revision(BUNDLES, str(revision))
+
+    def upload(self, group: DeploymentGroup, revision: Revision, at: datetime) -> None:
+        """Put the bundle that a release names by its key alone into the bucket `bundles`, unless it is there."""
+        named = isinstance(revision, str) and group.platform == "Server" and not self.engine.objects.knows(BUNDLES)
+        if named and self.bundles is not None:
+            self.bundles.add(BUNDLES, str(revision), str(revision), at)
 
     def _task_definition_arn(self, group: DeploymentGroup, revision: str | int) -> str:
         text = str(revision)

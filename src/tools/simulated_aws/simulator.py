@@ -106,6 +106,7 @@ class Simulator(History, Mishaps, GroundTruth):
         self.faults: list[Fault] = []
         self.races: list[Race] = []
         self.bad_contents: set[str] = set()
+        self.bundles = objects
         self._lock = threading.RLock()
 
     # --- calls ----------------------------------------------------------------------------------------------
@@ -216,7 +217,8 @@ class Simulator(History, Mishaps, GroundTruth):
     ) -> str:
         """Create a deployment as a pipeline would, outside the log of arrivals. Returns its id.
 
-        `request` is more of CreateDeployment's parameters; `settle` runs it to its end.
+        `request` is more of CreateDeployment's parameters; `settle` runs it to its end. A bundle that is named by its
+        key alone is uploaded first, as a pipeline does, unless it is there.
         """
         given = {
             "applicationName": application,
@@ -226,6 +228,7 @@ class Simulator(History, Mishaps, GroundTruth):
         }
         with self._lock:
             self.engine.tick()
+            self.upload(self.engine.group(application, group), revision, self.clock.now())
             made = self.engine.create_deployment(given, creator, external_id)
         if settle:
             self.settle(made.id)

@@ -1,15 +1,90 @@
-"""Objects in S3 that CodeDeploy deploys: told apart by version or ETag, for a key may have been overwritten."""
+"""Objects in S3 that CodeDeploy deploys: told apart by version or ETag, for a key may have been overwritten.
+
+CodeDeploy records a version and an ETag only where the caller gave them, and fetches the newest object otherwise (API
+reference, `S3Location`). So a bare key says nothing of what an old deployment deployed, unless S3 itself proves it: an
+object that is older than the deployment has not been overwritten since, and a bucket with versions tells which of them
+was current then.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from lastgood.clients import Clients, call
 from lastgood.deployers.appspec import AppSpecError
 from lastgood.errors import RefusedError
+from lastgood.model import Deployment, Revision
 
 _APPSPEC_LIMIT = 1_000_000
+_GONE = {"404", "NoSuchKey", "NoSuchVersion", "NotFound", "NoSuchBucket"}
+_DENIED = {"403", "AccessDenied", "Forbidden", "AllAccessDisabled"}
+_HOW = "Release it with the object's version or ETag, or under a key of its own that the function may read"
+
+
+def s3_revision(location: Mapping[str, Any]) -> Revision:
+    """The bundle of a deployment; its content is unknown where neither version nor ETag was recorded."""
+    moves = f"{s3_label(location)} was deployed without a version or ETag: its key may hold another bundle now. {_HOW}"
+    return Revision(
+        "S3", s3_identity(location), s3_label(location), "", location, moves="" if _pinned(location) else moves
+    )
+
+
+def pinned(clients: Clients, deployment: Deployment) -> tuple[Revision, str]:
+    """The bundle that a deployment deployed, by version or ETag, where S3 proves which; and why it cannot be had.
+
+    One HeadObject; the versions of the key are listed only where the newest is younger than the deployment. What may
+    not be read stays unknown, and says so.
+    """
+    revision, where = deployment.revision, s3_label(deployment.revision.location)
+    try:
+        head: Mapping[str, Any] = call(clients.s3, "head_object", **s3_object(revision.location))
+        if not revision.moves:
+            return revision, overwritten(revision.location, head, where)
+        if not _older(head, deployment.created_at):
+            head = _version_then(clients, deployment)
+    except RefusedError as error:
+        if error.code in _DENIED:
+            moves = f"{where} may not be read, so nobody knows whether it still is what was deployed. {_HOW}"
+            return replace(revision, moves=moves if revision.moves else ""), ""
+        return revision, f"{where} is no longer in S3." if error.code in _GONE else ""
+    if not head:
+        moves = f"{where} was overwritten after {deployment.deployment_id} deployed it: its key holds what came later"
+        return replace(revision, moves=f"{moves}. {_HOW}"), ""
+    version = {"version": head["VersionId"]} if head.get("VersionId", "null") != "null" else {}
+    s3 = {**revision.location["s3Location"], "eTag": _bare(head["ETag"]), **version}  # type: ignore[dict-item]
+    location = {**revision.location, "s3Location": s3}
+    return replace(revision, identity=s3_identity(location), location=location, moves=""), ""
+
+
+def _pinned(location: Mapping[str, Any]) -> bool:
+    s3 = location.get("s3Location", {})
+    return bool(s3.get("version") or s3.get("eTag"))
+
+
+def _older(found: Mapping[str, Any], made_at: datetime) -> bool:
+    moment: datetime | None = found.get("LastModified")
+    return moment is not None and moment.astimezone(UTC) <= made_at
+
+
+def _version_then(clients: Clients, deployment: Deployment) -> Mapping[str, Any]:
+    """The version that was current when a deployment began, if none came while it ran; empty if nobody can tell.
+
+    Instances fetch the bundle when their turn comes, so a version that was written meanwhile may be what some got.
+    """
+    wanted = s3_object(deployment.revision.location)
+    answer = call(clients.s3, "list_object_versions", Bucket=wanted["Bucket"], Prefix=wanted["Key"])
+    versions = [v for v in answer.get("Versions", []) if v.get("Key") == wanted["Key"]]
+    ended = deployment.completed_at
+    older = [v for v in versions if _older(v, deployment.created_at)]
+    meanwhile = [
+        v for v in versions if v not in older and (ended is None or v["LastModified"].astimezone(UTC) <= ended)
+    ]
+    if meanwhile or not older:
+        return {}
+    return dict(max(older, key=lambda version: version["LastModified"]))
 
 
 def s3_identity(location: Mapping[str, Any]) -> str:
@@ -23,16 +98,22 @@ def s3_identity(location: Mapping[str, Any]) -> str:
     return base
 
 
-def s3_text(clients: Clients, location: Mapping[str, Any]) -> str:
-    """An AppSpec that lies in S3. Raises AppSpecError if it is gone, overwritten or may not be read."""
+def s3_text(clients: Clients, location: Mapping[str, Any], made_at: datetime | None) -> str:
+    """An AppSpec in S3, as a deployment of `made_at` read it.
+
+    Raises AppSpecError if it is gone, was overwritten since, or may not be read.
+    """
     where = s3_label(location)
     try:
         answer = call(clients.s3, "get_object", **s3_object(location))
     except RefusedError as error:
-        raise AppSpecError(f"{where} cannot be read: {error.code}") from error
+        gone = "is no longer in S3" if error.code in _GONE else f"may not be read ({error.code})"
+        raise AppSpecError(f"{where} {gone}") from error
     changed = overwritten(location, answer, where)
     if changed:
         raise AppSpecError(changed)
+    if not _pinned(location) and made_at is not None and not _older(answer, made_at):
+        raise AppSpecError(f"{where} was written over later: its key holds what came after this deployment")
     return str(answer["Body"].read(_APPSPEC_LIMIT).decode("utf-8", "replace"))
 
 

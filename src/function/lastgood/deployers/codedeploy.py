@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
@@ -25,13 +26,14 @@ from lastgood.deployers.platforms.server import ServerPlatform
 from lastgood.errors import AlreadyCompletedError, GroupNotFoundError, RefusedError
 from lastgood.model import (
     APPROVAL_MARKER,
+    BEFORE,
     FLOOR_MARKER,
     ComputePlatform,
     Deployment,
     DeploymentGroup,
+    Evidence,
     GroupFacts,
     Live,
-    Marks,
     Preparation,
     Revision,
     Rollback,
@@ -108,8 +110,22 @@ class CodeDeploy:
             for at in range(0, len(batch), APPSPECS_AT_A_TIME):
                 yield tuple(self._pool.map(self._deployment, batch[at : at + APPSPECS_AT_A_TIME]))
 
+    def before(self, first: Deployment, facts: GroupFacts) -> Deployment | None:
+        """What was live before the group's first deployment, as if it had been deployed; None if nobody can tell."""
+        found = self._platform.before(first, facts)
+        if found is None:
+            return None
+        earlier = first.created_at - timedelta(microseconds=1)
+        return Deployment(first.deployment_id + BEFORE, "Succeeded", earlier, found, completed_at=earlier)
+
     def deployment(self, deployment_id: str) -> Deployment | None:
-        """One deployment as it stands now; None if CodeDeploy does not know it, or it is another group's."""
+        """One deployment as it stands now; None if CodeDeploy does not know it, or it is another group's.
+
+        What it deployed under a name that moves is looked up, where that can be proven.
+        """
+        if deployment_id.endswith(BEFORE):
+            first, facts = self.deployment(deployment_id.removesuffix(BEFORE)), self.facts()
+            return self.before(first, facts) if first and facts else None
         try:
             answer = call(self._clients.codedeploy, "get_deployment", deploymentId=deployment_id)
         except RefusedError as error:
@@ -120,7 +136,8 @@ class CodeDeploy:
         here = (info.get("applicationName"), info.get("deploymentGroupName"))
         if here != (self._group.application, self._group.deployment_group):
             return None
-        return self._deployment(info)
+        found = self._deployment(info)
+        return replace(found, revision=self._platform.evidence(found).revision) if found.revision.moves else found
 
     def newest(self, facts: GroupFacts) -> Deployment | None:
         """The deployment that was attempted last. While one is active, it is this one."""
@@ -139,16 +156,14 @@ class CodeDeploy:
         """What is live where `revision` is deployed. For servers the group's last success stands for it."""
         if facts.compute_platform is ComputePlatform.SERVER:
             last = self.deployment(facts.last_successful_id) if facts.last_successful_id else None
-            return Live(last.revision.identity if last else "")
+            return Live(last.revision.identity if last and last.revision.known else "")
         return self._platform.live(facts, revision) if revision.identity else Live()
 
-    def unusable(self, revision: Revision) -> str:
-        """Why a revision cannot be deployed again; empty if it can."""
-        return self._platform.unusable(revision)
-
-    def marks(self, revision: Revision) -> Marks:
-        """What the revision says of itself in tags or in its description."""
-        return self._platform.marks(revision) if revision.identity else Marks()
+    def evidence(self, deployment: Deployment) -> Evidence:
+        """What a deployment contained, whether that can be deployed again, and what its marks say."""
+        if not deployment.revision.identity:
+            return Evidence(deployment.revision)
+        return self._platform.evidence(deployment)
 
     def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> Preparation:
         """What has to be done before the last good revision is deployed again."""
@@ -255,7 +270,7 @@ class CodeDeploy:
             status=info.get("status", "Created"),
             created_at=_utc(info["createTime"]),
             completed_at=_utc(info["completeTime"]) if info.get("completeTime") else None,
-            revision=self._platform.revision(info.get("revision") or {}),
+            revision=self._platform.revision(info.get("revision") or {}, _utc(info["createTime"])),
             creator=info.get("creator", "user"),
             made_by=ours,
             external_id=info.get("externalId", ""),

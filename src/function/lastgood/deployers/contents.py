@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 from lastgood.clients import Clients, call
 from lastgood.deployers.appspec import AppSpecError
 from lastgood.deployers.bundles import s3_text
 from lastgood.errors import RefusedError
+
+
+class AppSpecText(Protocol):
+    """Reads the text of an AppSpec."""
+
+    def __call__(self, location: Mapping[str, Any], made_at: datetime | None = None) -> str: ...
+
+
+def inline(location: Mapping[str, Any], text: str) -> Mapping[str, Any]:
+    """A location with the text that was read from S3, for the key may hold something else later; others as they are."""
+    if location.get("revisionType") != "S3":
+        return location
+    return {"revisionType": "AppSpecContent", "appSpecContent": {"content": text}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +34,10 @@ class Contents:
     application: str
     known: dict[tuple[str, str], str]
 
-    def text(self, location: Mapping[str, Any]) -> str:
-        """The text of an AppSpec. Raises AppSpecError if it cannot be had."""
+    def text(self, location: Mapping[str, Any], made_at: datetime | None = None) -> str:
+        """The text of an AppSpec, as a deployment of `made_at` had it. Raises AppSpecError if it cannot be had."""
         if location.get("revisionType") == "S3":
-            return s3_text(self.clients, location)
+            return s3_text(self.clients, location, made_at)
         inline = location.get("appSpecContent") or location.get("string") or {}
         if inline.get("content"):
             return str(inline["content"])

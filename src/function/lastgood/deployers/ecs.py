@@ -36,9 +36,9 @@ from lastgood.model import (
     ComputePlatform,
     Deployment,
     DeploymentGroup,
+    Evidence,
     GroupFacts,
     Live,
-    Marks,
     Preparation,
     Revision,
     Rollback,
@@ -120,13 +120,15 @@ class EcsService:
         others = any(d.get("runningCount") or d.get("pendingCount") for d in deployments if d is not primary)
         return Live(str(primary.get("taskDefinition", "")), split=others or not _stable(primary))
 
-    def unusable(self, revision: Revision) -> str:
-        """Why a task definition cannot be deployed again; empty if it can."""
-        return self._definitions.unusable(revision)
+    def evidence(self, deployment: Deployment) -> Evidence:
+        """Whether the task definition can still be deployed, and what its tags say."""
+        if not deployment.revision.identity:
+            return Evidence(deployment.revision)
+        return self._definitions.evidence(deployment.revision)
 
-    def marks(self, revision: Revision) -> Marks:
-        """What the tags of a task definition say."""
-        return self._definitions.marks(revision) if revision.identity else Marks()
+    def before(self, first: Deployment, facts: GroupFacts) -> Deployment | None:
+        """Nothing more: the history ends with the source revision of the oldest deployment that is listed."""
+        return None
 
     def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> Preparation:
         """ECS refuses to update a service to an INACTIVE task definition."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lastgood.clients import Clients, call
 from lastgood.deployers.marks import marks_in, unless_denied
 from lastgood.errors import RefusedError
-from lastgood.model import Marks, Preparation, Revision
+from lastgood.model import Evidence, Preparation, Revision
 
 # What `DescribeTaskDefinition` adds and `RegisterTaskDefinition` refuses.
 _READ_ONLY = {
@@ -29,20 +29,18 @@ class TaskDefinitions:
 
     clients: Clients
 
-    def unusable(self, revision: Revision) -> str:
-        """INACTIVE can be mended by registering it again; deleted cannot."""
-        status, problem = self._status(revision)
-        return problem or ("" if status in {"ACTIVE", "INACTIVE"} else f"{revision.label} is {status}.")
-
-    def marks(self, revision: Revision) -> Marks:
-        """What its tags say. What is gone marks nothing; what may not be read could be a floor, so that raises."""
+    def evidence(self, revision: Revision) -> Evidence:
+        """INACTIVE can be mended by registering it again; deleted cannot. What may not be read could be a floor."""
         try:
             answer = call(
                 self.clients.ecs, "describe_task_definition", taskDefinition=revision.identity, include=["TAGS"]
             )
         except RefusedError as error:
-            return unless_denied(error)
-        return marks_in({tag.get("key", "") for tag in answer.get("tags") or ()})
+            gone = f"The task definition {revision.label} no longer exists." if error.code in _GONE else ""
+            return Evidence(revision, gone, unless_denied(error))
+        status = str(answer["taskDefinition"].get("status", "ACTIVE"))
+        problem = "" if status in {"ACTIVE", "INACTIVE"} else f"{revision.label} is {status}."
+        return Evidence(revision, problem, marks_in({tag.get("key", "") for tag in answer.get("tags") or ()}))
 
     def prepare(self, revision: Revision) -> Preparation:
         """ECS starts nothing new from an INACTIVE task definition."""

@@ -1,6 +1,7 @@
 """Whom an alarm blames: pure, over a history that is newest first.
 
-Deployments are compared by what they deploy (`Revision.identity`), never by an AppSpec's hash.
+Deployments are compared by what they contain (`same_content`), never by an AppSpec's hash. What cannot be known to be
+the same may have changed what is live.
 """
 
 from __future__ import annotations
@@ -8,20 +9,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from lastgood.judgement.onset import began, latest_cause
 from lastgood.judgement.wording import ago, clock
-from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, Onset, Reason, Rollback
+from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, Onset, Reason, Revision, Rollback, same_content
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Whom the alarm blames: the suspects, newest first; or a rollback to adopt; or the reason why nobody."""
+    """Whom the alarm blames: the suspects, newest first; or a rollback to adopt; or the reason why nobody.
+
+    `undecided`: a release is likely to be the cause, and it cannot be told which.
+    """
 
     suspects: tuple[Deployment, ...] = ()
     adopt: Deployment | None = None
     reason: Reason | None = None
     explanation: str = ""
+    undecided: bool = False
 
     @property
     def suspect(self) -> Deployment | None:
@@ -56,6 +62,23 @@ def attribute(
     window cannot be told apart: all of them are suspects.
     """
     events = [d for d in history if d.is_release or d.is_rollback]
+    by_target = _by_target(events)
+    if len(by_target) > 1:
+        judge = partial(
+            attribute,
+            alarm_at=alarm_at,
+            attribution_window=attribution_window,
+            evaluation_window=evaluation_window,
+            now=now,
+            requested_at=requested_at,
+            force=force,
+            released_in_alarm=released_in_alarm,
+            brought_back=brought_back,
+            onset=onset,
+        )
+        blamed = [judge(each) for each in by_target.values()]
+        since = alarm_at - evaluation_window if alarm_at else None
+        return _of_one_target(blamed, since, now)
     if not events:
         return _nobody(Reason.NOT_ATTRIBUTABLE, "The deployment group has no deployment that could be blamed.")
     newest = events[0]
@@ -65,7 +88,7 @@ def attribute(
         done = newest.status == "Succeeded"
         return _nobody(
             Reason.ALREADY_LIVE if done else Reason.SUSPECT_IS_ROLLBACK,
-            f"{newest.deployment_id} goes back to {newest.revision.label or newest.revision.identity}, which was live "
+            f"{newest.deployment_id} goes back to {newest.revision.name}, which was live "
             f"before: somebody {'has rolled' if done else 'is rolling'} back by hand.",
         )
     if alarm_at is not None and released_in_alarm == newest.deployment_id:
@@ -135,7 +158,7 @@ def _rolled_back_by(rollback: Deployment, events: Sequence[Deployment]) -> Deplo
     named = rollback.rolls_back_deployment_id
     if named:
         return next((d for d in events if d.deployment_id == named), None)
-    return next((d for d in events if d.is_release and d.revision.identity != rollback.revision.identity), None)
+    return next((d for d in events if d.is_release and not _same(d, rollback)), None)
 
 
 def _goes_back(newest: Deployment, events: Sequence[Deployment]) -> bool:
@@ -143,11 +166,8 @@ def _goes_back(newest: Deployment, events: Sequence[Deployment]) -> bool:
 
     Unless what it replaces was a rollback: then the same revision is released a second time.
     """
-    identity = newest.revision.identity
     older = [d for d in events if d.created_at < newest.created_at and d.status == "Succeeded"]
-    if not identity or not older or older[0].revision.identity == identity:
-        return False
-    if not any(d.revision.identity == identity for d in older):
+    if not older or _same(older[0], newest) or not any(_same(d, newest) for d in older):
         return False
     replaced = older[0]
     return not (replaced.is_rollback or _goes_back(replaced, older))
@@ -168,14 +188,14 @@ def changes_of_live(events: Sequence[Deployment]) -> tuple[Deployment, ...]:
     """
     changes: list[Deployment] = []
     listed = {d.deployment_id for d in events}
-    live = ""
+    live: Revision | None = None
     for deployment in reversed(events):
-        fresh = not deployment.revision.identity or deployment.revision.identity != live
+        fresh = live is None or not same_content(deployment.revision, live)
         undone = deployment.status in {"Failed", "Stopped"} and deployment.rollback_deployment_id in listed
         if fresh and deployment.is_release and not undone:
             changes.append(deployment)
         if deployment.status == "Succeeded":
-            live = deployment.revision.identity
+            live = deployment.revision
     return tuple(reversed(changes))
 
 
@@ -222,7 +242,7 @@ def _released_into(
     if newest.deployment_id in brought_back:
         return _nobody(
             Reason.SUSPECT_IS_ROLLBACK,
-            f"{newest.deployment_id} ({newest.revision.label or newest.revision.identity}) only brings back what "
+            f"{newest.deployment_id} ({newest.revision.name}) only brings back what "
             f"{brought_back[newest.deployment_id]} had put back. A rollback is never rolled back: if it did not help, "
             "the release was not the cause, or the revision before it is bad too.",
         )
@@ -239,7 +259,7 @@ def _released_into(
 def brings_back(deployment: Deployment, rollback: Rollback) -> bool:
     """Whether a deployment deploys the very revision that a rollback put back, under its old or its new name."""
     put_back = {rollback.good_revision, rollback.redeployed_revision} - {""}
-    return deployment.revision.identity in put_back
+    return deployment.revision.known and deployment.revision.identity in put_back
 
 
 def _ended(deployment: Deployment, now: datetime) -> datetime:
@@ -256,5 +276,35 @@ def put_back_already(history: Sequence[Deployment], suspects: Sequence[Deploymen
     latest = next((d for d in history if d.is_release or d.is_rollback), first)
     if before is None or latest.status != "Succeeded" or latest.created_at <= first.created_at:
         return None
-    same = latest.revision.identity and latest.revision.identity == before.revision.identity
-    return latest if same else None
+    return latest if _same(latest, before) else None
+
+
+def _same(one: Deployment, other: Deployment) -> bool:
+    """Both are known to have deployed the same content."""
+    return bool(same_content(one.revision, other.revision))
+
+
+def _by_target(events: Sequence[Deployment]) -> dict[str, list[Deployment]]:
+    """The events of each target, newest first. What could not be read belongs to the only target there is."""
+    found: dict[str, list[Deployment]] = {}
+    targets = {d.revision.target for d in events} - {""}
+    for deployment in events:
+        target = deployment.revision.target or (next(iter(targets)) if len(targets) == 1 else "")
+        found.setdefault(target, []).append(deployment)
+    return found
+
+
+def _of_one_target(blamed: Sequence[Attribution], since: datetime | None, now: datetime) -> Attribution:
+    """One group deploys several functions, and an alarm does not say which: the one that was released, if just one was.
+
+    Two that changed within one evaluation window cannot be told apart, and only one of them would be put back.
+    """
+    ours = [each for each in blamed if each.reason is None]
+    if not ours:
+        return blamed[0]
+    at_once = [each for each in ours if each.suspect and since and _ended(each.suspect, now) >= since]
+    if len(at_once) > 1:
+        names = " and ".join(each.suspect.revision.name for each in at_once if each.suspect)
+        why = f"{names} were released at the same time; the alarm does not say which of them is ill."
+        return Attribution(reason=Reason.NOT_ATTRIBUTABLE, explanation=why, undecided=True)
+    return max(ours, key=lambda each: each.suspect.created_at if each.suspect else now)

@@ -15,13 +15,17 @@ from lastgood.model import Observation, Onset, Outcome, Policy, Reason, Rollback
 
 @dataclass(frozen=True)
 class Case:
-    """Everything that the guards look at; who is blamed and what goes back are worked out once."""
+    """Everything that the guards look at; who is blamed and what goes back are worked out once.
+
+    `searching`: it is still being looked for evidence, so what is unknown so far may be known later.
+    """
 
     rollback: Rollback
     seen: Observation
     policy: Policy
     now: datetime
     approved: bool = field(default=False)
+    searching: bool = field(default=False)
 
     @property
     def by_alarm(self) -> bool:
@@ -71,6 +75,7 @@ class Case:
             unusable=self.seen.unusable,
             to_deployment_id=self.rollback.to_deployment_id,
             force=self.forced,
+            examined=self.seen.examined if self.searching else None,
         )
 
     @property

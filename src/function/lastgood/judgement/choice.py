@@ -5,12 +5,21 @@ What counts as a release, and which traps lie between "last successful" and "las
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lastgood.model import SCALE_OUT_CREATORS, Candidate, Controls, Deployment, Floor, Rejection
+from lastgood.model import (
+    SCALE_OUT_CREATORS,
+    Candidate,
+    Controls,
+    Deployment,
+    Floor,
+    Rejection,
+    same_content,
+)
 
 MAX_CANDIDATES_RECORDED = 25
+_ENDS_THE_SEARCH = {Rejection.CONTENT_UNKNOWN, Rejection.UNREADABLE_REVISION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +52,18 @@ def select(
     unusable: Mapping[str, str],
     to_deployment_id: str = "",
     force: bool = False,
+    examined: Container[str] | None = None,
 ) -> Selection:
     """The newest deployment before the suspects whose revision is good, and why each other was not chosen.
 
     `unusable` maps deployment ids to why they cannot be deployed now. `force` lets an operator's pinned deployment
-    (`to_deployment_id`) pass the floor and the known-bad memory, nothing else.
+    (`to_deployment_id`) pass the floor and the known-bad memory, nothing else. Before evidence was looked for, content
+    that is unknown is no objection yet: `examined` are the deployments where it was; None: all.
+
+    A release that succeeded with unknown content ends the search: nobody knows what lies between it and anything older.
     """
-    case = _Case(history, suspects, controls, unusable, to_deployment_id, force and bool(to_deployment_id))
+    override = force and bool(to_deployment_id)
+    case = _Case(history, suspects, controls, unusable, to_deployment_id, override, examined)
     candidates: list[Candidate] = []
     for deployment in history:
         verdict = case.reject(deployment)
@@ -61,6 +75,8 @@ def select(
         )
         if verdict is None:
             return Selection(deployment, tuple(candidates))
+        if rejection in _ENDS_THE_SEARCH and not to_deployment_id:
+            break
     return Selection(None, tuple(candidates))
 
 
@@ -72,6 +88,7 @@ class _Case:
     unusable: Mapping[str, str]
     to_deployment_id: str
     override: bool
+    examined: Container[str] | None
 
     def reject(self, deployment: Deployment) -> tuple[Rejection, str] | None:
         """Why this deployment is not the one, or None. The order is from what it is to what is held against it."""
@@ -84,6 +101,9 @@ class _Case:
             return Rejection.NOT_BEFORE_SUSPECT, f"It is not older than the suspect {self.suspects[-1].deployment_id}."
         if self.to_deployment_id and d.deployment_id != self.to_deployment_id:
             return Rejection.NOT_REQUESTED, f"The operator asked for {self.to_deployment_id}."
+        wanted = next((s.revision.target for s in self.suspects if s.revision.target), "")
+        if wanted and d.revision.target and d.revision.target != wanted:
+            return Rejection.OTHER_TARGET, f"It deployed {d.revision.target}; the suspect deployed {wanted}."
         return None
 
     def _by_kind(self, d: Deployment) -> tuple[Rejection, str] | None:
@@ -100,21 +120,27 @@ class _Case:
     def _by_revision(self, d: Deployment) -> tuple[Rejection, str] | None:
         identity = d.revision.identity
         if not identity:
-            return Rejection.UNREADABLE_REVISION, "What it deployed could not be read."
-        if any(identity == s.revision.identity for s in self.suspects):
+            why = f": {d.revision.unreadable}" if d.revision.unreadable else ""
+            return Rejection.UNREADABLE_REVISION, f"What it deployed could not be read{why}."
+        same = next((s for s in self.suspects if same_content(d.revision, s.revision)), None)
+        if same and same.revision.identity == identity:
             return Rejection.SAME_REVISION, "It deployed the same revision as the suspect."
+        if same:
+            return Rejection.SAME_CONTENT, f"It contains the same as the suspect, {same.revision.name}."
         floor = effective_floor(self.history, self.controls)
         if floor and d.created_at < floor.created_at and not self.override:
             return (
                 Rejection.BELOW_FLOOR,
                 f"It is older than the floor {floor.deployment_id}: a database change since then cannot go back.",
             )
+        if d.revision.moves and (self.examined is None or d.deployment_id in self.examined):
+            return Rejection.CONTENT_UNKNOWN, f"{self.unusable.get(d.deployment_id, '')} {d.revision.moves}.".strip()
         return self._by_memory(d, identity)
 
     def _by_memory(self, d: Deployment, identity: str) -> tuple[Rejection, str] | None:
-        if identity in self.controls.known_bad and not self.override:
+        if d.revision.known and identity in self.controls.known_bad and not self.override:
             return Rejection.KNOWN_BAD, f"Known bad: {self.controls.known_bad[identity]}."
-        undone = self._undone_later(d, identity)
+        undone = self._undone_later(d)
         if undone and identity not in self.controls.marked_good and not self.override:
             return (
                 Rejection.ROLLED_BACK_BY_CODEDEPLOY,
@@ -124,13 +150,13 @@ class _Case:
             return Rejection.NOT_DEPLOYABLE, self.unusable[d.deployment_id]
         return None
 
-    def _undone_later(self, d: Deployment, identity: str) -> Deployment | None:
+    def _undone_later(self, d: Deployment) -> Deployment | None:
         return next(
             (
                 other
                 for other in self.history
                 if other.rollback_deployment_id
-                and other.revision.identity == identity
+                and same_content(other.revision, d.revision)
                 and other.created_at > d.created_at
             ),
             None,

@@ -12,7 +12,16 @@ from lastgood.judgement.first_step import first_step
 from lastgood.judgement.no_target import good_revision
 from lastgood.judgement.steps import AskApproval, Close, Decision
 from lastgood.judgement.wording import ago, clock, duration, label, listed, name
-from lastgood.model import CLOUDFORMATION_CREATORS, AlarmFacts, AlarmState, Deployment, Mode, Outcome, Reason
+from lastgood.model import (
+    CLOUDFORMATION_CREATORS,
+    AlarmFacts,
+    AlarmState,
+    Deployment,
+    Mode,
+    Outcome,
+    Reason,
+    same_content,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +124,7 @@ def _attributable(case: Case) -> Decision | None:
         return None
     if case.forced and case.rollback.to_deployment_id:
         return None
-    people = blame.reason in {Reason.SUSPECT_IS_ROLLBACK, Reason.NEWER_DEPLOYMENT}
+    people = blame.undecided or blame.reason in {Reason.SUSPECT_IS_ROLLBACK, Reason.NEWER_DEPLOYMENT}
     return case.refuse(blame.reason, blame.explanation, needs_human=people)
 
 
@@ -185,13 +194,20 @@ def _live_as_expected(case: Case) -> Decision | None:
         return None
     if live.identity == good.revision.identity:
         return case.refuse(Reason.ALREADY_LIVE, f"{name(good)} is already live; there is nothing to redeploy.")
-    if suspect.status == "Succeeded" and all(live.identity != s.revision.identity for s in case.attribution.suspects):
+    if suspect.status == "Succeeded" and live.identity not in _names_of_the_suspects(case):
         return case.block(
             Reason.LIVE_DIFFERS,
             f"Live is {live.identity}, which is neither the suspect nor the last good revision: somebody changed it "
             f"outside {case.rollback.group.deployer}.",
         )
     return None
+
+
+def _names_of_the_suspects(case: Case) -> set[str]:
+    """What the suspects deployed, under each name under which it was deployed."""
+    suspects = [s.revision for s in case.attribution.suspects]
+    again = (d.revision for d in case.seen.history if any(same_content(d.revision, s) for s in suspects))
+    return {revision.identity for revision in (*suspects, *again)}
 
 
 def _observe_only(case: Case) -> Decision | None:

@@ -46,9 +46,15 @@ def _why_none(case: Case) -> tuple[Reason, str]:
     bad = case.selection.rejected_for(Rejection.KNOWN_BAD)
     if bad:
         return Reason.KNOWN_BAD, f"Every earlier revision is known bad ({bad.deployment_id}: {bad.explanation})"
+    unknown = case.selection.rejected_for(Rejection.CONTENT_UNKNOWN)
+    if unknown:
+        return (
+            Reason.NO_GOOD_REVISION,
+            f"Nobody knows what {unknown.deployment_id} deployed, which was live before: {unknown.explanation}",
+        )
     unreadable = case.selection.rejected_for(Rejection.UNREADABLE_REVISION)
     if unreadable:
-        return Reason.NO_GOOD_REVISION, f"What {unreadable.deployment_id} deployed can no longer be read."
+        return Reason.NO_GOOD_REVISION, f"{unreadable.deployment_id}: {unreadable.explanation}"
     unusable = case.selection.rejected_for(Rejection.NOT_DEPLOYABLE)
     if unusable:
         return Reason.NO_GOOD_REVISION, f"No earlier revision can be deployed any more: {unusable.explanation}"

@@ -11,16 +11,19 @@ from __future__ import annotations
 
 from lastgood.model.deployments import (
     APPROVAL_MARKER,
+    BEFORE,
     CLOUDFORMATION_CREATORS,
     FLOOR_MARKER,
     NATIVE_ROLLBACK_CREATOR,
     SCALE_OUT_CREATORS,
     TERMINAL_STATUSES,
     Deployment,
+    Evidence,
     Live,
     Marks,
     Preparation,
     Revision,
+    same_content,
 )
 from lastgood.model.groups import (
     CAPABILITIES,
@@ -62,6 +65,7 @@ from lastgood.model.record import (
 
 __all__ = [
     "APPROVAL_MARKER",
+    "BEFORE",
     "CAPABILITIES",
     "CLOUDFORMATION_CREATORS",
     "FLOOR_MARKER",
@@ -79,6 +83,7 @@ __all__ = [
     "Controls",
     "Deployment",
     "DeploymentGroup",
+    "Evidence",
     "Floor",
     "FollowUp",
     "GroupFacts",
@@ -99,4 +104,5 @@ __all__ = [
     "Rollback",
     "TriggerKind",
     "parse_ecs_service",
+    "same_content",
 ]

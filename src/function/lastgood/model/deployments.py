@@ -13,15 +13,21 @@ CLOUDFORMATION_CREATORS = frozenset({"CloudFormation", "CloudFormationRollback"}
 NATIVE_ROLLBACK_CREATOR = "codeDeployRollback"
 FLOOR_MARKER = "lastgood:floor"
 APPROVAL_MARKER = "lastgood:needs-approval"
+BEFORE = "/before"
+"""What the id of a deployment ends with that never was: what was live before the first deployment of all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
     """What a deployment deploys.
 
-    `identity` says what ends up live, so that two deployments of the same code compare equal: an S3 object's
-    version, a commit, a Lambda version, a task definition ARN. It is never an AppSpec's hash, which changes with
-    hooks and with `CurrentVersion`. Empty while the AppSpec has not been read.
+    `identity` names it: an S3 object's version, a commit, a Lambda version, a task definition ARN; empty while the
+    AppSpec could not be read, and `unreadable` says why. A name that other content can come to lie under, such as a
+    key without a version, says so in `moves`, as a sentence for people: then its content is unknown.
+
+    `digest` is what AWS recorded of the content, where it was read: equal content under two names is one revision.
+    `parts` are the AppSpec's own settings that are deployed too. `target` is what is deployed to, where one group
+    deploys to several: `function:alias`.
     """
 
     kind: str
@@ -29,6 +35,30 @@ class Revision:
     label: str = ""
     commit: str = ""
     location: Mapping[str, object] = field(default_factory=dict, compare=False)
+    moves: str = ""
+    digest: str = ""
+    parts: str = ""
+    target: str = ""
+    unreadable: str = ""
+
+    @property
+    def known(self) -> bool:
+        """Whether it is certain what it contains."""
+        return bool(self.digest or (self.identity and not self.moves))
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.label or self.identity or "an unreadable revision"
+
+
+def same_content(one: Revision, other: Revision) -> bool | None:
+    """Whether two revisions contain the same; None where nobody can know."""
+    if one.digest and other.digest:
+        return one.digest == other.digest and one.parts == other.parts
+    if not (one.known and other.known) or one.moves or other.moves:
+        return None
+    return one.identity == other.identity and one.parts == other.parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +97,8 @@ class Deployment:
     @property
     def is_release(self) -> bool:
         """Somebody meant to change what is live."""
-        return not (
-            self.is_rollback or self.creator in SCALE_OUT_CREATORS or self.restart or self.outdated_instances_only
-        )
+        released_nothing = self.restart or self.outdated_instances_only or self.deployment_id.endswith(BEFORE)
+        return not (self.is_rollback or self.creator in SCALE_OUT_CREATORS or released_nothing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +107,19 @@ class Marks:
 
     floor: bool = False
     needs_approval: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a closer look at one deployment's revision showed.
+
+    `revision` is pinned to what the deployment contained, where that can be proven. `problem`: why it cannot be
+    deployed any more; empty if it can.
+    """
+
+    revision: Revision
+    problem: str = ""
+    marks: Marks = Marks()
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ class Observation:
 
     `newest` is the deployment that was attempted last, where that is not one that the rollback knows already.
     `silent` are the instances that a stop which hangs still waits for.
+    `examined` are the deployments of the history whose revision was looked at closely.
     """
 
     group: GroupFacts | None = None
@@ -75,6 +76,7 @@ class Observation:
     live: Live = field(default_factory=Live)
     controls: Controls = field(default_factory=Controls)
     unusable: Mapping[str, str] = field(default_factory=dict)
+    examined: frozenset[str] = frozenset()
     suspect: Deployment | None = None
     good: Deployment | None = None
     rollback: Deployment | None = None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from lastgood.clients import Clients, call
 from lastgood.deployers.appspec import AppSpec, AppSpecError, appspec_location
+from lastgood.deployers.contents import AppSpecText, inline
 from lastgood.deployers.task_definitions import TaskDefinitions
-from lastgood.model import GroupFacts, Live, Marks, Preparation, Revision
+from lastgood.model import Deployment, Evidence, GroupFacts, Live, Preparation, Revision
 from lastgood.settings import Settings
 
 
@@ -19,20 +21,21 @@ class EcsPlatform:
 
     clients: Clients
     settings: Settings
-    content: Callable[[Mapping[str, Any]], str]
+    content: AppSpecText
 
     @property
     def deployment_config(self) -> str:
         """The configuration of the redeployment; empty for the group's own."""
         return self.settings.ecs_deployment_config
 
-    def revision(self, location: Mapping[str, Any]) -> Revision:
+    def revision(self, location: Mapping[str, Any], made_at: datetime) -> Revision:
         """Two AppSpecs with other hooks can deploy the same task definition."""
         kind = location.get("revisionType", "")
         try:
+            location = inline(location, self.content(location, made_at))
             arn = AppSpec(self.content(location)).get("TaskDefinition")
-        except AppSpecError:
-            return Revision(kind, "", "", "", location)
+        except AppSpecError as error:
+            return Revision(kind, "", "", "", location, unreadable=str(error))
         return Revision(kind, arn, arn.rsplit("/", 1)[-1], "", location)
 
     def live(self, group: GroupFacts, revision: Revision) -> Live:
@@ -51,13 +54,22 @@ class EcsPlatform:
             deployment_id=str(primary.get("externalId", "")),
         )
 
-    def unusable(self, revision: Revision) -> str:
-        """INACTIVE can be mended by registering it again; deleted cannot."""
-        return TaskDefinitions(self.clients).unusable(revision)
+    def evidence(self, deployment: Deployment) -> Evidence:
+        """Whether the task definition can still be deployed, and what its tags say."""
+        return TaskDefinitions(self.clients).evidence(deployment.revision)
 
-    def marks(self, revision: Revision) -> Marks:
-        """The task definition's tags."""
-        return TaskDefinitions(self.clients).marks(revision)
+    def before(self, first: Deployment, group: GroupFacts) -> Revision | None:
+        """The task set that the service was created with, while it exists: CodeDeploy's own name a deployment."""
+        answer = call(self.clients.ecs, "describe_services", cluster=group.ecs_cluster, services=[group.ecs_service])
+        sets = (answer.get("services") or [{}])[0].get("taskSets") or []
+        original = next((s for s in sets if not s.get("externalId") and s.get("status") in {"PRIMARY", "ACTIVE"}), None)
+        if original is None:
+            return None
+        try:
+            spec = AppSpec(self.content(first.revision.location)).replaced(TaskDefinition=original["taskDefinition"])
+        except AppSpecError:
+            return None
+        return self.revision(appspec_location(spec, self.settings), first.created_at)
 
     def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:
         """ECS refuses new task sets from an INACTIVE task definition."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from lastgood.clients import Clients, call
 from lastgood.deployers.appspec import AppSpec, AppSpecError, appspec_location
+from lastgood.deployers.contents import AppSpecText, inline
 from lastgood.deployers.marks import marks_in, unless_denied
 from lastgood.errors import RefusedError
-from lastgood.model import GroupFacts, Live, Marks, Preparation, Revision
+from lastgood.model import Deployment, Evidence, GroupFacts, Live, Preparation, Revision
 from lastgood.settings import Settings
 
 
@@ -20,24 +24,25 @@ class LambdaPlatform:
 
     clients: Clients
     settings: Settings
-    content: Callable[[Mapping[str, Any]], str]
+    content: AppSpecText
 
     @property
     def deployment_config(self) -> str:
         """The configuration of the redeployment; empty for the group's own."""
         return self.settings.lambda_deployment_config
 
-    def revision(self, location: Mapping[str, Any]) -> Revision:
+    def revision(self, location: Mapping[str, Any], made_at: datetime) -> Revision:
         """Identity is (function, alias, target version): CurrentVersion changes the hash for the same code."""
         kind = location.get("revisionType", "")
         try:
+            location = inline(location, self.content(location, made_at))
             spec = AppSpec(self.content(location))
             function, alias = spec.get("Name"), spec.get("Alias")
             version = spec.get("TargetVersion")
-        except AppSpecError:
-            return Revision(kind, "", "", "", location)
-        label = f"{function}:{alias} version {version}"
-        return Revision(kind, f"lambda:{function}:{alias}:{version}", label, "", location)
+        except AppSpecError as error:
+            return Revision(kind, "", "", "", location, unreadable=str(error))
+        label, target = f"{function}:{alias} version {version}", f"{function}:{alias}"
+        return Revision(kind, f"lambda:{target}:{version}", label, "", location, target=target)
 
     def live(self, group: GroupFacts, revision: Revision) -> Live:
         """Where the alias points, and whether it sends traffic to a second version."""
@@ -46,31 +51,36 @@ class LambdaPlatform:
         weights = (answer.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
         return Live(f"lambda:{function}:{alias}:{answer['FunctionVersion']}", bool(weights))
 
-    def unusable(self, revision: Revision) -> str:
-        """A cleaner may have deleted the version."""
+    def evidence(self, deployment: Deployment) -> Evidence:
+        """The version's code and configuration, and its description: versions cannot be tagged.
+
+        A cleaner may have deleted the version. What may not be read could be a floor, so that raises.
+        """
+        revision = deployment.revision
         function, _, version = _lambda_parts(revision)
         try:
             found = call(self.clients.lambda_, "get_function_configuration", FunctionName=function, Qualifier=version)
         except RefusedError as error:
-            if error.code == "ResourceNotFoundException":
-                return f"Version {version} of the function {function} no longer exists."
-            return ""
+            gone = error.code == "ResourceNotFoundException"
+            problem = f"Version {version} of the function {function} no longer exists." if gone else ""
+            return Evidence(revision, problem, unless_denied(error))
         state = found.get("State", "Active")
         # An Inactive version is only idle: Lambda wakes it at the next call.
-        return "" if state in {"Active", "Inactive"} else f"Version {version} of {function} is {state}."
+        problem = "" if state in {"Active", "Inactive"} else f"Version {version} of {function} is {state}."
+        return Evidence(replace(revision, digest=_digest(found)), problem, marks_in(found.get("Description") or ""))
 
-    def marks(self, revision: Revision) -> Marks:
-        """The version's description: versions cannot be tagged."""
-        function, _, version = _lambda_parts(revision)
+    def before(self, first: Deployment, group: GroupFacts) -> Revision | None:
+        """The version that its AppSpec names as current: CodeDeploy refuses one that is not the alias's."""
         try:
-            found = call(self.clients.lambda_, "get_function_configuration", FunctionName=function, Qualifier=version)
-        except RefusedError as error:
-            return unless_denied(error)
-        return marks_in(found.get("Description") or "")
+            spec = AppSpec(self.content(first.revision.location))
+            spec = spec.replaced(TargetVersion=spec.get("CurrentVersion"))
+        except AppSpecError:
+            return None
+        return self.revision(appspec_location(spec, self.settings), first.created_at)
 
     def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:
         """A split alias makes every later deployment fail until its weights are cleared."""
-        return Preparation(problem=self.unusable(revision), alias_split=live.split)
+        return Preparation(alias_split=live.split)
 
     def redeployable(self, revision: Revision, live: Live, task_definition: str) -> dict[str, Any]:
         """The old AppSpec with CurrentVersion taken from the live alias."""
@@ -104,3 +114,31 @@ def _lambda_parts(revision: Revision) -> tuple[str, str, str]:
     # A function's name in an AppSpec may be an ARN, which has colons of its own.
     function, alias, version = revision.identity.removeprefix("lambda:").rsplit(":", 2)
     return function, alias, version
+
+
+_CONTENT = (
+    "CodeSha256",
+    "Runtime",
+    "Handler",
+    "MemorySize",
+    "Timeout",
+    "Environment",
+    "Layers",
+    "Role",
+    "Architectures",
+    "VpcConfig",
+    "EphemeralStorage",
+    "FileSystemConfigs",
+    "ImageConfigResponse",
+    "RuntimeVersionConfig",
+    "SnapStart",
+)
+"""What a published version contains, of `GetFunctionConfiguration`'s answer; the rest is its name and its state."""
+
+
+def _digest(found: Mapping[str, Any]) -> str:
+    """Equal for two versions with the same code and configuration; empty where AWS does not say what the code is."""
+    if not found.get("CodeSha256"):
+        return ""
+    content = {name: found[name] for name in _CONTENT if name in found}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Protocol
 
-from lastgood.model import GroupFacts, Live, Marks, Preparation, Revision
+from lastgood.model import Deployment, Evidence, GroupFacts, Live, Preparation, Revision
 
 
 class Platform(Protocol):
@@ -16,20 +17,20 @@ class Platform(Protocol):
         """The configuration of the redeployment; empty for the group's own."""
         ...
 
-    def revision(self, location: Mapping[str, Any]) -> Revision:
-        """What a `RevisionLocation` deploys. Its identity is empty where it cannot be read."""
+    def revision(self, location: Mapping[str, Any], made_at: datetime) -> Revision:
+        """What a `RevisionLocation` deployed then. Its identity is empty where it cannot be read."""
         ...
 
     def live(self, group: GroupFacts, revision: Revision) -> Live:
         """What is live now, at the place where `revision` is deployed."""
         ...
 
-    def unusable(self, revision: Revision) -> str:
-        """Why the revision can no longer be deployed; empty if it can, or if nobody may look."""
+    def evidence(self, deployment: Deployment) -> Evidence:
+        """What a closer look at the deployment's revision shows: its content, its marks, whether it can be had."""
         ...
 
-    def marks(self, revision: Revision) -> Marks:
-        """Whether the revision's tags or its description make it a floor, or ask for approval."""
+    def before(self, first: Deployment, group: GroupFacts) -> Revision | None:
+        """What was live before the group's first deployment, where that can still be read."""
         ...
 
     def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:

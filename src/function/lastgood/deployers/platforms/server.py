@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from lastgood.clients import Clients, call
-from lastgood.deployers.bundles import overwritten, s3_identity, s3_label, s3_object
+from lastgood.deployers.bundles import pinned, s3_object, s3_revision
 from lastgood.deployers.marks import marks_in, unless_denied
 from lastgood.errors import RefusedError
-from lastgood.model import GroupFacts, Live, Marks, Preparation, Revision
+from lastgood.model import Deployment, Evidence, GroupFacts, Live, Preparation, Revision
 from lastgood.settings import Settings
+
+_FULL_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
+_BRANCH = (
+    "{name} is no full commit id: deployed again, it would be whatever it names then. Release by the full commit id"
+)
 
 
 @dataclass(frozen=True)
@@ -26,43 +33,45 @@ class ServerPlatform:
         """The configuration of the redeployment; empty for the group's own."""
         return self.settings.server_deployment_config
 
-    def revision(self, location: Mapping[str, Any]) -> Revision:
+    def revision(self, location: Mapping[str, Any], made_at: datetime) -> Revision:
         """S3 objects are told apart by version or ETag: the same key may have been overwritten."""
         kind = location.get("revisionType", "")
         if kind == "GitHub":
             hub = location.get("gitHubLocation", {})
             repository, commit = hub.get("repository", ""), hub.get("commitId", "")
-            return Revision(kind, f"github:{repository}@{commit}", f"{repository}@{commit[:12]}", commit, location)
+            return Revision(
+                kind,
+                f"github:{repository}@{commit}",
+                f"{repository}@{commit[:12]}",
+                commit,
+                location,
+                moves="" if _FULL_COMMIT.fullmatch(commit) else _BRANCH.format(name=commit),
+            )
         if kind == "S3":
-            return Revision(kind, s3_identity(location), s3_label(location), "", location)
+            return s3_revision(location)
         return Revision(kind or "unknown", "", "", "", location)
 
     def live(self, group: GroupFacts, revision: Revision) -> Live:
         """CodeDeploy has no call that tells what runs on the instances: the group's last success stands for it."""
         return Live()
 
-    def unusable(self, revision: Revision) -> str:
-        """Looks at the bundle, where the function's role may read it."""
-        if revision.kind != "S3" or not self.settings.check_bundles:
-            return ""
-        wanted = s3_object(revision.location)
-        where = s3_label(revision.location)
-        try:
-            head = call(self.clients.s3, "head_object", **wanted)
-        except RefusedError as error:
-            gone = error.code in {"404", "NoSuchKey", "NoSuchVersion", "NotFound", "NoSuchBucket"}
-            return f"{where} is no longer in S3." if gone else ""
-        return overwritten(revision.location, head, where)
-
-    def marks(self, revision: Revision) -> Marks:
-        """The tags of the bundle, where the function's role may read it."""
-        if revision.kind != "S3" or not self.settings.check_bundles:
-            return Marks()
+    def evidence(self, deployment: Deployment) -> Evidence:
+        """Whether the bundle is there, what its tags say, and what a bare key held when it was deployed."""
+        revision = deployment.revision
+        if revision.kind != "S3" or not (revision.moves or self.settings.check_bundles):
+            return Evidence(revision)
+        revision, problem = pinned(self.clients, deployment)
+        if problem or not self.settings.check_bundles:
+            return Evidence(revision, problem)
         try:
             answer = call(self.clients.s3, "get_object_tagging", **s3_object(revision.location))
         except RefusedError as error:
-            return unless_denied(error)
-        return marks_in([tag.get("Key", "") for tag in answer.get("TagSet", [])])
+            return Evidence(revision, "", unless_denied(error))
+        return Evidence(revision, "", marks_in([tag.get("Key", "") for tag in answer.get("TagSet", [])]))
+
+    def before(self, first: Deployment, group: GroupFacts) -> Revision | None:
+        """Nobody knows what was on the servers before CodeDeploy."""
+        return None
 
     def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:
         """Nothing: CodeDeploy replays a bundle wherever things stand."""

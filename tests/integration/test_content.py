@@ -1,0 +1,218 @@
+"""A name is not what is under it: releases under one key or branch, overwritten AppSpecs, several functions in a group.
+
+The judge is what really serves in the simulated AWS, and whether people were called.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+import pytest
+
+from scene import Scene, scene
+from simulated_aws import revisions
+
+BUNDLE = revisions.s3_revision("artifacts", "app/latest.zip")
+BRANCH = revisions.github_revision("acme/shop", "main")
+
+
+def bucket(versioned: bool = False) -> Any:
+    """The bucket `artifacts`, empty."""
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket="artifacts")
+    if versioned:
+        s3.put_bucket_versioning(Bucket="artifacts", VersioningConfiguration={"Status": "Enabled"})
+    return s3
+
+
+def deploy(it: Scene, revision: dict[str, Any], *, settle: bool = True, rest: float = 7200) -> str:
+    made = it.sim.release(it.application, it.group, revision, settle=settle)
+    it.sim.advance(rest)
+    return made
+
+
+def upload_and_deploy(it: Scene, s3: Any, text: str, *, rest: float = 7200) -> str:
+    s3.put_object(Bucket="artifacts", Key="app/latest.zip", Body=text.encode())
+    it.sim.advance(5)
+    return deploy(it, BUNDLE, rest=rest)
+
+
+def calls_people(it: Scene) -> dict[str, Any]:
+    """The rollback's end, in which nothing went back and people were called."""
+    head = it.run_to_end()
+    assert (head["outcome"], head["reason_code"]) == ("BLOCKED", "NO_GOOD_REVISION"), head["explanation"]
+    assert head["needs_human"] is True
+    assert not it.calls("CreateDeployment")[3:]
+    return head
+
+
+@pytest.mark.parametrize("revision", [BUNDLE, BRANCH], ids=["key", "branch"])
+def test_the_newest_release_under_one_name_is_blamed_and_nothing_is_called_good_that_nobody_can_tell(
+    revision: dict[str, Any],
+) -> None:
+    with scene("Server") as it:
+        deploy(it, revision)
+        deploy(it, revision)
+        bad = deploy(it, revision, rest=90)
+        it.alarm_fires()
+        head = calls_people(it)
+        assert head["suspect_deployment_id"] == bad
+        assert "CONTENT_UNKNOWN" in {c.get("rejection") for c in head["candidates"]}
+
+
+def test_a_release_of_a_branch_that_still_runs_is_stopped_though_nothing_can_go_back() -> None:
+    with scene("Server") as it:
+        deploy(it, BRANCH)
+        bad = deploy(it, BRANCH, settle=False, rest=15)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["suspect_deployment_id"]) == ("BLOCKED", bad), head["explanation"]
+        assert it.sim.deployment(bad)["status"] == "Stopped"
+
+
+def test_nothing_goes_back_past_a_release_that_nobody_can_tell() -> None:
+    """A bundle of its own long ago, then one key again and again."""
+    with scene("Server") as it:
+        it.release(1, settle=True)
+        deploy(it, BUNDLE)
+        newest = deploy(it, BUNDLE, rest=90)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert head["suspect_deployment_id"] == newest
+        assert head["outcome"] == "BLOCKED", head["explanation"]
+
+
+def test_the_object_version_that_was_current_then_goes_back() -> None:
+    """The bucket keeps versions: which of them the good deployment fetched is known, and is named."""
+    with scene("Server") as it:
+        s3 = bucket(versioned=True)
+        good = upload_and_deploy(it, s3, "good")
+        wanted = s3.head_object(Bucket="artifacts", Key="app/latest.zip")["VersionId"]
+        upload_and_deploy(it, s3, "bad", rest=90)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["good_deployment_id"]) == ("ROLLED_BACK", good), head["explanation"]
+        (made,) = it.calls("CreateDeployment")[-1:]
+        assert made["revision"]["s3Location"]["version"] == wanted
+        assert head["reason_code"] == "VERIFIED"
+
+
+def test_without_versions_an_overwritten_bundle_does_not_go_back() -> None:
+    with scene("Server") as it:
+        s3 = bucket()
+        upload_and_deploy(it, s3, "good")
+        bad = upload_and_deploy(it, s3, "bad", rest=90)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["suspect_deployment_id"]) == ("BLOCKED", bad), head["explanation"]
+        assert "overwritten" in head["explanation"]
+
+
+def test_a_bundle_that_was_never_overwritten_goes_back_pinned_by_its_etag() -> None:
+    """So that what is overwritten between the look and the redeployment fails there, loudly."""
+    with scene("Server") as it:
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=90)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == ("ROLLED_BACK", "VERIFIED"), head["explanation"]
+        assert it.is_live(2)
+        assert it.calls("CreateDeployment")[-1]["revision"]["s3Location"]["eTag"]
+
+
+def appspec(it: Scene, version: int) -> bytes:
+    return revisions.lambda_appspec("checkout", "live", "1", str(version))["appSpecContent"]["content"].encode()
+
+
+def test_what_lies_under_an_appspecs_key_today_is_not_what_an_old_deployment_deployed() -> None:
+    """Going back by that key would go forward, to a version that nobody ever deployed."""
+    with scene("Lambda", versions=5) as it:
+        s3, world = bucket(), it.sim.engine.lambda_world
+        (function, alias) = next((name, "live") for name in world.functions)
+
+        def release(key: str, version: int, rest: float) -> str:
+            current = world.alias(function, alias).version
+            spec = revisions.lambda_appspec(function, alias, current, str(version))
+            s3.put_object(Bucket="artifacts", Key=key, Body=spec["appSpecContent"]["content"].encode())
+            it.sim.advance(5)
+            place = {"bucket": "artifacts", "key": key, "bundleType": "JSON"}
+            return deploy(it, {"revisionType": "S3", "s3Location": place}, rest=rest)
+
+        release("a.json", 2, 7200)
+        bad = release("b.json", 3, 60)
+        s3.put_object(Bucket="artifacts", Key="a.json", Body=appspec(it, 4))
+        it.sim.advance(30)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert head["suspect_deployment_id"] == bad
+        assert world.alias(function, alias).version != "4"
+        assert head["outcome"] == "BLOCKED", head["explanation"]
+
+
+def two_functions(it: Scene) -> Any:
+    world = it.sim.engine.lambda_world
+    world.create_function("cart", 6)
+    world.create_alias("cart", "live", "1")
+    return world
+
+
+def release_function(it: Scene, world: Any, function: str, version: int, rest: float) -> str:
+    current = world.alias(function, "live").version
+    return deploy(it, revisions.lambda_appspec(function, "live", current, str(version)), rest=rest)
+
+
+def test_only_the_suspects_own_function_goes_back_in_a_group_of_several() -> None:
+    with scene("Lambda", versions=6) as it:
+        world = two_functions(it)
+        (shop,) = set(world.functions) - {"cart"}
+        good = release_function(it, world, shop, 2, 86_400)
+        release_function(it, world, "cart", 2, 86_400)
+        bad = release_function(it, world, shop, 3, 90)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["suspect_deployment_id"], head["good_deployment_id"]) == (bad, good), head["explanation"]
+        assert (world.alias(shop, "live").version, world.alias("cart", "live").version) == ("2", "2")
+
+
+def test_two_functions_that_were_released_at_once_cannot_be_told_apart() -> None:
+    with scene("Lambda", versions=6, config="CodeDeployDefault.LambdaAllAtOnce") as it:
+        world = two_functions(it)
+        (shop,) = set(world.functions) - {"cart"}
+        for function in (shop, "cart"):
+            release_function(it, world, function, 2, 86_400)
+        for function in (shop, "cart"):
+            release_function(it, world, function, 3, 20)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert head["outcome"] in {"SKIPPED", "BLOCKED"} and head["needs_human"] is True, head["explanation"]
+        assert (world.alias(shop, "live").version, world.alias("cart", "live").version) == ("3", "3")
+
+
+@pytest.mark.parametrize("settle", [False, True], ids=["active", "succeeded"])
+def test_the_version_before_the_first_deployment_goes_back(settle: bool) -> None:
+    """CodeDeploy never deployed it; the suspect's own AppSpec names it."""
+    with scene("Lambda", versions=6, current=5) as it:
+        it.release(6, settle=settle, rest=60)
+        if not settle:
+            it.sim.advance(60)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert head["outcome"] == "ROLLED_BACK", head["explanation"]
+        assert it.sim.live(it.application, it.group).shares == {"5": 1.0}
+
+
+def test_the_suspects_code_under_another_version_number_is_no_good_revision() -> None:
+    """Version 3 was published again as 4: going back from 4 to 3 would change nothing."""
+    with scene("Lambda", versions=3) as it:
+        world = it.sim.engine.lambda_world
+        (function,) = world.functions
+        good = it.release(2, settle=True)
+        it.release(3, settle=True, rest=600)
+        same = it.sim.publish_version(function, code=world.function(function).versions["3"].code)
+        it.release(int(same), settle=True, rest=60)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert head["good_deployment_id"] == good, head["explanation"]
+        assert head["outcome"] == "ROLLED_BACK"
+        assert world.alias(function, "live").version == "2"
