@@ -294,7 +294,7 @@ class Cloud:
             case "dynamodb":
                 return self.table.answer(operation, asked, now)
             case "cloudwatch":
-                return self._alarms(asked)
+                return self._tags(asked) if operation == "ListTagsForResource" else self._alarms(asked)
             case "events":
                 return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
             case _:
@@ -303,3 +303,9 @@ class Cloud:
     def _alarms(self, asked: Answer) -> Answer:
         firing = {"StateValue": "ALARM", "StateTransitionedTimestamp": self.alarmed_at}
         return {"MetricAlarms": [{"AlarmName": name, **firing} for name in asked.get("AlarmNames", [])]}
+
+    def _tags(self, asked: Answer) -> Answer:
+        """Each alarm names its group, in its name and in its tags."""
+        number = asked["ResourceARN"].partition(":alarm:shop-prod-")[2].partition("-")[0]
+        tags = {"lastgood:application": APPLICATION, "lastgood:deployment-group": group_name(int(number))}
+        return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}

@@ -25,7 +25,7 @@ from lastgood.rollbacks import Rollbacks
 from scene import ALARM, Scene, ServiceScene
 from simulated_aws import Server, VirtualClock, serve
 from simulated_aws.model import NoAnswer
-from stage.local import ROOT, TABLE, alarm_event, audit_table, event, group_tags
+from stage.local import ROOT, TABLE, alarm_arn, alarm_event, audit_table, event, group_tags, tag_pairs
 
 SOAKS = os.environ.get("LASTGOOD_SOAK") == "1"
 COMMITS = {2: "a2" * 20, 3: "b3" * 20}
@@ -487,6 +487,7 @@ def test_a_process_that_is_killed_in_the_middle_of_a_call_is_finished_by_the_nex
         bad = sim.release("shop", "prod", "v3.zip")
         sim.advance(15)
         cloudwatch.put_metric_alarm(AlarmName=ALARM, EvaluationPeriods=1, ComparisonOperator="GreaterThanThreshold")
+        cloudwatch.tag_resource(ResourceARN=alarm_arn(ALARM), Tags=tag_pairs(group_tags("shop", "prod")))
         cloudwatch.set_alarm_state(AlarmName=ALARM, StateValue="ALARM", StateReason="simulated")
         message = alarm_event(at=clock.now(), alarm=ALARM, tags=group_tags("shop", "prod"))
 

@@ -15,7 +15,7 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from runtime import Runtime, running
 from simulated_aws import Server, WallClock, serve
-from stage.local import ROOT, TABLE, alarm_event, audit_table, event, group_tags
+from stage.local import ROOT, TABLE, alarm_event, audit_table, event, group_tags, tag_pairs
 
 ALARM = "shop-prod-error-rate"
 SHIPPED = {"lastgood", "aws_lambda_powertools", "jmespath", "typing_extensions.py"}
@@ -51,6 +51,7 @@ def aws() -> Iterator[Server]:
             EvaluationPeriods=3,
             Threshold=0.05,
             ComparisonOperator="GreaterThanThreshold",
+            Tags=tag_pairs(group_tags("shop", "prod")),
         )
         yield server
 

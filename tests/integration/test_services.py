@@ -586,7 +586,7 @@ def test_a_service_and_a_deployment_group_roll_back_side_by_side() -> None:
             it.sim.release("main", "web", bundle, settle=True)
             it.sim.advance(600)
         tags = {**it.tags, "lastgood:application": "main", "lastgood:deployment-group": "web"}
-        it.local.alarm(ALARM)
+        it.local.alarm(ALARM, tags=tags)
         results = it.local.handle(it.alarm_message(tags=tags))
         assert len({r["rollback_id"] for r in results}) == 2
         for result in results:
@@ -645,8 +645,6 @@ def records(it: ServiceScene, reason: str) -> list[dict[str, Any]]:
 def alarm_fires_already(it: ServiceScene) -> None:
     """The service's alarm went off hours ago; its message is long forgotten."""
     it.local.alarm(ALARM)
-    tags = [{"Key": key, "Value": value} for key, value in it.tags.items()]
-    it.local.cloudwatch.tag_resource(ResourceARN=f"arn:aws:cloudwatch:us-east-1:123456789012:alarm:{ALARM}", Tags=tags)
     it.sim.advance(3 * 3600)
 
 

@@ -386,7 +386,7 @@ def test_an_alarm_with_two_routes_rolls_back_two_groups() -> None:
         it.sim.server_group("shop", "staging")
         for group in ("prod", "staging"):
             it.sim.seed_history("shop", group, 3, every_seconds=1200)
-        it.local.alarm(ALARM)
+        it.local.alarm(ALARM, tags={})
         results = it.local.handle(it.alarm_message(tags={}))
         assert [r["deployment_group"] for r in results] == ["prod", "staging"]
         for result in results:
@@ -476,7 +476,7 @@ def test_a_record_that_fails_for_now_is_raised_after_the_others_are_handled() ->
         for group in ("prod", "staging"):
             it.sim.seed_history("shop", group, 3, every_seconds=1200)
         it.local.alarm(ALARM)
-        it.local.alarm("shop-staging")
+        it.local.alarm("shop-staging", tags=group_tags("shop", "staging"))
         both = it.alarm_message()
         both["Records"] += it.alarm_message(alarm="shop-staging", tags=group_tags("shop", "staging"))["Records"]
         it.sim.throttle("CreateDeployment", 8)

@@ -36,6 +36,7 @@ class Scene:
         self.platform, self.sim, self.local = platform, sim, local
         self.rollback_id = ""
         self.application, self.group = "shop", "prod"
+        local.tags[ALARM] = self.tags
         make = {"Server": sim.server_group, "Lambda": sim.lambda_group, "ECS": sim.ecs_group}[platform]
         # Slow enough that a release can be met while it is active.
         make(self.application, self.group, **{**SLOW[platform], **options})  # type: ignore[operator]
@@ -76,9 +77,10 @@ class Scene:
     def alarm_fires(self, *, alarm: str = ALARM, breached: Sequence[datetime] = (), **more: Any) -> dict[str, Any]:
         """The alarm goes into ALARM and its message reaches the function. Returns the first result.
 
-        `breached` are the minutes whose datapoints CloudWatch found above the threshold, where a test is about that.
+        In CloudWatch it has the tags that its message carries, as a real one. `breached` are the minutes whose
+        datapoints CloudWatch found above the threshold, where a test is about that.
         """
-        self.local.alarm(alarm, breached=breached)
+        self.local.alarm(alarm, breached=breached, tags=more.get("tags", self.tags))
         return self.deliver(self.alarm_message(alarm=alarm, **more))
 
     def alarm_recovers(self, alarm: str = ALARM) -> dict[str, Any]:
@@ -149,6 +151,7 @@ class ServiceScene(Scene):
         self.platform, self.sim, self.local = "Service", sim, local
         self.rollback_id = ""
         self.application, self.group = "main", "web"
+        local.tags[ALARM] = self.tags
         self.owner = sim.rolling_service(self.application, self.group, **options)
 
     @property

@@ -60,6 +60,7 @@ def full() -> Rollback:
         onset_at=at(-2),
         onset_margin_seconds=60,
         onset_measured=True,
+        routed_by="alarm tags",
         requested_by="ann",
         request_reason="errors",
         dry_run=True,

@@ -115,6 +115,7 @@ class Terminal:
         """An alarm of a group goes into ALARM, and its message reaches the function. Returns the rollback's id."""
         alarm = name or f"{application}-{group}-error-rate"
         self.alarm(alarm, "ALARM")
+        self.tag_alarm(alarm, group_tags(application, group))
         message = alarm_event(at=self.sim.clock.now(), alarm=alarm, tags=group_tags(application, group))
         message["Records"][0]["Sns"]["TopicArn"] = self.outputs["AlarmTopicArn"]
         return str(self.handle(message)[0]["rollback_id"])

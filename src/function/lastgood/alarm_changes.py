@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from lastgood.errors import RefusedError
@@ -12,7 +13,7 @@ from lastgood.results import ignored, result_of
 from lastgood.rollbacks import Rollbacks
 from lastgood.rollbacks.notes import Notes
 from lastgood.rollbacks.opening import rollback_id
-from lastgood.routing import Routing, is_allowed, needs_tags, route, speaks_for
+from lastgood.routing import BY_MESSAGE, Routing, is_allowed, needs_tags, route, speaks_for
 from lastgood.signals import AlarmSignal
 
 
@@ -39,10 +40,10 @@ class AlarmChanges:
         if not routing.groups:
             unrouted = self._rollback(signal, DeploymentGroup("", ""))
             return [result_of(self._rollbacks.record(unrouted, Reason.UNROUTED_ALARM, routing.problem))]
-        return [self._open(signal, group) for group in routing.groups]
+        return [self._open(signal, group, routing.source) for group in routing.groups]
 
-    def _open(self, signal: AlarmSignal, group: DeploymentGroup) -> dict[str, Any]:
-        rollback = self._rollback(signal, group)
+    def _open(self, signal: AlarmSignal, group: DeploymentGroup, routed_by: str) -> dict[str, Any]:
+        rollback = replace(self._rollback(signal, group), routed_by=routed_by)
         if not is_allowed(group, self._parts.settings):
             why = f"{group.key} is not in LASTGOOD_ALLOWED_GROUPS, so nothing is done to it."
             return result_of(self._rollbacks.record(rollback, Reason.NOT_ALLOWED, why))
@@ -50,15 +51,17 @@ class AlarmChanges:
         return result_of(found, joined=found.rollback_id != rollback.rollback_id)
 
     def _route(self, signal: AlarmSignal) -> Routing:
-        tags = signal.tags
-        if needs_tags(signal, self._parts.settings):
-            try:
-                tags = self._parts.alarms.tags(signal.alarm_arn)
-            except RefusedError as error:
-                # Its tags may say something else than the default: only what a route says of it by name is believed.
-                by_name = speaks_for(signal.alarm_name, {}, self._parts.settings)
-                return by_name if by_name.source else Routing(problem=f"The alarm's tags may not be read: {error}")
-        return route(signal, tags, self._parts.settings)
+        """Where the alarm leads by CloudWatch's tags, or by the message's: those are a hint that is checked later."""
+        settings = self._parts.settings
+        if not needs_tags(signal, settings):
+            return replace(route(signal, signal.tags, settings), source=BY_MESSAGE)
+        try:
+            tags = self._parts.alarms.tags(signal.alarm_arn)
+        except RefusedError as error:
+            # Its tags may say something else than the default: only what a route says of it by name is believed.
+            by_name = speaks_for(signal.alarm_name, {}, settings)
+            return by_name if by_name.source else Routing(problem=f"The alarm's tags may not be read: {error}")
+        return route(signal, tags, settings)
 
     def _rollback(self, signal: AlarmSignal, group: DeploymentGroup) -> Rollback:
         return Rollback(

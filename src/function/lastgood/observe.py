@@ -11,12 +11,14 @@ from lastgood.alarms import Alarms
 from lastgood.clients import Clients
 from lastgood.deployers import deployers
 from lastgood.deployers.protocol import Deployer, DeployerFor
+from lastgood.errors import RefusedError
 from lastgood.judgement import Case
 from lastgood.judgement.way_back import HANGS_AFTER
 from lastgood.ledger import Ledger
 from lastgood.model import (
     BEFORE,
     TERMINAL_STATUSES,
+    AlarmFacts,
     Controls,
     Deployment,
     DeploymentGroup,
@@ -32,6 +34,7 @@ from lastgood.model import (
     Rollback,
     TriggerKind,
 )
+from lastgood.routing import BY_MESSAGE, contradiction
 from lastgood.settings import Settings
 
 MAX_UNUSABLE = 5
@@ -46,12 +49,13 @@ class Observer:
     alarms: Alarms
     deployer_for: DeployerFor
     pool: ThreadPoolExecutor
+    settings: Settings
 
     @classmethod
     def make(cls, clients: Clients, settings: Settings, pool: ThreadPoolExecutor) -> Observer:
         """What tools that only look see with: the same as the function."""
         ledger = Ledger(clients.dynamodb, settings.table, settings.retention)
-        return cls(ledger, Alarms(clients.cloudwatch), deployers(clients, settings, pool), pool)
+        return cls(ledger, Alarms(clients.cloudwatch), deployers(clients, settings, pool), pool, settings)
 
     def look(
         self, rollback: Rollback, policy: Policy, now: datetime, last: Observation | None
@@ -77,19 +81,29 @@ class Observer:
     ) -> tuple[Observation, Policy]:
         by_alarm = rollback.trigger_kind is not TriggerKind.MANUAL and bool(rollback.alarm_name)
         asked_at = now if policy.require_evidence else None
-        reading_alarm = self.pool.submit(self.alarms.read, rollback.alarm_name, asked_at) if by_alarm else None
+        reading_alarm = self.pool.submit(self._alarm, rollback, asked_at) if by_alarm else None
         reading_controls = self.pool.submit(self._controls, rollback.group, policy, now)
         began = min(rollback.alarm_changed_at or now, now)
         facts, parts = deployer.survey(began - policy.attribution_window - timedelta(hours=1), now)
         controls = reading_controls.result()
-        seen = Observation(
-            group=facts,
-            alarm=reading_alarm.result() if reading_alarm else None,
-            alarm_read=by_alarm,
-            controls=controls,
-        )
+        alarm, against = reading_alarm.result() if reading_alarm else (None, "")
+        seen = Observation(group=facts, alarm=alarm, alarm_read=by_alarm, contradiction=against, controls=controls)
         policy = replace(policy, mode=controls.mode or policy.mode)
         return self._search(rollback, seen, policy, now, deployer, parts), policy
+
+    def _alarm(self, rollback: Rollback, evidence_at: datetime | None) -> tuple[AlarmFacts | None, str]:
+        """The alarm as it is now, and why CloudWatch does not lead it here, where only its message's tags did.
+
+        Both on one connection: CodeDeploy's answers, which are read beside them, take longer.
+        """
+        alarm = self.alarms.read(rollback.alarm_name, evidence_at)
+        if alarm is None or rollback.routed_by not in {"", BY_MESSAGE}:
+            return alarm, ""
+        try:
+            tags = self.alarms.tags(rollback.alarm_arn) if rollback.alarm_arn else {}
+        except RefusedError:
+            return alarm, contradiction(rollback, None, self.settings)
+        return alarm, contradiction(rollback, tags, self.settings)
 
     def _search(
         self,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Protocol
 
-from lastgood.model import DeploymentGroup, parse_ecs_service
+from lastgood.model import DeploymentGroup, Rollback, parse_ecs_service
 from lastgood.settings import Settings
 from lastgood.signals import AlarmSignal, name_problem
 from lastgood.text import clean
@@ -14,6 +15,16 @@ from lastgood.text import clean
 APPLICATION_TAG = "lastgood:application"
 DEPLOYMENT_GROUP_TAG = "lastgood:deployment-group"
 ECS_SERVICE_TAG = "lastgood:ecs-service"
+
+BY_MESSAGE = "message tags"
+"""How a record says that it was led by its message's tags alone: a hint, until CloudWatch has the same."""
+
+
+class Speaker(Protocol):
+    """What speaks for deployment groups: a signal, or the rollback that it opened."""
+
+    @property
+    def alarm_name(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +45,28 @@ def needs_tags(signal: AlarmSignal, settings: Settings) -> bool:
     return ECS_SERVICE_TAG not in tags and not (APPLICATION_TAG in tags and DEPLOYMENT_GROUP_TAG in tags)
 
 
-def route(signal: AlarmSignal, tags: Mapping[str, str] | None, settings: Settings) -> Routing:
+def route(speaker: Speaker, tags: Mapping[str, str] | None, settings: Settings) -> Routing:
     """The deployment groups of an alarm. `tags` are the alarm's, from the message or from CloudWatch."""
-    found = speaks_for(signal.alarm_name, tags or {}, settings)
-    return found if found.source or found.problem else _by_default(signal, settings)
+    found = speaks_for(speaker.alarm_name, tags or {}, settings)
+    return found if found.source or found.problem else _by_default(speaker, settings)
+
+
+def contradiction(rollback: Rollback, tags: Mapping[str, str] | None, settings: Settings) -> str:
+    """Why CloudWatch does not lead the alarm to the group that its message named; empty where it does.
+
+    `tags` are the alarm's in CloudWatch; None where they may not be read, and then only a route by its name counts.
+    """
+    named, alarm = rollback.group.key, clean(rollback.alarm_name, 255)
+    if tags is None:
+        if rollback.group in speaks_for(rollback.alarm_name, {}, settings).groups:
+            return ""
+        return f"The message's tags name {named}, but the tags of the alarm {alarm} may not be read in CloudWatch."
+    found = route(rollback, tags, settings)
+    if rollback.group in found.groups:
+        return ""
+    elsewhere = " and ".join(group.key for group in found.groups)
+    why = f"there it leads to {elsewhere}." if elsewhere else found.problem
+    return f"The message's tags name {named}, but the alarm {alarm} does not have them in CloudWatch: {why}"
 
 
 def speaks_for(alarm_name: str, tags: Mapping[str, str], settings: Settings) -> Routing:
@@ -92,12 +121,12 @@ def _by_routes(alarm_name: str, settings: Settings) -> Routing | None:
     return Routing(tuple(groups), "LASTGOOD_ROUTES") if groups else None
 
 
-def _by_default(signal: AlarmSignal, settings: Settings) -> Routing:
+def _by_default(speaker: Speaker, settings: Settings) -> Routing:
     if settings.default_application and settings.default_deployment_group:
         group = DeploymentGroup(settings.default_application, settings.default_deployment_group)
         return Routing((group,), "default")
     return Routing(
-        problem=f"Nothing says which deployment group the alarm {clean(signal.alarm_name, 255)} speaks for. "
+        problem=f"Nothing says which deployment group the alarm {clean(speaker.alarm_name, 255)} speaks for. "
         f"Tag the alarm with {APPLICATION_TAG} and {DEPLOYMENT_GROUP_TAG} (or {ECS_SERVICE_TAG}), or add it to "
         "LASTGOOD_ROUTES."
     )

@@ -33,6 +33,8 @@ MEANINGS: dict[str, str] = {
     "onset_at": "When the breach began of which the alarm told.",
     "onset_margin_seconds": "A release that came up to so many seconds after `onset_at` may still be the cause.",
     "onset_measured": "Whether the alarm's datapoints show the onset; otherwise it is counted back from when it fired.",
+    "routed_by": "What led the alarm here: `alarm tags`, `LASTGOOD_ROUTES`, `default`, or `message tags`, which "
+    "CloudWatch has to confirm before anything is stopped.",
     "released_in_alarm": "The deployment that is blamed because it came while the alarm fired already.",
     "brought_back": "Deployments that only brought back what an earlier rollback had put back, with that rollback.",
     "requested_by": "The operator, as the request names them.",

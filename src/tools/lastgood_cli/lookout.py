@@ -36,7 +36,7 @@ from lastgood.model import (
     TriggerKind,
 )
 from lastgood.observe import Observer
-from lastgood.routing import Routing, is_allowed, needs_tags, route
+from lastgood.routing import BY_MESSAGE, Routing, is_allowed, needs_tags, route
 from lastgood.settings import Settings
 from lastgood.signals import AlarmSignal, Home, OperatorRequest, Refusal, Signal, parse
 from lastgood_cli.readonly import ReadOnlySession
@@ -190,11 +190,15 @@ def _since(alarm: AlarmFacts | None, now: datetime) -> str:
 class _Supposed(Alarms):
     """CloudWatch as it would be if the alarm fired now."""
 
-    def __init__(self, facts: AlarmFacts) -> None:
+    def __init__(self, facts: AlarmFacts, real: Alarms) -> None:
         self._facts = facts
+        self._real = real
 
     def read(self, name: str, evidence_at: datetime | None = None) -> AlarmFacts | None:
         return self._facts
+
+    def tags(self, alarm_arn: str) -> dict[str, str]:
+        return self._real.tags(alarm_arn)
 
 
 class Lookout:
@@ -236,9 +240,9 @@ class Lookout:
 
     def routing(self, signal: AlarmSignal) -> Routing:
         """Where an alarm leads, found out as the function does."""
-        tags = signal.tags
-        if signal.alarm_arn and needs_tags(signal, self.settings):
-            tags = self.observer.alarms.tags(signal.alarm_arn)
+        if not needs_tags(signal, self.settings):
+            return replace(route(signal, signal.tags, self.settings), source=BY_MESSAGE)
+        tags = self.observer.alarms.tags(signal.alarm_arn) if signal.alarm_arn else signal.tags
         return route(signal, tags, self.settings)
 
     # --- plans --------------------------------------------------------------------------------------------------------
@@ -324,19 +328,20 @@ class Lookout:
         observer, said = self.observer, _since(real, self.now)
         if supposed:
             facts = AlarmFacts(signal.alarm_name, AlarmState.ALARM, self.now, real.suppressed_by if real else "")
-            observer = replace(observer, alarms=_Supposed(facts))
+            observer = replace(observer, alarms=_Supposed(facts, observer.alarms))
             signal = replace(signal, changed_at=self.now)
             said = f"Supposed: the alarm goes into ALARM now (CloudWatch says {real.state if real else 'nothing'})."
         how = Answer(ROUTED, Verdict.YES, explanation=f"By {routing.source}.")
         return tuple(
-            self._judged(about, self._rollback(signal, group), observer, (said,), (how,)) for group in routing.groups
+            self._judged(about, self._rollback(signal, group, routing.source), observer, (said,), (how,))
+            for group in routing.groups
         )
 
     def alarm_facts(self, name: str) -> AlarmFacts | None:
         """The alarm as the function reads it."""
         return self.observer.alarms.read(name)
 
-    def _rollback(self, signal: AlarmSignal, group: DeploymentGroup) -> Rollback:
+    def _rollback(self, signal: AlarmSignal, group: DeploymentGroup, routed_by: str) -> Rollback:
         return Rollback(
             "rb-plan",
             *group_names(group),
@@ -349,6 +354,7 @@ class Lookout:
             alarm_changed_at=signal.changed_at,
             evaluation_seconds=signal.evaluation_seconds,
             **onset_attributes(signal.onset),
+            routed_by=routed_by,
         )
 
     def _judged(

@@ -86,7 +86,7 @@ class Act:
 
     def alarm_fires(self) -> str:
         """The alarm goes into ALARM; SNS hands its message to the function. Returns the rollback's id."""
-        self.local.alarm(self.alarm)
+        self.local.alarm(self.alarm, tags=self.tags)
         self.say("CloudWatch", f"{self.alarm} is in ALARM: error rate 0.21 > 0.05", "red")
         message = alarm_event(at=self.sim.clock.now(), alarm=self.alarm, tags=self.tags)
         found = str(self.local.handle(message)[0]["rollback_id"])

@@ -81,7 +81,7 @@ def alarm_event(
     message = json.loads(sns["Message"])
     message["StateChangeTime"] = _stamp(at)
     message["AlarmName"] = alarm
-    message["AlarmArn"] = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{alarm}"
+    message["AlarmArn"] = alarm_arn(alarm)
     if tags is not None:
         message["AlarmTags"] = dict(tags)
     sns["Message"] = json.dumps(message)
@@ -116,6 +116,11 @@ def _stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
 
 
+def alarm_arn(name: str) -> str:
+    """The ARN of an alarm of this account and region."""
+    return f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}"
+
+
 def group_tags(application: str, deployment_group: str) -> dict[str, str]:
     """The alarm tags that lead to a deployment group."""
     return {"lastgood:application": application, "lastgood:deployment-group": deployment_group}
@@ -126,6 +131,11 @@ def service_tags(cluster: str, service: str) -> dict[str, str]:
     return {"lastgood:ecs-service": f"{cluster}/{service}"}
 
 
+def tag_pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags as AWS's APIs take them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
 @dataclass
 class Local:
     """The application with its table, topic and alarm, inside a simulated AWS that is already running."""
@@ -134,6 +144,8 @@ class Local:
     advance: Any
     environment: dict[str, str] = field(default_factory=dict)
     remaining: timedelta = timedelta(seconds=60)
+    # The tags of alarms that are still to be made, by their names.
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
     _requests: int = 0
 
     def __post_init__(self) -> None:
@@ -175,8 +187,14 @@ class Local:
         results: list[dict[str, Any]] = answer["results"]
         return results
 
-    def alarm(self, name: str, state: str = "ALARM", breached: Sequence[datetime] = ()) -> None:
-        """Make a CloudWatch alarm of that name, or change its state.
+    def alarm(
+        self,
+        name: str,
+        state: str = "ALARM",
+        breached: Sequence[datetime] = (),
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Make a CloudWatch alarm of that name, or change its state; give it these tags too, if any.
 
         `breached` are the minutes whose datapoints breached: then the state has the reason data that CloudWatch gives.
         """
@@ -192,6 +210,9 @@ class Local:
                 Threshold=0.05,
                 ComparisonOperator="GreaterThanThreshold",
             )
+            tags = self.tags.get(name) if tags is None else tags
+        if tags:
+            self.cloudwatch.tag_resource(ResourceARN=alarm_arn(name), Tags=tag_pairs(tags))
         data = {"StateReasonData": reason_data(breached, self.clock.now())} if breached else {}
         self.cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="simulated", **data)
 

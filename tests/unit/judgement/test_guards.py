@@ -41,6 +41,7 @@ from lastgood.model import (
     Policy,
     Reason,
     Rejection,
+    TriggerKind,
 )
 
 # --- the guards, one by one -------------------------------------------------------------------------------------------
@@ -146,6 +147,37 @@ def test_a_plan_that_somebody_approved_late_is_not_stale():
 
 def test_an_alarm_that_cloudwatch_does_not_know_starts_nothing():
     refused(objection(Reason.ALARM_NOT_CONFIRMED, BAD, GOOD, alarm=None), Reason.ALARM_NOT_CONFIRMED)
+
+
+def test_people_hear_of_an_alarm_that_has_just_sent_a_message_and_is_not_there():
+    assert first_step(BAD, GOOD, alarm=None).needs_human
+
+
+def test_an_alarm_that_fires_since_well_before_its_message_is_not_what_the_message_says():
+    def dated(seconds_before: float, **more) -> Decision:
+        return first_step(BAD, GOOD, alarm=alarm(changed=-seconds_before / 60), **more)
+
+    assert dated(60).action is Action.PROCEED
+    said = refused(dated(61), Reason.ALARM_NOT_CONFIRMED)
+    assert said.needs_human and said.unfounded
+    assert "10:00:00Z" in said.explanation and "09:58:59Z" in said.explanation
+
+
+def test_a_release_that_met_its_alarm_firing_is_judged_by_that_alarm_however_long_it_fires():
+    asked = rollback(trigger_kind=TriggerKind.RELEASE, released_in_alarm="d-2", alarm_changed_at=at(0))
+    assert objection(Reason.ALARM_NOT_CONFIRMED, BAD, GOOD, alarm=alarm(changed=-30), asked=asked) is None
+
+
+def test_what_cloudwatch_contradicts_leads_nowhere_and_counts_for_no_storm():
+    said = refused(first_step(BAD, GOOD, contradiction="the tags are not there"), Reason.UNROUTED_ALARM)
+    assert (said.explanation, said.needs_human, said.unfounded) == ("the tags are not there", True, True)
+
+
+def test_an_alarm_that_measures_nothing_any_more_may_be_the_releases_doing_and_counts_for_the_storm():
+    silent = alarm(AlarmState.INSUFFICIENT_DATA, changed=0.5)
+    assert not refused(first_step(BAD, GOOD, alarm=silent), Reason.ALARM_NOT_CONFIRMED).unfounded
+    assert refused(first_step(BAD, GOOD, alarm=None), Reason.ALARM_NOT_CONFIRMED).unfounded
+    assert refused(first_step(BAD, GOOD, group=None), Reason.GROUP_NOT_FOUND).unfounded
 
 
 def test_a_forged_message_about_an_alarm_that_has_been_ok_for_long_is_not_confirmed():
@@ -506,6 +538,7 @@ def test_the_guards_are_tried_in_the_documented_order():
         Reason.ALARM_NOT_CONFIRMED,
         Reason.ALARM_SUPPRESSED,
         Reason.ALARM_RECOVERED,
+        Reason.UNROUTED_ALARM,
         Reason.GROUP_NOT_FOUND,
         Reason.NOT_ATTRIBUTABLE,
         Reason.NEWER_DEPLOYMENT,

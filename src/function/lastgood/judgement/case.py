@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -90,6 +90,12 @@ class Case:
         blamed = self.attribution.suspects
         known = Chosen(blamed, candidates=self.selection.recorded if blamed else ())
         return Close(reason, explanation, outcome, chosen=known, needs_human=needs_human)
+
+    def unfounded(
+        self, reason: Reason, explanation: str, outcome: Outcome = Outcome.SKIPPED, *, needs_human: bool = False
+    ) -> Close:
+        """Refuse a signal that nothing confirms: it counts for no storm."""
+        return replace(self.refuse(reason, explanation, outcome, needs_human=needs_human), unfounded=True)
 
     def block(self, reason: Reason, explanation: str) -> Close:
         """Refuse, and call people: the release may be bad, and lastgood must not act."""

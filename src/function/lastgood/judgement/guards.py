@@ -23,6 +23,9 @@ from lastgood.model import (
     same_content,
 )
 
+CLOCKS_DIFFER_BY = timedelta(seconds=60)
+"""CloudWatch's own time of a change and that of its message differ by less."""
+
 
 @dataclass(frozen=True, slots=True)
 class Guard:
@@ -60,7 +63,7 @@ def _fresh(case: Case) -> Decision | None:
     # for a retry is not stale.
     if case.rollback.opened_at - changed <= case.policy.max_signal_age:
         return None
-    return case.refuse(
+    return case.unfounded(
         Reason.STALE_SIGNAL,
         f"The alarm changed at {changed:%Y-%m-%d} {clock(changed)}, {ago(case.rollback.opened_at, changed)} before its "
         f"message came; at most {duration(case.policy.max_signal_age)} is allowed. What is live now may be healthy.",
@@ -73,16 +76,21 @@ def _confirmed(case: Case) -> Decision | None:
         return None
     alarm, said = case.seen.alarm, case.rollback.alarm_changed_at
     if alarm is None:
-        return case.refuse(
-            Reason.ALARM_NOT_CONFIRMED, f"CloudWatch knows no alarm named {case.rollback.alarm_name!r} here."
+        return case.unfounded(
+            Reason.ALARM_NOT_CONFIRMED,
+            f"CloudWatch knows no alarm named {case.rollback.alarm_name!r} here. If it is real, it was deleted or "
+            "renamed since its message, or is of a kind that is not known here.",
+            needs_human=True,
         )
     if alarm.suppressed_by:
         return case.refuse(Reason.ALARM_SUPPRESSED, f"The alarm's actions are suppressed by {alarm.suppressed_by}.")
+    if alarm.state is AlarmState.ALARM and _fired_before(case, alarm):
+        return _of_another_time(case, alarm)
     if alarm.state is AlarmState.ALARM or (alarm.state is not AlarmState.OK and not case.policy.require_still_in_alarm):
         return _evident(case, alarm)
     never = alarm.changed_at is not None and said is not None and alarm.changed_at < said - timedelta(seconds=1)
     if never and alarm.changed_at is not None:
-        return case.refuse(
+        return case.unfounded(
             Reason.ALARM_NOT_CONFIRMED,
             f"CloudWatch says that the alarm is {alarm.state} since {clock(alarm.changed_at)}, before this message: "
             "it was not in ALARM then.",
@@ -103,14 +111,42 @@ def _evident(case: Case, alarm: AlarmFacts) -> Decision | None:
     if not case.policy.require_evidence or not alarm.doubt:
         return None
     told = f"LASTGOOD_REQUIRE_EVIDENCE asks for the alarm's metric, which does not confirm it. {alarm.doubt}"
-    return case.refuse(Reason.ALARM_NOT_CONFIRMED, told, needs_human=True)
+    return case.unfounded(Reason.ALARM_NOT_CONFIRMED, told, needs_human=True)
+
+
+def _fired_before(case: Case, alarm: AlarmFacts) -> bool:
+    """CloudWatch dates the change well before the message does: the message is not about this change.
+
+    A release that came while the alarm fired already is blamed for a change that was before it.
+    """
+    said, dated = case.rollback.alarm_changed_at, alarm.changed_at
+    if said is None or dated is None or case.rollback.released_in_alarm:
+        return False
+    return dated < said - CLOCKS_DIFFER_BY
+
+
+def _of_another_time(case: Case, alarm: AlarmFacts) -> Decision:
+    said, dated = case.rollback.alarm_changed_at, alarm.changed_at
+    return case.unfounded(
+        Reason.ALARM_NOT_CONFIRMED,
+        f"The message says that the alarm went into ALARM at {said:%Y-%m-%d %H:%M:%SZ}; CloudWatch has it in ALARM "
+        f"since {dated:%Y-%m-%d %H:%M:%SZ}, so the message is not CloudWatch's word about it. Look who sent it, and "
+        "whether a release is the cause.",
+        needs_human=True,
+    )
+
+
+def _led_here(case: Case) -> Decision | None:
+    if not case.seen.contradiction:
+        return None
+    return case.unfounded(Reason.UNROUTED_ALARM, case.seen.contradiction, needs_human=True)
 
 
 def _group_exists(case: Case) -> Decision | None:
     if case.seen.group is not None:
         return None
     group = case.rollback.group
-    return case.refuse(
+    return case.unfounded(
         Reason.GROUP_NOT_FOUND,
         f"{group.can().no_such_group.format(place=group.place)}. Mend the alarm's tags or LASTGOOD_ROUTES.",
         Outcome.FAILED,
@@ -248,6 +284,7 @@ GUARDS: tuple[Guard, ...] = (
         _confirmed,
         (Reason.ALARM_NOT_CONFIRMED, Reason.ALARM_SUPPRESSED, Reason.ALARM_RECOVERED),
     ),
+    Guard("Does CloudWatch have the tags that the message names?", _led_here, (Reason.UNROUTED_ALARM,)),
     Guard("Does the deployment group exist?", _group_exists, (Reason.GROUP_NOT_FOUND,)),
     Guard(
         "Did a release change what is live, before the breach began and within the window?",

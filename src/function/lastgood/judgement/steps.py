@@ -126,11 +126,15 @@ class Wait(_Decided):
 
 @dataclass(frozen=True, slots=True)
 class Close(_Decided):
-    """End the rollback. `pauses_group`: nothing starts there by itself until somebody resumes it."""
+    """End the rollback. `pauses_group`: nothing starts there by itself until somebody resumes it.
+
+    `unfounded`: neither CloudWatch nor the deployer confirmed what the signal said, so it counts for no storm.
+    """
 
     action: ClassVar = Action.CLOSE
     outcome: Outcome
     pauses_group: bool = False
+    unfounded: bool = False
 
 
 type Effect = Stop | ClearAlias | RegisterTaskDefinition | Create

@@ -11,7 +11,8 @@ One table, partition key `pk`, sort key `sk`:
 | `GROUP#<group key>` | `PAST#<time>#<id>` | a rollback that acted, for cooldown and limits |
 | `GROUP#<group key>` | `BAD#<hash>` | a known-bad revision; `marked_good_at` takes it back |
 | `GROUP#<group key>` | `MODE`, `PAUSE`, `FLOOR`, `FLOOR_CLEARED#<deployment>` | what an operator set |
-| `CONTROL` | `PAUSE`, `OPENED#<time>#<group>` | the pause of everything; groups in alarm, for the storm brake |
+| `CONTROL` | `PAUSE` | the pause of everything |
+| `CONTROL` | `OPENED#<time>#<group>` | a group in alarm, for the storm brake; not if `unfounded_at` is there |
 | `CONTROL` | `DRILL` | when the last drill was, and what it found |
 | `CONTROL` | `STORM` | which rollback told of the storm, and until when that is enough |
 | `WATCH` | `<until>#<id>` | an alarm that is looked at again: after a rollback, or after a release that met it firing |
@@ -127,8 +128,7 @@ class Ledger:
             self._table.put(self._step_item(rollback.rollback_id, 1, step)),
         ]
         if counts_for_storm:
-            sk = f"OPENED#{opened}#{rollback.group.key}"
-            items.append(self._table.put(self._expiring({"pk": "CONTROL", "sk": sk}, rollback.opened_at, days=2)))
+            items.append(self._table.put(self._counted(rollback)))
         reasons = self._table.transact(items)
         if reasons is None:
             return Claim("opened", rollback.rollback_id)
@@ -214,9 +214,18 @@ class Ledger:
         )
 
     def closing(
-        self, rollback: Rollback, *, acted: bool, watch_until: datetime | None, pauses_group: bool = False
+        self,
+        rollback: Rollback,
+        *,
+        acted: bool,
+        watch_until: datetime | None,
+        pauses_group: bool = False,
+        unfounded: bool = False,
     ) -> list[dict[str, Any]]:
-        """What is written together with a rollback's end: the lock goes, the memory stays."""
+        """What is written together with a rollback's end: the lock goes, the memory stays.
+
+        What was `unfounded` counts no more for the storm.
+        """
         closed = rollback.closed_at or rollback.opened_at
         pk = group_pk(rollback.group)
         items = [
@@ -233,6 +242,8 @@ class Ledger:
             past |= {"rollback_id": rollback.rollback_id, "rollback_deployment_id": rollback.rollback_deployment_id}
             items.append(self._table.put(self._expiring(past, closed, days=30)))
             items += [self._bad_item(rollback, identity, closed) for identity in rolled_away(rollback)]
+        if unfounded and rollback.alarm_name:
+            items.append(self._uncounted(rollback, closed))
         if watch_until is not None:
             watch = Watch(rollback.rollback_id, watch_until, rollback.alarm_name)
             items.append(self._table.put(self._watch_item(watch)))
@@ -240,6 +251,16 @@ class Ledger:
             why = {"requested_by": "lastgood", "explanation": rollback.explanation, "occurred_at": iso(closed)}
             items.append(self._table.put({"pk": pk, "sk": "PAUSE", **why}))
         return items
+
+    def _counted(self, rollback: Rollback) -> dict[str, Any]:
+        """What counts a rollback for the storm."""
+        sk = f"OPENED#{iso(rollback.opened_at)}#{rollback.group.key}"
+        return self._expiring({"pk": "CONTROL", "sk": sk}, rollback.opened_at, days=2)
+
+    def _uncounted(self, rollback: Rollback, closed: datetime) -> dict[str, Any]:
+        item = self._counted(rollback)
+        values = {":at": iso(closed), ":end": item["expires_at"]}
+        return self._table.update(item["pk"], item["sk"], "SET unfounded_at = :at, expires_at = :end", None, values)
 
     def _watch_item(self, watch: Watch) -> dict[str, Any]:
         return self._expiring(watch_item(watch), watch.until, days=2)

@@ -42,12 +42,13 @@ def read_controls(rows: Iterable[Mapping[str, Any]], now: datetime) -> Controls:
 def read_alarmed_groups(rows: Iterable[Mapping[str, Any]]) -> tuple[Pause | None, frozenset[str]]:
     """The pause of everything, and the groups that an alarm opened a rollback for, from the common partition.
 
-    Whoever resumes everything has looked: what fired before that counts no more.
+    Whoever resumes everything has looked: what fired before that counts no more, nor does what turned out unfounded.
     """
     rows = list(rows)
     said = next((row for row in rows if row["sk"] == "PAUSE"), {})
     since = f"OPENED#{said.get('resumed_at', '')}"
-    groups = {row["sk"].split("#", 2)[2] for row in rows if row["sk"].startswith("OPENED#") and row["sk"] > since}
+    opened = (row["sk"] for row in rows if row["sk"].startswith("OPENED#") and not row.get("unfounded_at"))
+    groups = {sk.split("#", 2)[2] for sk in opened if sk > since}
     return _pause(said) if said else None, frozenset(groups)
 
 

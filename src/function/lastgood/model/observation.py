@@ -64,7 +64,8 @@ class AlarmFacts:
 class Observation:
     """The facts of one look at AWS, enough to decide the next step. Which are filled depends on the phase.
 
-    `newest` is the deployment that was attempted last, where that is not one that the rollback knows already.
+    `contradiction` is why CloudWatch does not lead the alarm here, where its message alone did. `newest` is the
+    deployment that was attempted last, where that is not one that the rollback knows already.
     `silent` are the instances that a stop which hangs still waits for.
     `examined` are the deployments of the history whose revision was looked at closely.
     """
@@ -72,6 +73,7 @@ class Observation:
     group: GroupFacts | None = None
     alarm: AlarmFacts | None = None
     alarm_read: bool = False
+    contradiction: str = ""
     history: tuple[Deployment, ...] = ()
     live: Live = field(default_factory=Live)
     controls: Controls = field(default_factory=Controls)

@@ -115,6 +115,7 @@ class Rollback:
     onset_at: datetime | None = None
     onset_margin_seconds: int = 0
     onset_measured: bool = False
+    routed_by: str = ""
     requested_by: str = ""
     request_reason: str = ""
     dry_run: bool = False

@@ -47,7 +47,11 @@ class Closing:
         if decision.reason is Reason.STORM and not self._tells_of_storm():
             draft.change(notified=(*draft.rollback.notified, "closed"))
         extra = self._parts.ledger.closing(
-            draft.rollback, acted=_acted(draft.rollback), watch_until=watch, pauses_group=decision.pauses_group
+            draft.rollback,
+            acted=_acted(draft.rollback),
+            watch_until=watch,
+            pauses_group=decision.pauses_group,
+            unfounded=decision.unfounded,
         )
         draft.save(next_check_at=now + NEXT_CHECK, extra=extra)
         self._parts.telemetry.closed(draft.rollback)
