@@ -29,7 +29,7 @@ from judging import (
     objection,
     refused,
 )
-from lastgood.judgement import GUARDS, Action, Decision
+from lastgood.judgement import GUARDS, Action, Close, Decision
 from lastgood.model import (
     AlarmState,
     Controls,
@@ -177,7 +177,8 @@ def test_an_alarm_that_measures_nothing_any_more_may_be_the_releases_doing_and_c
     silent = alarm(AlarmState.INSUFFICIENT_DATA, changed=0.5)
     assert not refused(first_step(BAD, GOOD, alarm=silent), Reason.ALARM_NOT_CONFIRMED).unfounded
     assert refused(first_step(BAD, GOOD, alarm=None), Reason.ALARM_NOT_CONFIRMED).unfounded
-    assert refused(first_step(BAD, GOOD, group=None), Reason.GROUP_NOT_FOUND).unfounded
+    gone = first_step(BAD, GOOD, group=None)
+    assert isinstance(gone, Close) and gone.unfounded
 
 
 def test_a_forged_message_about_an_alarm_that_has_been_ok_for_long_is_not_confirmed():
