@@ -331,6 +331,14 @@ def test_an_alarm_that_does_not_exist_is_the_first_thing_that_doctor_says(shop: 
     assert "[NG] Alarm no-such-alarm" in ran.out
 
 
+def test_what_the_local_aws_cannot_show_is_unknown_and_not_wrong(shop: Terminal) -> None:
+    with answering(unknown_to_moto(shop, GetMetricStatistics={"Datapoints": []}, DescribeTimeToLive={})):
+        ran = shop.call("-o", "json", "doctor", ALARM, LASTGOOD_LOCAL_AWS="yes")
+    assert wrong(ran) == {}
+    unknown = {row["check"]: row["detail"] for row in ran.json if row["ok"] is None}
+    assert unknown == dict.fromkeys(("the sweep is running", "old records expire"), "Not in the local AWS.")
+
+
 def test_no_alarm_at_all_is_wrong_because_nothing_would_ever_wake_the_function(shop: Terminal) -> None:
     with answering(unknown_to_moto(shop, DescribeAlarms={"MetricAlarms": []})):
         ran = shop.call("-o", "json", "doctor")

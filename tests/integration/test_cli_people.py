@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from answering import answering
 from lastgood import __version__
 from lastgood_cli.context import Session
 from terminal import Terminal, terminal
@@ -275,6 +276,14 @@ def test_alarms_shows_what_is_covered_and_what_is_not(it: Terminal) -> None:
     }
     assert it.call("alarms").code == 0
     assert it.call("alarms", "--problems").code == 1
+
+
+def test_an_alarm_whose_tags_the_index_does_not_know_yet_is_asked_itself(it: Terminal) -> None:
+    bare_alarm(it, "orders")
+    it.call("connect", "orders", "--group", "shop/prod", "--yes")
+    with answering({"GetResources": {"ResourceTagMappingList": []}}):
+        (row,) = it.call("alarms", "-o", "json").json
+    assert (row["alarm"], row["leads_to"]) == ("orders", "shop/prod")
 
 
 # --- may I release, and is it well ---

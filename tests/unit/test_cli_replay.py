@@ -20,6 +20,7 @@ from lastgood_cli.replay import (
     replay,
     state_changes,
     summary,
+    without_answers,
 )
 
 SHOP = DeploymentGroup("shop", "prod")
@@ -115,6 +116,20 @@ def test_a_release_that_was_still_running_then_would_have_been_stopped_and_rolle
 def test_an_alarm_long_after_the_last_release_would_have_been_refused_with_its_reason() -> None:
     (found,) = replay([fired()], history(release("d-2", "v2", at=-500), release("d-1", "v1", at=-900)), Policy())
     assert (found.verdict, found.reason) == (Verdict.REFUSES, "NOT_ATTRIBUTABLE")
+
+
+def test_the_rollback_that_lastgood_made_for_this_alarm_is_not_counted_as_codedeploys() -> None:
+    """CodeDeploy names our deployment as the rollback of the one that we stopped."""
+    bad = release("d-2", "v2", at=-2, took=1, status="Stopped", rollback_deployment_id="d-3")
+    ours = release("d-3", "v1", at=0.02, made_by="rb-1")
+    (found,) = replay([fired()], history(release("d-1", "v1", at=-600), bad, ours), Policy())
+    assert (found.verdict, found.good_deployment_id) == (Verdict.ROLLS_BACK, "d-1")
+
+
+def test_an_earlier_rollback_of_lastgoods_stays_in_the_history() -> None:
+    ours = release("d-3", "v1", at=-60, made_by="rb-1")
+    assert without_answers([ours], at(0)) == [ours]
+    assert without_answers([ours], at(-61)) == []
 
 
 def test_a_second_alarm_while_the_rollback_would_have_been_under_way_joins_it() -> None:

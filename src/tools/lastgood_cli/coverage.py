@@ -89,6 +89,9 @@ def _way(eyes: Lookout, alarm: Mapping[str, Any], tags: Mapping[str, str], funct
     signal = eyes.signal_of(alarm["AlarmName"], alarm)
     routing = route(signal, tags, eyes.settings)
     heard = points_here(alarm, eyes.settings, function_arn)
+    if heard and not routing.groups:
+        # The index of tags may be late, or know nothing of alarms: ask about this one, as the function does.
+        routing = eyes.routing(signal)
     if not heard and not (set(tags) & set(TAGS) or routing.source.startswith("LASTGOOD_ROUTES")):
         return None
     covers = _covers(alarm, routing.groups, heard, eyes.settings)

@@ -6,6 +6,7 @@ is only read.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -60,6 +61,17 @@ _decode = TypeDeserializer().deserialize
 
 _GONE = {"NotFound", "NotFoundException", "ResourceNotFoundException", "NoSuchEntity", "QueueDoesNotExist"}
 _DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException"}
+_UNKNOWN_CALL = {"InvalidAction", "UnknownOperationException", "UnknownOperation", "NotImplemented"}
+_NOT_LOCAL = frozenset(
+    {
+        "it is not muted",
+        "it may events:PutEvents",
+        "it can be restored to a point in time",
+        "old records expire",
+        "the sweep is running",
+    }
+)
+"""What the local AWS of `make local` does not have, or cannot tell."""
 _GONE_FIX = "Restore it: delete the stack but keep its table, and deploy it again; see docs/deploy.md."
 _NO_GROUP = {"DeploymentGroupDoesNotExistException", "ApplicationDoesNotExistException"}
 type Found = Check | tuple[Check, ...]
@@ -89,6 +101,8 @@ def _unmade(name: str, operation: str, code: str, message: str) -> Check:
     if code == "PipelineNotFoundException":
         fix = "Mend LASTGOOD_PIPELINES (the stack's parameter Pipelines); aws codepipeline list-pipelines"
         return Check(name, False, "CodePipeline has no pipeline of that name here.", fix)
+    if code in _UNKNOWN_CALL:
+        return Check(name, None, f"{operation} is unknown here: {message}", "Nothing; look at it in the console.")
     return Check(name, None, f"{operation} answers {code}: {message}", "Try again in a moment.")
 
 
@@ -480,6 +494,16 @@ class Doctor:
         return Part(f"Pipeline {rule.pipeline}, after a rollback of {group.key}", checks)
 
 
+def as_local(part: Part) -> Part:
+    """A part of the local AWS's stack: what that cannot show is not known, and not wrong."""
+    return Part(part.name, tuple(map(_locally, part.checks)))
+
+
+def _locally(found: Check) -> Check:
+    unknown = found.name in _NOT_LOCAL and found.ok is not True
+    return Check(found.name, None, "Not in the local AWS.") if unknown else found
+
+
 def folded(parts: Sequence[Part], title: str, said: str) -> list[Part]:
     """Parts with those that are well folded into one line where there are many: what is wrong must be seen."""
     well = [part for part in parts if part.ok]
@@ -584,6 +608,8 @@ def doctor(session: Session, alarm: str, group: DeploymentGroup | None) -> Exit:
     with session.err.status("Looking at the function") as status:
         one = Doctor(session.aws, session.configuration, session.environ, session.now)
         parts = one.examine(alarm, group, status.update)
+    if os.environ.get("LASTGOOD_LOCAL_AWS"):
+        parts = tuple(map(as_local, parts))
     if session.output is Format.TABLE:
         session.out.print(tree(parts))
     else:

@@ -148,6 +148,14 @@ def _as_of(d: Deployment, at: datetime, known: set[str]) -> Deployment:
     )
 
 
+def without_answers(deployments: Iterable[Deployment], alarm_at: datetime) -> list[Deployment]:
+    """The deployments without those that lastgood itself made since: they answered this alarm or a later one.
+
+    With them a backtest would count what it did then as a rollback of CodeDeploy's own.
+    """
+    return [d for d in deployments if not (d.made_by and d.created_at >= alarm_at)]
+
+
 def facts_as_of(facts: GroupFacts | None, then: Sequence[Deployment]) -> GroupFacts | None:
     """The deployment group as it stood with that history."""
     if facts is None:
@@ -219,7 +227,7 @@ def _replayed(
     if memory.open_until and now < memory.open_until:
         why = "A rollback of the group would have been under way; the message would have been noted there."
         return _finding(transition, group.key, Verdict.JOINS, Reason.ALREADY_OPEN, why)
-    then = as_of(history.deployments, now)
+    then = as_of(without_answers(history.deployments, transition.at), now)
     seen = Observation(
         group=facts_as_of(history.facts, then),
         alarm=AlarmFacts(transition.alarm_name, AlarmState.ALARM, transition.at),
