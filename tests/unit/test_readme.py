@@ -7,12 +7,14 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from samcli.yamlhelper import yaml_parse
 
 from docs_from_code import attributes, pages
 from lastgood.ledger import stored_name
-from lastgood.model import APPROVAL_MARKER, FLOOR_MARKER, TIMES, Reason, Rollback
+from lastgood.model import APPROVAL_MARKER, FLOOR_MARKER, TIMES, DeploymentGroup, Reason, Rollback
 from lastgood.settings import Settings, variable
 from lastgood.signals import ACTIONS
+from lastgood_cli.connect import tags_for
 
 TEXT = (pages.ROOT / "README.md").read_text()
 PROSE = {path.name: path.read_text() for path in (pages.ROOT / "README.md", *(pages.ROOT / "docs").glob("*.md"))}
@@ -75,3 +77,15 @@ def test_every_name_in_the_table_of_judgement_is_one_that_the_code_knows() -> No
     known |= {variable(spec.name) for spec in fields(Settings)}
     assert {name.split("=")[0] for name in named} - {str(each) for each in known} <= {'{"action": "drill"}'}
     assert len(named) > 10
+
+
+def test_the_alarm_of_the_page_on_connecting_leads_to_its_group() -> None:
+    """As CloudFormation would make it: told to the topic in both directions, and routed by its tags alone."""
+    found = re.search(r"```yaml\n(.*?)```", PROSE["connecting.md"], flags=re.DOTALL)
+    assert found
+    alarm = yaml_parse(found[1])["ErrorRate"]["Properties"]
+    assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopicArn"}]
+    tags = {tag["Key"]: tag["Value"] for tag in alarm["Tags"]}
+    assert tags == tags_for(DeploymentGroup("shop", "prod"))
+    for key in tags:
+        assert PROSE["connecting.md"].count(f'"{key}"') == 3, "in CloudFormation, Terraform and CDK"

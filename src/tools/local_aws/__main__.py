@@ -44,7 +44,7 @@ def set_the_scene(stack: Stack) -> None:
 def environment(stack: Stack) -> Path:
     """A file that sets a shell up for the local AWS: credentials, endpoints, and `lastgood` on the PATH."""
     simulated = {f"AWS_ENDPOINT_URL_{service}": stack.simulator_url for service in SIMULATED if service != "LAMBDA"}
-    variables = {**CREDENTIALS, "AWS_ENDPOINT_URL": stack.url, **simulated}
+    variables = {**CREDENTIALS, "AWS_ENDPOINT_URL": stack.url, **simulated, "LASTGOOD_LOCAL_AWS": "yes"}
     lines = [f"export {name}={value}" for name, value in variables.items()]
     made = stack.folder / "environment"
     made.write_text("\n".join([*lines, f'export PATH="{ROOT / "bin"}:$PATH"']) + "\n")
