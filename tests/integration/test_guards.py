@@ -379,8 +379,11 @@ def test_a_deployment_newer_than_the_alarm_may_be_the_fix_and_is_left_alone(plat
         assert [it.calls(operation) for operation in EFFECTS] == [[], [], [], []]
 
 
-@EVERYWHERE
-@pytest.mark.parametrize("when", ["running", "succeeded"])
+# A function's canary that runs is stopped: tests/integration/test_others_rollbacks.py.
+@pytest.mark.parametrize(
+    ("platform", "when"),
+    [*((platform, "succeeded") for platform in PLATFORMS), ("Server", "running"), ("ECS", "running")],
+)
 def test_cloudformations_deployment_is_left_to_cloudformation(platform: str, when: str) -> None:
     stack = "arn:aws:cloudformation:us-east-1:123456789012:stack/shop/1"
     with scene(platform) as it:

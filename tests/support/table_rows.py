@@ -77,6 +77,9 @@ def full() -> Rollback:
         redeployed_revision="v1",
         rollback_deployment_id="d-3",
         adopted=True,
+        suspect_stack="arn:aws:cloudformation:us-east-1:123456789012:stack/shop/1",
+        failed_rollback_id="d-4",
+        failed_rollback="CodeDeploy's own rollback d-4 is Failed.",
         native_rollback_asked=True,
         candidates=(
             Candidate("d-2", "v2", at(-10), Rejection.SUSPECT, "The alarm blames it."),

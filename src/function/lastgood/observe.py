@@ -13,6 +13,7 @@ from lastgood.deployers import deployers
 from lastgood.deployers.protocol import Deployer, DeployerFor
 from lastgood.errors import RefusedError
 from lastgood.judgement import Case
+from lastgood.judgement.theirs import to_compare
 from lastgood.judgement.way_back import HANGS_AFTER
 from lastgood.ledger import Ledger
 from lastgood.model import (
@@ -152,7 +153,8 @@ class Observer:
     def _to_examine(self, case: Case) -> list[Deployment]:
         """The suspects, the revision that would go back, and what succeeded in between: a mark on it counts."""
         suspects, good = case.attribution.suspects, case.selection.good
-        ours = {d.deployment_id for d in (*suspects, good) if d}
+        events = [d for d in case.seen.history if d.is_release or d.is_rollback]
+        ours = {d.deployment_id for d in (*suspects, good, *to_compare(events)) if d}
         since = good.created_at if good else case.now
         return [
             d
@@ -222,7 +224,11 @@ class Observer:
         if suspect is not None and suspect.rollback_deployment_id:
             native = deployer.deployment(suspect.rollback_deployment_id)
             seen = replace(seen, rollback=native)
-            if native and (native.active or native.revision.identity == rollback.good_revision):
+            if (
+                native
+                and not native.ended_badly
+                and (native.active or native.revision.identity == rollback.good_revision)
+            ):
                 return seen
         return self._ready(rollback, deployer, seen, last) if rollback.good_deployment_id else seen
 

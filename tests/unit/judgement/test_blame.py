@@ -216,10 +216,56 @@ def test_our_own_rollback_is_of_the_release_before_it_that_deployed_something_el
     assert [d.deployment_id for d in result.suspects] == ["d-3"]
 
 
-def test_a_native_rollback_that_failed_is_not_adopted_as_a_success():
-    back = native_rollback("d-3", "v1", -3, of="d-2", status="Failed", took=1)
-    result = blame(back, release("d-2", "v2", -8, status="Stopped", rollback_deployment_id="d-3"))
-    assert (result.adopt, result.reason) == (None, Reason.SUSPECT_IS_ROLLBACK)
+@pytest.mark.parametrize("status", ["Failed", "Stopped"])
+def test_a_native_rollback_that_put_nothing_back_leaves_the_release_to_blame(status):
+    back = native_rollback("d-3", "v1", -3, of="d-2", status=status, took=1)
+    bad = release("d-2", "v2", -8, status="Stopped", rollback_deployment_id="d-3")
+    result = blame(back, bad, release("d-1", "v1", -600))
+    assert (result.adopt, result.reason, result.failed) == (None, None, back)
+    assert result.suspects == (bad,)
+
+
+def test_a_rollback_of_ours_that_failed_is_not_tried_a_second_time():
+    result = blame(our_rollback("d-3", "v1", -3, status="Failed"), release("d-2", "v2", -8), release("d-1", "v1", -600))
+    assert (result.failed, result.reason) == (None, Reason.SUSPECT_IS_ROLLBACK)
+
+
+def test_a_native_rollback_of_what_came_after_the_alarm_marks_that_not_as_bad():
+    fix = release("d-3", "v3", 0.2, status="Stopped", took=0.1, rollback_deployment_id="d-4")
+    back = native_rollback("d-4", "v2", 0.4, of="d-3", status="InProgress")
+    bad, good = release("d-2", "v2", -20), release("d-1", "v1", -600)
+    result = blame(back, fix, bad, good)
+    assert (result.suspects, result.adopt) == ((bad,), back)
+    innocent = blame(back, fix, release("d-2", "v2", -600), release("d-1", "v1", -900))
+    assert (innocent.suspects, innocent.adopt, innocent.reason) == ((), None, Reason.NEWER_DEPLOYMENT)
+    assert "may have been the fix" in innocent.explanation
+
+
+@pytest.mark.parametrize("status", ["Failed", "Stopped", "Succeeded"])
+def test_somebody_who_goes_back_at_this_moment_is_watched(status):
+    back = running("d-3", "v1", -0.5)
+    bad = release("d-2", "v2", -6, status=status)
+    result = blame(back, bad, release("d-1", "v1", -600))
+    assert (result.adopt, result.suspects, result.reason) == (back, (bad,), None)
+
+
+def test_somebodys_way_back_that_failed_leaves_the_release_to_blame():
+    back = release("d-3", "v1", 0.2, took=0.5, status="Failed")
+    bad = release("d-2", "v2", -6)
+    result = blame(back, bad, release("d-1", "v1", -600))
+    assert (result.suspects, result.failed) == ((bad,), back)
+
+
+def test_another_attempt_at_the_same_revision_is_no_way_back():
+    again = running("d-3", "v2", -0.5)
+    result = blame(again, release("d-2", "v2", -6, status="Failed"), release("d-1", "v1", -600))
+    assert result.adopt is None
+    assert result.suspects[0] == again
+
+
+def test_a_rollback_that_a_stack_makes_is_a_way_back_whatever_it_deploys():
+    back = running("d-3", "", -0.5, creator="CloudFormationRollback")
+    assert blame(back, release("d-2", "v2", -6, status="Failed"), release("d-1", "v1", -600)).adopt == back
 
 
 def test_an_alarm_after_our_own_rollback_never_steps_back_one_more_release():

@@ -63,8 +63,26 @@ TABLE = [
     (
         "active, CloudFormation's",
         [replace(BAD_RUNNING, creator="CloudFormation"), GOOD],
+        Action.STOP,
+        Reason.SUSPECT_ACTIVE,
+    ),
+    (
+        "succeeded, CloudFormation's",
+        [replace(BAD, creator="CloudFormation"), GOOD],
         Action.CLOSE,
         Reason.MANAGED_BY_CLOUDFORMATION,
+    ),
+    (
+        "stopped, and the rollback deployment failed",
+        [native_rollback("d-3", "v1", -3, of="d-2", took=1, status="Failed"), STOPPED_NATIVELY, GOOD],
+        Action.PROCEED,
+        Reason.SUSPECT_STOPPED,
+    ),
+    (
+        "stopped, and somebody puts the old revision back",
+        [running("d-3", "v1", -1), release("d-2", "v2", -5, status="Stopped"), GOOD],
+        Action.ADOPT,
+        Reason.ALREADY_ROLLING_BACK,
     ),
     ("active, newer than the alarm", [running("d-3", "v3", 0.5), BAD, GOOD], Action.CLOSE, Reason.NEWER_DEPLOYMENT),
     (
@@ -243,7 +261,8 @@ def test_a_native_rollback_to_a_known_bad_revision_is_not_adopted():
     decision = first_step(*history, controls=Controls(known_bad={"v1.5": "bad"}))
     assert (decision.action, decision.good) == (Action.PROCEED, GOOD)
     assert decision.explanation == (
-        "CodeDeploy is rolling back to v1.5, which is not acceptable; once d-3 has ended, v1 (from d-1) is deployed."
+        "d-3, CodeDeploy's own rollback, is rolling back to v1.5, which is not acceptable; once it has ended, "
+        "v1 (from d-1) is deployed."
     )
 
 

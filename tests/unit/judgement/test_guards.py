@@ -276,9 +276,29 @@ def test_a_deployment_that_cloudformation_made_is_cloudformations(creator):
 
 
 def test_not_even_force_moves_what_cloudformation_made():
-    theirs = replace(BAD_RUNNING, creator="CloudFormation")
+    theirs = replace(BAD, creator="CloudFormation")
     decision = first_step(theirs, GOOD, asked=by_operator(force=True))
     refused(decision, Reason.MANAGED_BY_CLOUDFORMATION, Outcome.BLOCKED)
+
+
+def test_a_stacks_release_that_runs_is_stopped_where_codedeploy_then_rolls_back_itself():
+    theirs = replace(BAD_RUNNING, creator="CloudFormation", external_id="arn:aws:cloudformation:eu-west-1:1:stack/shop")
+    decision = first_step(theirs, GOOD)
+    assert (decision.action, decision.native) == (Action.STOP, True)
+    assert "Its stack rolls back too" in decision.explanation
+    for policy in (Policy(native_rollback=False), Policy(mode=Mode.AUTO, native_rollback=False)):
+        refused(first_step(theirs, GOOD, policy=policy), Reason.MANAGED_BY_CLOUDFORMATION, Outcome.BLOCKED)
+
+
+def test_a_stack_that_deploys_as_a_user_is_known_by_what_it_deploys_for():
+    theirs = replace(BAD, external_id="arn:aws:cloudformation:eu-west-1:1:stack/shop")
+    refused(first_step(theirs, GOOD), Reason.MANAGED_BY_CLOUDFORMATION, Outcome.BLOCKED)
+
+
+def test_the_native_rollback_of_a_stacks_release_is_watched():
+    bad = replace(BAD, creator="CloudFormation", status="Stopped", rollback_deployment_id="d-3")
+    decision = first_step(native_rollback("d-3", "v1", -1, of="d-2", status="InProgress"), bad, GOOD)
+    assert (decision.action, decision.reason) == (Action.ADOPT, Reason.STACK_ROLLING_BACK)
 
 
 def test_one_cloudformation_suspect_among_several_is_enough_to_refuse():
@@ -508,9 +528,15 @@ def test_the_alarm_that_fires_late_does_not_undo_what_a_person_put_back():
 def test_a_person_who_is_putting_the_old_revision_back_is_not_stopped():
     back = running("d-3", "v1", -0.5)
     for bad in (release("d-2", "v2", -6), release("d-2", "v2", -20)):
-        decision = refused(first_step(back, bad, GOOD), Reason.SUSPECT_IS_ROLLBACK)
-        assert "d-3 goes back to v1" in decision.explanation
-        assert "somebody is rolling back by hand" in decision.explanation
+        decision = first_step(back, bad, GOOD)
+        assert (decision.action, decision.reason) == (Action.ADOPT, Reason.ALREADY_ROLLING_BACK)
+        assert decision.explanation.startswith("d-3, somebody's rollback, is rolling back to v1 already")
+
+
+def test_a_person_who_goes_back_to_a_known_bad_revision_is_left_to_people():
+    back = running("d-3", "v1", -0.5)
+    decision = first_step(back, release("d-2", "v2", -6), GOOD, controls=Controls(known_bad={"v1": "bad"}))
+    refused(decision, Reason.ALREADY_ROLLING_BACK, Outcome.BLOCKED)
 
 
 def test_a_bad_revision_that_the_pipeline_releases_again_over_our_rollback_is_rolled_back_again():
@@ -547,6 +573,7 @@ def test_the_guards_are_tried_in_the_documented_order():
         Reason.ALREADY_LIVE,
         Reason.MANAGED_BY_CLOUDFORMATION,
         Reason.ALREADY_LIVE,
+        Reason.ALREADY_ROLLING_BACK,
         Reason.COOLDOWN,
         Reason.TOO_MANY_ROLLBACKS,
         Reason.STORM,

@@ -31,6 +31,7 @@ from lastgood.judgement.steps import (
     Proceed,
     RegisterTaskDefinition,
     Stop,
+    TakeOver,
     Wait,
     outcome_of,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "Proceed",
     "RegisterTaskDefinition",
     "Stop",
+    "TakeOver",
     "Wait",
     "decide",
     "outcome_of",

@@ -7,11 +7,11 @@ the same may have changed what is live.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 
 from lastgood.judgement.onset import began, latest_cause
+from lastgood.judgement.theirs import goes_back, same, standing
 from lastgood.judgement.wording import ago, clock
 from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, Onset, Reason, Revision, Rollback, same_content
 
@@ -20,7 +20,8 @@ from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, Onset, Reason, R
 class Attribution:
     """Whom the alarm blames: the suspects, newest first; or a rollback to adopt; or the reason why nobody.
 
-    `undecided`: a release is likely to be the cause, and it cannot be told which.
+    `undecided`: a release is likely to be the cause, and it cannot be told which. `failed`: a rollback that somebody
+    else began on top of it, and that put nothing back.
     """
 
     suspects: tuple[Deployment, ...] = ()
@@ -28,6 +29,7 @@ class Attribution:
     reason: Reason | None = None
     explanation: str = ""
     undecided: bool = False
+    failed: Deployment | None = None
 
     @property
     def suspect(self) -> Deployment | None:
@@ -61,41 +63,58 @@ def attribute(
     period may be its doing, and ended within the window before it is blamed. Releases that ended inside one evaluation
     window cannot be told apart: all of them are suspects.
     """
+    asked = _Question(
+        alarm_at,
+        attribution_window,
+        evaluation_window,
+        now,
+        requested_at,
+        force,
+        released_in_alarm,
+        brought_back or {},
+        onset,
+    )
     events = [d for d in history if d.is_release or d.is_rollback]
     by_target = _by_target(events)
     if len(by_target) > 1:
-        judge = partial(
-            attribute,
-            alarm_at=alarm_at,
-            attribution_window=attribution_window,
-            evaluation_window=evaluation_window,
-            now=now,
-            requested_at=requested_at,
-            force=force,
-            released_in_alarm=released_in_alarm,
-            brought_back=brought_back,
-            onset=onset,
-        )
-        blamed = [judge(each) for each in by_target.values()]
         since = alarm_at - evaluation_window if alarm_at else None
-        return _of_one_target(blamed, since, now)
+        return _of_one_target([_judge(each, asked) for each in by_target.values()], since, now)
+    return _judge(events, asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What `attribute` is asked, beside the history."""
+
+    alarm_at: datetime | None
+    attribution_window: timedelta
+    evaluation_window: timedelta
+    now: datetime
+    requested_at: datetime | None
+    force: bool
+    released_in_alarm: str
+    brought_back: Mapping[str, str]
+    onset: Onset | None
+
+
+def _judge(listed: Sequence[Deployment], asked: _Question) -> Attribution:
+    """Blame something of one target's events, which are newest first."""
+    events, failed = standing(listed)
+    return replace(_blamed(events, asked), failed=failed)
+
+
+def _blamed(events: Sequence[Deployment], asked: _Question) -> Attribution:
     if not events:
         return _nobody(Reason.NOT_ATTRIBUTABLE, "The deployment group has no deployment that could be blamed.")
-    newest = events[0]
+    newest, alarm_at = events[0], asked.alarm_at
     if newest.is_rollback:
-        return _rollback_on_top(newest, events, alarm_at, evaluation_window, force)
-    if _goes_back(newest, events) and not force:
-        done = newest.status == "Succeeded"
-        return _nobody(
-            Reason.ALREADY_LIVE if done else Reason.SUSPECT_IS_ROLLBACK,
-            f"{newest.deployment_id} goes back to {newest.revision.name}, which was live "
-            f"before: somebody {'has rolled' if done else 'is rolling'} back by hand.",
-        )
-    if alarm_at is not None and released_in_alarm == newest.deployment_id:
-        return _released_into(
-            events, alarm_at, attribution_window, evaluation_window, now, brought_back or {}, onset or Onset(alarm_at)
-        )
-    too_late = _came_too_late(newest, alarm_at, onset, None if force else requested_at)
+        return _rollback_on_top(newest, events, asked)
+    if goes_back(newest, events) and not asked.force:
+        return _somebody_goes_back(newest, events, asked)
+    if alarm_at is not None and asked.released_in_alarm == newest.deployment_id:
+        windows, onset = (asked.attribution_window, asked.evaluation_window), asked.onset or Onset(alarm_at)
+        return _released_into(events, alarm_at, *windows, asked.now, asked.brought_back, onset)
+    too_late = _came_too_late(newest, alarm_at, asked.onset, None if asked.force else asked.requested_at)
     if too_late:
         return _nobody(Reason.NEWER_DEPLOYMENT, f"{too_late} It may be the fix, so it is left alone.")
     changes = changes_of_live(events)
@@ -103,7 +122,9 @@ def attribute(
         return _nobody(Reason.NOT_ATTRIBUTABLE, "No deployment in the history changed what is live.")
     if alarm_at is None:
         return Attribution(suspects=(changes[0],))
-    return _within_windows(changes, alarm_at, attribution_window, evaluation_window, now, onset or Onset(alarm_at))
+    return _within_windows(
+        changes, alarm_at, asked.attribution_window, asked.evaluation_window, asked.now, asked.onset or Onset(alarm_at)
+    )
 
 
 def _came_too_late(
@@ -129,21 +150,28 @@ def _nobody(reason: Reason, explanation: str) -> Attribution:
     return Attribution(reason=reason, explanation=explanation)
 
 
-def _rollback_on_top(
-    rollback: Deployment,
-    history: Sequence[Deployment],
-    alarm_at: datetime | None,
-    evaluation_window: timedelta,
-    force: bool,
-) -> Attribution:
+def _somebody_goes_back(newest: Deployment, events: Sequence[Deployment], asked: _Question) -> Attribution:
+    """A person, a pipeline or a stack puts back what was live before: that is watched, not fought."""
+    if newest.status == "Succeeded":
+        return _nobody(
+            Reason.ALREADY_LIVE,
+            f"{newest.deployment_id} goes back to {newest.revision.name}, which was live before: "
+            f"{newest.stack or 'somebody'} has rolled back{'' if newest.stack else ' by hand'}.",
+        )
+    return Attribution(suspects=_judge(events[1:], asked).suspects, adopt=newest)
+
+
+def _rollback_on_top(rollback: Deployment, events: Sequence[Deployment], asked: _Question) -> Attribution:
     """The newest deployment is a rollback: take over one that answers this alarm, never roll back an older one."""
-    rolled_back = _rolled_back_by(rollback, history)
-    suspects = (rolled_back,) if rolled_back else ()
-    if rollback.active or _answers(rollback, alarm_at, evaluation_window):
-        return Attribution(suspects=suspects, adopt=rollback)
-    if force:
+    undone, native = _rolled_back_by(rollback, events), rollback.creator == NATIVE_ROLLBACK_CREATOR
+    suspects = (undone,) if undone else ()
+    if native and undone and asked.alarm_at and _came_too_late(undone, asked.alarm_at, asked.onset, None):
+        return _undid_something_newer(rollback, undone, events, asked)
+    if rollback.active or _answers(rollback, asked.alarm_at, asked.evaluation_window):
+        below = _judge(events[1:], asked).suspects
+        return Attribution(suspects=below if native and undone in below else suspects, adopt=rollback)
+    if asked.force:
         return Attribution(suspects=(rollback,))
-    native = rollback.creator == NATIVE_ROLLBACK_CREATOR
     whose = "AWS's own rollback" if native else f"the rollback {rollback.made_by}"
     return Attribution(
         suspects=suspects,
@@ -153,24 +181,26 @@ def _rollback_on_top(
     )
 
 
+def _undid_something_newer(
+    rollback: Deployment, undone: Deployment, events: Sequence[Deployment], asked: _Question
+) -> Attribution:
+    """A rollback of what was released after the breach began: that was not the cause, and may have been the fix."""
+    judged = _judge([d for d in events if d not in (rollback, undone)], asked)
+    if judged.suspects:
+        return replace(judged, adopt=rollback)
+    return _nobody(
+        Reason.NEWER_DEPLOYMENT,
+        f"{rollback.deployment_id} is AWS's own rollback of {undone.deployment_id}, which came after the breach had "
+        f"begun. That one was not the cause, and may have been the fix. {judged.explanation}",
+    )
+
+
 def _rolled_back_by(rollback: Deployment, events: Sequence[Deployment]) -> Deployment | None:
     """CodeDeploy names the deployment that it rolled back; one of ours is preceded by it."""
     named = rollback.rolls_back_deployment_id
     if named:
         return next((d for d in events if d.deployment_id == named), None)
-    return next((d for d in events if d.is_release and not _same(d, rollback)), None)
-
-
-def _goes_back(newest: Deployment, events: Sequence[Deployment]) -> bool:
-    """A release of a revision that was live before the one that it replaces is somebody's own rollback.
-
-    Unless what it replaces was a rollback: then the same revision is released a second time.
-    """
-    older = [d for d in events if d.created_at < newest.created_at and d.status == "Succeeded"]
-    if not older or _same(older[0], newest) or not any(_same(d, newest) for d in older):
-        return False
-    replaced = older[0]
-    return not (replaced.is_rollback or _goes_back(replaced, older))
+    return next((d for d in events if d.is_release and not same(d, rollback)), None)
 
 
 def _answers(rollback: Deployment, alarm_at: datetime | None, evaluation_window: timedelta) -> bool:
@@ -187,11 +217,11 @@ def changes_of_live(events: Sequence[Deployment]) -> tuple[Deployment, ...]:
     rolled back, may have reached a part of the group.
     """
     changes: list[Deployment] = []
-    listed = {d.deployment_id for d in events}
+    undone_by = {d.deployment_id for d in events if not d.ended_badly}
     live: Revision | None = None
     for deployment in reversed(events):
         fresh = live is None or not same_content(deployment.revision, live)
-        undone = deployment.status in {"Failed", "Stopped"} and deployment.rollback_deployment_id in listed
+        undone = deployment.ended_badly and deployment.rollback_deployment_id in undone_by
         if fresh and deployment.is_release and not undone:
             changes.append(deployment)
         if deployment.status == "Succeeded":
@@ -276,12 +306,7 @@ def put_back_already(history: Sequence[Deployment], suspects: Sequence[Deploymen
     latest = next((d for d in history if d.is_release or d.is_rollback), first)
     if before is None or latest.status != "Succeeded" or latest.created_at <= first.created_at:
         return None
-    return latest if _same(latest, before) else None
-
-
-def _same(one: Deployment, other: Deployment) -> bool:
-    """Both are known to have deployed the same content."""
-    return bool(same_content(one.revision, other.revision))
+    return latest if same(latest, before) else None
 
 
 def _by_target(events: Sequence[Deployment]) -> dict[str, list[Deployment]]:

@@ -81,14 +81,15 @@ class Case:
     @property
     def chosen(self) -> Chosen:
         """Who is blamed, what goes back, and what else was looked at, for the record."""
-        return Chosen(self.attribution.suspects, self.selection.good, self.selection.recorded)
+        return Chosen(self.attribution.suspects, self.selection.good, self.selection.recorded, self.attribution.failed)
 
     def refuse(
         self, reason: Reason, explanation: str, outcome: Outcome = Outcome.SKIPPED, *, needs_human: bool = False
     ) -> Close:
         """Close without touching anything, with all that is known so far."""
         blamed = self.attribution.suspects
-        known = Chosen(blamed, candidates=self.selection.recorded if blamed else ())
+        looked_at = self.selection.recorded if blamed else ()
+        known = Chosen(blamed, candidates=looked_at, failed=self.attribution.failed)
         return Close(reason, explanation, outcome, chosen=known, needs_human=needs_human)
 
     def unfounded(

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from lastgood.judgement.case import Case
 from lastgood.judgement.steps import Adopt, Decision, Proceed, Stop
-from lastgood.judgement.wording import label, name, subject
+from lastgood.judgement.theirs import reason_to_watch, same, whose, why_it_failed
+from lastgood.judgement.wording import label, name, rolls_back_too, subject
 from lastgood.model import Deployment, Reason
 
 
@@ -17,7 +18,7 @@ def first_step(case: Case) -> Decision:
         return _take_over(case, adopt)
     suspect, good = case.attribution.suspect, case.selection.good
     if suspect and suspect.active:
-        native = _native_flip(case)
+        native = native_flip(case)
         if case.rollback.replaces and not native:
             return Proceed(
                 Reason.SUSPECT_ACTIVE,
@@ -28,12 +29,13 @@ def first_step(case: Case) -> Decision:
         how = case.rollback.group.can().rolls_back_by_itself if native else f"then {name(good)} is deployed again"
         return Stop(
             Reason.SUSPECT_ACTIVE,
-            f"{subject(suspect)}: it is stopped, {how}.",
+            f"{subject(suspect)}: it is stopped, {how}.{rolls_back_too(suspect.stack)}",
             suspect,
             native,
             chosen=case.chosen,
         )
-    if suspect and suspect.rollback_deployment_id:
+    failed = case.attribution.failed
+    if suspect and suspect.rollback_deployment_id and failed is None:
         return Proceed(
             Reason.SUSPECT_STOPPED,
             f"{case.rollback.group.deployer} stopped {suspect.deployment_id} and started "
@@ -43,39 +45,53 @@ def first_step(case: Case) -> Decision:
     succeeded = suspect is None or suspect.status == "Succeeded"
     return Proceed(
         Reason.SUSPECT_SUCCEEDED if succeeded else Reason.SUSPECT_STOPPED,
-        f"{subject(suspect)}: {name(good)}, the last good revision, is deployed again.",
+        f"{put_nothing_back(case)}{subject(suspect)}: {name(good)}, the last good revision, is deployed again.",
         chosen=case.chosen,
     )
 
 
+def put_nothing_back(case: Case) -> str:
+    """What is said of a rollback that somebody else began in vain; empty where there was none."""
+    failed = case.attribution.failed
+    return (
+        f"{why_it_failed(failed, case.rollback.group.deployer)}. It did not put back what was live. " if failed else ""
+    )
+
+
 def _take_over(case: Case, adopt: Deployment) -> Decision:
-    chosen = replace(case.chosen, good=case.selection.good or adopt)
+    good, suspect = case.selection.good, case.attribution.suspect
+    who, going = whose(adopt, case.rollback.group.deployer), "is rolling" if adopt.active else "has rolled"
     if adoptable(case):
+        stack = adopt.stack or (suspect.stack if suspect else "")
         return Adopt(
-            Reason.NATIVE_ROLLBACK,
-            f"{adopt.deployment_id} is already rolling back to {label(adopt)}: that is adopted and watched.",
+            reason_to_watch(adopt, suspect),
+            f"{adopt.deployment_id}, {who}, {going} back to {label(adopt)} already: that is adopted and watched."
+            f"{rolls_back_too(stack)}",
             adopt,
-            chosen=chosen,
+            chosen=replace(case.chosen, good=good if good and same(good, adopt) else adopt),
         )
     return Proceed(
         Reason.NATIVE_ROLLBACK,
-        f"{case.rollback.group.deployer} is rolling back to {label(adopt)}, which is not acceptable; once "
-        f"{adopt.deployment_id} has ended, {name(case.selection.good)} is deployed.",
-        chosen=chosen,
+        f"{adopt.deployment_id}, {who}, {going} back to {label(adopt)}, which is not acceptable; once "
+        f"it has ended, {name(good)} is deployed.",
+        chosen=replace(case.chosen, good=good or adopt),
     )
 
 
 def adoptable(case: Case) -> bool:
-    """CodeDeploy's rollback goes to a revision that we would accept ourselves."""
-    adopt = case.attribution.adopt
-    if adopt is None:
+    """A rollback that somebody else began goes to a revision that we would accept.
+
+    Never to one that is blamed or known bad. AWS's own must go where we would go; a person may know more.
+    """
+    adopt, good = case.attribution.adopt, case.selection.good
+    if adopt is None or adopt.revision.identity in case.seen.controls.known_bad:
         return False
-    identity = adopt.revision.identity
-    good = case.selection.good
-    return identity not in case.seen.controls.known_bad and (good is None or good.revision.identity == identity)
+    if any(same(adopt, suspect) for suspect in case.attribution.suspects):
+        return False
+    return not adopt.is_rollback or good is None or good.revision.identity == adopt.revision.identity
 
 
-def _native_flip(case: Case) -> bool:
+def native_flip(case: Case) -> bool:
     """CodeDeploy's own rollback is the quick way where it only moves traffic, if it goes where we would go."""
     group, good = case.seen.group, case.selection.good
     if group is None or good is None or not case.policy.native_rollback or case.rollback.to_deployment_id:

@@ -8,14 +8,16 @@ from datetime import timedelta
 
 from lastgood.judgement.blame import put_back_already
 from lastgood.judgement.case import Case
-from lastgood.judgement.first_step import first_step
+from lastgood.judgement.first_step import adoptable, first_step, native_flip, put_nothing_back
 from lastgood.judgement.no_target import good_revision
 from lastgood.judgement.steps import AskApproval, Close, Decision
+from lastgood.judgement.theirs import whose
 from lastgood.judgement.wording import ago, clock, duration, label, listed, name
 from lastgood.model import (
     CLOUDFORMATION_CREATORS,
     AlarmFacts,
     AlarmState,
+    ComputePlatform,
     Deployment,
     Mode,
     Outcome,
@@ -103,7 +105,11 @@ def _confirmed(case: Case) -> Decision | None:
             f"The alarm is {alarm.state} now: it measures nothing any more, which may be the release's doing.",
             needs_human=True,
         )
-    return case.refuse(Reason.ALARM_RECOVERED, "The alarm is OK again; nothing has to be rolled back.")
+    return case.refuse(
+        Reason.ALARM_RECOVERED,
+        "The alarm is OK again; nothing has to be rolled back.",
+        needs_human=bool(case.rollback.failed_rollback_id),
+    )
 
 
 def _evident(case: Case, alarm: AlarmFacts) -> Decision | None:
@@ -165,20 +171,36 @@ def _attributable(case: Case) -> Decision | None:
 
 
 def _not_cloudformation(case: Case) -> Decision | None:
-    managed = next((d for d in case.attribution.suspects if d.creator in CLOUDFORMATION_CREATORS), None)
-    if managed is None:
+    """Watching its rollback changes nothing; CodeDeploy's own rollback does what the group's alarm would have done."""
+    managed = next((d for d in case.attribution.suspects if d.stack), None)
+    if managed is None or adoptable(case) or _may_be_stopped(case):
         return None
-    stack = managed.external_id or "the stack that made it"
     return case.block(
         Reason.MANAGED_BY_CLOUDFORMATION,
-        f"CloudFormation made {managed.deployment_id} ({stack}). A redeployment behind its back would leave the stack "
-        "believing in another version: roll the stack back instead.",
+        f"{put_nothing_back(case)}CloudFormation made {managed.deployment_id} ({managed.stack}). A redeployment behind "
+        "its back would leave the stack believing in another version: roll the stack back instead.",
     )
 
 
+def _may_be_stopped(case: Case) -> bool:
+    """A stack's release runs, and CodeDeploy would put back what we would. (Its hook for ECS lets nobody stop it.)"""
+    suspect, group = case.attribution.suspect, case.seen.group
+    if suspect is None or group is None or not suspect.active:
+        return False
+    hook = group.compute_platform is ComputePlatform.ECS and suspect.creator in CLOUDFORMATION_CREATORS
+    return not hook and native_flip(case)
+
+
 def _put_back_by_somebody(case: Case) -> Decision | None:
+    adopt = case.attribution.adopt
+    if adopt and not adopt.is_rollback and not adoptable(case):
+        return case.block(
+            Reason.ALREADY_ROLLING_BACK,
+            f"{adopt.deployment_id}, {whose(adopt, case.rollback.group.deployer)}, goes back to {label(adopt)}, which "
+            "is blamed or known bad. It is left alone: settle it with whoever began it.",
+        )
     back = put_back_already(case.seen.history, case.attribution.suspects)
-    if back is None or case.attribution.adopt or not case.by_alarm:
+    if back is None or adopt or not case.by_alarm:
         return None
     return case.refuse(
         Reason.ALREADY_LIVE,
@@ -188,7 +210,7 @@ def _put_back_by_somebody(case: Case) -> Decision | None:
 
 def _cooled_down(case: Case) -> Decision | None:
     past = case.seen.controls.past
-    if not case.by_alarm or not past or case.attribution.adopt:
+    if not case.by_alarm or not past or adoptable(case):
         return None
     last = max(past, key=lambda p: p.closed_at)
     if case.now - last.closed_at < case.policy.cooldown:
@@ -213,7 +235,7 @@ def _no_storm(case: Case) -> Decision | None:
     limit = case.policy.storm_groups
     groups = sorted(case.seen.controls.groups_in_alarm | {case.rollback.group.key})
     count = len(groups)
-    if not case.by_alarm or not limit or count <= limit or case.attribution.adopt:
+    if not case.by_alarm or not limit or count <= limit or adoptable(case):
         return None
     return case.block(
         Reason.STORM,
@@ -257,7 +279,7 @@ def _observe_only(case: Case) -> Decision | None:
 
 
 def _needs_approval(case: Case) -> Decision | None:
-    if case.approved or case.attribution.adopt or case.forced:
+    if case.approved or adoptable(case) or case.forced:
         return None
     marked = _marked_for_approval(case)
     if case.policy.mode is not Mode.APPROVE and marked is None:
@@ -292,7 +314,11 @@ GUARDS: tuple[Guard, ...] = (
         (Reason.NOT_ATTRIBUTABLE, Reason.NEWER_DEPLOYMENT, Reason.SUSPECT_IS_ROLLBACK, Reason.ALREADY_LIVE),
     ),
     Guard("Is it ours to move, not CloudFormation's?", _not_cloudformation, (Reason.MANAGED_BY_CLOUDFORMATION,)),
-    Guard("Has nobody put the old revision back already?", _put_back_by_somebody, (Reason.ALREADY_LIVE,)),
+    Guard(
+        "Has nobody put the old revision back already, or begun to put back a bad one?",
+        _put_back_by_somebody,
+        (Reason.ALREADY_LIVE, Reason.ALREADY_ROLLING_BACK),
+    ),
     Guard("Was there no rollback a moment ago?", _cooled_down, (Reason.COOLDOWN, Reason.TOO_MANY_ROLLBACKS)),
     Guard("Are few enough groups in alarm for it to be one release?", _no_storm, (Reason.STORM,)),
     Guard(

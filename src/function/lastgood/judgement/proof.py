@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from lastgood.judgement.case import Case
-from lastgood.judgement.steps import Close, Decision, fail, wait
+from lastgood.judgement.steps import Chosen, Close, Decision, TakeOver, fail, wait
+from lastgood.judgement.theirs import beside, whose, why_it_failed
 from lastgood.judgement.wording import duration
 from lastgood.model import Deployment, GroupFacts, Outcome, Reason, Rollback
 
@@ -23,6 +24,9 @@ def verify(case: Case) -> Decision:
         )
     if running.active:
         return _still_running(case, running)
+    if running.ended_badly and rollback.adopted:
+        why = f"{why_it_failed(running, rollback.group.deployer)}. It did not put back what was live: lastgood goes on."
+        return TakeOver(Reason.SUSPECT_STOPPED, why, running, chosen=Chosen(failed=running))
     if running.status != "Succeeded":
         return fail(Reason.ROLLBACK_DEPLOYMENT_FAILED, _why_it_failed(running))
     return _prove_live(case, running)
@@ -50,7 +54,7 @@ def _prove_live(case: Case, running: Deployment) -> Decision:
     if live.identity == wanted and not live.split:
         gaps = running.instances_failed + running.instances_skipped
         note = f" {gaps} instances were failed or skipped: look at them." if gaps else ""
-        proven = f"{running.deployment_id} succeeded and {wanted} is live.{note}"
+        proven = f"{running.deployment_id} succeeded and {wanted} is live.{note}{_whose_doing(case.rollback, running)}"
         return Close(Reason.VERIFIED, proven, Outcome.ROLLED_BACK, needs_human=bool(gaps))
     after = _attempted_after(running, case.seen.group)
     if after:
@@ -65,6 +69,12 @@ def _prove_live(case: Case, running: Deployment) -> Decision:
     if case.now - ended < LIVE_GRACE:
         return wait(f"{running.deployment_id} succeeded; live is still {found}.")
     return fail(Reason.LIVE_DIFFERS, f"{running.deployment_id} succeeded, yet live is {found} and not {wanted}.")
+
+
+def _whose_doing(rollback: Rollback, running: Deployment) -> str:
+    """What others had to do with it."""
+    who = f" It was {whose(running, rollback.group.deployer)}." if rollback.adopted else ""
+    return f"{who}{beside(rollback)}"
 
 
 def _attempted_after(running: Deployment, group: GroupFacts | None) -> str:

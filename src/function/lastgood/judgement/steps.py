@@ -16,6 +16,7 @@ class Action(StrEnum):
     STOP = "STOP"
     PROCEED = "PROCEED"
     ADOPT = "ADOPT"
+    TAKE_OVER = "TAKE_OVER"
     CLEAR_ALIAS = "CLEAR_ALIAS"
     REGISTER_TASK_DEFINITION = "REGISTER_TASK_DEFINITION"
     CREATE = "CREATE"
@@ -26,11 +27,15 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The suspects, newest first, what goes back, and every deployment that was looked at for that."""
+    """The suspects, newest first, what goes back, and every deployment that was looked at for that.
+
+    `failed`: a rollback that somebody else began, and that put nothing back.
+    """
 
     suspects: tuple[Deployment, ...] = ()
     good: Deployment | None = None
     candidates: tuple[Candidate, ...] = ()
+    failed: Deployment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +82,18 @@ class Proceed(_Decided):
 
 @dataclass(frozen=True, slots=True)
 class Adopt(_Decided):
-    """Watch a rollback deployment that exists already as if it had been created now."""
+    """Watch a rollback deployment that exists already as if it had been created now. `ours`: this rollback made it."""
 
     action: ClassVar = Action.ADOPT
+    deployment: Deployment
+    ours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver(_Decided):
+    """A rollback that somebody else began, and that was watched, put nothing back: go on as if it had not been."""
+
+    action: ClassVar = Action.TAKE_OVER
     deployment: Deployment
 
 
@@ -140,7 +154,7 @@ class Close(_Decided):
 type Effect = Stop | ClearAlias | RegisterTaskDefinition | Create
 """What changes something in AWS."""
 
-type Decision = Effect | Proceed | Adopt | AskApproval | Wait | Close
+type Decision = Effect | Proceed | Adopt | TakeOver | AskApproval | Wait | Close
 """The one thing to do now, and why."""
 
 

@@ -18,7 +18,8 @@ from lastgood.judgement.steps import (
     fail,
     wait,
 )
-from lastgood.judgement.wording import duration, label, listed
+from lastgood.judgement.theirs import beside, whose
+from lastgood.judgement.wording import duration, label, listed, rolls_back_too
 from lastgood.model import (
     NATIVE_ROLLBACK_CREATOR,
     Deployment,
@@ -62,7 +63,7 @@ def after_stop(case: Case) -> Decision:
     if not rollback.good_deployment_id:
         return block(rollback.reason_code or Reason.NO_GOOD_REVISION, rollback.explanation)
     native = case.seen.rollback
-    if native is not None and native.revision.identity == rollback.good_revision:
+    if native is not None and not native.ended_badly and native.revision.identity == rollback.good_revision:
         return _adopt(rollback, native)
     if case.late:
         return _not_started(case)
@@ -136,10 +137,11 @@ def _native_may_come(case: Case) -> bool:
 
 
 def _adopt(rollback: Rollback, deployment: Deployment) -> Decision:
+    who = whose(deployment, rollback.group.deployer)
     return Adopt(
-        Reason.NATIVE_ROLLBACK,
-        f"{rollback.group.deployer}'s own rollback {deployment.deployment_id} to {label(deployment)} is adopted and "
-        "watched.",
+        Reason.NATIVE_ROLLBACK if deployment.is_rollback else Reason.ALREADY_ROLLING_BACK,
+        f"{who[0].upper()}{who[1:]} {deployment.deployment_id} to {label(deployment)} is adopted and watched."
+        f"{rolls_back_too(rollback.suspect_stack)}",
         deployment,
     )
 
@@ -149,6 +151,7 @@ def _found(deployment: Deployment) -> Decision:
         Reason.IN_PROGRESS,
         f"{deployment.deployment_id} carries this rollback's marker: it was created, though no answer came.",
         deployment,
+        ours=True,
     )
 
 
@@ -175,7 +178,7 @@ def _clear_way(case: Case) -> Decision:
         if rollback.replaces:
             return _put_back(rollback, case.seen)
         return _still_active(case, newest)
-    if newest.creator == NATIVE_ROLLBACK_CREATOR and newest.revision.identity == rollback.good_revision:
+    if _puts_it_back(rollback, newest):
         return _adopt(rollback, newest)
     if _released_since(rollback, newest):
         return block(
@@ -192,7 +195,15 @@ def _clear_way(case: Case) -> Decision:
 def _released_since(rollback: Rollback, newest: Deployment) -> bool:
     """Somebody meant to change what is live after the signal. What was there before it, the guards have judged."""
     changes = newest.active or newest.created_at > (rollback.alarm_changed_at or rollback.signal_at)
-    return changes and newest.is_release and newest.deployment_id != rollback.suspect_deployment_id
+    known = {rollback.suspect_deployment_id, rollback.failed_rollback_id}
+    return changes and newest.is_release and newest.deployment_id not in known
+
+
+def _puts_it_back(rollback: Rollback, newest: Deployment) -> bool:
+    """CodeDeploy, or somebody, puts the good revision back at this moment, or has just done so."""
+    theirs = newest.is_release and newest.deployment_id != rollback.good_deployment_id
+    native = newest.creator == NATIVE_ROLLBACK_CREATOR
+    return (theirs or native) and not newest.ended_badly and newest.revision.identity == rollback.good_revision
 
 
 def _put_back(rollback: Rollback, seen: Observation) -> Decision:
@@ -203,6 +214,8 @@ def _put_back(rollback: Rollback, seen: Observation) -> Decision:
     if todo.problem or good is None or group is None:
         why = todo.problem or f"{rollback.good_deployment_id} or its deployment group is gone."
         return fail(Reason.REDEPLOY_REFUSED, f"{rollback.good_revision} cannot be deployed any more: {why}")
+    if todo.alias_split and rollback.suspect_stack:
+        return _left_to_the_stack(rollback)
     if todo.alias_split:
         return ClearAlias(
             Reason.IN_PROGRESS,
@@ -210,13 +223,24 @@ def _put_back(rollback: Rollback, seen: Observation) -> Decision:
             good,
         )
     if _there_already(rollback, group, seen.live):
-        live_again = f"{rollback.good_revision} is live again; nothing had to be redeployed."
+        live_again = f"{rollback.good_revision} is live again; nothing had to be redeployed.{beside(rollback)}"
         return Close(Reason.VERIFIED, live_again, Outcome.ROLLED_BACK)
+    if rollback.suspect_stack:
+        return _left_to_the_stack(rollback)
     if todo.register_task_definition:
         inactive = f"{todo.register_task_definition} is INACTIVE; it is registered again unchanged."
         return RegisterTaskDefinition(Reason.IN_PROGRESS, inactive, good)
     again = f"{rollback.good_revision}, deployed by {rollback.good_deployment_id}, is deployed again."
     return Create(Reason.IN_PROGRESS, again, good, group, seen.live)
+
+
+def _left_to_the_stack(rollback: Rollback) -> Decision:
+    return block(
+        Reason.MANAGED_BY_CLOUDFORMATION,
+        f"{rollback.suspect_deployment_id} is stopped, and {rollback.group.deployer} put nothing back by itself. "
+        "A redeployment would leave the stack believing in another version: see that it rolls back "
+        f"({rollback.suspect_stack}).",
+    )
 
 
 def _objection(rollback: Rollback, seen: Observation) -> Decision | None:

@@ -35,6 +35,11 @@ def name(deployment: Deployment | None) -> str:
     return f"{label(deployment)} (from {deployment.deployment_id})" if deployment else "the last good revision"
 
 
+def rolls_back_too(stack: str) -> str:
+    """A sentence to add where a stack made the release: its update fails with the deployment."""
+    return f" Its stack rolls back too: {stack}." if stack else ""
+
+
 def subject(suspect: Deployment | None) -> str:
     if suspect is None:
         return "No deployment is running"

@@ -9,7 +9,8 @@ from datetime import datetime
 TERMINAL_STATUSES = frozenset({"Succeeded", "Failed", "Stopped"})
 # CodeDeploy starts these by itself; they bring the revision that is live to more instances and release nothing.
 SCALE_OUT_CREATORS = frozenset({"autoscaling", "autoscalingTermination", "CodeDeployAutoUpdate"})
-CLOUDFORMATION_CREATORS = frozenset({"CloudFormation", "CloudFormationRollback"})
+CLOUDFORMATION_ROLLBACK_CREATOR = "CloudFormationRollback"
+CLOUDFORMATION_CREATORS = frozenset({"CloudFormation", CLOUDFORMATION_ROLLBACK_CREATOR})
 NATIVE_ROLLBACK_CREATOR = "codeDeployRollback"
 FLOOR_MARKER = "lastgood:floor"
 APPROVAL_MARKER = "lastgood:needs-approval"
@@ -88,6 +89,18 @@ class Deployment:
     def active(self) -> bool:
         """Occupies the group. A status that we do not know counts as active, never as a success."""
         return self.status not in TERMINAL_STATUSES
+
+    @property
+    def ended_badly(self) -> bool:
+        """Failed or stopped."""
+        return self.status in {"Failed", "Stopped"}
+
+    @property
+    def stack(self) -> str:
+        """The stack that made it, as far as the deployment says: a function of SAM's may be deployed by a `user`."""
+        if self.creator in CLOUDFORMATION_CREATORS:
+            return self.external_id or "the stack that made it"
+        return self.external_id if ":cloudformation:" in self.external_id else ""
 
     @property
     def is_rollback(self) -> bool:

@@ -38,9 +38,10 @@ NEXT_PHASES: Mapping[Phase, frozenset[Phase]] = {
     Phase.CLAIMED: frozenset({Phase.AWAITING_APPROVAL, Phase.STOPPING, Phase.VERIFYING, Phase.CLOSED}),
     Phase.AWAITING_APPROVAL: frozenset({Phase.STOPPING, Phase.VERIFYING, Phase.CLOSED}),
     Phase.STOPPING: frozenset({Phase.REDEPLOYING, Phase.VERIFYING, Phase.CLOSED}),
-    # The one way back: a stop that was answered and had no effect is asked for again.
+    # One way back: a stop that was answered and had no effect is asked for again.
     Phase.REDEPLOYING: frozenset({Phase.STOPPING, Phase.VERIFYING, Phase.CLOSED}),
-    Phase.VERIFYING: frozenset({Phase.CLOSED}),
+    # A rollback that somebody else began, and that put nothing back: it is judged again, or what was begun goes on.
+    Phase.VERIFYING: frozenset({Phase.CLAIMED, Phase.STOPPING, Phase.CLOSED}),
     Phase.CLOSED: frozenset(),
 }
 """Which phases may follow a phase. VERIFYING follows directly where a rollback that already runs is adopted."""
@@ -132,6 +133,9 @@ class Rollback:
     redeployed_revision: str = ""
     rollback_deployment_id: str = ""
     adopted: bool = False
+    suspect_stack: str = ""
+    failed_rollback_id: str = ""
+    failed_rollback: str = ""
     native_rollback_asked: bool = False
     candidates: tuple[Candidate, ...] = ()
     stop_requested_at: datetime | None = None

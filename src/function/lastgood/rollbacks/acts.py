@@ -21,11 +21,14 @@ from lastgood.judgement import (
     Proceed,
     RegisterTaskDefinition,
     Stop,
+    TakeOver,
     Wait,
 )
 from lastgood.judgement.onset import onset_attributes, onset_of
+from lastgood.judgement.steps import block
+from lastgood.judgement.theirs import why_it_failed
 from lastgood.ledger import Kind
-from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, Observation, Phase, Preparation, Reason
+from lastgood.model import Deployment, Observation, Phase, Preparation, Reason
 from lastgood.parts import Parts
 from lastgood.pipelines.commands import revert_command
 from lastgood.pipelines.runs import commit_in
@@ -63,7 +66,7 @@ class Acts:
             reason_code=decision.reason,
             explanation=decision.explanation,
             needs_human=decision.needs_human,
-            **_pins(decision),
+            **_pins(decision, self._draft.rollback.group.deployer),
         )
         match decision:
             case Stop():
@@ -73,6 +76,8 @@ class Acts:
                 self._draft.change(phase=Phase.STOPPING)
             case Adopt():
                 self._adopt(decision)
+            case TakeOver():
+                self._take_over(decision)
             case ClearAlias():
                 self._clear_alias(decision, seen.preparation)
             case RegisterTaskDefinition():
@@ -97,13 +102,21 @@ class Acts:
         try:
             answer = self._deployer().stop(suspect.deployment_id, native=decision.native)
         except RefusedError as error:
-            self._closing.refused(Reason.STOP_REFUSED, error)
+            self._not_stopped(decision, error)
             return seen
         self._draft.change(stop_answer=answer)
         self._result(Action.STOP, f"{self._draft.rollback.group.deployer} answers {answer}.", suspect.deployment_id)
         if answer == "Succeeded" and not decision.native:
             return _with_stopped(seen, suspect, self._parts.clock())
         return seen
+
+    def _not_stopped(self, decision: Stop, error: RefusedError) -> None:
+        """What CloudFormation's blue/green hook deploys cannot be stopped at CodeDeploy."""
+        suspect = decision.deployment
+        if suspect.stack and error.code == "UnsupportedActionForDeploymentTypeException":
+            why = f"{suspect.deployment_id} cannot be stopped here, for a stack made it: roll back {suspect.stack}."
+            return self._closing.close(block(Reason.MANAGED_BY_CLOUDFORMATION, why))
+        self._closing.refused(Reason.STOP_REFUSED, error)
 
     def _adopt(self, decision: Adopt) -> None:
         found = decision.deployment
@@ -114,7 +127,19 @@ class Acts:
             rollback_deployment_id=found.deployment_id,
             redeployed_at=found.created_at,
             redeployed_revision=self._draft.rollback.redeployed_revision or found.revision.identity,
-            adopted=found.creator == NATIVE_ROLLBACK_CREATOR,
+            adopted=not (decision.ours or found.made_by),
+        )
+
+    def _take_over(self, decision: TakeOver) -> None:
+        """What was only watched is judged again from the start; what was begun here goes on."""
+        self._step(Kind.DECISION, decision, decision.deployment.deployment_id)
+        begun = self._draft.rollback.stop_requested_at is not None
+        self._draft.change(
+            phase=Phase.STOPPING if begun else Phase.CLAIMED,
+            rollback_deployment_id="",
+            redeployed_at=None,
+            redeployed_revision="",
+            adopted=False,
         )
 
     def _clear_alias(self, decision: ClearAlias, todo: Preparation) -> None:
@@ -277,10 +302,14 @@ def _with_stopped(seen: Observation, suspect: Deployment, now: datetime) -> Obse
     )
 
 
-def _pins(decision: Decision) -> dict[str, Any]:
+def _pins(decision: Decision, deployer: str) -> dict[str, Any]:
     """Who is blamed and what goes back are fixed with the first decision; later steps do not choose again."""
     pins: dict[str, Any] = {}
+    if failed := decision.chosen.failed:
+        pins["failed_rollback_id"] = failed.deployment_id
+        pins["failed_rollback"] = why_it_failed(failed, deployer)
     if decision.suspects:
+        pins["suspect_stack"] = decision.suspects[0].stack
         pins["suspect_deployment_id"] = decision.suspects[0].deployment_id
         pins["suspect_revision"] = decision.suspects[0].revision.identity
         pins["suspect_commit"] = commit_in(decision.suspects[0].revision.commit)

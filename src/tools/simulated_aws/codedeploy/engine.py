@@ -268,7 +268,8 @@ class Engine(Registry):
         """StopDeployment: `Succeeded` if it is stopped, `Pending` if that takes a while."""
         if deployment.terminal:
             raise _already_completed(deployment)
-        if deployment.creator.startswith("CloudFormation"):
+        if deployment.creator.startswith("CloudFormation") and deployment.group.platform != "Lambda":
+            # User guide, "Stop a deployment": of blue/green deployments through CloudFormation, so not of a function's.
             message = "A deployment that CloudFormation created cannot be stopped here."
             raise ServiceError("UnsupportedActionForDeploymentTypeException", message)
         if deployment.stopping:

@@ -1,0 +1,103 @@
+"""Rollbacks that are not ours: whose one is, what it goes back to, and whether it put anything back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lastgood.judgement.wording import rolls_back_too
+from lastgood.model import (
+    CLOUDFORMATION_ROLLBACK_CREATOR,
+    NATIVE_ROLLBACK_CREATOR,
+    Deployment,
+    Reason,
+    Rollback,
+    same_content,
+)
+
+
+def same(one: Deployment, other: Deployment) -> bool:
+    """Both are known to have deployed the same content."""
+    return bool(same_content(one.revision, other.revision))
+
+
+def goes_back(newest: Deployment, events: Sequence[Deployment]) -> bool:
+    """A release of a revision that was live before the one that it replaces is somebody's own rollback.
+
+    While it runs, what it replaces may also have been cancelled, or have failed. If that was a rollback, the same
+    revision is released a second time; and a release of what is live already replaces nothing.
+    """
+    if newest.creator == CLOUDFORMATION_ROLLBACK_CREATOR and newest.active:
+        return True
+    older = [d for d in events if d.created_at < newest.created_at]
+    replaced = next((d for d in older if _was_replaced(d, newest)), None)
+    if replaced is None or replaced.is_rollback or same(replaced, newest):
+        return False
+    before = [d for d in older if d.created_at < replaced.created_at]
+    went_back = any(d.status == "Succeeded" and same(d, newest) for d in before)
+    return went_back and not goes_back(replaced, older)
+
+
+def _was_replaced(older: Deployment, newest: Deployment) -> bool:
+    """It was live, or a release that may have been in part."""
+    if older.status == "Succeeded":
+        return True
+    return newest.status != "Succeeded" and older.is_release and not same(older, newest)
+
+
+def to_compare(events: Sequence[Deployment]) -> tuple[Deployment, ...]:
+    """The deployments whose content tells whether the newest goes back, where so far only their names are the same."""
+    newest = events[0] if events else None
+    if newest is None or not newest.is_release or not newest.revision.moves:
+        return ()
+    older = [d for d in events[1:] if d.status == "Succeeded"]
+    named = [d for d in older if d.revision.identity == newest.revision.identity]
+    return (newest, named[0]) if named and named[0] is not older[0] else ()
+
+
+def standing(events: Sequence[Deployment]) -> tuple[Sequence[Deployment], Deployment | None]:
+    """The events without the rollbacks on top that failed or were stopped, and the newest of those.
+
+    Such a one put nothing back, or a part: what it was to undo is still the release in question. One of lastgood's own
+    stays: it is not tried a second time.
+    """
+    failed: Deployment | None = None
+    while events and events[0].ended_badly and not events[0].made_by and _is_theirs(events[0], events):
+        failed = failed or events[0]
+        events = events[1:]
+    return events, failed
+
+
+def _is_theirs(newest: Deployment, events: Sequence[Deployment]) -> bool:
+    return newest.creator == NATIVE_ROLLBACK_CREATOR or (newest.is_release and goes_back(newest, events))
+
+
+def whose(rollback: Deployment, deployer: str) -> str:
+    """Who rolls back by a deployment, as people say it."""
+    if rollback.made_by:
+        return f"the rollback {rollback.made_by}"
+    if rollback.creator == NATIVE_ROLLBACK_CREATOR:
+        return f"{deployer}'s own rollback"
+    if rollback.stack:
+        return f"the rollback of {rollback.stack}"
+    return "somebody's rollback"
+
+
+def reason_to_watch(rollback: Deployment, suspect: Deployment | None) -> Reason:
+    """Why a rollback that others began is watched."""
+    if rollback.stack or (suspect is not None and suspect.stack):
+        return Reason.STACK_ROLLING_BACK
+    return Reason.NATIVE_ROLLBACK if rollback.is_rollback else Reason.ALREADY_ROLLING_BACK
+
+
+def beside(rollback: Rollback) -> str:
+    """What is said of others at the end: that a stack rolls back too, and whose rollback failed before."""
+    failed = f" {rollback.failed_rollback}." if rollback.failed_rollback else ""
+    return f"{rolls_back_too(rollback.suspect_stack)}{failed}"
+
+
+def why_it_failed(rollback: Deployment, deployer: str) -> str:
+    """`CodeDeploy's own rollback d-4 is Failed (HEALTH_CONSTRAINTS): too few instances`, without a full stop."""
+    code = f" ({rollback.error_code})" if rollback.error_code else ""
+    said = f": {rollback.error_message.rstrip('.')}" if rollback.error_message else ""
+    who = whose(rollback, deployer)
+    return f"{who[0].upper()}{who[1:]} {rollback.deployment_id} is {rollback.status}{code}{said}"

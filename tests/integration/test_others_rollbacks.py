@@ -1,0 +1,252 @@
+"""Rollbacks that others began: AWS itself, a stack, a person. Watched where they answer, taken over where they fail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scene import ALARM, PLATFORMS, Scene, scene, service_scene
+
+STACK = "arn:aws:cloudformation:us-east-1:123456789012:stack/shop/7d3"
+EVERYWHERE = pytest.mark.parametrize("platform", PLATFORMS)
+MID_SHIFT = {"Server": 15, "Lambda": 60, "ECS": 60}
+OWN_ALARM: dict[str, Any] = {"alarms": [ALARM], "rollback_events": ["DEPLOYMENT_STOP_ON_ALARM"]}
+
+
+def options(platform: str, **more: Any) -> dict[str, Any]:
+    return {**({"versions": 5, "current": 5} if platform == "Lambda" else {}), **more}
+
+
+def alarm_stops_it(it: Scene, platform: str, later: float) -> dict[str, Any]:
+    """The group's own alarm stops the release that runs; its message comes so much later. Returns the message."""
+    it.good_history(1, 2)
+    it.release(3)
+    it.sim.advance(MID_SHIFT[platform])
+    it.local.alarm(ALARM)
+    message = it.alarm_message()
+    it.sim.advance(later)
+    return message
+
+
+def assert_back(it: Scene, **head: Any) -> dict[str, Any]:
+    found = it.run_to_end()
+    assert found["outcome"] == "ROLLED_BACK", found["explanation"]
+    assert it.is_live(2), found["explanation"]
+    assert {name: found.get(name) for name in head} == head
+    return found
+
+
+# --- AWS's own, which put nothing back --------------------------------------------------------------------------------
+
+
+@EVERYWHERE
+@pytest.mark.parametrize("how", ["fails", "is stopped"])
+def test_a_native_rollback_that_put_nothing_back_is_done_by_lastgood(platform: str, how: str) -> None:
+    with scene(platform, **options(platform, **OWN_ALARM)) as it:
+        it.sim.native_rollbacks(
+            fail=("HEALTH_CONSTRAINTS", "too few") if how == "fails" else False, stop=how != "fails"
+        )
+        message = alarm_stops_it(it, platform, later=120)
+        it.deliver(message)
+        head = assert_back(it, adopted=False)
+        native = head["failed_rollback_id"]
+        assert it.sim.deployment(native)["status"] == ("Failed" if how == "fails" else "Stopped")
+        code = "HEALTH_CONSTRAINTS" if how == "fails" else "MANUAL_STOP"
+        assert native in head["explanation"]
+        assert code in head["explanation"]
+        assert len(it.calls("CreateDeployment")) <= 1
+
+
+@EVERYWHERE
+def test_a_native_rollback_that_fails_while_it_is_watched_is_taken_over(platform: str) -> None:
+    with scene(platform, **options(platform, **OWN_ALARM)) as it:
+        it.sim.native_rollbacks(fail=True)
+        message = alarm_stops_it(it, platform, later=6)
+        it.deliver(message)
+        assert it.head["phase"] == "VERIFYING", it.head["explanation"]
+        head = assert_back(it, adopted=False)
+        assert head["failed_rollback_id"] in head["explanation"]
+
+
+def test_a_native_rollback_that_lastgood_asked_for_and_that_fails_is_taken_over() -> None:
+    with scene("Lambda", versions=5, current=5) as it:
+        it.good_history(1, 2)
+        it.sim.native_rollbacks(fail=True)
+        it.release(3)
+        it.sim.advance(60)
+        it.alarm_fires()
+        assert_back(it, adopted=False)
+
+
+def test_a_services_own_rollback_that_failed_is_done_by_lastgood() -> None:
+    with service_scene() as it:
+        it.good_history(1, 2)
+        it.release(3)
+        it.sim.advance(20)
+        it.sim.service_rollbacks("main", "web", fail=True)
+        it.alarm_fires()
+        assert_back(it, adopted=False)
+
+
+# --- AWS's own, which goes somewhere ----------------------------------------------------------------------------------
+
+
+@EVERYWHERE
+def test_a_native_rollback_that_goes_elsewhere_is_waited_for_and_put_right(platform: str) -> None:
+    with scene(platform, **options(platform, **OWN_ALARM)) as it:
+        it.sim.native_rollbacks("shop", "prod", to=it.revision(1))
+        it.deliver(alarm_stops_it(it, platform, later=5))
+        assert_back(it, adopted=False)
+
+
+@EVERYWHERE
+def test_a_native_rollback_of_the_fix_is_not_adopted_and_the_fix_is_not_marked_bad(platform: str) -> None:
+    """The alarm stops what was released after it began to fire; AWS puts back the revision that the alarm blames."""
+    with scene(platform, **options(platform, **OWN_ALARM)) as it:
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=300)
+        it.local.alarm(ALARM)
+        message = it.alarm_message()
+        it.sim.advance(5)
+        fix = it.release(4)
+        it.sim.advance(90)
+        it.deliver(message)
+        head = assert_back(it)
+        assert head["suspect_deployment_id"] != fix
+        bad = [i for i in it.local.items() if i["sk"].startswith("BAD#")]
+        assert [str(item["revision"]) for item in bad] == [head["suspect_revision"]]
+
+
+# --- a person, or a pipeline ------------------------------------------------------------------------------------------
+
+
+def somebody_goes_back(it: Scene, platform: str, suspect: str) -> str:
+    it.good_history(1, 2)
+    bad = it.release(3, settle=suspect == "succeeded", rest=200)
+    if suspect == "cancelled":
+        it.sim.advance(MID_SHIFT[platform])
+        it.sim.engine.stop_deployment(it.sim.engine.deployment(bad), False)
+        it.sim.settle()
+    theirs = it.release(2)
+    it.sim.advance(5)
+    return theirs
+
+
+@pytest.mark.parametrize(
+    ("platform", "suspect"),
+    [
+        *((platform, "succeeded") for platform in PLATFORMS),
+        # On Lambda a cancelled release leaves the alias split, and nothing can be deployed until that is cleared.
+        ("Server", "cancelled"),
+        ("ECS", "cancelled"),
+    ],
+)
+def test_somebody_who_rolls_back_at_this_moment_is_watched(platform: str, suspect: str) -> None:
+    with scene(platform, **options(platform)) as it:
+        theirs = somebody_goes_back(it, platform, suspect)
+        before = len(it.calls("CreateDeployment"))
+        it.alarm_fires()
+        assert it.head["reason_code"] == "ALREADY_ROLLING_BACK"
+        assert theirs in it.head["explanation"]
+        assert_back(it, adopted=True, rollback_deployment_id=theirs)
+        assert len(it.calls("CreateDeployment")) == before
+        assert "somebody's rollback" in it.head["explanation"]
+
+
+def test_somebodys_rollback_that_fails_is_taken_over() -> None:
+    with scene("Server") as it:
+        theirs = somebody_goes_back(it, "Server", "succeeded")
+        it.alarm_fires()
+        it.sim.engine.stop_deployment(it.sim.engine.deployment(theirs), False)
+        assert_back(it, adopted=False, failed_rollback_id=theirs)
+
+
+@EVERYWHERE
+def test_somebody_who_is_a_moment_quicker_than_our_redeployment_is_watched(platform: str) -> None:
+    with scene(platform, **options(platform)) as it:
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=60)
+        it.sim.meanwhile("CreateDeployment", lambda: it.release(2))
+        it.alarm_fires()
+        head = assert_back(it, adopted=True)
+        made = [d["deploymentId"] for d in it.sim.deployments("shop", "prod")]
+        assert head["rollback_deployment_id"] == made[-1]
+        assert not str(it.sim.deployment(made[-1]).get("description") or "").startswith("lastgood")
+
+
+def test_somebody_who_updates_the_service_back_at_this_moment_is_watched() -> None:
+    with service_scene() as it:
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=120)
+        theirs = it.release(2)
+        it.sim.advance(2)
+        before = len(it.calls("UpdateService"))
+        it.alarm_fires()
+        assert_back(it, adopted=True, rollback_deployment_id=theirs)
+        assert len(it.calls("UpdateService")) == before
+
+
+# --- a stack ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("creator", "external"), [("CloudFormation", STACK), ("user", STACK)])
+def test_a_stacks_canary_without_alarms_of_its_own_is_stopped_with_codedeploys_rollback(
+    creator: str, external: str
+) -> None:
+    with scene("Lambda", versions=5, current=5) as it:
+        for number in (1, 2):
+            it.release(number, settle=True, creator=creator, external_id=external)
+        it.release(3, creator=creator, external_id=external)
+        it.sim.advance(60)
+        before = len(it.calls("CreateDeployment"))
+        it.alarm_fires()
+        head = assert_back(it, adopted=True)
+        assert len(it.calls("CreateDeployment")) == before
+        assert not it.calls("UpdateAlias")
+        assert STACK in head["explanation"]
+
+
+def test_a_stacks_canary_that_codedeploy_does_not_roll_back_is_left_to_the_stack() -> None:
+    with scene("Lambda", versions=5, current=5) as it:
+        for number in (1, 2):
+            it.release(number, settle=True, creator="CloudFormation", external_id=STACK)
+        it.sim.native_rollbacks(never=True)
+        it.release(3, creator="CloudFormation", external_id=STACK)
+        it.sim.advance(60)
+        before = len(it.calls("CreateDeployment"))
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == ("BLOCKED", "MANAGED_BY_CLOUDFORMATION")
+        assert head["needs_human"]
+        assert len(it.calls("CreateDeployment")) == before
+        assert not it.calls("UpdateAlias")
+
+
+@pytest.mark.parametrize("creator", ["CloudFormation", "user"])
+@pytest.mark.parametrize("later", [2, 150], ids=["under way", "done"])
+def test_the_native_rollback_of_a_stacks_canary_is_watched_and_the_stack_is_named(creator: str, later: int) -> None:
+    with scene("Lambda", **options("Lambda", **OWN_ALARM)) as it:
+        for number in (1, 2):
+            it.release(number, settle=True, creator=creator, external_id=STACK)
+        it.release(3, creator=creator, external_id=STACK)
+        it.sim.advance(60)
+        it.local.alarm(ALARM)
+        message = it.alarm_message()
+        it.sim.advance(later)
+        before = len(it.calls("CreateDeployment"))
+        it.deliver(message)
+        head = assert_back(it, adopted=True)
+        assert "stack rolls back too" in head["explanation"]
+        assert len(it.calls("CreateDeployment")) == before
+
+
+def test_the_rollback_that_a_stack_makes_is_watched() -> None:
+    with scene("ECS") as it:
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=120, creator="CloudFormation", external_id=STACK)
+        theirs = it.release(2, creator="CloudFormationRollback", external_id=STACK)
+        it.sim.advance(5)
+        it.alarm_fires()
+        assert it.head["reason_code"] == "STACK_ROLLING_BACK"
+        assert_back(it, adopted=True, rollback_deployment_id=theirs)
