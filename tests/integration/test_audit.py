@@ -66,6 +66,8 @@ def finished(it: Scene) -> dict[str, Any]:
     it.run_to_end()
     it.sim.advance(60)
     it.alarm_recovers()
+    it.sim.advance(16 * 60)
+    it.sweep()
     return it.head
 
 

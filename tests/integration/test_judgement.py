@@ -420,6 +420,7 @@ def test_the_times_that_matter_stand_in_the_record(platform: str) -> None:
         it.run_to_end()
         it.sim.advance(120)
         it.alarm_recovers()
+        minutes_pass(it, 15)
         head = it.head
         spans = {name: int(head[f"seconds_to_{name}"]) for name in ("detect", "stop", "redeploy", "verify", "recover")}
         assert spans["detect"] == (15 if platform == "Server" else 300)

@@ -154,17 +154,24 @@ def test_leaving_the_alarm_starts_nothing(name: str) -> None:
 
 
 @EVERYWHERE
-def test_ok_is_noted_on_an_open_rollback_and_does_not_end_it(platform: str) -> None:
+def test_an_ok_that_comes_while_a_rollback_is_open_is_believed_when_the_window_ends(platform: str) -> None:
     with scene(platform) as it:
         bad_release(it)
         it.alarm_fires()
         it.sim.advance(3)
         answer = it.alarm_recovers()
         assert answer["rollback_id"] == it.rollback_id
-        recovered = it.head["alarm_recovered_at"]
         assert not it.head.get("outcome")
         assert_closed(it, "ROLLED_BACK", "VERIFIED", creates=1)
-        assert it.head["alarm_recovered_at"] == recovered
+        assert "alarm_recovered_at" not in it.head
+        window_ends(it)
+        assert it.head["alarm_recovered_at"] < it.head["closed_at"]
+
+
+def window_ends(it: Scene) -> None:
+    """The sweep that reads the alarm at the end of the recovery window."""
+    it.sim.advance(16 * 60)
+    it.sweep()
 
 
 def test_ok_is_noted_on_the_rollback_that_was_closed_last() -> None:
@@ -175,6 +182,8 @@ def test_ok_is_noted_on_the_rollback_that_was_closed_last() -> None:
         assert "alarm_recovered_at" not in it.head
         it.sim.advance(120)
         it.alarm_recovers()
+        assert "alarm_recovered_at" not in it.head
+        window_ends(it)
         assert it.head["alarm_recovered_at"] > it.head["closed_at"]
         assert any(step["step_name"] == "ALARM_RECOVERED" for step in it.steps)
 
@@ -202,9 +211,77 @@ def test_one_time_series_that_is_ok_is_not_the_alarm_that_still_fires() -> None:
         it.sweep()
         assert "alarm_recovered_at" not in it.head
         it.local.alarm(ALARM, "OK")
-        it.sim.advance(60)
-        it.sweep()
+        window_ends(it)
         assert it.head["alarm_recovered_at"]
+
+
+def test_an_alarm_that_is_ok_for_a_while_and_fires_again_has_not_recovered() -> None:
+    with scene("Server") as it:
+        bad_release(it)
+        it.alarm_fires()
+        it.run_to_end()
+        it.sim.advance(120)
+        it.alarm_recovers()
+        it.sweep()
+        it.sim.advance(300)
+        it.local.alarm(ALARM)
+        window_ends(it)
+        assert "alarm_recovered_at" not in it.head
+        assert it.head["not_recovered_state"] == "ALARM"
+
+
+def test_a_message_of_ok_that_cloudwatch_does_not_confirm_is_no_recovery() -> None:
+    with scene("Server") as it:
+        bad_release(it)
+        it.alarm_fires()
+        it.run_to_end()
+        for _ in range(2):
+            it.local.handle(it.alarm_message(name="alarm-ok"))
+            window_ends(it)
+        assert "alarm_recovered_at" not in it.head
+        assert it.head["not_recovered_at"]
+
+
+def test_an_alarm_that_measures_nothing_any_more_has_not_recovered_and_is_told_as_that() -> None:
+    with scene("Server") as it:
+        bad_release(it)
+        it.alarm_fires()
+        it.run_to_end()
+        it.local.alarm(ALARM, "INSUFFICIENT_DATA")
+        window_ends(it)
+        assert it.head["not_recovered_at"]
+        (told,) = [n for n in it.local.notices() if n["metadata"]["eventType"] == "lastgood.not_recovered"]
+        assert "measures nothing" in told["content"]["title"]
+
+
+@EVERYWHERE
+def test_an_alarm_that_does_not_recover_is_told_with_the_next_older_revision_ready_to_approve(platform: str) -> None:
+    with scene(platform) as it:
+        older = it.release(1, settle=True)
+        it.release(2, settle=True)
+        it.release(3, settle=True, rest=600)
+        it.alarm_fires()
+        it.run_to_end()
+        window_ends(it)
+        assert it.head["next_good_deployment_id"] == older
+        assert it.is_live(2)
+        (told,) = [n for n in it.local.notices() if n["metadata"]["eventType"] == "lastgood.not_recovered"]
+        (step,) = [each for each in told["content"]["nextSteps"] if older in each]
+        request = json.loads(step[step.index("{") : step.rindex("}") + 1])
+        it.deliver(request)
+        assert it.run_to_end()["outcome"] == "ROLLED_BACK"
+        assert it.is_live(1)
+
+
+def test_where_nothing_older_is_good_nothing_is_proposed() -> None:
+    with scene("Server") as it:
+        it.release(2, settle=True)
+        it.release(3, settle=True, rest=600)
+        it.alarm_fires()
+        it.run_to_end()
+        window_ends(it)
+        assert it.head["not_recovered_at"]
+        assert not it.head.get("next_good_deployment_id")
 
 
 def test_each_signal_is_a_line_in_the_log_with_the_id_of_its_message() -> None:
@@ -235,7 +312,7 @@ def test_the_sweep_sees_the_recovery_whose_message_got_lost(platform: str) -> No
         it.run_to_end()
         it.sim.advance(180)
         it.local.alarm(ALARM, "OK")
-        it.sweep()
+        window_ends(it)
         assert it.head["alarm_recovered_at"] > it.head["closed_at"]
         it.sim.advance(1800)
         it.sweep()

@@ -7,7 +7,7 @@ from typing import Any
 
 from lastgood.errors import RefusedError
 from lastgood.judgement.onset import onset_attributes
-from lastgood.model import AlarmState, DeploymentGroup, Reason, Rollback
+from lastgood.model import AlarmState, DeploymentGroup, Outcome, Reason, Rollback
 from lastgood.parts import Parts
 from lastgood.results import ignored, result_of
 from lastgood.rollbacks import Rollbacks
@@ -89,4 +89,16 @@ class AlarmChanges:
         ours = found is not None and found.alarm_name == signal.alarm_name and found.opened_at <= signal.changed_at
         if found is None or not ours:
             return ignored(f"{signal.alarm_name} is OK; no rollback of {group.key} waits for that.")
-        return result_of(self._notes.alarm_recovered(found.rollback_id, signal.changed_at) or found)
+        if found.open or self._is_watched(found):
+            # One OK is not yet a recovery: the sweep reads the alarm when the recovery window ends.
+            return result_of(found)
+        alarm = self._parts.alarms.read(found.alarm_name)
+        if alarm is None or alarm.state is not AlarmState.OK:
+            return ignored(f"{signal.alarm_name} is said to be OK; CloudWatch itself does not say so.")
+        at = alarm.changed_at or self._parts.clock()
+        return result_of(self._notes.alarm_recovered(found.rollback_id, at) or found)
+
+    def _is_watched(self, rollback: Rollback) -> bool:
+        """Its recovery window has not ended."""
+        window, closed = self._parts.settings.recovery_window, rollback.closed_at
+        return rollback.outcome is Outcome.ROLLED_BACK and closed is not None and self._parts.clock() < closed + window

@@ -98,7 +98,7 @@ def compose(rollback: Rollback, kind: str, place: Place = Place()) -> Notice:
     elif kind == NEEDS_HUMAN:
         title = f"✋ {where} waits for approval"
     elif kind == NOT_RECOVERED:
-        title = f"⚠️ {where} was rolled back, and the alarm is still firing"
+        title = f"⚠️ {where} was rolled back, and the alarm {_not_ok(rollback)}"
     elif kind == HELD_UP:
         title = f"⏳ The rollback of {where} is held up"
     elif kind == GOES_ON:
@@ -188,9 +188,33 @@ def _alarm(rollback: Rollback, kind: str) -> str:
     if rollback.alarm_recovered_at:
         return f"{said}, OK again since {_clock(rollback.alarm_recovered_at)}"
     if kind == NOT_RECOVERED:
-        return f"{said}, still firing"
+        return f"{said}, which {_not_ok(rollback)}"
     watched = rollback.outcome is Outcome.ROLLED_BACK
     return f"{said}, not OK yet; you are told if it does not recover" if watched else said
+
+
+def _not_ok(rollback: Rollback) -> str:
+    """How the alarm is, that did not recover."""
+    silent = {"INSUFFICIENT_DATA": "measures nothing", "gone": "no longer exists"}
+    return silent.get(rollback.not_recovered_state, "is still firing")
+
+
+def _go_further_back(rollback: Rollback, place: Place) -> tuple[str, ...]:
+    """The next older good revision, ready to be approved: lastgood never goes there by itself."""
+    if not rollback.next_good_deployment_id:
+        return ()
+    reason = "the alarm did not recover after the rollback"
+    event = {
+        "action": "rollback",
+        **rollback.group.address,
+        "to_deployment_id": rollback.next_good_deployment_id,
+        "force": True,
+        "requested_by": "you",
+        "reason": reason,
+    }
+    arguments = ("--to", rollback.next_good_deployment_id, "--force", "--reason", reason)
+    command = place.command("rollback", rollback.group.key, *arguments)
+    return (_step(f"If you approve, go further back to {rollback.next_good_revision}", command, event),)
 
 
 def _clock(moment: datetime) -> str:
@@ -217,7 +241,8 @@ def _next_steps(rollback: Rollback, kind: str, place: Place) -> tuple[str, ...]:
         return (_step("When the cause is found", place.command("resume", group, "--reason", "…"), answer), show)
     for_git = _for_the_pipeline(rollback, place) if kind == CLOSED else ()
     if rollback.needs_human or kind == NOT_RECOVERED:
-        return ("Look at the service now: lastgood does nothing more by itself", *for_git, show)
+        further = _go_further_back(rollback, place) if kind == NOT_RECOVERED else ()
+        return ("Look at the service now: lastgood does nothing more by itself", *further, *for_git, show)
     return (*for_git, show)
 
 

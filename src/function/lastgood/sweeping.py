@@ -59,19 +59,18 @@ class Sweep:
         return True
 
     def _watch(self, watch: Watch) -> None:
-        """Did the rollback heal what the alarm measures? OK within the window is the proof; otherwise people hear."""
+        """Did the rollback heal what the alarm measures? OK at the end of its window is the proof; else people hear."""
         if watch.deployment_id:
             self._releases.after_grace(watch)
             return
         now, ledger = self._parts.clock(), self._parts.ledger
-        rollback = ledger.load(watch.rollback_id)
-        if rollback is None or rollback.alarm_recovered_at is not None:
-            ledger.settle(watch, now)
+        if now < watch.until:
             return
-        alarm = self._parts.alarms.read(rollback.alarm_name)
-        if alarm is not None and alarm.state is AlarmState.OK:
-            self._notes.alarm_recovered(watch.rollback_id, alarm.changed_at or now)
-            ledger.settle(watch, now)
-        elif now >= watch.until:
-            self._notes.not_recovered(watch.rollback_id)
-            ledger.settle(watch, now)
+        rollback = ledger.load(watch.rollback_id)
+        if rollback is not None and rollback.alarm_recovered_at is None:
+            alarm = self._parts.alarms.read(rollback.alarm_name)
+            if alarm is not None and alarm.state is AlarmState.OK:
+                self._notes.alarm_recovered(watch.rollback_id, alarm.changed_at or now)
+            else:
+                self._notes.not_recovered(rollback, alarm.state if alarm else None)
+        ledger.settle(watch, now)

@@ -147,6 +147,9 @@ class Rollback:
     closed_at: datetime | None = None
     alarm_recovered_at: datetime | None = None
     not_recovered_at: datetime | None = None
+    not_recovered_state: str = ""
+    next_good_deployment_id: str = ""
+    next_good_revision: str = ""
     held_up_since: datetime | None = None
     held_up_by: str = ""
     held_up_ended_at: datetime | None = None

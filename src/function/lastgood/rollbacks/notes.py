@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from lastgood.errors import RetryableError
 from lastgood.ledger import Kind, Step
-from lastgood.model import FollowUp, Rollback
+from lastgood.model import AlarmState, FollowUp, Rollback
 from lastgood.parts import Parts
 from lastgood.rollbacks import Rollbacks
 from lastgood.rollbacks.closing import NEXT_CHECK
+from lastgood.rollbacks.next_older import next_older
+
+
+_NOT_OK: Mapping[AlarmState | None, str] = {
+    AlarmState.ALARM: "still fires",
+    AlarmState.INSUFFICIENT_DATA: "measures nothing",
+    None: "is gone",
+}
 
 
 class Notes:
@@ -41,17 +49,25 @@ class Notes:
 
         return self._noted(rollback_id, asked)
 
-    def not_recovered(self, rollback_id: str) -> None:
-        """The alarm still fires though the rollback is long live: say so. Raises RetryableError if it is taken."""
+    def not_recovered(self, rollback: Rollback, state: AlarmState | None) -> None:
+        """The alarm is not OK though the rollback is long live: say so. Raises RetryableError if it is taken.
+
+        What would go back next is looked up, for people to decide: never by itself.
+        """
+        older = next_older(self._parts, rollback)
 
         def missed(leased: Rollback) -> Rollback:
             now = self._parts.clock()
-            changes = {"not_recovered_at": leased.not_recovered_at or now, "needs_human": True}
-            text = f"The alarm {leased.alarm_name} still fires: this did not heal it."
+            changes: dict[str, Any] = {"not_recovered_at": leased.not_recovered_at or now, "needs_human": True}
+            changes["not_recovered_state"] = str(state or "gone")
+            if older is not None:
+                changes["next_good_deployment_id"] = older.deployment_id
+                changes["next_good_revision"] = older.revision.identity
+            text = f"The alarm {leased.alarm_name} {_NOT_OK[state]}: this did not heal it, as far as can be seen."
             return self._write(leased, "NOT_RECOVERED", text, changes, next_check_at=now + NEXT_CHECK)
 
-        if self._noted(rollback_id, missed) is None:
-            raise RetryableError(f"{rollback_id} is being advanced by another invocation")
+        if self._noted(rollback.rollback_id, missed) is None:
+            raise RetryableError(f"{rollback.rollback_id} is being advanced by another invocation")
 
     def alarm_recovered(self, rollback_id: str, at: datetime) -> Rollback | None:
         """The alarm that opened this rollback is OK again. Noted once, also beside whoever is at the rollback."""

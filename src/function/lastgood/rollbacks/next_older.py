@@ -1,0 +1,38 @@
+"""What would go back next, after a rollback that did not heal: looked up for people, never done by itself."""
+
+from __future__ import annotations
+
+from lastgood.errors import LastgoodError
+from lastgood.judgement import Case
+from lastgood.model import Deployment, Rollback, TriggerKind
+from lastgood.observe import Observer
+from lastgood.parts import Parts
+
+
+def next_older(parts: Parts, rollback: Rollback) -> Deployment | None:
+    """The last good deployment before the one that was put back; None where that is not what is on top any more.
+
+    It is what the choice finds if the rollback itself is blamed, with everything that is held against a revision.
+    """
+    now = parts.clock()
+    asked = Rollback(
+        rollback_id=rollback.rollback_id,
+        application=rollback.application,
+        deployment_group=rollback.deployment_group,
+        controller=rollback.controller,
+        trigger_kind=TriggerKind.MANUAL,
+        opened_at=now,
+        signal_at=now,
+        force=True,
+        dry_run=True,
+    )
+    observer = Observer(parts.ledger, parts.alarms, parts.deployer_for, parts.pool)
+    try:
+        seen, policy = observer.look(asked, parts.settings.policy(), now, None)
+    except LastgoodError as error:
+        parts.telemetry.failed("next_older", error, rollback_id=rollback.rollback_id)
+        return None
+    case = Case(asked, seen, policy, now)
+    on_top = case.attribution.suspect
+    ours = on_top is not None and on_top.deployment_id == rollback.rollback_deployment_id
+    return case.selection.good if ours else None
