@@ -37,6 +37,7 @@ from lastgood.model import (
 )
 from lastgood.routing import BY_MESSAGE, contradiction
 from lastgood.settings import Settings
+from lastgood.vouching import Vouching
 
 MAX_UNUSABLE = 5
 """After this many revisions that can no longer be deployed, the search ends: something else is wrong."""
@@ -117,7 +118,7 @@ class Observer:
     ) -> Observation:
         """Read back until the last good revision is found and can be deployed, or it is clear that none is needed."""
         for part in parts:
-            seen = replace(seen, history=seen.history + signed(part, seen.controls))
+            seen = replace(seen, history=seen.history + self._signed(part, rollback, seen))
             if self._searched_enough(Case(rollback, seen, policy, now, searching=True)):
                 break
         return self._examined(rollback, seen, policy, now, deployer, parts)
@@ -142,7 +143,7 @@ class Observer:
             elif case.selection.good is not None:
                 return self._with_live(case, deployer)
             elif more := next(parts, ()):
-                seen = replace(seen, history=seen.history + signed(more, seen.controls))
+                seen = replace(seen, history=seen.history + self._signed(more, rollback, seen))
             else:
                 before = self._before_the_first(case, deployer)
                 if before is None:
@@ -183,6 +184,9 @@ class Observer:
         if first is None or older or first.deployment_id + BEFORE in case.seen.examined or case.seen.group is None:
             return None
         return deployer.before(first, case.seen.group)
+
+    def _signed(self, part: tuple[Deployment, ...], rollback: Rollback, seen: Observation) -> tuple[Deployment, ...]:
+        return Vouching(self.ledger, rollback.group, seen.controls).signed(part)
 
     def _searched_enough(self, case: Case) -> bool:
         blame = case.attribution
@@ -255,6 +259,8 @@ class Observer:
             # A later visit: whoever else came to the group meanwhile may have been quick, and be done already.
             facts = deployer.facts()
             newest = deployer.newest(facts) if facts and not _is_suspect(rollback, facts) else None
+            if newest is not None and newest.made_by not in {"", rollback.rollback_id}:
+                newest = Vouching(self.ledger, rollback.group, Controls()).signed((newest,))[0]
         good, problem = self._good(rollback, deployer, last)
         if facts is None or good is None:
             gone = f"{rollback.good_deployment_id} or its deployment group is gone."
@@ -318,13 +324,4 @@ def _as_found(deployment: Deployment, evidence: Evidence | None) -> Deployment:
         revision=evidence.revision,
         floor=deployment.floor or marks.floor,
         needs_approval=deployment.needs_approval or marks.needs_approval,
-    )
-
-
-def signed(deployments: tuple[Deployment, ...], controls: Controls) -> tuple[Deployment, ...]:
-    """ECS keeps no description of a deployment: which of them past rollbacks created stands in the ledger alone."""
-    ours = {p.rollback_deployment_id: p.rollback_id for p in controls.past if p.rollback_deployment_id}
-    return tuple(
-        replace(d, made_by=ours[d.deployment_id]) if d.deployment_id in ours and not d.is_rollback else d
-        for d in deployments
     )

@@ -16,7 +16,6 @@ from lastgood.judgement.blame import brings_back
 from lastgood.judgement.wording import clock, duration
 from lastgood.ledger import Watch
 from lastgood.model import AlarmState, Deployment, DeploymentGroup, Outcome, Reason, Rollback, TriggerKind
-from lastgood.observe import signed
 from lastgood.parts import Parts
 from lastgood.pipelines.rules import runs_again
 from lastgood.results import ignored, result_of
@@ -24,6 +23,7 @@ from lastgood.rollbacks import Rollbacks
 from lastgood.rollbacks.opening import rollback_id
 from lastgood.routing import is_allowed, speaks_for
 from lastgood.signals import DeploymentSignal, ServiceDeploymentSignal
+from lastgood.vouching import Vouching
 
 BROUGHT_BACK_WITHIN = timedelta(days=1)
 """For so long after a rollback, a release of what it put back is known as that: a re-run is watched as long."""
@@ -69,11 +69,14 @@ class Releases:
     def _made(self, group: DeploymentGroup, deployment_id: str) -> Deployment | None:
         deployer = self._parts.deployer_for(group, None)
         if deployment_id:
-            return deployer.deployment(deployment_id)
-        facts = deployer.facts()
-        newest = deployer.newest(facts) if facts else None
+            newest = deployer.deployment(deployment_id)
+        else:
+            facts = deployer.facts()
+            newest = deployer.newest(facts) if facts else None
+        if newest is None or (deployment_id and not newest.made_by):
+            return newest
         controls = self._parts.ledger.controls(group, self._parts.clock())
-        return signed((newest,), controls)[0] if newest else None
+        return Vouching(self._parts.ledger, group, controls).signed((newest,))[0]
 
     def after_grace(self, watch: Watch) -> None:
         """The alarm that a release met: it recovers by itself, or the release is rolled back when the time is over."""

@@ -15,7 +15,6 @@ from lastgood.rollbacks import Rollbacks
 from lastgood.rollbacks.closing import NEXT_CHECK
 from lastgood.rollbacks.next_older import next_older
 
-
 _NOT_OK: Mapping[AlarmState | None, str] = {
     AlarmState.ALARM: "still fires",
     AlarmState.INSUFFICIENT_DATA: "measures nothing",

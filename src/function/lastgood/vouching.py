@@ -1,0 +1,40 @@
+"""Which deployments lastgood made: a description is anybody's text, so the ledger has to vouch for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from lastgood.ledger import Ledger
+from lastgood.model import Controls, Deployment, DeploymentGroup
+
+
+@dataclass(frozen=True, slots=True)
+class Vouching:
+    """The ledger's word on the deployments of one group. It is asked only where a marker is not known already."""
+
+    ledger: Ledger
+    group: DeploymentGroup
+    controls: Controls
+
+    def signed(self, deployments: Iterable[Deployment]) -> tuple[Deployment, ...]:
+        """The deployments, each with the rollback that made it, and with none where only its description says so.
+
+        ECS keeps no description: which of them past rollbacks created is in the ledger alone.
+        """
+        ours = {p.rollback_deployment_id: p.rollback_id for p in self.controls.past if p.rollback_deployment_id}
+        return tuple(self._signed(d, ours.get(d.deployment_id, "")) for d in deployments)
+
+    def _signed(self, deployment: Deployment, made_by: str) -> Deployment:
+        if made_by or not deployment.made_by:
+            return replace(deployment, made_by=made_by) if made_by and not deployment.is_rollback else deployment
+        return deployment if self._made(deployment) else replace(deployment, made_by="")
+
+    def _made(self, deployment: Deployment) -> bool:
+        """Its rollback is of this group, asked for a deployment, and knows of no other one."""
+        found = self.ledger.load(deployment.made_by)
+        if found is None or found.group != self.group:
+            return False
+        if found.rollback_deployment_id:
+            return found.rollback_deployment_id == deployment.deployment_id
+        return found.create_attempted_at is not None
