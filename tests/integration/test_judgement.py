@@ -495,7 +495,7 @@ def test_a_notice_that_nobody_can_hear_is_given_up_after_a_day_and_the_record_sa
         it.alarm_recovers()
         it.sim.advance(86_500)
         it.sweep()
-        assert it.steps[-1]["step_name"] == "NOTICE_GIVEN_UP"
+        assert "NOTICE_GIVEN_UP" in {step["step_name"] for step in it.steps}
         assert "open_key" not in it.head
 
 

@@ -188,7 +188,7 @@ def _alarm(rollback: Rollback, kind: str) -> str:
     if rollback.alarm_recovered_at:
         return f"{said}, OK again since {_clock(rollback.alarm_recovered_at)}"
     if kind == NOT_RECOVERED:
-        return f"{said}, which {_not_ok(rollback)}"
+        return f"{said}, {_not_ok(rollback).removeprefix('is ')}"
     watched = rollback.outcome is Outcome.ROLLED_BACK
     return f"{said}, not OK yet; you are told if it does not recover" if watched else said
 

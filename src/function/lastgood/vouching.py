@@ -9,6 +9,15 @@ from lastgood.ledger import Ledger
 from lastgood.model import Controls, Deployment, DeploymentGroup
 
 
+def signed(deployments: Iterable[Deployment], controls: Controls) -> tuple[Deployment, ...]:
+    """ECS keeps no description of a deployment: which of them past rollbacks created is in the ledger alone."""
+    ours = {p.rollback_deployment_id: p.rollback_id for p in controls.past if p.rollback_deployment_id}
+    return tuple(
+        replace(d, made_by=ours[d.deployment_id]) if d.deployment_id in ours and not d.is_rollback else d
+        for d in deployments
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Vouching:
     """The ledger's word on the deployments of one group. It is asked only where a marker is not known already."""
@@ -18,17 +27,12 @@ class Vouching:
     controls: Controls
 
     def signed(self, deployments: Iterable[Deployment]) -> tuple[Deployment, ...]:
-        """The deployments, each with the rollback that made it, and with none where only its description says so.
-
-        ECS keeps no description: which of them past rollbacks created is in the ledger alone.
-        """
-        ours = {p.rollback_deployment_id: p.rollback_id for p in self.controls.past if p.rollback_deployment_id}
-        return tuple(self._signed(d, ours.get(d.deployment_id, "")) for d in deployments)
-
-    def _signed(self, deployment: Deployment, made_by: str) -> Deployment:
-        if made_by or not deployment.made_by:
-            return replace(deployment, made_by=made_by) if made_by and not deployment.is_rollback else deployment
-        return deployment if self._made(deployment) else replace(deployment, made_by="")
+        """The deployments, each with the rollback that made it, and with none where only its description says so."""
+        known = {p.rollback_deployment_id for p in self.controls.past}
+        return tuple(
+            d if not d.made_by or d.deployment_id in known or self._made(d) else replace(d, made_by="")
+            for d in signed(deployments, self.controls)
+        )
 
     def _made(self, deployment: Deployment) -> bool:
         """Its rollback is of this group, asked for a deployment, and knows of no other one."""

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from lastgood.clients import call
 from lastgood.model import Controller, DeploymentGroup, Mode
-from lastgood.observe import signed
 from lastgood.routing import is_allowed
+from lastgood.vouching import signed
 from lastgood_cli.context import Session
 from lastgood_cli.lookout import Lookout, points_here
 from lastgood_cli.output import Format, as_json, as_table, show_rows, text, write
