@@ -167,6 +167,9 @@ class CodeDeploy:
         key = asked["revision"]["s3Location"]["key"]
         return {"deploymentId": self._add(group, "InProgress", now, key, asked.get("description", "")).deployment_id}
 
+    def _get_config(self, asked: Answer, now: float) -> Answer:
+        return {"deploymentConfigInfo": {"deploymentConfigName": asked["deploymentConfigName"]}}
+
     def _group(self, asked: Answer) -> Group:
         found = self._groups.get(asked["deploymentGroupName"])
         if found is None or asked["applicationName"] != APPLICATION:
@@ -185,6 +188,7 @@ class CodeDeploy:
         "GetDeployment": _get,
         "StopDeployment": _stop,
         "CreateDeployment": _create,
+        "GetDeploymentConfig": _get_config,
     }
 
 

@@ -33,6 +33,20 @@ SEED = 7
 AS_AWS = {"default": 0.025, "dynamodb": 0.008}
 """Seconds of a call, about what services in the same region take."""
 
+GUARDED_CHAIN = (
+    "dynamodb",  # the claim
+    "codedeploy",  # the lists; alarm, operators and other groups beside them
+    "codedeploy",  # what the listed deployments are
+    "dynamodb",  # the intent
+    "codedeploy",  # the stop
+    "dynamodb",  # the intent of the redeployment
+    "codedeploy",  # the redeployment
+    "default",  # the notices, and the record beside them
+    "dynamodb",  # that they were told
+)
+"""Who is called in each round of a rollback on servers, when everything that need not wait is done beside the rest."""
+
+TEMPLATE_MB = 1024
 UNIFORM = {"default": 0.025}
 WARM_LATENCY = UNIFORM["default"]
 
@@ -48,6 +62,7 @@ class Profile:
     """How much is measured."""
 
     name: str
+    swept_rounds: int
     start_rounds: int
     cold_rounds: int
     throttled_rounds: int
@@ -59,9 +74,9 @@ class Profile:
     storm_rounds: int
 
 
-QUICK = Profile("quick", 3, 3, 3, 5, 1, (100, 1000, 10_000), (100, 1000), Storm(100, 5, 10, 20, 20), 1)
+QUICK = Profile("quick", 3, 3, 3, 3, 5, 1, (100, 1000, 10_000), (100, 1000), Storm(100, 5, 10, 20, 20), 1)
 FULL = Profile(
-    "full", 15, 11, 11, 11, 9, (10, 100, 1000, 10_000), (10, 100, 1000, 10_000), Storm(1000, 50, 20, 20, 20), 3
+    "full", 15, 15, 11, 11, 11, 9, (10, 100, 1000, 10_000), (10, 100, 1000, 10_000), Storm(1000, 50, 20, 20, 20), 3
 )
 
 PROFILES = {profile.name: profile for profile in (QUICK, FULL)}
@@ -72,7 +87,7 @@ Results = dict[str, Any]
 def measure(profile: Profile, say: Any = print) -> Results:
     """Everything, as plain values: each figure's rounds, and the points of the plots."""
     chance = random.Random(SEED)
-    parts = (_starts, _colds, _throttled, _sizes, _warm, _storms)
+    parts = (_swept, _starts, _colds, _throttled, _sizes, _warm, _storms)
     results: Results = {"profile": profile.name, "seed": SEED, "machine": machine(), "figures": {}}
     with tempfile.TemporaryDirectory() as folder, Laboratory(Path(folder)) as lab:
         for part in parts:
@@ -97,6 +112,7 @@ def machine() -> dict[str, str]:
 def _starts(lab: Laboratory, profile: Profile, chance: random.Random) -> Results:
     variants = {"bare": BARE, "lastgood": LASTGOOD}
     variants |= {code: replace(LASTGOOD, code=code) for code in ("fresh", "dated", "source")}
+    variants["data"] = _with(LASTGOOD, "data", ("BENCH_WITHOUT", "data"))
     variants["gc"] = _with(LASTGOOD, "gc", ("BENCH_WITHOUT", "gc"))
     variants["clients"] = _with(LASTGOOD, "clients", ("BENCH_WITH", "clients"))
     rounds = interleaved({n: partial(lab.initialise, v) for n, v in variants.items()}, profile.start_rounds, chance)
@@ -105,6 +121,7 @@ def _starts(lab: Laboratory, profile: Profile, chance: random.Random) -> Results
         "artifact": ("lastgood", "fresh"),
         "lever_source": ("source", "lastgood"),
         "lever_dated": ("dated", "lastgood"),
+        "lever_data": ("data", "lastgood"),
         "lever_gc": ("gc", "lastgood"),
         "lever_clients": ("clients", "lastgood"),
     }
@@ -116,8 +133,28 @@ def _colds(lab: Laboratory, profile: Profile, chance: random.Random) -> Results:
     rounds = interleaved(run, profile.cold_rounds, chance)
     return {
         "figures": {
-            "cold": ratios(rounds, "lastgood", "BARE", _total),
+            "cold": [each["lastgood"].total / _floor(each["BARE"]) for each in rounds],
             "memory": ratios(rounds, "lastgood", "BARE", _peak),
+        }
+    }
+
+
+def _swept(lab: Laboratory, profile: Profile, chance: random.Random) -> Results:
+    """With the share of a CPU of the template's memory size: after a sweep, and cold, against BARE2 cold."""
+    scene = {"share": share_of(TEMPLATE_MB), "latency": AS_AWS, "length": 1000}
+    run = {
+        "bare2": partial(lab.cold, BARE2, **scene),
+        "cold": partial(lab.cold, LASTGOOD, **scene),
+        "swept": partial(lab.cold, LASTGOOD, swept=True, **scene),
+    }
+    rounds = interleaved(run, profile.swept_rounds, chance)
+    return {
+        "figures": {
+            "swept_stop": ratios(rounds, "swept", "bare2", _stop),
+            "swept_create": ratios(rounds, "swept", "bare2", _create),
+            "cold_stop": ratios(rounds, "cold", "bare2", _stop),
+            "cold_create": ratios(rounds, "cold", "bare2", _create),
+            "swept_total": ratios(rounds, "swept", "cold", _total),
         }
     }
 
@@ -142,8 +179,6 @@ def _throttled(lab: Laboratory, profile: Profile, chance: random.Random) -> Resu
     }
     return {
         "figures": {
-            "stop": ratios(rounds, "lastgood", "bare2", _stop),
-            "create": ratios(rounds, "lastgood", "bare2", _create),
             **{key: ratios(rounds, *pair, _stop) for key, pair in pairs.items()},
         },
         "yardsticks": {
@@ -180,6 +215,8 @@ def _warm(lab: Laboratory, profile: Profile, chance: random.Random) -> Results:
         "figures": {
             "calls": [_calls(each) for each in usual],
             "rounds": depths,
+            "stop_depth": [_depth(each, "StopDeployment") for each in usual],
+            "create_depth": [_depth(each, "CreateDeployment") for each in usual],
             "overhead": [e.total / (d * WARM_LATENCY) for e, d in zip(usual, depths, strict=True)],
             "history": ratios(rounds, "lastgood failed", "lastgood 100", _total),
             "history_calls": [abs(_calls(e["lastgood failed"]) - _calls(e["lastgood 100"])) for e in rounds],
@@ -238,12 +275,24 @@ def _storms(lab: Laboratory, profile: Profile, chance: random.Random) -> Results
     }
 
 
+def _floor(bare: Run) -> float:
+    """What the guards force: BARE's cold start, with the chain of calls that wait for one another for its one call."""
+    chain = sum(AS_AWS.get(service, AS_AWS["default"]) for service in GUARDED_CHAIN)
+    return bare.total - AS_AWS["default"] + chain
+
+
 def _total(run: Run | _Warm) -> float:
     return run.total
 
 
 def _calls(run: _Warm) -> int:
     return len(run.arrivals)
+
+
+def _depth(run: _Warm, operation: str) -> int:
+    """In which round of calls that wait for one another an operation comes."""
+    at = next(each["at"] for each in run.arrivals if each["operation"] == operation)
+    return dependent_rounds(each for each in run.arrivals if each["at"] <= at)
 
 
 def _stop(run: Run) -> float:

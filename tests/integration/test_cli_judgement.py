@@ -356,6 +356,17 @@ def test_a_plan_is_told_to_people_to_machines_and_to_spreadsheets(shop: Terminal
     assert len(sheet) == 2 and sheet[0].startswith("about,deployment_group_key,acts")
 
 
+def test_plan_and_doctor_say_how_many_minutes_an_incident_would_take(shop: Terminal) -> None:
+    (plan,) = shop.call("-o", "json", "plan", ALARM).json
+    with answering(unknown_to_moto(shop)):
+        checks = {row["check"]: row["detail"] for row in shop.call("-o", "json", "doctor", ALARM).json}
+    assert plan["expected"] == checks["how long an incident would take"]
+    assert plan["expected"].startswith("From the first failing request to the good revision: about ")
+    assert "the alarm fires after 2 min to 4 min, a deployment took" in plan["expected"]
+    assert "2 of 3 datapoints instead of 3 of 3 would save 60 s." in plan["expected"]
+    assert "Expected: From the first failing request" in " ".join(shop.run("plan", ALARM).out.split())
+
+
 def test_without_supposing_an_alarm_that_is_ok_leads_to_nothing(shop: Terminal) -> None:
     (plan,) = shop.call("-o", "json", "plan", ALARM, "--no-suppose").json
     assert (plan["acts"], plan["reason"]) == (False, "ALARM_RECOVERED")

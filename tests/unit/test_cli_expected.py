@@ -81,9 +81,16 @@ def test_the_old_fleet_is_worth_keeping_for_as_long_as_an_alarm_may_blame_the_re
     assert told(way_back_advice({}, window, [360.0])) == []
 
 
-def test_how_long_deployments_took_is_told_without_the_wait_for_the_old_fleet() -> None:
-    made = {"status": "Succeeded", "createTime": NOW, "completeTime": NOW + timedelta(minutes=9), **blue_green(5)}
+def test_how_long_deployments_took_is_told_without_the_wait_for_the_old_task_set() -> None:
+    made = {
+        "status": "Succeeded",
+        "computePlatform": "ECS",
+        "createTime": NOW,
+        "completeTime": NOW + timedelta(minutes=9),
+        **blue_green(5),
+    }
     assert seconds_of([made, {**made, "status": "Failed"}, {"status": "Succeeded"}]) == [240.0]
+    assert seconds_of([{**made, "computePlatform": "Server"}]) == [540.0]
     assert termination_wait(made) == 300
 
 

@@ -19,6 +19,7 @@ EVALUATED_EVERY = 60.0
 QUICK_PERIODS = frozenset({10, 30})
 GOOD_DEREGISTRATION = 30.0
 GOOD_HEALTH_CHECK = 10.0
+MOST_ADVICE = 2
 WORTH_SAYING = 30.0
 """Seconds that have to be saved for advice to be given."""
 
@@ -62,6 +63,12 @@ class Expected:
         """The whole and its parts, for people."""
         whole = f"From the first failing request to the good revision: about {between(self.least, self.most)}"
         return f"{whole}: {', '.join(f'{part.what} {between(part.least, part.most)}' for part in self.parts)}."
+
+    @property
+    def told(self) -> str:
+        """The sentence, and what would save most; empty where nothing is known."""
+        advice = "".join(f" {each.text[0].upper()}{each.text[1:]}." for each in self.advice[:MOST_ADVICE])
+        return self.sentence + advice if self.parts else ""
 
 
 def between(least: float, most: float) -> str:
@@ -122,12 +129,16 @@ def redeployment(past: Sequence[float], back: Sequence[float] = ()) -> Part | No
 
 
 def seconds_of(deployments: Iterable[Mapping[str, Any]]) -> list[float]:
-    """How long deployments that succeeded took, in AWS's shape, without the wait before the old fleet is ended."""
+    """How long deployments that succeeded took, in AWS's shape.
+
+    An ECS deployment is InProgress until its old task set is ended: that wait does not count.
+    """
     found = []
     for each in deployments:
         if each.get("status") == "Succeeded" and each.get("createTime") and each.get("completeTime"):
             took = (each["completeTime"] - each["createTime"]).total_seconds()
-            found.append(max(0.0, took - termination_wait(each)))
+            waits = termination_wait(each) if each.get("computePlatform") == "ECS" else 0.0
+            found.append(max(0.0, took - waits))
     return found
 
 

@@ -16,8 +16,6 @@ from lastgood_cli.lookout import Answer, Plan, Verdict
 
 # --- the deployment group ---------------------------------------------------------------------------------------------
 
-MOST_ADVICE = 2
-
 NOT_WRONG = frozenset(
     {
         Reason.ALREADY_OPEN,
@@ -95,10 +93,7 @@ def group_checks(plan: Plan) -> tuple[Check, ...]:
 
 def how_long(found: Expected) -> tuple[Check, ...]:
     """What an incident would take, and what would save most of it; nothing where nothing is known."""
-    if not found.parts:
-        return ()
-    advice = "".join(f" {each.text[0].upper()}{each.text[1:]}." for each in found.advice[:MOST_ADVICE])
-    return (Check("how long an incident would take", True, found.sentence + advice),)
+    return (Check("how long an incident would take", True, found.told),) if found.parts else ()
 
 
 def _from_answer(name: str, answer: Answer, group: DeploymentGroup | None, good: str = "") -> Check:

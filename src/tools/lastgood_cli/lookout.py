@@ -82,6 +82,7 @@ class Plan:
     mode: str = ""
     floor: Floor | None = None
     suppositions: tuple[str, ...] = ()
+    expects: str = ""
 
     @property
     def acts(self) -> bool:

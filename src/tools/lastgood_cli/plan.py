@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import IO, Any
 
@@ -19,6 +20,7 @@ from lastgood.text import UnreadableError, read_json
 from lastgood.times import iso
 from lastgood_cli.completing import alarm_names, groups, rollback_ids
 from lastgood_cli.context import Session
+from lastgood_cli.expecting import Expecting
 from lastgood_cli.lookout import Answer, Lookout, Plan, Suppose, Verdict, recorded
 from lastgood_cli.names import GROUP
 from lastgood_cli.output import Format, harmless, show_rows, text
@@ -41,6 +43,8 @@ def render(plan: Plan) -> Group:
     parts += [Text(harmless(plan.headline), style), text(plan.explanation)]
     if plan.then:
         parts.append(Text.assemble(("Then: ", "bold"), harmless(plan.then)))
+    if plan.expects:
+        parts.append(Text.assemble(("Expected: ", "bold"), plan.expects))
     if plan.mode:
         floor = f"; floor {plan.floor.deployment_id} ({plan.floor.reason})" if plan.floor else ""
         parts.append(Text(harmless(f"Mode {plan.mode}{floor}"), "dim"))
@@ -94,6 +98,7 @@ def as_dict(plan: Plan) -> dict[str, Any]:
         "headline": plan.headline,
         "explanation": plan.explanation,
         "then": plan.then,
+        "expected": plan.expects,
         "mode": plan.mode,
         "suspect_deployment_id": suspect.deployment_id if suspect else "",
         "suspect_revision": suspect.revision.identity if suspect else "",
@@ -204,13 +209,19 @@ def plan(
         raise click.UsageError("Name one of ALARM, --group or --event.")
     supposed = {None: None, True: Suppose.ALWAYS, False: Suppose.NEVER}[suppose]
     saved = read_event(event) if event else None
+    described: list[dict[str, Any]] = []
     with lookout(session) as eyes, session.err.status("Looking at AWS"):
         if event:
             plans = eyes.for_event(saved, supposed or Suppose.NEVER)
         elif group:
             plans = (eyes.for_group(group),)
         else:
-            plans = eyes.for_alarm(_known_alarm(eyes, alarm), supposed or Suppose.WHERE_NEEDED)
+            described = [_known_alarm(eyes, alarm)]
+            plans = eyes.for_alarm(described[0], supposed or Suppose.WHERE_NEEDED)
+        expecting = Expecting(ReadOnlySession(session.aws), eyes.settings.attribution_window)
+        plans = tuple(
+            replace(each, expects=expecting.of(each.group, described).told) if each.group else each for each in plans
+        )
     show(session, plans)
     return None
 

@@ -1,4 +1,7 @@
-"""Plays every world and writes the pages: `python -m benchmarks.recovery [page]`; `page` plays nothing."""
+"""Plays every world and writes the pages: `python -m benchmarks.recovery [ours|page]`.
+
+`ours` plays lastgood's worlds alone, for when nothing but lastgood has changed; `page` plays nothing.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import Any
 
 from benchmarks import page as speed
 from benchmarks.recovery import page
+from benchmarks.recovery.actors import ACTORS
 from benchmarks.recovery.judge import play, worlds
 from benchmarks.recovery.table import OURS, actors_table
 from stage.local import ROOT
@@ -43,10 +47,13 @@ def played(world: tuple[str, str, str]) -> dict[str, Any]:
     return row if keep else {**row, "said": []}
 
 
-def _main(again: bool) -> None:
-    if again:
+def _main(what: str) -> None:
+    if what != "page":
+        again = list(worlds(OURS if what == "ours" else tuple(ACTORS)))
         with ProcessPoolExecutor(os.cpu_count(), initializer=prepare) as pool:
-            rows = list(pool.map(played, worlds(), chunksize=4))
+            found = dict(zip(again, pool.map(played, again, chunksize=4), strict=True))
+        before = {} if what == "all" else {(row["scenario"], row["place"], row["actor"]): row for row in page.kept()}
+        rows = [found[world] if world in found else before[world] for world in worlds()]
         page.KEPT.write_text("[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n")
     PAGE.write_text(page.render(page.kept()))
     # The page of speed begins with the same table.
@@ -56,4 +63,4 @@ def _main(again: bool) -> None:
 
 
 if __name__ == "__main__":
-    _main("page" not in sys.argv[1:])
+    _main(sys.argv[1] if sys.argv[1:] else "all")

@@ -334,11 +334,11 @@ def incident(scenario: Scenario, place: Place, native: bool) -> Iterator[Inciden
         stack.enter_context(patch.object(it.sim, "answer", _crashing(made, it.sim.answer)))
         set_alarm(it, ALARM, "OK", [0.0] * PERIODS)
         made.numbers |= dict.fromkeys(place.serving(it), 1)
+        place.at_its_pace(it, native)
         for number in scenario.history:
             made.release(Release(number))
             it.sim.settle()
             it.sim.advance(86_400 * scenario.rest_days)
-        place.at_its_pace(it, native)
         made.look()
         it.sim.read_events()
         it.sim.engine.events.deliver()

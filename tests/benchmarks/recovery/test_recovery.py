@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from benchmarks.recovery import page
 from benchmarks.recovery.__main__ import PAGE, played
+from benchmarks.recovery.incident import incident
 from benchmarks.recovery.judge import worlds
+from benchmarks.recovery.places import PLACES, Place
 from benchmarks.recovery.scenarios import BACK, MIX, SCENARIOS
 from benchmarks.recovery.table import figures, of_actor, quantile, versus_native, weight
+from lastgood.model import Controller, DeploymentGroup
+from lastgood_cli.expecting import Expecting
+from lastgood_cli.readonly import ReadOnlySession
+from scene import ALARM
 
 KEPT = page.kept()
 CODEDEPLOY = ("servers in place", "servers blue/green", "Lambda", "ECS blue/green")
@@ -75,6 +82,19 @@ def test_nobody_else_ends_right_more_often() -> None:
     shares = {key: figures(of_actor(KEPT, key)).right for key in {row["actor"] for row in KEPT}}
     ours = {shares.pop("lastgood"), shares.pop("lastgood+native")}
     assert min(ours) > max(shares.values())
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
+def test_the_minutes_that_plan_and_doctor_expect_are_those_that_are_played(place: Place) -> None:
+    scenario = next(each for each in SCENARIOS if each.name == AFTER)
+    with incident(scenario, place, native=False) as made:
+        it = made.it
+        alarms = it.local.cloudwatch.describe_alarms(AlarmNames=[ALARM])["MetricAlarms"]
+        controller = Controller.ECS if place.is_service else Controller.CODE_DEPLOY
+        group = DeploymentGroup(it.application, it.group, controller)
+        found = Expecting(ReadOnlySession(it.local.session), timedelta(hours=1)).of(group, alarms)
+    (row,) = [each for each in of_actor(KEPT, "lastgood") if (each["scenario"], each["place"]) == (AFTER, place.name)]
+    assert found.least <= 60 * row["minutes"] <= found.most, found.sentence
 
 
 def test_never_is_counted_and_is_longer_than_any_time() -> None:
