@@ -259,3 +259,12 @@ def test_a_reader_that_goes_away_is_no_traceback(it: Terminal) -> None:
     err = process.stderr.read()
     process.wait(timeout=60)
     assert "Traceback" not in err
+
+
+def test_a_reader_that_has_seen_enough_is_no_mistake(it: Terminal) -> None:
+    process = it.start("events", "list")
+    assert process.stdout and process.stderr
+    process.stdout.close()
+    assert "lastgood:" not in process.stderr.read()
+    process.wait()
+    process.stderr.close()

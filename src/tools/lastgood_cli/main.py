@@ -83,7 +83,8 @@ class Commands(click.Group):
         """Run the command; what AWS or lastgood raises becomes a Problem, which knows the profile in use."""
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            # The last one is `| head`, which Click ends quietly.
             raise
         except Exception as error:
             from lastgood_cli.problems import problem_of
