@@ -23,13 +23,16 @@ class Request:
     action: str
     resource: str
     principal: str
-    context: Mapping[str, str] = field(default_factory=dict)
+    context: Mapping[str, str | list[str]] = field(default_factory=dict)
 
     @property
-    def keys(self) -> dict[str, str]:
+    def keys(self) -> dict[str, str | list[str]]:
         """Every condition key of the request, in lower case, for keys have no case."""
         service = self.principal.endswith(".amazonaws.com")
-        known = {"aws:SecureTransport": "true", "aws:PrincipalIsAWSService": str(service).lower()}
+        known: dict[str, str | list[str]] = {
+            "aws:SecureTransport": "true",
+            "aws:PrincipalIsAWSService": str(service).lower(),
+        }
         if not service:
             known["aws:PrincipalArn"] = self.principal
         return {name.lower(): value for name, value in {**known, **self.context}.items()}
@@ -64,7 +67,7 @@ def _names(principal: Any, who: str) -> bool:
     return any(named in ("*", who) for named in listed(principal[kind]))
 
 
-def _conditions(block: Mapping[str, Mapping[str, Any]], keys: Mapping[str, str]) -> bool:
+def _conditions(block: Mapping[str, Mapping[str, Any]], keys: Mapping[str, str | list[str]]) -> bool:
     return all(
         _condition(operator, listed(wanted), keys.get(key.lower()))
         for operator, tests in block.items()
@@ -72,16 +75,18 @@ def _conditions(block: Mapping[str, Mapping[str, Any]], keys: Mapping[str, str])
     )
 
 
-def _condition(operator: str, wanted: list[str], found: str | None) -> bool:
+def _condition(operator: str, wanted: list[str], found: str | list[str] | None) -> bool:
     """One operator on one key. Where the key is absent, a negated operator matches and any other does not."""
     if operator == "Null":
         return [str(found is None).lower()] == wanted
+    operator, several = operator.removeprefix("ForAnyValue:"), operator.startswith("ForAnyValue:")
     plain = operator.removesuffix("IfExists")
     negated = "Not" in plain
     matches = _OPERATORS[plain.replace("Not", "")]
     if found is None:
-        return negated or plain != operator
-    return negated != any(matches(value, found) for value in wanted)
+        return (negated and not several) or plain != operator
+    assert several == isinstance(found, list), f"{operator} is for {'several values' if several else 'one value'}"
+    return any(negated != any(matches(value, each) for value in wanted) for each in listed(found))
 
 
 def _like(pattern: str, text: str) -> bool:
