@@ -109,18 +109,22 @@ class Application:
             case DrillSignal():
                 return [Drill(parts, deadline).run()]
             case HealthRequest():
-                return [
-                    {
-                        "healthy": True,
-                        "version": __version__,
-                        "settings_problems": [],
-                        "unknown_settings": unknown_variables(self._environ),
-                    }
-                ]
+                return [self._health()]
             case Refusal():
                 return [refusal(signal.code, signal.message, signal.hint)]
             case _:
                 assert_never(signal)
+
+    def _health(self) -> dict[str, Any]:
+        lacking = self._parts.missing_models()
+        self._parts.telemetry.runtime_lacks(lacking)
+        return {
+            "healthy": not lacking,
+            "version": __version__,
+            "settings_problems": [],
+            "unknown_settings": unknown_variables(self._environ),
+            "runtime_lacks": lacking,
+        }
 
 
 def alias_of(function_arn: str) -> str:

@@ -18,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
 from lastgood import __version__
+from lastgood.aws_models import tell_unknown_members
 from lastgood.errors import (
     AlreadyCompletedError,
     AmbiguousError,
@@ -108,7 +109,10 @@ class Clients:
     @cached_property
     def ecs(self) -> Any:
         """Only for deployment groups and services on ECS."""
-        return self._on_first_use("ecs", READS)
+        client = self._on_first_use("ecs", READS)
+        # A task definition that is registered again must lose nothing.
+        tell_unknown_members(client, "DescribeTaskDefinition")
+        return client
 
     @cached_property
     def ecs_writer(self) -> Any:
@@ -146,8 +150,11 @@ class Clients:
 
 def call(client: Any, operation: str, *, writes: bool = False, **parameters: Any) -> dict[str, Any]:
     """Make one AWS call. Raises RetryableError, AmbiguousError (only if `writes`) or a RefusedError."""
+    known = getattr(client, operation, None)
+    if known is None:
+        raise RefusedError(operation, "UnknownOperation", f"botocore {botocore.__version__} does not know it")
     try:
-        answer: dict[str, Any] = getattr(client, operation)(**parameters)
+        answer: dict[str, Any] = known(**parameters)
     except ClientError as error:
         raise _translated(operation, error, writes) from error
     except (ConnectionError, HTTPClientError) as error:

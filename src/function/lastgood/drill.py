@@ -42,6 +42,7 @@ class Drill:
         groups = [found for group in self._turn() if (found := self._group(group))]
         self._attempt("CloudWatch's alarms", lambda: self._parts.alarms.read(ALARM_THAT_IS_NOT_THERE))
         self._attempt("The notification topic", self._topic)
+        self._attempt("What the runtime brings", self._runtime)
         self._attempt("The audit table", self._note)
         self._parts.telemetry.drilled(self._problems)
         if self._problems:
@@ -92,6 +93,12 @@ class Drill:
     def _topic(self) -> None:
         if problem := self._parts.notices.unheard():
             self._problems.append(problem)
+
+    def _runtime(self) -> None:
+        """An operation that this botocore does not know would fail a rollback in the middle."""
+        found = self._parts.missing_models()
+        self._problems += found
+        self._parts.telemetry.runtime_lacks(found)
 
     def _note(self) -> None:
         """When the last drill was and what it found: also the proof that the table can be written."""

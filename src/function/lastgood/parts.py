@@ -6,8 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from lastgood.alarms import Alarms
+from lastgood.aws_models import missing
 from lastgood.clients import Clients
 from lastgood.deployers import DeployerFor, deployers
 from lastgood.ledger import Ledger
@@ -36,6 +38,7 @@ class Parts:
     telemetry: Telemetry
     clock: Callable[[], datetime]
     wait: Callable[[float], None]
+    missing_models: Callable[[], list[str]]
 
     @classmethod
     def make(
@@ -62,4 +65,5 @@ class Parts:
             telemetry=telemetry,
             clock=clock,
             wait=wait,
+            missing_models=partial(missing, clients),
         )

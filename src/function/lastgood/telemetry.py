@@ -107,6 +107,12 @@ class Telemetry:
             self.logger.info("drill_passed")
         self._count("DrillRan")
 
+    def runtime_lacks(self, missing: list[str]) -> None:
+        """What the runtime's botocore does not know; the drill and `health` ask."""
+        for each in missing:
+            self.logger.error("runtime_lacks", missing=each)
+            self._count("RuntimeLacks")
+
     def _seconds(self, name: str, seconds: int) -> None:
         self.metrics.add_metric(name=f"SecondsTo{name.title()}", unit=MetricUnit.Seconds, value=seconds)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from lastgood.aws_models import UNKNOWN_MEMBERS
 from lastgood.clients import Clients, call
 from lastgood.deployers.marks import marks_in, unless_denied
 from lastgood.errors import RefusedError
@@ -52,6 +55,8 @@ class TaskDefinitions:
     def register(self, revision: Revision) -> str:
         """Register the same task definition again, unchanged, with its tags. Returns the new ARN."""
         answer = call(self.clients.ecs, "describe_task_definition", taskDefinition=revision.identity, include=["TAGS"])
+        if lost := _lost(answer):
+            raise RefusedError("register_task_definition", "MembersWouldBeLost", f"{lost} would be lost")
         definition = {k: v for k, v in answer["taskDefinition"].items() if k not in _READ_ONLY}
         tags = {"tags": answer["tags"]} if answer.get("tags") else {}
         made = call(self.clients.ecs, "register_task_definition", writes=True, **definition, **tags)
@@ -64,4 +69,12 @@ class TaskDefinitions:
             if error.code in _GONE:
                 return "", f"The task definition {revision.label} no longer exists."
             return "ACTIVE", ""
-        return str(answer["taskDefinition"].get("status", "ACTIVE")), ""
+        status = str(answer["taskDefinition"].get("status", "ACTIVE"))
+        if status == "INACTIVE" and (lost := _lost(answer)):
+            return status, f"{revision.label} is INACTIVE, and {lost} would be lost if it were registered again."
+        return status, ""
+
+
+def _lost(answer: Mapping[str, Any]) -> str:
+    """What registering this answer again would lose, because this botocore does not know it; empty for nothing."""
+    return ", ".join(answer.get(UNKNOWN_MEMBERS, ()))

@@ -1,0 +1,101 @@
+"""What the botocore that this runs with knows of AWS: the runtime brings it, and an older one lacks what is newer.
+
+What is needed is written down here, and a test compares it with the calls of the code. Nothing is looked up while an
+alarm waits: `health` and the daily drill ask.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import botocore
+
+# By the attribute of `Clients`: each operation, and the members of its request that lastgood may not go without.
+NEEDED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "codedeploy": {
+        "BatchGetDeploymentTargets": (),
+        "BatchGetDeployments": (),
+        "CreateDeployment": ("fileExistsBehavior", "overrideAlarmConfiguration"),
+        "GetApplicationRevision": (),
+        "GetDeployment": (),
+        "GetDeploymentGroup": (),
+        "ListDeploymentTargets": (),
+        "ListDeployments": (),
+        "StopDeployment": ("autoRollbackEnabled",),
+    },
+    "dynamodb": {"GetItem": (), "PutItem": (), "Query": (), "TransactWriteItems": (), "UpdateItem": ()},
+    "cloudwatch": {"DescribeAlarms": (), "GetMetricData": (), "ListTagsForResource": ()},
+    "lambda_": {"GetAlias": (), "GetFunctionConfiguration": (), "UpdateAlias": ("RoutingConfig",)},
+    "ecs": {
+        "DescribeServiceDeployments": (),
+        "DescribeServiceRevisions": (),
+        "DescribeServices": (),
+        "DescribeTaskDefinition": (),
+        "ListServiceDeployments": (),
+        "RegisterTaskDefinition": (),
+        "StopServiceDeployment": ("stopType",),
+        "UpdateService": (),
+    },
+    "s3": {"GetObject": (), "GetObjectTagging": (), "HeadObject": ()},
+    "codepipeline": {
+        "DisableStageTransition": (),
+        "EnableStageTransition": (),
+        "GetPipeline": (),
+        "GetPipelineExecution": (),
+        "GetPipelineState": (),
+        "ListActionExecutions": (),
+        "ListPipelineExecutions": (),
+        "StartPipelineExecution": ("sourceRevisions",),
+    },
+    "sns": {"ListSubscriptionsByTopic": (), "Publish": ()},
+    "events": {"PutEvents": ()},
+}
+UNKNOWN_MEMBERS = "MembersThatBotocoreDoesNotKnow"
+
+
+def missing(clients: Any) -> list[str]:
+    """What this botocore lacks, as sentences; empty where nothing is. Loads the models of services not used so far."""
+    found = [name for service, needed in NEEDED.items() for name in _lacking(getattr(clients, service), needed)]
+    return [f"botocore {botocore.__version__} does not know {name}: what needs it is refused." for name in found]
+
+
+def _lacking(client: Any, needed: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    model = client.meta.service_model
+    for operation, members in needed.items():
+        if operation not in model.operation_names:
+            yield f"{model.service_name} {operation}"
+        else:
+            known = model.operation_model(operation).input_shape.members
+            yield from (f"{model.service_name} {operation}.{name}" for name in members if name not in known)
+
+
+def tell_unknown_members(client: Any, operation: str) -> None:
+    """From now on the answers of an operation name the members that AWS sent and botocore dropped."""
+    event = f"after-call.{client.meta.service_model.service_name}.{operation}"
+    client.meta.events.register(event, _note_unknown, unique_id=f"lastgood-{operation}")
+
+
+def _note_unknown(http_response: Any, parsed: dict[str, Any], **_: Any) -> None:
+    if http_response.status_code >= 300:
+        return
+    try:
+        sent = json.loads(http_response.content)
+    except ValueError:
+        return
+    if found := sorted(set(_unknown(sent, parsed, ""))):
+        parsed[UNKNOWN_MEMBERS] = found
+
+
+def _unknown(sent: Any, parsed: Any, path: str) -> Iterator[str]:
+    """The paths of what is in the raw answer and not in the parsed one; what is empty is no loss."""
+    if isinstance(sent, dict) and isinstance(parsed, dict):
+        for name, value in sent.items():
+            if name in parsed:
+                yield from _unknown(value, parsed[name], f"{path}.{name}" if path else name)
+            elif value not in (None, "", [], {}):
+                yield f"{path}.{name}" if path else name
+    elif isinstance(sent, list) and isinstance(parsed, list):
+        for one, other in zip(sent, parsed, strict=False):
+            yield from _unknown(one, other, path)
