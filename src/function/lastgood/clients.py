@@ -18,7 +18,6 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
 from lastgood import __version__
-from lastgood.aws_models import tell_unknown_members
 from lastgood.errors import (
     AlreadyCompletedError,
     AmbiguousError,
@@ -109,10 +108,7 @@ class Clients:
     @cached_property
     def ecs(self) -> Any:
         """Only for deployment groups and services on ECS."""
-        client = self._on_first_use("ecs", READS)
-        # A task definition that is registered again must lose nothing.
-        tell_unknown_members(client, "DescribeTaskDefinition")
-        return client
+        return self._on_first_use("ecs", READS)
 
     @cached_property
     def ecs_writer(self) -> Any:

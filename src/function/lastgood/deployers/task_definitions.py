@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lastgood.aws_models import UNKNOWN_MEMBERS
+from lastgood.aws_models import UNKNOWN_MEMBERS, tell_unknown_members
 from lastgood.clients import Clients, call
 from lastgood.deployers.marks import marks_in, unless_denied
 from lastgood.errors import RefusedError
@@ -54,6 +54,7 @@ class TaskDefinitions:
 
     def register(self, revision: Revision) -> str:
         """Register the same task definition again, unchanged, with its tags. Returns the new ARN."""
+        tell_unknown_members(self.clients.ecs, "DescribeTaskDefinition")
         answer = call(self.clients.ecs, "describe_task_definition", taskDefinition=revision.identity, include=["TAGS"])
         if lost := _lost(answer):
             raise RefusedError("register_task_definition", "MembersWouldBeLost", f"{lost} would be lost")
@@ -63,6 +64,7 @@ class TaskDefinitions:
         return str(made["taskDefinition"]["taskDefinitionArn"])
 
     def _status(self, revision: Revision) -> tuple[str, str]:
+        tell_unknown_members(self.clients.ecs, "DescribeTaskDefinition")
         try:
             answer = call(self.clients.ecs, "describe_task_definition", taskDefinition=revision.identity)
         except RefusedError as error:
