@@ -20,6 +20,7 @@ NEEDED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "CreateDeployment": ("fileExistsBehavior", "overrideAlarmConfiguration"),
         "GetApplicationRevision": (),
         "GetDeployment": (),
+        "GetDeploymentConfig": (),
         "GetDeploymentGroup": (),
         "ListDeploymentTargets": (),
         "ListDeployments": (),
