@@ -6,8 +6,9 @@
 3. CloudFormation keeps a function's DeadLetterConfig. MiniStack drops it silently.
 4. An alarm's message has AWS's shape, and an alarm looks only at its own dimensions.
 5. PutEvents takes the source aws.codedeploy, so that a simulator can be CodeDeploy.
-6. IAM knows of a request what AWS knows: which alarm's tags are read, and the source of an event. What comes over
-   loopback counts as TLS, because the topics' policies refuse anything else.
+6. IAM knows of a request what AWS knows: which alarm's tags are read, the source of an event, and the role of a
+   session, which `aws:PrincipalArn` names. What comes over loopback counts as TLS, because the topics' policies refuse
+   anything else.
 
 These are private names of MiniStack: another version is refused, so that an upgrade is a decision.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -25,7 +27,7 @@ from typing import Any
 
 import boto3
 from ministack import app
-from ministack.core import iam_actions
+from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id, get_region, new_uuid
 from ministack.services import cloudwatch, eventbridge, lambda_svc, sns
 from ministack.services.cloudformation import provisioners
@@ -191,6 +193,15 @@ def request_context(
     return known
 
 
+def condition_key(resolve: Callable[..., Any], key: str, request: Any) -> Any:
+    """The value of a condition key; `aws:PrincipalArn` of a role's session is the role."""
+    value = resolve(key, request)
+    session = re.fullmatch(r"arn:(aws[a-z-]*):sts::(\d+):assumed-role/([^/]+)/.*", str(value))
+    if key.lower() != "aws:principalarn" or session is None:
+        return value
+    return f"arn:{session[1]}:iam::{session[2]}:role/{session[3]}"
+
+
 def over_tls(pin: Callable[[str, bool], None], source_ip: str, _: bool) -> None:
     """Every request that comes here comes over loopback."""
     pin(source_ip, True)
@@ -214,6 +225,7 @@ def mend() -> None:
     eventbridge._put_events = partial(eventbridge._put_events, allow_aws_source=True)
     iam_actions.extract_resource_arn = partial(resource_arn, iam_actions.extract_resource_arn)
     iam_actions.request_tag_context = partial(request_context, iam_actions.request_tag_context)
+    iam_evaluator._resolve_condition_key = partial(condition_key, iam_evaluator._resolve_condition_key)
     app.pin_request_origin = partial(over_tls, app.pin_request_origin)
 
 
