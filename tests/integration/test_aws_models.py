@@ -115,7 +115,7 @@ def test_a_task_definition_is_not_registered_again_without_what_botocore_does_no
     with aws_sends(enclaveOfTomorrow={"isolated": True}), scene("ECS", task_definitions=3, current=3) as it:
         head = tidied_away(it)
         assert not it.calls("RegisterTaskDefinition")
-        assert head["outcome"] == "ROLLED_BACK" and it.is_live(1)
+        assert head["outcome"] == "ROLLED_BACK" and it.is_live(1), head["explanation"]
         assert any("taskDefinition.enclaveOfTomorrow" in each["explanation"] for each in head["candidates"])
 
 

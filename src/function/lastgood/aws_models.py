@@ -39,7 +39,7 @@ NEEDED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "StopServiceDeployment": ("stopType",),
         "UpdateService": (),
     },
-    "s3": {"GetObject": (), "GetObjectTagging": (), "HeadObject": ()},
+    "s3": {"GetObject": (), "GetObjectTagging": (), "HeadObject": (), "ListObjectVersions": ()},
     "codepipeline": {
         "DisableStageTransition": (),
         "EnableStageTransition": (),

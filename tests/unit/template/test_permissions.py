@@ -49,6 +49,7 @@ NEEDED_BY = {
     "describe_task_definition": {"ecs:DescribeTaskDefinition", "ecs:ListTagsForResource"},
     "list_tags_for_resource": {"cloudwatch:ListTagsForResource"},
     "get_object_tagging": {"s3:GetObjectTagging", "s3:GetObjectVersionTagging"},
+    "list_object_versions": {"s3:ListBucketVersions"},
     "head_object": {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"},
 }
 # What Lambda and other services do with the function's role: logs, dead letters, the key, the VPC.

@@ -34,6 +34,7 @@ class TaskDefinitions:
 
     def evidence(self, revision: Revision) -> Evidence:
         """INACTIVE can be mended by registering it again; deleted cannot. What may not be read could be a floor."""
+        tell_unknown_members(self.clients.ecs, "DescribeTaskDefinition")
         try:
             answer = call(
                 self.clients.ecs, "describe_task_definition", taskDefinition=revision.identity, include=["TAGS"]
@@ -41,8 +42,9 @@ class TaskDefinitions:
         except RefusedError as error:
             gone = f"The task definition {revision.label} no longer exists." if error.code in _GONE else ""
             return Evidence(revision, gone, unless_denied(error))
-        status = str(answer["taskDefinition"].get("status", "ACTIVE"))
-        problem = "" if status in {"ACTIVE", "INACTIVE"} else f"{revision.label} is {status}."
+        status, problem = _judged(answer, revision)
+        if status not in {"ACTIVE", "INACTIVE"}:
+            problem = f"{revision.label} is {status}."
         return Evidence(revision, problem, marks_in({tag.get("key", "") for tag in answer.get("tags") or ()}))
 
     def prepare(self, revision: Revision) -> Preparation:
@@ -71,10 +73,15 @@ class TaskDefinitions:
             if error.code in _GONE:
                 return "", f"The task definition {revision.label} no longer exists."
             return "ACTIVE", ""
-        status = str(answer["taskDefinition"].get("status", "ACTIVE"))
-        if status == "INACTIVE" and (lost := _lost(answer)):
-            return status, f"{revision.label} is INACTIVE, and {lost} would be lost if it were registered again."
-        return status, ""
+        return _judged(answer, revision)
+
+
+def _judged(answer: Mapping[str, Any], revision: Revision) -> tuple[str, str]:
+    """The status, and what keeps an INACTIVE task definition from being registered again as it was."""
+    status = str(answer["taskDefinition"].get("status", "ACTIVE"))
+    if status == "INACTIVE" and (lost := _lost(answer)):
+        return status, f"{revision.label} is INACTIVE, and {lost} would be lost if it were registered again."
+    return status, ""
 
 
 def _lost(answer: Mapping[str, Any]) -> str:
