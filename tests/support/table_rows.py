@@ -61,6 +61,8 @@ def full() -> Rollback:
         onset_margin_seconds=60,
         onset_measured=True,
         routed_by="alarm tags",
+        remark="It is not proven.",
+        calls_people=True,
         requested_by="ann",
         request_reason="errors",
         dry_run=True,

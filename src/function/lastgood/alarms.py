@@ -10,7 +10,7 @@ from typing import Any
 from lastgood import evidence
 from lastgood.clients import call
 from lastgood.errors import LastgoodError, RefusedError
-from lastgood.model import AlarmFacts, AlarmState, Onset
+from lastgood.model import AlarmFacts, AlarmHistory, AlarmState, Firing, Onset
 from lastgood.reason_data import LONGEST_PERIOD, breach_began, parse_reason_data, triggering_alarms
 
 MOST_CHILDREN = 100
@@ -18,6 +18,9 @@ MOST_CHILDREN = 100
 
 CHILD_AFTER = timedelta(minutes=1)
 """A composite alarm changes with the alarm that makes it fire; their times may differ by so much either way."""
+
+MOST_HISTORY_PAGES = 2
+"""Of an alarm that changed more often than 200 times, nothing older is of interest."""
 
 MOST_FIRING = 50
 """Of more alarms than this that fire at once, only so many are looked at when a release comes."""
@@ -81,6 +84,32 @@ class Alarms:
         estimated = Onset.estimated(changed, last.period, last.datapoints) if last.period else None
         return last.onset or estimated
 
+    def history(self, name: str, since: datetime, now: datetime) -> AlarmHistory:
+        """When an alarm fired since then. What may not be read, or cannot be right now, is unknown, and no error."""
+        found: list[Mapping[str, Any]] = []
+        token: dict[str, Any] = {}
+        try:
+            for _ in range(MOST_HISTORY_PAGES):
+                answer = call(
+                    self._client,
+                    "describe_alarm_history",
+                    AlarmName=name,
+                    AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+                    HistoryItemType="StateUpdate",
+                    StartDate=since,
+                    EndDate=now,
+                    ScanBy="TimestampDescending",
+                    MaxRecords=100,
+                    **token,
+                )
+                found += answer.get("AlarmHistoryItems", [])
+                token = {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}
+                if not token:
+                    break
+        except LastgoodError:
+            return AlarmHistory()
+        return history_of(name, found)
+
     def firing(self) -> list[FiringAlarm]:
         """The alarms that are in ALARM now and whose actions are not suppressed."""
         answer = call(
@@ -105,6 +134,24 @@ class Alarms:
                 raise
             return {}
         return {tag["Key"]: tag["Value"] for tag in answer.get("Tags", [])}
+
+
+def history_of(name: str, items: Iterable[Mapping[str, Any]]) -> AlarmHistory:
+    """The firings that `DescribeAlarmHistory` lists, oldest first; nothing is known of the time before the oldest."""
+    changes = sorted((item["Timestamp"].astimezone(UTC), _new_state(item)) for item in items)
+    firings: list[Firing] = []
+    for at, state in changes:
+        firing = bool(firings) and firings[-1].ended is None
+        if state == AlarmState.ALARM and not firing:
+            firings.append(Firing(name, at))
+        elif state and state != AlarmState.ALARM and firing:
+            firings[-1] = replace(firings[-1], ended=at)
+    return AlarmHistory(tuple(firings), changes[0][0] if changes else None)
+
+
+def _new_state(item: Mapping[str, Any]) -> str:
+    state = parse_reason_data(item.get("HistoryData")).get("newState")
+    return str(state.get("stateValue", "")) if isinstance(state, dict) else ""
 
 
 def _facts(alarm: Mapping[str, Any]) -> AlarmFacts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -20,6 +20,7 @@ from lastgood.model import (
     BEFORE,
     TERMINAL_STATUSES,
     AlarmFacts,
+    AlarmHistory,
     Controls,
     Deployment,
     DeploymentGroup,
@@ -38,6 +39,12 @@ from lastgood.model import (
 from lastgood.routing import BY_MESSAGE, contradiction
 from lastgood.settings import Settings
 from lastgood.vouching import Vouching
+
+ALARM_HISTORY_KEPT = timedelta(days=30)
+"""CloudWatch keeps an alarm's history for about so long."""
+
+WAIT_FOR_ALARM_HISTORY = 3.0
+"""Seconds."""
 
 MAX_UNUSABLE = 5
 """After this many revisions that can no longer be deployed, the search ends: something else is wrong."""
@@ -84,12 +91,21 @@ class Observer:
         by_alarm = rollback.trigger_kind is not TriggerKind.MANUAL and bool(rollback.alarm_name)
         asked_at = now if policy.require_evidence else None
         reading_alarm = self.pool.submit(self._alarm, rollback, asked_at) if by_alarm else None
+        month = now - ALARM_HISTORY_KEPT
+        reading_past = self.pool.submit(self.alarms.history, rollback.alarm_name, month, now) if by_alarm else None
         reading_controls = self.pool.submit(self._controls, rollback.group, policy, now)
         began = min(rollback.alarm_changed_at or now, now)
         facts, parts = deployer.survey(began - policy.attribution_window - timedelta(hours=1), now)
         controls = reading_controls.result()
         alarm, against = reading_alarm.result() if reading_alarm else (None, "")
-        seen = Observation(group=facts, alarm=alarm, alarm_read=by_alarm, contradiction=against, controls=controls)
+        seen = Observation(
+            group=facts,
+            alarm=alarm,
+            alarm_read=by_alarm,
+            contradiction=against,
+            controls=controls,
+            alarm_history=_in_time(reading_past),
+        )
         policy = replace(policy, mode=controls.mode or policy.mode)
         return self._search(rollback, seen, policy, now, deployer, parts), policy
 
@@ -140,10 +156,10 @@ class Observer:
             unread = self._to_examine(case)
             if unread:
                 seen = self._with_evidence(seen, unread, deployer)
+            elif not case.selection.settled and (more := next(parts, ())):
+                seen = replace(seen, history=seen.history + self._signed(more, rollback, seen))
             elif case.selection.good is not None:
                 return self._with_live(case, deployer)
-            elif more := next(parts, ()):
-                seen = replace(seen, history=seen.history + self._signed(more, rollback, seen))
             else:
                 before = self._before_the_first(case, deployer)
                 if before is None:
@@ -192,7 +208,7 @@ class Observer:
         blame = case.attribution
         if blame.reason is Reason.NOT_ATTRIBUTABLE:
             return any(d.is_release or d.is_rollback for d in case.seen.history)
-        return bool(blame.reason or blame.adopt or case.selection.good)
+        return bool(blame.reason or blame.adopt or case.selection.settled)
 
     def _with_live(self, case: Case, deployer: Deployer) -> Observation:
         suspect, good, facts = case.attribution.suspect, case.selection.good, case.seen.group
@@ -300,6 +316,16 @@ class Observer:
         if facts is None:
             return seen
         return replace(seen, group=facts, live=deployer.live(facts, running.revision))
+
+
+def _in_time(reading: Future[AlarmHistory] | None) -> AlarmHistory:
+    """An alarm's past is worth no waiting: what has not come beside the other reads is unknown."""
+    if reading is None:
+        return AlarmHistory()
+    try:
+        return reading.result(WAIT_FOR_ALARM_HISTORY)
+    except TimeoutError:
+        return AlarmHistory()
 
 
 def _is_suspect(rollback: Rollback, facts: GroupFacts) -> bool:

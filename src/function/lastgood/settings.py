@@ -159,6 +159,14 @@ class Settings:
     deadline: timedelta = _setting("2h", at_least("5m"), "After this an open rollback is closed as failed.")
     approval_expiry: timedelta = _setting("30m", at_least("1m"), "How long a plan waits for approval.")
     recovery_window: timedelta = _setting("15m", at_least("1m"), "How long the alarm is watched after a rollback.")
+    proven_after: timedelta = _setting(
+        "15m", parse_duration, "How long a revision must have served, with quiet alarms, to count as good."
+    )
+    known_bad_heals_after: timedelta = _setting(
+        "7d",
+        at_least("1h"),
+        "How long a known-bad revision must have served quietly, released again, to count as good again.",
+    )
     retention: timedelta = _setting("400d", at_least("30d"), "How long audit records are kept.")
 
     @classmethod

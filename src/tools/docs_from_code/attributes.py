@@ -53,6 +53,8 @@ MEANINGS: dict[str, str] = {
     "notified": "The notices that were sent, and to which channel where one of the two failed.",
     # the choice
     "candidates": "Every deployment that was looked at, newest first, with why it was not chosen.",
+    "remark": "What people should know of the choice, such as that the last good revision is not proven.",
+    "calls_people": "Whether people are called because of `remark`, even if the rollback succeeds.",
     "suspect_deployment_id": "The deployment that is blamed.",
     "suspect_revision": "What it deployed.",
     "suspect_revisions": "What all the suspects deployed, where several cannot be told apart.",

@@ -120,6 +120,7 @@ def needed_actions(
     here = f"{partition}:{{}}:{region}:{account}"
     needed = [
         ("cloudwatch:DescribeAlarms", "*"),
+        ("cloudwatch:DescribeAlarmHistory", "*"),
         ("cloudwatch:ListTagsForResource", f"arn:{here.format('cloudwatch')}:alarm:any"),
         *[
             (f"dynamodb:{action}", table_arn)

@@ -23,6 +23,7 @@ from lastgood.judgement.onset import onset_attributes
 from lastgood.judgement.wording import ago
 from lastgood.model import (
     AlarmFacts,
+    AlarmHistory,
     AlarmState,
     Candidate,
     DeploymentGroup,
@@ -200,6 +201,9 @@ class _Supposed(Alarms):
 
     def tags(self, alarm_arn: str) -> dict[str, str]:
         return self._real.tags(alarm_arn)
+
+    def history(self, name: str, since: datetime, now: datetime) -> AlarmHistory:
+        return self._real.history(name, since, now)
 
 
 class Lookout:

@@ -26,6 +26,7 @@ from lastgood_cli.names import GROUP
 from lastgood_cli.output import Format, harmless, show_rows, text
 from lastgood_cli.problems import Exit, Problem
 from lastgood_cli.readonly import ReadOnlySession
+from lastgood_cli.when import life
 
 MOST_EVENT_CHARACTERS = 1_048_576
 
@@ -75,12 +76,13 @@ def goes_back(plan: Plan) -> bool:
 def candidates(looked_at: Sequence[Candidate], *, chosen: bool) -> Table:
     """Every deployment that was looked at, and why it was not chosen."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name in ("deployment", "created", "revision", "verdict", "why"):
+    for name in ("deployment", "created", "revision", "served", "verdict", "why"):
         table.add_column(name, overflow="fold")
     for c in looked_at:
         verdict = Text(str(c.rejection)) if c.rejection else Text("CHOSEN" if chosen else "would fit", "green")
         created = f"{c.created_at:%Y-%m-%d %H:%M}Z"
-        table.add_row(text(c.deployment_id), created, text(c.revision), verdict, text(c.explanation))
+        served = life(c.served_seconds, c.alarms_meanwhile)
+        table.add_row(text(c.deployment_id), created, text(c.revision), served, verdict, text(c.explanation))
     return table
 
 
@@ -120,13 +122,16 @@ def _answer_dict(answer: Answer) -> dict[str, str]:
     }
 
 
-def _candidate_dict(candidate: Candidate) -> dict[str, str]:
+def _candidate_dict(candidate: Candidate) -> dict[str, Any]:
     return {
         "deployment_id": candidate.deployment_id,
         "created_at": iso(candidate.created_at),
         "revision": candidate.revision,
         "rejection": str(candidate.rejection or ""),
         "explanation": candidate.explanation,
+        "served_seconds": candidate.served_seconds,
+        "alarms_meanwhile": candidate.alarms_meanwhile,
+        "content_known": candidate.content_known,
     }
 
 

@@ -26,7 +26,7 @@ from lastgood_cli.figures import rank
 from lastgood_cli.output import text
 from lastgood_cli.problems import Exit, Problem
 from lastgood_cli.records import Story, Wanted
-from lastgood_cli.when import checked, since_until, span
+from lastgood_cli.when import checked, life, since_until, span
 
 TEMPLATE = "report.html.jinja"
 MOST_LANES = 12
@@ -272,7 +272,9 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(kinds=KINDS, minute=minute, chain=chain, seconds_text=span, chosen=_chosen, gist=gist)
+    environment.globals.update(
+        kinds=KINDS, minute=minute, chain=chain, seconds_text=span, chosen=_chosen, gist=gist, life=life
+    )
     return environment.get_template(TEMPLATE)
 
 

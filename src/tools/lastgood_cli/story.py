@@ -15,7 +15,7 @@ from lastgood.model import TIMES, Controller
 from lastgood_cli.figures import seconds_to
 from lastgood_cli.output import OUTCOME_STYLES, grid, harmless, text
 from lastgood_cli.records import Story
-from lastgood_cli.when import short, span, when
+from lastgood_cli.when import life, short, span, when
 
 # Told in their own places, or of no use to people.
 _TOLD = frozenset(
@@ -180,12 +180,13 @@ def _candidates_table(head: Mapping[str, Any]) -> RenderableType:
     found = head.get("candidates") or []
     if not isinstance(found, list) or not found:
         return Text("No deployment was looked at.")
-    table = grid(5)
+    table = grid(6)
     for each in found:
         why = str(each.get("rejection") or "CHOSEN")
         style = "green" if why == "CHOSEN" else "yellow"
         cells = (each.get("deployment_id"), short(each.get("created_at")), each.get("revision"))
-        table.add_row(text(why, style), *[text(value) for value in cells], text(each.get("explanation", "")))
+        served = life(each.get("served_seconds"), each.get("alarms_meanwhile"))
+        table.add_row(text(why, style), *[text(value) for value in cells], served, text(each.get("explanation", "")))
     return table
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lastgood.judgement.wording import duration
 from lastgood.settings import parse_duration
 from lastgood.times import parse_iso
 
@@ -122,3 +123,11 @@ def span(seconds: float) -> str:
             more = (whole % size) // smaller
             return f"{sign}{whole // size} {unit}" + (f" {more} {rest}" if more else "")
     return f"{sign}{whole} s"
+
+
+def life(served_seconds: int | None, alarms_meanwhile: int | None) -> str:
+    """How long a candidate served, and how quietly: `6 days, quiet`; empty where that is not known."""
+    if served_seconds is None:
+        return ""
+    alarms = {None: "alarms unknown", 0: "quiet", 1: "1 alarm"}.get(alarms_meanwhile, f"{alarms_meanwhile} alarms")
+    return f"{duration(timedelta(seconds=int(served_seconds)))}, {alarms}"

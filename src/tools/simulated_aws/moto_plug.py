@@ -19,6 +19,7 @@ from botocore.exceptions import ReadTimeoutError
 from moto.awslambda import urls as lambda_urls
 from moto.cloudformation import urls as cloudformation_urls
 from moto.cloudwatch.models import cloudwatch_backends
+from moto.cloudwatch.responses import CloudWatchResponse
 from moto.codedeploy import urls as codedeploy_urls
 from moto.codepipeline import urls as codepipeline_urls
 from moto.core.request import Request, normalize_request
@@ -27,6 +28,7 @@ from moto.ecs import urls as ecs_urls
 from moto.moto_api._internal import urls as control_urls
 from moto.s3.models import s3_backends
 
+from simulated_aws.alarm_history import describe_alarm_history
 from simulated_aws.cloudformation.api import error_to_xml, to_xml
 from simulated_aws.control import command
 from simulated_aws.model import NoAnswer, ServiceError
@@ -66,6 +68,7 @@ def unplug(over_http: bool) -> None:
 
 
 def _swap_handlers() -> None:
+    CloudWatchResponse.describe_alarm_history = describe_alarm_history  # type: ignore[attr-defined]
     _swap(codedeploy_urls.url_paths, "{0}/$", _codedeploy)
     _swap(cloudformation_urls.url_paths, "{0}/$", _cloudformation)
     _swap(codepipeline_urls.url_paths, "{0}/$", _codepipeline)

@@ -22,6 +22,7 @@ WITHOUT_A_RESOURCE = {
     "codedeploy:BatchGetDeploymentTargets": "IAM knows no resource for it",
     "cloudwatch:GetMetricData": "IAM knows no resource for it",
     "cloudwatch:DescribeAlarms": "composite alarms are described with the resource * only",
+    "cloudwatch:DescribeAlarmHistory": "composite alarms' history is read with the resource * only",
     "ecs:DescribeTaskDefinition": "IAM knows no resource for it",
     **{
         f"ec2:{name}": "Lambda asks for it on every resource"

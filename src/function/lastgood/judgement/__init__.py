@@ -83,11 +83,9 @@ def decide(rollback: Rollback, seen: Observation, policy: Policy, now: datetime)
 
 def judge(case: Case) -> Decision:
     """The answer of the first guard that objects, or the first step."""
-    for guard in GUARDS:
-        decision = guard.check(case)
-        if decision is not None:
-            return decision
-    return first_step(case)
+    objections = (guard.check(case) for guard in GUARDS)
+    decision = next((each for each in objections if each is not None), None) or first_step(case)
+    return replace(decision, explanation=f"{decision.explanation} {decision.chosen.remark}".strip())
 
 
 def await_approval(case: Case) -> Decision:

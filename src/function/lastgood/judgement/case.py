@@ -9,8 +9,21 @@ from functools import cached_property
 from lastgood.judgement.blame import Attribution, attribute
 from lastgood.judgement.choice import Selection, select
 from lastgood.judgement.onset import onset_of
+from lastgood.judgement.service import Lives, noise, with_ledger
 from lastgood.judgement.steps import Chosen, Close
-from lastgood.model import Observation, Onset, Outcome, Policy, Reason, Rollback, TriggerKind
+from lastgood.judgement.wording import name
+from lastgood.model import (
+    Deployment,
+    Firing,
+    Observation,
+    Onset,
+    Outcome,
+    Policy,
+    Reason,
+    Rejection,
+    Rollback,
+    TriggerKind,
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +79,47 @@ class Case:
         )
 
     @cached_property
+    def lives(self) -> Lives:
+        """How long each deployment served, and how quietly."""
+        controls = self.seen.controls
+        past = [Firing(p.alarm_name, p.alarm_changed_at, p.closed_at) for p in controls.past if p.alarm_changed_at]
+        return Lives(
+            self.seen.history,
+            with_ledger(self.seen.alarm_history, past),
+            self.now,
+            self.policy.proven_after,
+            self.policy.known_bad_heals_after,
+            controls.known_bad_since,
+        )
+
+    @property
+    def noise(self) -> str:
+        """That the alarm fired before the release too, as a sentence."""
+        suspects = self.attribution.suspects
+        if not suspects or not self.by_alarm:
+            return ""
+        return noise(self.lives.alarms, self.rollback.alarm_name, suspects[-1].created_at)
+
+    @property
+    def caution(self) -> str:
+        """Why people are to look at what goes back even if all goes well, as sentences."""
+        good, doubt = self.selection.good, self.selection.doubt
+        if good is None:
+            return ""
+        unproven = f"{name(good)} is not proven, but no older revision is: {doubt}" if doubt else ""
+        return " ".join(filter(None, (unproven, self._passed_over(good))))
+
+    def _passed_over(self, good: Deployment) -> str:
+        """A newer revision that is known bad, and was released again all the same."""
+        rejected = {c.deployment_id for c in self.selection.candidates if c.rejection is Rejection.KNOWN_BAD}
+        newer = (d for d in self.seen.history if d.deployment_id in rejected and d.created_at > good.created_at)
+        again = next((d for d in newer if self.lives.since_known_bad(d)), None)
+        if again is None:
+            return ""
+        why = next(c.explanation for c in self.selection.candidates if c.deployment_id == again.deployment_id)
+        return f"{name(again)} was passed over. {why}"
+
+    @cached_property
     def selection(self) -> Selection:
         """What goes back."""
         return select(
@@ -76,12 +130,21 @@ class Case:
             to_deployment_id=self.rollback.to_deployment_id,
             force=self.forced,
             examined=self.seen.examined if self.searching else None,
+            lives=self.lives,
         )
 
     @property
     def chosen(self) -> Chosen:
         """Who is blamed, what goes back, and what else was looked at, for the record."""
-        return Chosen(self.attribution.suspects, self.selection.good, self.selection.recorded, self.attribution.failed)
+        caution = self.caution
+        return Chosen(
+            self.attribution.suspects,
+            self.selection.good,
+            self.selection.recorded,
+            self.attribution.failed,
+            remark=" ".join(filter(None, (caution, self.noise))),
+            calls_people=bool(caution),
+        )
 
     def refuse(
         self, reason: Reason, explanation: str, outcome: Outcome = Outcome.SKIPPED, *, needs_human: bool = False
@@ -89,7 +152,7 @@ class Case:
         """Close without touching anything, with all that is known so far."""
         blamed = self.attribution.suspects
         looked_at = self.selection.recorded if blamed else ()
-        known = Chosen(blamed, candidates=looked_at, failed=self.attribution.failed)
+        known = Chosen(blamed, candidates=looked_at, failed=self.attribution.failed, remark=self.noise)
         return Close(reason, explanation, outcome, chosen=known, needs_human=needs_human)
 
     def unfounded(

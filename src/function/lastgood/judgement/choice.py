@@ -6,8 +6,10 @@ What counts as a release, and which traps lie between "last successful" and "las
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from lastgood.judgement.service import Lives
+from lastgood.judgement.wording import duration
 from lastgood.model import (
     SCALE_OUT_CREATORS,
     Candidate,
@@ -19,29 +21,35 @@ from lastgood.model import (
 )
 
 MAX_CANDIDATES_RECORDED = 25
+MAX_UNPROVEN = 5
+"""After so many revisions that were not left long enough to prove themselves, none older is waited for."""
+
 _ENDS_THE_SEARCH = {Rejection.CONTENT_UNKNOWN, Rejection.UNREADABLE_REVISION}
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The last good deployment, or None, with every deployment that was looked at and why it was not chosen."""
+    """The last good deployment, or None, with every deployment that was looked at and why it was not chosen.
+
+    `doubt`: why the chosen one is not proven, where no proven one was found. `settled`: reading further back would not
+    change the choice.
+    """
 
     good: Deployment | None
     candidates: tuple[Candidate, ...]
+    doubt: str = ""
+    settled: bool = False
 
     @property
     def recorded(self) -> tuple[Candidate, ...]:
-        """What the audit item keeps. It is capped; the chosen one, which was looked at last, stays."""
-        return _capped(self.candidates)
+        """What the audit item keeps. It is capped; the chosen one stays, and what was looked at last."""
+        most = MAX_CANDIDATES_RECORDED - 1
+        chosen = [c for c in self.candidates[most:-1] if c.rejection is None][:1]
+        return self.candidates[: most - len(chosen)] + tuple(chosen) + self.candidates[most:][-1:]
 
     def rejected_for(self, rejection: Rejection) -> Candidate | None:
         """The newest candidate that was rejected for this."""
         return next((c for c in self.candidates if c.rejection is rejection), None)
-
-
-def _capped(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-    most = MAX_CANDIDATES_RECORDED - 1
-    return candidates[:most] + candidates[most:][-1:]
 
 
 def select(
@@ -53,6 +61,7 @@ def select(
     to_deployment_id: str = "",
     force: bool = False,
     examined: Container[str] | None = None,
+    lives: Lives | None = None,
 ) -> Selection:
     """The newest deployment before the suspects whose revision is good, and why each other was not chosen.
 
@@ -61,23 +70,24 @@ def select(
     that is unknown is no objection yet: `examined` are the deployments where it was; None: all.
 
     A release that succeeded with unknown content ends the search: nobody knows what lies between it and anything older.
+
+    By its `lives` a revision is proven, or not. One that is not proven is passed over for an older one that is. If none
+    is, the newest quiet one goes back. What an operator asks for needs no proof. Without `lives` nothing does.
     """
     override = force and bool(to_deployment_id)
-    case = _Case(history, suspects, controls, unusable, to_deployment_id, override, examined)
+    case = _Case(history, suspects, controls, unusable, to_deployment_id, override, examined, lives)
     candidates: list[Candidate] = []
+    unproven: list[Deployment] = []
     for deployment in history:
         verdict = case.reject(deployment)
-        rejection, explanation = verdict or (None, "The newest revision before the suspect with nothing against it.")
-        candidates.append(
-            Candidate(
-                deployment.deployment_id, deployment.revision.identity, deployment.created_at, rejection, explanation
-            )
-        )
+        candidates.append(case.candidate(deployment, verdict))
         if verdict is None:
-            return Selection(deployment, tuple(candidates))
-        if rejection in _ENDS_THE_SEARCH and not to_deployment_id:
-            break
-    return Selection(None, tuple(candidates))
+            return Selection(deployment, tuple(candidates), settled=True)
+        unproven += [deployment] if verdict[0] is Rejection.UNPROVEN else []
+        ends = verdict[0] in _ENDS_THE_SEARCH and not to_deployment_id
+        if ends or len(unproven) == MAX_UNPROVEN:
+            return case.unproven_choice(unproven, candidates, ended=True)
+    return case.unproven_choice(unproven, candidates, ended=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +99,52 @@ class _Case:
     to_deployment_id: str
     override: bool
     examined: Container[str] | None
+    lives: Lives | None
+
+    def candidate(self, d: Deployment, verdict: tuple[Rejection, str] | None) -> Candidate:
+        """The deployment with what was found against it, and what is known of how it served."""
+        rejection, why = verdict or (None, "The newest revision before the suspect with nothing against it.")
+        life = self.lives.served(d) if self.lives else None
+        return Candidate(
+            d.deployment_id,
+            d.revision.identity,
+            d.created_at,
+            rejection,
+            why,
+            served_seconds=round(life.span.total_seconds()) if life else None,
+            alarms_meanwhile=life.firings if life else None,
+            content_known=d.revision.known,
+        )
+
+    def unproven_choice(
+        self, unproven: Sequence[Deployment], candidates: Sequence[Candidate], *, ended: bool
+    ) -> Selection:
+        """None is proven: the newest of those during which no alarm fired goes back, or else the newest of all."""
+        fired = {c.deployment_id for c in candidates if c.alarms_meanwhile}
+        quiet = [d for d in unproven if d.deployment_id not in fired]
+        good = next(iter([*quiet, *unproven]), None)
+        if good is None:
+            return Selection(None, tuple(candidates))
+        doubt = next(c.explanation for c in candidates if c.deployment_id == good.deployment_id)
+        chosen = f"Not proven, but no older revision is. {doubt}"
+        marked = (
+            replace(c, rejection=None, explanation=chosen) if c.deployment_id == good.deployment_id else c
+            for c in candidates
+        )
+        return Selection(good, tuple(marked), doubt, settled=ended)
 
     def reject(self, deployment: Deployment) -> tuple[Rejection, str] | None:
         """Why this deployment is not the one, or None. The order is from what it is to what is held against it."""
-        return self._by_place(deployment) or self._by_kind(deployment) or self._by_revision(deployment)
+        return (
+            self._by_place(deployment)
+            or self._by_kind(deployment)
+            or self._by_revision(deployment)
+            or self._by_proof(deployment)
+        )
+
+    def _by_proof(self, d: Deployment) -> tuple[Rejection, str] | None:
+        doubt = self.lives.doubt(d) if self.lives and not self.to_deployment_id else ""
+        return (Rejection.UNPROVEN, doubt) if doubt else None
 
     def _by_place(self, d: Deployment) -> tuple[Rejection, str] | None:
         if any(d.deployment_id == s.deployment_id for s in self.suspects):
@@ -138,8 +190,9 @@ class _Case:
         return self._by_memory(d, identity)
 
     def _by_memory(self, d: Deployment, identity: str) -> tuple[Rejection, str] | None:
-        if d.revision.known and identity in self.controls.known_bad and not self.override:
-            return Rejection.KNOWN_BAD, f"Known bad: {self.controls.known_bad[identity]}."
+        bad = d.revision.known and identity in self.controls.known_bad
+        if bad and not self.override and not (self.lives and self.lives.healed(d)):
+            return Rejection.KNOWN_BAD, f"Known bad: {self.controls.known_bad[identity]}.{self._since_known_bad(d)}"
         undone = self._undone_later(d)
         if undone and identity not in self.controls.marked_good and not self.override:
             return (
@@ -149,6 +202,16 @@ class _Case:
         if d.deployment_id in self.unusable:
             return Rejection.NOT_DEPLOYABLE, self.unusable[d.deployment_id]
         return None
+
+    def _since_known_bad(self, d: Deployment) -> str:
+        life = self.lives.since_known_bad(d) if self.lives else None
+        if life is None or self.lives is None:
+            return ""
+        quiet = duration(life.quiet) + (" quietly" if life.firings is not None else ", whether quietly is not known")
+        return (
+            f" Released again since, it served {quiet}; it counts as good again after "
+            f"{duration(self.lives.heals_after)}."
+        )
 
     def _undone_later(self, d: Deployment) -> Deployment | None:
         return next(

@@ -8,7 +8,7 @@ from lastgood.judgement.case import Case
 from lastgood.judgement.steps import Adopt, Decision, Proceed, Stop
 from lastgood.judgement.theirs import reason_to_watch, same, whose, why_it_failed
 from lastgood.judgement.wording import label, name, rolls_back_too, subject
-from lastgood.model import Deployment, Reason
+from lastgood.model import Deployment, Reason, Rejection
 
 
 def first_step(case: Case) -> Decision:
@@ -84,11 +84,17 @@ def adoptable(case: Case) -> bool:
     Never to one that is blamed or known bad. AWS's own must go where we would go; a person may know more.
     """
     adopt, good = case.attribution.adopt, case.selection.good
-    if adopt is None or adopt.revision.identity in case.seen.controls.known_bad:
+    if adopt is None:
+        return False
+    healed = good is not None and good.revision.identity == adopt.revision.identity
+    if adopt.revision.identity in case.seen.controls.known_bad and not healed:
         return False
     if any(same(adopt, suspect) for suspect in case.attribution.suspects):
         return False
-    return not adopt.is_rollback or good is None or good.revision.identity == adopt.revision.identity
+    # Lack of proof is no reason to fight a rollback that runs already.
+    unproven = {c.revision for c in case.selection.candidates if c.rejection is Rejection.UNPROVEN}
+    accepted = {good.revision.identity, *unproven} if good else set()
+    return not adopt.is_rollback or good is None or adopt.revision.identity in accepted
 
 
 def native_flip(case: Case) -> bool:

@@ -30,12 +30,16 @@ class Chosen:
     """The suspects, newest first, what goes back, and every deployment that was looked at for that.
 
     `failed`: a rollback that somebody else began, and that put nothing back.
+    `remark`: what people should know of the choice; `calls_people`: so much so that they are called even if all goes
+    well.
     """
 
     suspects: tuple[Deployment, ...] = ()
     good: Deployment | None = None
     candidates: tuple[Candidate, ...] = ()
     failed: Deployment | None = None
+    remark: str = ""
+    calls_people: bool = False
 
 
 @dataclass(frozen=True, slots=True)

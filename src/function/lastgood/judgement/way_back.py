@@ -248,7 +248,8 @@ def _objection(rollback: Rollback, seen: Observation) -> Decision | None:
     if rollback.force and rollback.to_deployment_id:
         return None
     identity, floor = rollback.good_revision, seen.controls.floor
-    if identity in seen.controls.known_bad:
+    marked = seen.controls.known_bad_since.get(identity, rollback.opened_at)
+    if identity in seen.controls.known_bad and marked >= rollback.opened_at:
         return block(Reason.KNOWN_BAD, f"{identity} is known bad by now: {seen.controls.known_bad[identity]}.")
     if floor and seen.good and seen.good.created_at < floor.created_at:
         return block(

@@ -240,6 +240,8 @@ class Ledger:
         if acted:
             past = {"pk": pk, "sk": f"PAST#{iso(closed)}#{rollback.rollback_id}", "outcome": str(rollback.outcome)}
             past |= {"rollback_id": rollback.rollback_id, "rollback_deployment_id": rollback.rollback_deployment_id}
+            if rollback.alarm_changed_at:
+                past |= {"alarm_name": rollback.alarm_name, "alarm_changed_at": iso(rollback.alarm_changed_at)}
             items.append(self._table.put(self._expiring(past, closed, days=30)))
             items += [self._bad_item(rollback, identity, closed) for identity in rolled_away(rollback)]
         if unfounded and rollback.alarm_name:

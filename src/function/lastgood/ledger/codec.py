@@ -68,6 +68,9 @@ def read_rollback(item: Mapping[str, Any]) -> Rollback:
     return Rollback(**values)
 
 
+_OF_A_LIFE: Mapping[str, Callable[[Any], Any]] = {"served_seconds": int, "alarms_meanwhile": int, "content_known": bool}
+
+
 def _read_candidates(rows: list[Mapping[str, Any]]) -> tuple[Candidate, ...]:
     return tuple(
         Candidate(
@@ -76,6 +79,7 @@ def _read_candidates(rows: list[Mapping[str, Any]]) -> tuple[Candidate, ...]:
             parse_iso(row["created_at"]),
             Rejection(row["rejection"]) if row.get("rejection") else None,
             row.get("explanation", ""),
+            **{name: read(row[name]) for name, read in _OF_A_LIFE.items() if row.get(name) is not None},
         )
         for row in rows
     )

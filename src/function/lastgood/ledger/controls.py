@@ -82,4 +82,12 @@ def _floor(row: Mapping[str, Any]) -> Floor | None:
 def _past(row: Mapping[str, Any]) -> PastRollback:
     closed = parse_iso(str(row["sk"]).split("#", 2)[1])
     outcome = Outcome(row["outcome"]) if row.get("outcome") in set(Outcome) else Outcome.FAILED
-    return PastRollback(row.get("rollback_id", ""), closed, outcome, row.get("rollback_deployment_id", ""))
+    changed = parse_iso(row["alarm_changed_at"]) if row.get("alarm_changed_at") else None
+    return PastRollback(
+        row.get("rollback_id", ""),
+        closed,
+        outcome,
+        row.get("rollback_deployment_id", ""),
+        row.get("alarm_name", ""),
+        changed,
+    )

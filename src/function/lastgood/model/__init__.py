@@ -37,7 +37,9 @@ from lastgood.model.groups import (
 )
 from lastgood.model.observation import (
     AlarmFacts,
+    AlarmHistory,
     AlarmState,
+    Firing,
     Observation,
     Onset,
 )
@@ -77,6 +79,7 @@ __all__ = [
     "TERMINAL_STATUSES",
     "TIMES",
     "AlarmFacts",
+    "AlarmHistory",
     "AlarmState",
     "Candidate",
     "Capabilities",
@@ -86,6 +89,7 @@ __all__ = [
     "Deployment",
     "DeploymentGroup",
     "Evidence",
+    "Firing",
     "Floor",
     "FollowUp",
     "GroupFacts",

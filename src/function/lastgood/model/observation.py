@@ -61,6 +61,23 @@ class AlarmFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Firing:
+    """One time that an alarm was in ALARM; `ended` is None while it is, or where nobody noted it."""
+
+    alarm_name: str
+    began: datetime
+    ended: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmHistory:
+    """When the alarms of a group fired. Nothing is known of the time before `known_since`; None: of any time."""
+
+    firings: tuple[Firing, ...] = ()
+    known_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """The facts of one look at AWS, enough to decide the next step. Which are filled depends on the phase.
 
@@ -74,6 +91,7 @@ class Observation:
     alarm: AlarmFacts | None = None
     alarm_read: bool = False
     contradiction: str = ""
+    alarm_history: AlarmHistory = field(default_factory=AlarmHistory)
     history: tuple[Deployment, ...] = ()
     live: Live = field(default_factory=Live)
     controls: Controls = field(default_factory=Controls)

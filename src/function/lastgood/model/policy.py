@@ -49,6 +49,8 @@ class PastRollback:
     closed_at: datetime
     outcome: Outcome
     rollback_deployment_id: str = ""
+    alarm_name: str = ""
+    alarm_changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +92,5 @@ class Policy:
     deadline: timedelta = timedelta(hours=2)
     approval_expiry: timedelta = timedelta(minutes=30)
     recovery_window: timedelta = timedelta(minutes=15)
+    proven_after: timedelta = timedelta(minutes=15)
+    known_bad_heals_after: timedelta = timedelta(days=7)

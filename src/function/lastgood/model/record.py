@@ -78,13 +78,20 @@ TIMES = ("detect", "stop", "redeploy", "verify", "recover")
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A deployment that selection looked at. `rejection` is None for the one that was chosen."""
+    """A deployment that selection looked at. `rejection` is None for the one that was chosen.
+
+    `served_seconds`, `alarms_meanwhile` (how often an alarm of the group fired while it served) and `content_known` are
+    None where nobody knows, or nobody asked.
+    """
 
     deployment_id: str
     revision: str
     created_at: datetime
     rejection: Rejection | None
     explanation: str = ""
+    served_seconds: int | None = None
+    alarms_meanwhile: int | None = None
+    content_known: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,8 @@ class Rollback:
     failed_rollback: str = ""
     native_rollback_asked: bool = False
     candidates: tuple[Candidate, ...] = ()
+    remark: str = ""
+    calls_people: bool = False
     stop_requested_at: datetime | None = None
     stop_answer: str = ""
     stopped_at: datetime | None = None

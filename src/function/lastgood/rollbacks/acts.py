@@ -315,6 +315,7 @@ def _pins(decision: Decision, deployer: str) -> dict[str, Any]:
         pins["suspect_commit"] = commit_in(decision.suspects[0].revision.commit)
         pins["revert_command"] = revert_command(pins["suspect_commit"])
         pins["suspect_created_at"] = decision.suspects[-1].created_at
+        pins["remark"], pins["calls_people"] = decision.chosen.remark, decision.chosen.calls_people
         pins["suspect_revisions"] = tuple(dict.fromkeys(s.revision.identity for s in decision.suspects))
     if decision.good:
         pins["good_deployment_id"] = decision.good.deployment_id

@@ -32,6 +32,7 @@ class Closing:
     def close(self, decision: Close) -> None:
         """Write the outcome, with all that follows from it in the table."""
         now, draft = self._parts.clock(), self._draft
+        decision = _with_remark(decision, draft.rollback)
         draft.note(Kind.DECISION, str(decision.action), decision.explanation)
         draft.change(
             phase=Phase.CLOSED,
@@ -82,6 +83,15 @@ def readable(decision: Decision) -> Decision:
     candidates = tuple(replace(c, explanation=clean(c.explanation, LONGEST_EXPLANATION)) for c in decision.candidates)
     chosen = replace(decision.chosen, candidates=candidates)
     return replace(decision, explanation=clean(decision.explanation, LONGEST_EXPLANATION), chosen=chosen)
+
+
+def _with_remark(decision: Close, rollback: Rollback) -> Close:
+    """What people should know of the choice is said at the end too."""
+    told = (
+        decision.explanation if rollback.remark in decision.explanation else f"{decision.explanation} {rollback.remark}"
+    )
+    calls = decision.needs_human or (rollback.calls_people and decision.outcome is Outcome.ROLLED_BACK)
+    return replace(decision, explanation=clean(told, LONGEST_EXPLANATION), needs_human=calls)
 
 
 def _acted(rollback: Rollback) -> bool:

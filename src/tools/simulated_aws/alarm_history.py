@@ -1,0 +1,59 @@
+"""DescribeAlarmHistory, which moto lacks: what became of the alarms that moto keeps.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarmHistory.html; the shape of
+`HistoryData` is that of the example of `aws cloudwatch describe-alarm-history` in the AWS CLI's reference.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+from moto.cloudwatch.models import Alarm
+from moto.cloudwatch.responses import CloudWatchResponse
+from moto.core.responses import ActionResult
+
+MOST_ITEMS = 100
+"""MaxRecords: at most, and where nothing is said."""
+
+
+def describe_alarm_history(asked: CloudWatchResponse) -> ActionResult:
+    """The changes of state of one alarm, or of all, page by page."""
+    name, kind = asked._get_param("AlarmName"), asked._get_param("HistoryItemType")
+    alarms = [a for a in asked.cloudwatch_backend.alarms.values() if name in (None, a.name)]
+    found = [item for alarm in alarms for item in _changes(alarm)] if kind in (None, "StateUpdate") else []
+    start, end = _moment(asked._get_param("StartDate")), _moment(asked._get_param("EndDate"))
+    found = [i for i in found if (start is None or i["Timestamp"] >= start) and (end is None or i["Timestamp"] <= end)]
+    oldest_first = asked._get_param("ScanBy") == "TimestampAscending"
+    found.sort(key=lambda item: item["Timestamp"], reverse=not oldest_first)
+    at, most = int(asked._get_param("NextToken") or 0), int(asked._get_param("MaxRecords") or MOST_ITEMS)
+    page: dict[str, Any] = {"AlarmHistoryItems": found[at : at + most]}
+    return ActionResult(page | ({"NextToken": str(at + most)} if found[at + most :] else {}))
+
+
+def _changes(alarm: Alarm) -> Iterator[dict[str, Any]]:
+    """One item for each time that the state became another."""
+    past = [(reason, state, at) for _, reason, _, state, at in alarm.history]
+    now = (alarm.state_reason, alarm.state_value, alarm.state_updated_timestamp)
+    for (old_reason, old, _), (reason, new, at) in pairwise([*past, now]):
+        if old == new:
+            continue
+        states = {"stateValue": old, "stateReason": old_reason}, {"stateValue": new, "stateReason": reason}
+        yield {
+            "AlarmName": alarm.name,
+            "AlarmType": "CompositeAlarm" if alarm.rule else "MetricAlarm",
+            "Timestamp": at.replace(tzinfo=UTC),
+            "HistoryItemType": "StateUpdate",
+            "HistorySummary": f"Alarm updated from {old} to {new}",
+            "HistoryData": json.dumps({"version": "1.0", "oldState": states[0], "newState": states[1]}),
+        }
+
+
+def _moment(value: Any) -> datetime | None:
+    if value is None:
+        return None
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
