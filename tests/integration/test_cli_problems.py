@@ -261,8 +261,9 @@ def test_a_reader_that_goes_away_is_no_traceback(it: Terminal) -> None:
     assert "Traceback" not in err
 
 
-def test_a_reader_that_has_seen_enough_is_no_mistake(it: Terminal) -> None:
-    process = it.start("events", "list")
+def test_a_reader_that_has_seen_enough_is_no_mistake(it: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")  # so that the first line is refused, not the last flush
+    process = it.start("events", "list", "-o", "json")
     assert process.stdout and process.stderr
     process.stdout.close()
     assert "lastgood:" not in process.stderr.read()
