@@ -63,6 +63,7 @@ def full() -> Rollback:
         routed_by="alarm tags",
         remark="It is not proven.",
         calls_people=True,
+        took_lock_of="rb-none",
         requested_by="ann",
         request_reason="errors",
         dry_run=True,

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lastgood import links
+from lastgood.judgement.wording import taken_over
 from lastgood.model import Outcome, Phase, Reason, Rollback
 from lastgood.text import clean
 from lastgood.times import iso
@@ -151,6 +152,7 @@ def _story(rollback: Rollback, kind: str, place: Place) -> str:
         rollback.pipeline_alert * (kind == PIPELINE),
         rollback.held_up_by * (kind == HELD_UP),
         rollback.explanation,
+        taken_over(rollback),
         _live(rollback),
         f"Suspect: {rollback.suspect_deployment_id} ({rollback.suspect_revision})"
         * bool(rollback.suspect_deployment_id),

@@ -103,6 +103,7 @@ class Observer:
             alarm=alarm,
             alarm_read=by_alarm,
             contradiction=against,
+            locked_by=_holder(rollback, controls),
             controls=controls,
             alarm_history=_in_time(reading_past),
         )
@@ -222,8 +223,9 @@ class Observer:
     ) -> Observation:
         """A later visit asks again whether somebody paused; within one visit it was asked a moment ago."""
         if last is not None:
-            return replace(seen, controls=last.controls)
-        return replace(seen, controls=self._controls(rollback.group, policy, now))
+            return replace(seen, controls=last.controls, locked_by=last.locked_by)
+        controls = self._controls(rollback.group, policy, now)
+        return replace(seen, controls=controls, locked_by=_holder(rollback, controls))
 
     def _controls(self, group: DeploymentGroup, policy: Policy, now: datetime) -> Controls:
         """What operators said. DynamoDB answers both parts sooner than a second connection to it would be open."""
@@ -332,6 +334,11 @@ def _is_suspect(rollback: Rollback, facts: GroupFacts) -> bool:
     """The suspect has ended, and nothing came after it: there is no need to look at it once more."""
     ended = facts.last_attempted_status in TERMINAL_STATUSES
     return ended and facts.last_attempted_id == rollback.suspect_deployment_id
+
+
+def _holder(rollback: Rollback, controls: Controls) -> str | None:
+    """Who holds the group's lock; None for a rollback that is only supposed: it never took one."""
+    return controls.open_rollback_id if rollback.lease_owner else None
 
 
 def _hangs(rollback: Rollback, now: datetime) -> bool:

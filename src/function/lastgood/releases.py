@@ -48,7 +48,9 @@ class Releases:
         open_id = self._parts.ledger.lock(group).open_rollback_id
         if open_id:
             found = self._rollbacks.resume(open_id)
-            return [result_of(found)] if found else []
+            # A lock whose rollback is not in the table hides no release.
+            if found:
+                return [result_of(found)]
         told = [result_of(each) for each in self.noticed(group, state, deployment_id)]
         what = deployment_id or "its newest deployment"
         return told or [ignored(f"No rollback of {group.key} is open, and nothing is wrong with {what}.")]

@@ -45,6 +45,7 @@ FIXES: Mapping[str, str] = {
     Reason.STORM: "Look for a shared cause; then: lastgood resume --reason …",
     Reason.STALE_SIGNAL: "Look at what is live; then decide by hand: lastgood rollback {group} --reason …",
     Reason.ALARM_NOT_CONFIRMED: "Look at the alarm in CloudWatch: it is not in ALARM there.",
+    Reason.UNROUTED_ALARM: "Give the alarm the tags that its message names, or add it to LASTGOOD_ROUTES.",
     Reason.ALARM_SUPPRESSED: "Look at the alarm's suppressor in CloudWatch.",
     Reason.ALARM_RECOVERED: "Nothing: the alarm is OK again.",
 }

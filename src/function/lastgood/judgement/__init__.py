@@ -6,7 +6,7 @@
 * `case`: what a decision looks at. `steps`: what it returns. `wording`: how explanations name things.
 * `blame`: which deployments an alarm blames. `choice`: which revision goes back.
 * `guards`: the questions before anything is touched, in their order; `no_target` is the longest answer.
-* `first_step`, `way_back`, `proof`: what is done then, from the stop to the end.
+* `first_step`, `way_back`, `proof`: what is done then, from the stop to the end. `recheck`: may this record act at all.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from lastgood.judgement.case import Case
 from lastgood.judgement.first_step import first_step
 from lastgood.judgement.guards import GUARDS, Guard
 from lastgood.judgement.proof import verify
+from lastgood.judgement.recheck import without_the_lock
 from lastgood.judgement.steps import (
     Action,
     Adopt,
@@ -64,6 +65,8 @@ __all__ = [
 def decide(rollback: Rollback, seen: Observation, policy: Policy, now: datetime) -> Decision:
     """The next step of `rollback`, from what was `seen` and the `policy` of its deployment group."""
     case = Case(rollback, seen, policy, now)
+    if rollback.open and (stray := without_the_lock(rollback, seen)) is not None:
+        return stray
     match rollback.phase:
         case Phase.CLAIMED:
             return judge(case)

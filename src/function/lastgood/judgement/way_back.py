@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lastgood.judgement.case import Case
+from lastgood.judgement.recheck import choice_again
 from lastgood.judgement.steps import (
     Adopt,
     ClearAlias,
@@ -207,7 +208,7 @@ def _puts_it_back(rollback: Rollback, newest: Deployment) -> bool:
 
 
 def _put_back(rollback: Rollback, seen: Observation) -> Decision:
-    objection = _objection(rollback, seen)
+    objection = _objection(rollback, seen) or choice_again(rollback, seen)
     if objection is not None:
         return objection
     todo, good, group = seen.preparation, seen.good, seen.group

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from lastgood.model import Deployment
+from lastgood.model import Deployment, Rollback
 
 
 def clock(moment: datetime) -> str:
@@ -49,3 +49,13 @@ def subject(suspect: Deployment | None) -> str:
 def listed(names: Sequence[str], most: int = 8) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def taken_over(rollback: Rollback) -> str:
+    """What people are told of a lock without its rollback; empty where there was none."""
+    if not rollback.took_lock_of:
+        return ""
+    return (
+        f"The lock of {rollback.group.key} named {rollback.took_lock_of}, which is no open rollback of this group; it "
+        "was taken over. Look who wrote to the audit table, or whether it was restored."
+    )

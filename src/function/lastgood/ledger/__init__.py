@@ -136,6 +136,11 @@ class Ledger:
             return Claim("duplicate", rollback.rollback_id)
         return Claim("busy", str(reasons[1].get("open_rollback_id", "")))
 
+    def freed(self, group: DeploymentGroup, missing_id: str) -> bool:
+        """Take a lock away that names a rollback which is not there. False if it names that no more."""
+        change, values = "REMOVE open_rollback_id", {":id": missing_id}
+        return self._table.change(group_pk(group), "LOCK", change, "open_rollback_id = :id", values) is not None
+
     def record(self, rollback: Rollback, step: Step) -> None:
         """Write a rollback that is closed from the start: it never held the group's lock. Writing it twice is fine."""
         self._table.transact(
@@ -221,8 +226,9 @@ class Ledger:
         watch_until: datetime | None,
         pauses_group: bool = False,
         unfounded: bool = False,
+        holds_lock: bool = True,
     ) -> list[dict[str, Any]]:
-        """What is written together with a rollback's end: the lock goes, the memory stays.
+        """What is written together with a rollback's end: the lock goes, where it holds it, and the memory stays.
 
         What was `unfounded` counts no more for the storm.
         """
@@ -236,7 +242,7 @@ class Ledger:
                 "open_rollback_id = :id",
                 {":id": rollback.rollback_id, ":at": iso(closed)},
             )
-        ]
+        ][:holds_lock]
         if acted:
             past = {"pk": pk, "sk": f"PAST#{iso(closed)}#{rollback.rollback_id}", "outcome": str(rollback.outcome)}
             past |= {"rollback_id": rollback.rollback_id, "rollback_deployment_id": rollback.rollback_deployment_id}

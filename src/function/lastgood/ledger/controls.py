@@ -36,6 +36,7 @@ def read_controls(rows: Iterable[Mapping[str, Any]], now: datetime) -> Controls:
         known_bad_since={row["revision"]: parse_iso(row["marked_bad_at"]) for row in bad if row.get("marked_bad_at")},
         marked_good=frozenset(row["revision"] for row in bad if row.get("marked_good_at")),
         past=tuple(_past(row) for row in by_kind.get("PAST", [])),
+        open_rollback_id=next((str(row.get("open_rollback_id", "")) for row in by_kind.get("LOCK", [])), ""),
     )
 
 

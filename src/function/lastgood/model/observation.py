@@ -83,6 +83,7 @@ class Observation:
 
     `contradiction` is why CloudWatch does not lead the alarm here, where its message alone did. `newest` is the
     deployment that was attempted last, where that is not one that the rollback knows already.
+    `locked_by` is the rollback that holds the group's lock, where that was read.
     `silent` are the instances that a stop which hangs still waits for.
     `examined` are the deployments of the history whose revision was looked at closely.
     """
@@ -92,6 +93,7 @@ class Observation:
     alarm_read: bool = False
     contradiction: str = ""
     alarm_history: AlarmHistory = field(default_factory=AlarmHistory)
+    locked_by: str | None = None
     history: tuple[Deployment, ...] = ()
     live: Live = field(default_factory=Live)
     controls: Controls = field(default_factory=Controls)

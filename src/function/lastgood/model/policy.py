@@ -67,6 +67,7 @@ class Controls:
     marked_good: frozenset[str] = frozenset()
     past: tuple[PastRollback, ...] = ()
     groups_in_alarm: frozenset[str] = frozenset()
+    open_rollback_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

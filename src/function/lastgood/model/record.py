@@ -124,6 +124,7 @@ class Rollback:
     onset_margin_seconds: int = 0
     onset_measured: bool = False
     routed_by: str = ""
+    took_lock_of: str = ""
     requested_by: str = ""
     request_reason: str = ""
     dry_run: bool = False

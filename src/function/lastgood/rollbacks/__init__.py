@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 from lastgood.draft import Draft
 from lastgood.errors import LostLeaseError, RefusedError, RetryableError
 from lastgood.judgement import decide
-from lastgood.ledger import Kind, Step
-from lastgood.model import Observation, Reason, Rollback
+from lastgood.ledger import Claim, Kind, Step
+from lastgood.model import DeploymentGroup, Observation, Reason, Rollback
 from lastgood.observe import Observer
 from lastgood.parts import Parts
 from lastgood.pipelines.follow_ups import pinned
@@ -47,8 +47,7 @@ class Rollbacks:
         ledger, now = self._parts.ledger, self._parts.clock()
         rollback = pinned(rollback, self._parts.settings)
         leased = replace(self.leases.first(rollback), step_count=1)
-        step = Step(Kind.NOTE, "OPEN", why_opened(rollback), now)
-        claim = ledger.open(leased, step, counts_for_storm=bool(rollback.alarm_name))
+        leased, claim = self._claimed(leased, now)
         match claim.kind:
             case "opened":
                 return self.advance(leased)
@@ -58,6 +57,23 @@ class Rollbacks:
                 about = {"alarm_name": rollback.alarm_name, "trigger_kind": str(rollback.trigger_kind)}
                 ledger.join(claim.rollback_id, key, about, now)
                 return ledger.load(claim.rollback_id) or rollback
+
+    def _claimed(self, leased: Rollback, now: datetime) -> tuple[Rollback, Claim]:
+        """Claim the group. A lock that names no open rollback of the group must silence nobody: it is taken over."""
+        claim = self._claim(leased, now)
+        if claim.kind != "busy" or self._holds(claim.rollback_id, leased.group):
+            return leased, claim
+        if self._parts.ledger.freed(leased.group, claim.rollback_id):
+            leased = replace(leased, took_lock_of=claim.rollback_id)
+        return leased, self._claim(leased, now)
+
+    def _claim(self, leased: Rollback, now: datetime) -> Claim:
+        step = Step(Kind.NOTE, "OPEN", why_opened(leased), now)
+        return self._parts.ledger.open(leased, step, counts_for_storm=bool(leased.alarm_name))
+
+    def _holds(self, rollback_id: str, group: DeploymentGroup) -> bool:
+        holder = self._parts.ledger.load(rollback_id)
+        return holder is not None and holder.open and holder.group == group
 
     def resume(self, rollback_id: str) -> Rollback | None:
         """Advance a rollback if nobody else is at it; either way, return it as it stands. None: there is none."""

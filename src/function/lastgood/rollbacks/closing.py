@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from lastgood.draft import Draft
-from lastgood.errors import RefusedError
+from lastgood.errors import LostLeaseError, RefusedError
 from lastgood.judgement import Close, Decision
 from lastgood.ledger import Kind
 from lastgood.model import Outcome, Phase, Policy, Reason, Rollback
@@ -47,14 +48,21 @@ class Closing:
         watch = now + self._policy.recovery_window if rolled_back and draft.rollback.alarm_name else None
         if decision.reason is Reason.STORM and not self._tells_of_storm():
             draft.change(notified=(*draft.rollback.notified, "closed"))
-        extra = self._parts.ledger.closing(
+        follows = partial(
+            self._parts.ledger.closing,
             draft.rollback,
             acted=_acted(draft.rollback),
             watch_until=watch,
             pauses_group=decision.pauses_group,
             unfounded=decision.unfounded,
         )
-        draft.save(next_check_at=now + NEXT_CHECK, extra=extra)
+        try:
+            draft.save(next_check_at=now + NEXT_CHECK, extra=follows())
+        except LostLeaseError:
+            if self._parts.ledger.lock(draft.rollback.group).open_rollback_id == draft.rollback.rollback_id:
+                raise
+            # Its lock is another's, or nobody's: it is closed all the same, and leaves the lock alone.
+            draft.save(next_check_at=now + NEXT_CHECK, extra=follows(holds_lock=False))
         self._parts.telemetry.closed(draft.rollback)
 
     def refused(self, reason: Reason, error: RefusedError) -> None:

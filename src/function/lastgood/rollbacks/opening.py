@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import replace
 from datetime import datetime
 
+from lastgood.judgement.wording import taken_over
 from lastgood.model import DeploymentGroup, Outcome, Phase, Reason, Rollback
 
 
@@ -21,9 +22,12 @@ def rollback_id(key: str, group: DeploymentGroup, at: datetime | None) -> str:
 
 def why_opened(rollback: Rollback) -> str:
     """What caused it, for its first step."""
-    if rollback.alarm_name:
-        return f"The alarm {rollback.alarm_name} went into ALARM."
-    return f"{rollback.requested_by} asked for it: {rollback.request_reason}"
+    cause = (
+        f"The alarm {rollback.alarm_name} went into ALARM."
+        if rollback.alarm_name
+        else f"{rollback.requested_by} asked for it: {rollback.request_reason}"
+    )
+    return f"{cause} {taken_over(rollback)}".strip()
 
 
 def not_opened(rollback: Rollback, reason: Reason, explanation: str, now: datetime) -> Rollback:

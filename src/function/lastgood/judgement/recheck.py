@@ -1,0 +1,47 @@
+"""Whether a record may act: a later visit believes what AWS and the group's lock say, not what the record says."""
+
+from __future__ import annotations
+
+from lastgood.judgement.choice import select
+from lastgood.judgement.steps import Decision, block
+from lastgood.model import Deployment, Observation, Reason, Rollback
+
+
+def without_the_lock(rollback: Rollback, seen: Observation) -> Decision | None:
+    """A rollback takes its group's lock with its first write, and gives it back with its last one."""
+    if seen.locked_by is None or seen.locked_by == rollback.rollback_id:
+        return None
+    holder = seen.locked_by or "no rollback"
+    return block(
+        Reason.RECORD_CONTRADICTED,
+        f"The lock of {rollback.group.key} names {holder}, not {rollback.rollback_id}: this record was not written by "
+        "the function alone, or the table was restored. It does nothing; look who wrote it.",
+    )
+
+
+def choice_again(rollback: Rollback, seen: Observation) -> Decision | None:
+    """What goes back is looked at once more by what AWS says of it now; an operator may force one that is named."""
+    named = rollback.force and bool(rollback.to_deployment_id)
+    if named and rollback.to_deployment_id == rollback.good_deployment_id:
+        return None
+    if not rollback.suspect_deployment_id:
+        return _contradicted(rollback, "the record blames no deployment")
+    return _rejected(rollback, seen, seen.good) if seen.good else None
+
+
+def _rejected(rollback: Rollback, seen: Observation, good: Deployment) -> Decision | None:
+    if rollback.suspect_created_at and good.created_at >= rollback.suspect_created_at:
+        return _contradicted(rollback, f"it is not older than the suspect {rollback.suspect_deployment_id}")
+    suspects = [d for d in (seen.suspect,) if d is not None]
+    found = select((good,), suspects, controls=seen.controls, unusable={})
+    if found.good is not None:
+        return None
+    return _contradicted(rollback, found.candidates[0].explanation)
+
+
+def _contradicted(rollback: Rollback, why: str) -> Decision:
+    return block(
+        Reason.RECORD_CONTRADICTED,
+        f"{rollback.good_deployment_id}, which the record says goes back, is not what would be chosen: {why} Nothing "
+        "is deployed.",
+    )

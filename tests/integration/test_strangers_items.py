@@ -1,0 +1,144 @@
+"""What one item in the audit table can do that somebody else wrote: it deploys nothing, and it silences nobody."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from boto3.dynamodb.types import TypeSerializer
+
+from scene import ALARM, PLATFORMS, Scene, scene
+from stage.local import TABLE
+
+EFFECTS = ("StopDeployment", "CreateDeployment", "UpdateAlias", "RegisterTaskDefinition")
+
+
+def put_item(it: Scene, **item: Any) -> None:
+    """One PutItem on the audit table."""
+    encode = TypeSerializer().serialize
+    it.local.dynamodb.put_item(TableName=TABLE, Item={name: encode(value) for name, value in item.items()})
+
+
+def forged_head(it: Scene, rollback_id: str, **more: Any) -> None:
+    """A rollback that was never opened, due now."""
+    now = it.now().strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    head = {
+        "application": "shop",
+        "deployment_group": "prod",
+        "deployment_group_key": "shop/prod",
+        "compute_platform": it.platform,
+        "phase": "REDEPLOYING",
+        "trigger_kind": "MANUAL",
+        "requested_by": "alice",
+        "opened_at": now,
+        "signal_at": now,
+        "day": now[:10],
+        "open_key": "open",
+        "next_check_at": now,
+        "version": 1,
+        "step_count": 0,
+        "schema_version": 1,
+    }
+    put_item(it, pk=f"ROLLBACK#{rollback_id}", sk="META", rollback_id=rollback_id, **{**head, **more})
+    it.rollback_id = rollback_id
+
+
+def effects(it: Scene) -> list[int]:
+    """How many calls of each kind that changes something have been made."""
+    return [len(it.calls(operation)) for operation in EFFECTS]
+
+
+def told(it: Scene) -> str:
+    """All that people were told since the last look."""
+    return json.dumps(it.local.notices(), ensure_ascii=False)
+
+
+def heads(it: Scene) -> list[dict[str, Any]]:
+    """Every rollback's head item."""
+    return [item for item in it.local.items() if item["sk"] == "META"]
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("phase", ["CLAIMED", "STOPPING", "REDEPLOYING", "AWAITING_APPROVAL"])
+def test_a_head_without_its_lock_deploys_nothing_is_closed_and_told(platform: str, phase: str) -> None:
+    with scene(platform) as it:
+        first, *_ = it.good_history(1, 2)
+        suspect = it.release(3, settle=True, rest=300)
+        before, _ = effects(it), told(it)
+        forged_head(it, "rb-forged", phase=phase, good_deployment_id=first, suspect_deployment_id=suspect)
+        it.sweep()
+        assert effects(it) == before
+        assert (it.head["outcome"], it.head["reason_code"]) == ("BLOCKED", "RECORD_CONTRADICTED")
+        assert "rb-forged" in told(it)
+        assert (it.is_live(3), it.lock()) == (True, "")
+
+
+def test_a_forged_head_leaves_the_lock_of_a_real_rollback_alone() -> None:
+    with scene("Server") as it:
+        it.good_history(1, 2)
+        it.release(3)
+        it.alarm_fires()
+        real = it.rollback_id
+        forged_head(it, "rb-forged", good_deployment_id="d-000000001")
+        it.sweep()
+        assert it.head["reason_code"] == "RECORD_CONTRADICTED"
+        assert it.lock() in {real, ""}
+        it.rollback_id = real
+        assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "more"),
+    [("failed", {}), ("newer than the suspect", {}), ("good", {"suspect_deployment_id": ""})],
+)
+def test_with_a_forged_lock_too_only_what_could_have_been_chosen_is_deployed(chosen: str, more: dict[str, str]) -> None:
+    with scene("Server") as it:
+        it.good_history(1)
+        it.sim.fail_next("HOOK_EXECUTION_FAILURE", "simulated")
+        failed = it.release(2, settle=True)
+        good = it.release(3, settle=True)
+        suspect = it.release(4, settle=True, rest=300)
+        newest = it.release(5, settle=True, rest=300)
+        target = {"failed": failed, "newer than the suspect": newest, "good": good}[chosen]
+        before = effects(it)
+        made = it.sim.deployment(suspect)["createTime"].strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        about = {"good_deployment_id": target, "suspect_deployment_id": suspect, "suspect_created_at": made}
+        forged_head(it, "rb-forged", **{**about, **more})
+        put_item(it, pk="GROUP#shop/prod", sk="LOCK", open_rollback_id="rb-forged")
+        it.sweep()
+        assert it.head["reason_code"] == "RECORD_CONTRADICTED", it.head["explanation"]
+        assert effects(it) == before
+        assert it.lock() == ""
+
+
+@pytest.mark.parametrize("named", ["nothing", "a closed one", "another group's"])
+def test_a_lock_that_names_no_open_rollback_of_its_group_silences_no_alarm(named: str) -> None:
+    with scene("Lambda") as it:
+        it.good_history(1, 2)
+        if named == "a closed one":
+            it.alarm_fires(tags={"lastgood:application": "gone", "lastgood:deployment-group": "x"}, alarm="other")
+        elif named == "another group's":
+            forged_head(it, "rb-other", deployment_group="staging", deployment_group_key="shop/staging")
+        holder = it.rollback_id or "rb-none"
+        it.release(3, settle=True, rest=300)
+        put_item(it, pk="GROUP#shop/prod", sk="LOCK", open_rollback_id=holder)
+        _ = told(it)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["alarm_name"], head["took_lock_of"]) == ("ROLLED_BACK", ALARM, holder)
+        assert it.is_live(2)
+        assert holder in told(it)
+
+
+def test_a_lock_without_a_rollback_hides_no_release() -> None:
+    with scene("Lambda") as it:
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=300)
+        it.alarm_fires()
+        assert it.run_to_end()["outcome"] == "ROLLED_BACK"
+        put_item(it, pk="GROUP#shop/prod", sk="LOCK", open_rollback_id="rb-none")
+        it.connect_events()
+        it.release(3)
+        it.sim.advance(60)
+        assert "KNOWN_BAD_RELEASED" in {head.get("reason_code") for head in heads(it)}
