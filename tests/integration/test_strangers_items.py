@@ -141,4 +141,4 @@ def test_a_lock_without_a_rollback_hides_no_release() -> None:
         it.connect_events()
         it.release(3)
         it.sim.advance(60)
-        assert "KNOWN_BAD_RELEASED" in {head.get("reason_code") for head in heads(it)}
+        assert "RELEASED_IN_ALARM" in {head.get("reason_code") for head in heads(it)}
