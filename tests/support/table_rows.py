@@ -64,6 +64,8 @@ def full() -> Rollback:
         remark="It is not proven.",
         calls_people=True,
         took_lock_of="rb-none",
+        alarm_contributor="2868f7dcc58a8caf",
+        alarm_attributes={"FunctionName": "checkout"},
         requested_by="ann",
         request_reason="errors",
         dry_run=True,

@@ -76,6 +76,8 @@ class AlarmChanges:
             alarm_arn=signal.alarm_arn,
             alarm_changed_at=signal.changed_at,
             evaluation_seconds=signal.evaluation_seconds,
+            alarm_contributor=signal.contributor,
+            alarm_attributes=signal.attributes,
             **onset_attributes(signal.onset),
         )
 

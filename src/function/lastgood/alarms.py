@@ -41,15 +41,18 @@ class Alarms:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def read(self, name: str, evidence_at: datetime | None = None) -> AlarmFacts | None:
-        """An alarm as it is now; None if there is none of that name. Metric and composite alarms alike.
+    def read(self, name: str, evidence_at: datetime | None = None, contributor: str = "") -> AlarmFacts | None:
+        """An alarm as it is now, of whatever type; None if there is none of that name.
 
-        With `evidence_at` (the time now) an alarm that is not OK is also asked for its metric.
+        With `evidence_at` (the time now) an alarm that is not OK is also asked for its metric. Of an alarm over many
+        time series, `contributor` is the one that is meant.
         """
         found = self._described([name])
         if not found:
             return None
         facts = _facts(found[0])
+        if contributor and facts.state is AlarmState.ALARM:
+            facts = self._of_one(facts, contributor)
         if evidence_at is not None and facts.state is not AlarmState.OK:
             facts = replace(facts, doubt=evidence.doubt(self._client, found[0], evidence_at))
         children = triggering_alarms(parse_reason_data(found[0].get("StateReasonData")))
@@ -57,9 +60,28 @@ class Alarms:
             return replace(facts, onset=self._onset_of_children(children, facts.changed_at))
         return facts
 
+    def _of_one(self, facts: AlarmFacts, contributor: str) -> AlarmFacts:
+        """The alarm with the state and the time of one contributor. CloudWatch lists only those that are in ALARM.
+
+        Where they may not be read, or this boto3 cannot, the alarm's own time counts.
+        """
+        if not hasattr(self._client, "describe_alarm_contributors"):
+            return facts
+        more: dict[str, Any] = {}
+        while True:
+            try:
+                answer = call(self._client, "describe_alarm_contributors", AlarmName=facts.name, **more)
+            except RefusedError:
+                return facts
+            for each in answer.get("AlarmContributors", []):
+                if each["ContributorId"] == contributor:
+                    return replace(facts, changed_at=_changed_at(each))
+            if not answer.get("NextToken"):
+                return replace(facts, state=AlarmState.OK, changed_at=None)
+            more = {"NextToken": answer["NextToken"]}
+
     def _described(self, names: list[str]) -> list[dict[str, Any]]:
-        answer = call(self._client, "describe_alarms", AlarmNames=names, AlarmTypes=["MetricAlarm", "CompositeAlarm"])
-        return [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
+        return listed(call(self._client, "describe_alarms", AlarmNames=names, AlarmTypes=types(self._client)))
 
     def _onset_of_children(self, arns: Iterable[str], fired: datetime | None) -> Onset | None:
         """The onset of the alarm that made a composite one fire: the one that changed last before it.
@@ -116,13 +138,13 @@ class Alarms:
             self._client,
             "describe_alarms",
             StateValue="ALARM",
-            AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+            AlarmTypes=types(self._client),
             MaxRecords=MOST_FIRING,
         )
         return [
             FiringAlarm(alarm["AlarmName"], alarm["AlarmArn"], changed)
-            for alarm in (*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", []))
-            if (changed := _changed_at(alarm)) and not alarm.get("ActionsSuppressedBy")
+            for alarm in listed(answer)
+            if (changed := _changed_at(alarm)) and not _silenced_by(alarm)
         ]
 
     def tags(self, alarm_arn: str) -> dict[str, str]:
@@ -154,6 +176,22 @@ def _new_state(item: Mapping[str, Any]) -> str:
     return str(state.get("stateValue", "")) if isinstance(state, dict) else ""
 
 
+def types(client: Any) -> list[str]:
+    """Every type of alarm that this boto3 knows: CloudWatch leaves out of its answer what is not asked for."""
+    return list(client.meta.service_model.shape_for("AlarmType").enum)
+
+
+def listed(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The alarms of an answer, whatever types they are of."""
+    return [alarm for name, alarms in answer.items() if name.endswith("Alarms") for alarm in alarms]
+
+
+def _silenced_by(alarm: Mapping[str, Any]) -> str:
+    """What keeps an alarm's actions from being taken: EventBridge tells of its changes all the same."""
+    disabled = "somebody who disabled them" if alarm.get("ActionsEnabled") is False else ""
+    return str(alarm.get("ActionsSuppressedBy") or disabled)
+
+
 def _facts(alarm: Mapping[str, Any]) -> AlarmFacts:
     period, evaluated = _period(alarm), _count(alarm.get("EvaluationPeriods"))
     data = parse_reason_data(alarm.get("StateReasonData"))
@@ -163,7 +201,7 @@ def _facts(alarm: Mapping[str, Any]) -> AlarmFacts:
         name=alarm["AlarmName"],
         state=state,
         changed_at=_changed_at(alarm),
-        suppressed_by=alarm.get("ActionsSuppressedBy", ""),
+        suppressed_by=_silenced_by(alarm),
         period=period,
         datapoints=_count(alarm.get("DatapointsToAlarm")) or evaluated,
         onset=onset if state is AlarmState.ALARM else None,

@@ -115,7 +115,7 @@ class Observer:
 
         Both on one connection: CodeDeploy's answers, which are read beside them, take longer.
         """
-        alarm = self.alarms.read(rollback.alarm_name, evidence_at)
+        alarm = self.alarms.read(rollback.alarm_name, evidence_at, rollback.alarm_contributor)
         if alarm is None or rollback.routed_by not in {"", BY_MESSAGE}:
             return alarm, ""
         try:

@@ -35,6 +35,8 @@ MEANINGS: dict[str, str] = {
     "onset_measured": "Whether the alarm's datapoints show the onset; otherwise it is counted back from when it fired.",
     "routed_by": "What led the alarm here: `alarm tags`, `LASTGOOD_ROUTES`, `default`, or `message tags`, which "
     "CloudWatch has to confirm before anything is stopped.",
+    "alarm_contributor": "The time series of an alarm over many that it is about; empty where it is the alarm itself.",
+    "alarm_attributes": "What that series is of, such as `FunctionName`.",
     "took_lock_of": "What the group's lock named though it is no open rollback of the group: the lock was taken over.",
     "released_in_alarm": "The deployment that is blamed because it came while the alarm fired already.",
     "brought_back": "Deployments that only brought back what an earlier rollback had put back, with that rollback.",

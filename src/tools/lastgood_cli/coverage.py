@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lastgood.alarms import listed, types
 from lastgood.model import DeploymentGroup
 from lastgood.routing import is_allowed, route
 from lastgood.settings import Settings
@@ -55,8 +56,8 @@ class Coverage:
 
 def all_alarms(cloudwatch: Any) -> list[dict[str, Any]]:
     """Every alarm, as `DescribeAlarms` tells it: one call for each hundred."""
-    pages = cloudwatch.get_paginator("describe_alarms").paginate(AlarmTypes=["MetricAlarm", "CompositeAlarm"])
-    return [alarm for page in pages for kind in ("MetricAlarms", "CompositeAlarms") for alarm in page.get(kind, [])]
+    pages = cloudwatch.get_paginator("describe_alarms").paginate(AlarmTypes=types(cloudwatch))
+    return [alarm for page in pages for alarm in listed(page)]
 
 
 def all_tags(tagging: Any) -> dict[str, dict[str, str]]:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from lastgood.alarms import Alarms
+from lastgood.alarms import Alarms, listed, types
 from lastgood.clients import Clients, call
 from lastgood.errors import LastgoodError
 from lastgood.judgement import GUARDS, Adopt, AskApproval, Case, Close, Decision, Guard, Proceed, Stop, Wait, decide
@@ -196,7 +196,7 @@ class _Supposed(Alarms):
         self._facts = facts
         self._real = real
 
-    def read(self, name: str, evidence_at: datetime | None = None) -> AlarmFacts | None:
+    def read(self, name: str, evidence_at: datetime | None = None, contributor: str = "") -> AlarmFacts | None:
         return self._facts
 
     def tags(self, alarm_arn: str) -> dict[str, str]:
@@ -227,9 +227,8 @@ class Lookout:
 
     def described(self, alarm: str) -> dict[str, Any] | None:
         """An alarm with all that CloudWatch tells about it; None if there is none of that name."""
-        kinds = ["MetricAlarm", "CompositeAlarm"]
-        answer = call(self.clients.cloudwatch, "describe_alarms", AlarmNames=[alarm], AlarmTypes=kinds)
-        found: list[dict[str, Any]] = [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
+        cloudwatch = self.clients.cloudwatch
+        found = listed(call(cloudwatch, "describe_alarms", AlarmNames=[alarm], AlarmTypes=types(cloudwatch)))
         return found[0] if found else None
 
     def exists(self, group: DeploymentGroup) -> bool | None:

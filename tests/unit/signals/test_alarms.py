@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -128,9 +129,17 @@ class TestAlarms:
         event["detail"]["alarmContributor"] = {"id": "6d442278dba546f6", "attributes": {"host": "a"}}
         assert alarm(event).alarm_name == "shop-prod-error-rate"
 
-    def test_one_time_series_over_sns_counts_as_the_alarm_too(self) -> None:
-        found = alarm(sns(AlarmContributorId="6d442278dba546f6", AlarmContributorAttributes={"host": "a"}))
-        assert (found.state, found.key) == (AlarmState.ALARM, alarm(sns()).key)
+    @pytest.mark.parametrize("way", ["sns", "sqs", "lambda", "eventbridge"])
+    def test_one_time_series_that_fires_is_a_signal_of_its_own_however_it_comes(self, way: str) -> None:
+        found = alarm(contributor(way, "ALARM"))
+        assert (found.contributor, found.attributes) == (CONTRIBUTOR["id"], CONTRIBUTOR["attributes"])
+        assert found.key != replace(found, contributor="").key
+        assert found.key != replace(found, contributor="another").key
+
+    def test_attributes_that_could_deceive_a_reader_are_left_out(self) -> None:
+        hostile = {"host": "a", "evil": "a\u202eb", "number": 7, "long": "x" * 256}
+        assert alarm(sns(AlarmContributorId="1", AlarmContributorAttributes=hostile)).attributes == {"host": "a"}
+        assert alarm(sns(AlarmContributorId="1", AlarmContributorAttributes=["host"])).attributes == {}
 
     @pytest.mark.parametrize("state", ["OK", "INSUFFICIENT_DATA"])
     @pytest.mark.parametrize("way", ["sns", "sns without attributes", "sqs", "lambda", "eventbridge", "unnamed"])

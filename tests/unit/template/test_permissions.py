@@ -23,6 +23,7 @@ WITHOUT_A_RESOURCE = {
     "cloudwatch:GetMetricData": "IAM knows no resource for it",
     "cloudwatch:DescribeAlarms": "composite alarms are described with the resource * only",
     "cloudwatch:DescribeAlarmHistory": "composite alarms' history is read with the resource * only",
+    "cloudwatch:DescribeAlarmContributors": "it is asked for beside DescribeAlarms",
     "ecs:DescribeTaskDefinition": "IAM knows no resource for it",
     **{
         f"ec2:{name}": "Lambda asks for it on every resource"

@@ -81,7 +81,7 @@ def _confirmed(case: Case) -> Decision | None:
         return case.unfounded(
             Reason.ALARM_NOT_CONFIRMED,
             f"CloudWatch knows no alarm named {case.rollback.alarm_name!r} here. If it is real, it was deleted or "
-            "renamed since its message, or is of a kind that is not known here.",
+            "renamed since its message, or is of a type that this boto3 does not know, as an old one does log alarms.",
             needs_human=True,
         )
     if alarm.suppressed_by:

@@ -125,6 +125,8 @@ class Rollback:
     onset_measured: bool = False
     routed_by: str = ""
     took_lock_of: str = ""
+    alarm_contributor: str = ""
+    alarm_attributes: Mapping[str, str] = field(default_factory=dict)
     requested_by: str = ""
     request_reason: str = ""
     dry_run: bool = False

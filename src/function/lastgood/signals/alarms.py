@@ -23,6 +23,8 @@ from lastgood.signals.types import AlarmSignal, Delivery, Home, Results
 from lastgood.text import clean, is_plain, without_surrogates
 
 MAX_ALARM_NAME = 255
+MAX_CONTRIBUTOR = 255
+MAX_ATTRIBUTES = 30
 # CloudWatch allows no alarm to look back further than a week.
 MAX_EVALUATION_SECONDS = 604_800
 
@@ -50,6 +52,8 @@ def read_sns_alarm(body: dict[str, Any], delivery: Delivery) -> AlarmSignal:
         tags=_tags(body, "AlarmTags"),
         evaluation_seconds=_evaluation_seconds(body.get("Trigger")),
         message_id=delivery.message_id,
+        contributor=optional_text(body, "AlarmContributorId", MAX_CONTRIBUTOR),
+        attributes=_attributes(body.get("AlarmContributorAttributes")),
     )
 
 
@@ -57,6 +61,14 @@ def _check_contributor(body: dict[str, Any], name: str, state: AlarmState) -> No
     """An alarm over many time series also tells of each of them. One that recovers says nothing about the others."""
     if state is not AlarmState.ALARM and any(body.get(mark) is not None for mark in _CONTRIBUTOR):
         ignore("contributor_recovered", f"One contributor of alarm {name} is {state}: that is not the alarm.")
+
+
+def _attributes(value: object) -> dict[str, str]:
+    """What the time series is of, such as `FunctionName`. Values that could deceive a reader are left out."""
+    if not isinstance(value, dict):
+        return {}
+    pairs = [(name, text) for name, text in value.items() if isinstance(text, str) and len(text) <= MAX_ALARM_NAME]
+    return {name: text for name, text in pairs[:MAX_ATTRIBUTES] if is_plain(name) and is_plain(text)}
 
 
 def _check_is_alarm(body: dict[str, Any]) -> None:
@@ -191,6 +203,7 @@ def stated_alarm(
     if state is AlarmState.ALARM and suppressed_by:
         ignore("suppressed", f"The actions of alarm {name} are suppressed by {suppressed_by}.")
     changed_at = time_of(stated.get("timestamp"), "state.timestamp", delivery.now)
+    one = body["alarmContributor"] if isinstance(body.get("alarmContributor"), dict) else {}
     return AlarmSignal(
         alarm_name=name,
         alarm_arn=str(arn),
@@ -201,6 +214,8 @@ def stated_alarm(
         tags=tags,
         onset=_onset(stated, changed_at),
         message_id=delivery.message_id,
+        contributor=optional_text(one, "id", MAX_CONTRIBUTOR),
+        attributes=_attributes(one.get("attributes")),
     )
 
 

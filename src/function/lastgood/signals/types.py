@@ -27,11 +27,15 @@ class AlarmSignal:
     # When the breach began, where the message's own reason data say so.
     onset: Onset | None = None
     message_id: str = ""
+    # Of an alarm over many time series: the one that this is about, and what it is the series of.
+    contributor: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def key(self) -> str:
         """The transition's identity: the same for every delivery of it, over whichever way it came."""
-        return f"{self.alarm_arn}@{(self.changed_at - _EPOCH) // timedelta(milliseconds=1)}"
+        one = f"#{self.contributor}" if self.contributor else ""
+        return f"{self.alarm_arn}{one}@{(self.changed_at - _EPOCH) // timedelta(milliseconds=1)}"
 
 
 @dataclass(frozen=True, slots=True)
