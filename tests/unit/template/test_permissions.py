@@ -128,8 +128,15 @@ def kinds_of(action: str) -> list[str]:
     return list(entry.get("Resources", []))
 
 
+# An action of CloudWatch's API that the reference does not have yet.
+NOT_IN_THE_REFERENCE = {"cloudwatch:DescribeAlarmContributors"}
+
+
 def test_every_resource_is_of_a_kind_that_iam_knows_for_the_action() -> None:
     for action, statement in Stack(**EVERYTHING_ON).allowed().items():
+        if action in NOT_IN_THE_REFERENCE:
+            assert statement.resources == ["*"]
+            continue
         service, kinds = action.split(":")[0], kinds_of(action)
         assert kinds or statement.resources == ["*"], f"{action} knows no resource"
         if statement.resources == ["*"]:
