@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from lastgood.model import TriggerKind
-from lastgood.signals import (
-    DeploymentSignal,
-)
-from reading import alarm, asked, in_queue, load, refusal, sole
+from lastgood.signals import AlarmSignal, DeploymentSignal, Home, Refusal, parse
+from reading import HOME, NOW, alarm, asked, in_queue, load, refusal, sole
 
 
 class TestEnvelopes:
@@ -57,3 +56,39 @@ class TestEnvelopes:
         event = load("alarm-sqs-wrapped")
         event["Records"][0]["body"] = "Hello"
         assert refusal(event).message_id == "059f36b4-87a3-44ab-83d2-661975830a7d"
+
+    def test_a_pipe_hands_over_a_list_of_a_queues_records(self) -> None:
+        records = load("alarm-sqs-wrapped")["Records"]
+        assert parse(records, HOME, NOW) == parse({"Records": records}, HOME, NOW)
+
+    @pytest.mark.parametrize("name", ["alarm-eventbridge", "alarm-to-lambda", "alarm-in-alarm"])
+    def test_a_pipe_may_hand_over_what_a_queues_body_holds(self, name: str) -> None:
+        assert alarm([load(name)]) == alarm(load(name))
+        envelope = load("alarm-in-alarm")["Records"][0]["Sns"]
+        assert alarm([envelope]).key == alarm(load("alarm-in-alarm")).key
+
+    def test_one_bad_element_of_a_list_keeps_none_of_the_others_from_being_read(self) -> None:
+        found = parse([7, load("alarm-in-alarm"), [load("alarm-in-alarm")], {}], HOME, NOW)
+        assert [type(each) for each in found] == [Refusal, AlarmSignal, Refusal, Refusal]
+
+    def test_a_failure_destinations_record_may_come_over_sns(self) -> None:
+        record = {"version": "1.0", "requestPayload": load("alarm-in-alarm"), "responsePayload": None}
+        assert alarm(over_sns(record)).key == alarm(load("alarm-in-alarm")).key
+        assert isinstance(sole(over_sns({"requestPayload": load("codedeploy-state-change")})), DeploymentSignal)
+
+    @pytest.mark.parametrize("name", ["manual-rollback", "manual-dry-run", "scheduled-sweep"])
+    def test_no_request_is_taken_from_a_topic_or_a_list(self, name: str) -> None:
+        request = load(name)
+        for event in (over_sns({"requestPayload": request}), [request], [{"requestPayload": request}]):
+            assert refusal(event).code == "queued_request"
+
+    def test_a_failure_record_comes_from_an_accepted_topic_only(self) -> None:
+        home = Home("123456789012", "us-east-1", ("arn:aws:sns:us-east-1:123456789012:alarms-only",))
+        assert refusal(over_sns({"requestPayload": load("alarm-to-lambda")}), home).code == "untrusted_topic"
+
+
+def over_sns(message: object) -> Any:
+    """An SNS event with this message."""
+    event = load("alarm-in-alarm")
+    event["Records"][0]["Sns"]["Message"] = json.dumps(message)
+    return event

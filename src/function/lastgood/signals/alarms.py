@@ -35,7 +35,7 @@ _CONTRIBUTOR = ("AlarmContributorId", "AlarmContributorAttributes", "alarmContri
 def read_sns_alarm(body: dict[str, Any], delivery: Delivery) -> AlarmSignal:
     """CloudWatch's message as SNS delivers it: metric, metric-math and composite alarms."""
     _check_is_alarm(body)
-    _check_topic(delivery)
+    check_topic(delivery)
     name = _alarm_name(body["AlarmName"])
     topic = parse_arn(delivery.source_arn, "sns") or parse_arn(delivery.source_arn, "sqs")
     arn = _alarm_arn(body.get("AlarmArn"), name, body.get("AWSAccountId"), topic, delivery.home)
@@ -83,7 +83,7 @@ def _check_is_alarm(body: dict[str, Any]) -> None:
     ignore("not_an_alarm", "The message lacks AlarmName or NewStateValue.", "Only CloudWatch alarms belong here.")
 
 
-def _check_topic(delivery: Delivery) -> None:
+def check_topic(delivery: Delivery) -> None:
     if delivery.home.alarm_topic_arns and delivery.source_arn not in delivery.home.alarm_topic_arns:
         sender = delivery.source_arn or "an unknown topic"
         reject(

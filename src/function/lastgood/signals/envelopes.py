@@ -9,11 +9,20 @@ from datetime import datetime
 from typing import Any
 
 from lastgood.signals.actions import EXAMPLES
-from lastgood.signals.alarms import read_alarm_action, read_sns_alarm
+from lastgood.signals.alarms import check_topic, read_alarm_action, read_sns_alarm
 from lastgood.signals.eventbridge import read_eventbridge
 from lastgood.signals.fields import ACCEPTED_SHAPES, guarded, ignore, kind_of, optional_text, reject
 from lastgood.signals.requests import read_operator_event
-from lastgood.signals.types import Delivery, Home, Refusal, Results, Signal
+from lastgood.signals.types import (
+    AlarmSignal,
+    Delivery,
+    DeploymentSignal,
+    Home,
+    Refusal,
+    Results,
+    ServiceDeploymentSignal,
+    Signal,
+)
 from lastgood.text import UnreadableError, clean, read_json
 
 # The senders' quotas, in bytes. No text has more characters than bytes, so no genuine one is refused.
@@ -31,6 +40,8 @@ def _read(event: object, delivery: Delivery) -> Results:
 
 
 def _event(event: object, delivery: Delivery) -> Results:
+    if isinstance(event, list) and event:
+        return tuple(_no_request(result) for each in event for result in guarded(_piped, each, delivery))
     if not isinstance(event, dict) or not event:
         reject(
             "unknown_event_shape",
@@ -41,6 +52,17 @@ def _event(event: object, delivery: Delivery) -> Results:
         if mark in event:
             return reader(event, delivery)
     reject("unknown_event_shape", "The event has none of the shapes that lastgood knows.", ACCEPTED_SHAPES)
+
+
+def _piped(element: object, delivery: Delivery) -> Results:
+    """One of a list, as EventBridge Pipes hands them over: a queue's record, what its body holds, or a whole event."""
+    if not isinstance(element, dict):
+        reject("unknown_event_shape", f"The list holds {kind_of(element)}, not an event.", ACCEPTED_SHAPES)
+    if "eventSource" in element or "EventSource" in element:
+        return _record(element, delivery)
+    if "TopicArn" in element and "Type" in element:
+        return _sns(element, _sns_delivery(element, delivery))
+    return _event(element, delivery)
 
 
 def _records(event: dict[str, Any], delivery: Delivery) -> Results:
@@ -99,7 +121,18 @@ def _sns(message: dict[str, Any], delivery: Delivery) -> Results:
         # Whoever can publish can put any address in here: no URL of a message is ever opened.
         ignore("not_a_notification", f"The SNS message is {kind}, not a Notification.")
     body = _json_object(message.get("Message"), "The SNS message", MAX_SNS_CHARACTERS)
+    if "requestPayload" in body:
+        check_topic(delivery)
+        return tuple(map(_no_request, _on_failure(body, delivery)))
     return (read_sns_alarm(body, delivery),)
+
+
+def _no_request(result: Signal | Refusal) -> Signal | Refusal:
+    """Topics and pipes bring alarms and deployments. Whoever may write into them is no operator."""
+    if isinstance(result, AlarmSignal | DeploymentSignal | ServiceDeploymentSignal | Refusal):
+        return result
+    told = "Requests and sweeps are taken neither from a topic nor from a list."
+    return Refusal("queued_request", told, "Invoke the function with it alone.", rejected=True)
 
 
 def _json_object(value: object, what: str, limit: int) -> dict[str, Any]:

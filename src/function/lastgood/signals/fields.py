@@ -26,7 +26,8 @@ ACCEPTED_SHAPES = (
     "(events/alarm-sqs-wrapped.json), a CloudWatch alarm's Lambda action (events/alarm-to-lambda.json), an "
     "EventBridge event of CloudWatch, CodeDeploy, ECS or a schedule (events/alarm-eventbridge.json, "
     "events/codedeploy-state-change.json, events/ecs-deployment-state-change.json, "
-    "events/scheduled-sweep.json), an OnFailure record with a requestPayload, and an operator's request "
+    "events/scheduled-sweep.json), an OnFailure record with a requestPayload (also over SNS), a list of "
+    "these from EventBridge Pipes, and an operator's request "
     "(events/manual-dry-run.json)."
 )
 
