@@ -59,7 +59,7 @@ class ReadsFirst(Rollbacks):
     def open(self, rollback: Rollback, key: str) -> Rollback:
         """Survey, then claim."""
         parts = self._parts
-        observer = Observer(parts.ledger, parts.alarms, parts.deployer_for, parts.pool, parts.settings)
+        observer = Observer(parts.ledger, parts.alarms, parts.deployer_for, parts.stacks, parts.pool, parts.settings)
         observer.look(rollback, parts.settings.policy(), parts.clock(), None)
         return super().open(rollback, key)
 

@@ -276,9 +276,12 @@ def test_force_rolls_back_a_rollback_to_the_deployment_that_is_named() -> None:
         assert it.is_live(1)
 
 
-def test_force_does_not_go_past_cloudformation() -> None:
+def test_only_force_goes_past_cloudformation() -> None:
     with scene("Server") as it:
         it.good_history(1, 2)
         it.release(3, creator="CloudFormation", external_id="stack", settle=True)
-        it.deliver(request("manual-rollback", force=True))
+        it.deliver(request("manual-rollback"))
         assert_closed(it, "BLOCKED", "MANAGED_BY_CLOUDFORMATION")
+        it.deliver(request("manual-rollback", force=True), "insisted")
+        assert_closed(it, "ROLLED_BACK", "VERIFIED")
+        assert it.is_live(2)

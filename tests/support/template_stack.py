@@ -40,6 +40,7 @@ EVERYTHING_ON = {
     "TaskRoleArns": "arn:aws:iam::123456789012:role/task,arn:aws:iam::123456789012:role/execution",
     "ArtifactBucketArns": "arn:aws:s3:::bundles,arn:aws:s3:::more-bundles",
     "EcsServices": "*/*",
+    "FindStacks": "true",
     "PipelinePattern": "shop-*",
     "EnablePipelineRerun": "true",
     "EnablePipelineHold": "true",

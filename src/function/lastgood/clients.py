@@ -126,6 +126,11 @@ class Clients:
         return self._on_first_use("codepipeline", READS)
 
     @cached_property
+    def cloudformation(self) -> Any:
+        """Only where it is asked which stack holds an alias or a service."""
+        return self._on_first_use("cloudformation", READS)
+
+    @cached_property
     def sns(self) -> Any:
         """Only when people are told: the redeployment is under way then."""
         return self._on_first_use("sns", READS)

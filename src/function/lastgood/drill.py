@@ -82,7 +82,7 @@ class Drill:
     def _decide(self, group: DeploymentGroup) -> Decision:
         parts, now = self._parts, self._parts.clock()
         rollback = _dry_run(group, now)
-        observer = Observer(parts.ledger, parts.alarms, parts.deployer_for, parts.pool, parts.settings)
+        observer = Observer(parts.ledger, parts.alarms, parts.deployer_for, parts.stacks, parts.pool, parts.settings)
         seen, policy = observer.look(rollback, parts.settings.policy(), now, None)
         # The proof at the end of a rollback asks what its beginning may not have to ask.
         deployer = parts.deployer_for(group, None)

@@ -166,6 +166,8 @@ def _story(rollback: Rollback, kind: str, place: Place) -> str:
         f"Pipeline {rollback.pipeline}: the stage {rollback.hold_stage} is held"
         * bool(rollback.held_at and not rollback.released_at),
         rollback.pipeline_problem,
+        _stack(rollback),
+        rollback.stack_debt,
         f"Account {place.account}, region {place.region}" * bool(place.account),
         f"Rollback id: {rollback.rollback_id}",
     ]
@@ -181,6 +183,14 @@ def _live(rollback: Rollback) -> str:
     if rollback.phase is Phase.AWAITING_APPROVAL and rollback.suspect_revision:
         return f"Live: {rollback.suspect_revision}, until somebody approves"
     return ""
+
+
+def _stack(rollback: Rollback) -> str:
+    """Which stack holds what is moved, or that nobody could tell."""
+    if rollback.origin == "unknown":
+        return "Stack: it could not be told whether one holds this"
+    state = f", {rollback.stack_status}" * bool(rollback.stack_status)
+    return f"Stack: {rollback.suspect_stack}{state}" * bool(rollback.suspect_stack)
 
 
 def _alarm(rollback: Rollback, kind: str) -> str:
@@ -244,7 +254,9 @@ def _next_steps(rollback: Rollback, kind: str, place: Place) -> tuple[str, ...]:
     for_git = _for_the_pipeline(rollback, place) if kind == CLOSED else ()
     if rollback.needs_human or kind == NOT_RECOVERED:
         further = _go_further_back(rollback, place) if kind == NOT_RECOVERED else ()
-        return ("Look at the service now: lastgood does nothing more by itself", *further, *for_git, show)
+        for_stack = (f"For the stack: {rollback.stack_command}",) if rollback.stack_command else ()
+        more = (*further, *for_stack, *for_git)
+        return ("Look at the service now: lastgood does nothing more by itself", *more, show)
     return (*for_git, show)
 
 

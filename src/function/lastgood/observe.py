@@ -38,6 +38,7 @@ from lastgood.model import (
 )
 from lastgood.routing import BY_MESSAGE, contradiction
 from lastgood.settings import Settings
+from lastgood.stacks import Stacks, held_by_a_stack
 from lastgood.vouching import Vouching
 
 ALARM_HISTORY_KEPT = timedelta(days=30)
@@ -57,6 +58,7 @@ class Observer:
     ledger: Ledger
     alarms: Alarms
     deployer_for: DeployerFor
+    stacks: Stacks
     pool: ThreadPoolExecutor
     settings: Settings
 
@@ -64,7 +66,8 @@ class Observer:
     def make(cls, clients: Clients, settings: Settings, pool: ThreadPoolExecutor) -> Observer:
         """What tools that only look see with: the same as the function."""
         ledger = Ledger(clients.dynamodb, settings.table, settings.retention)
-        return cls(ledger, Alarms(clients.cloudwatch), deployers(clients, settings, pool), pool, settings)
+        alarms, stacks = Alarms(clients.cloudwatch), Stacks(clients, settings)
+        return cls(ledger, alarms, deployers(clients, settings, pool), stacks, pool, settings)
 
     def look(
         self, rollback: Rollback, policy: Policy, now: datetime, last: Observation | None
@@ -138,7 +141,12 @@ class Observer:
             seen = replace(seen, history=seen.history + self._signed(part, rollback, seen))
             if self._searched_enough(Case(rollback, seen, policy, now, searching=True)):
                 break
-        return self._examined(rollback, seen, policy, now, deployer, parts)
+        case = Case(rollback, seen, policy, now, searching=True)
+        if case.attribution.reason or case.attribution.suspect is None or seen.group is None:
+            return self._examined(rollback, seen, policy, now, deployer, parts)
+        asking = self.pool.submit(self.stacks.origin, rollback, seen.group, case.attribution.suspect)
+        seen = self._examined(rollback, seen, policy, now, deployer, parts)
+        return held_by_a_stack(rollback, seen, policy, now, asking.result())
 
     def _examined(
         self,

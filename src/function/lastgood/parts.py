@@ -18,6 +18,7 @@ from lastgood.notices import Notices
 from lastgood.pipelines.adapter import Pipelines
 from lastgood.reach import Reach
 from lastgood.settings import Settings
+from lastgood.stacks import Stacks
 from lastgood.telemetry import Telemetry
 
 POOL_SIZE = 8
@@ -34,6 +35,7 @@ class Parts:
     notices: Notices
     reach: Reach
     deployer_for: DeployerFor
+    stacks: Stacks
     pool: ThreadPoolExecutor
     telemetry: Telemetry
     clock: Callable[[], datetime]
@@ -61,6 +63,7 @@ class Parts:
             notices=Notices(clients, settings.notification_topic_arn, settings.event_bus, pool, place),
             reach=Reach(clients, pool),
             deployer_for=deployers(clients, settings, pool),
+            stacks=Stacks(clients, settings),
             pool=pool,
             telemetry=telemetry,
             clock=clock,

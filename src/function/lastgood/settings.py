@@ -141,6 +141,13 @@ class Settings:
         "Look whether a bundle is still in S3 and what its tags say, before anything is stopped; needs s3:GetObject "
         "and s3:GetObjectTagging on it.",
     )
+    find_stacks: bool = _setting(
+        "false",
+        parse_flag,
+        "Ask CloudFormation whether a stack holds the alias or the service that would be moved: deployments of SAM and "
+        "CDK mostly do not say so themselves. What one holds, or may hold, is moved only with force; needs "
+        "cloudformation:DescribeStackResources and cloudformation:DescribeStacks.",
+    )
     release_in_alarm: str = _setting(
         "tell",
         one_of("ignore", "tell", "rollback"),

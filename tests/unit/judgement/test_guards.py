@@ -12,6 +12,7 @@ from builders import (
     at,
     by_operator,
     group,
+    minutes,
     native_rollback,
     observation,
     our_rollback,
@@ -35,6 +36,7 @@ from lastgood.model import (
     Controls,
     Live,
     Mode,
+    Origin,
     Outcome,
     Pause,
     Phase,
@@ -45,6 +47,8 @@ from lastgood.model import (
 )
 
 # --- the guards, one by one -------------------------------------------------------------------------------------------
+
+STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/shop/1"
 
 
 def test_the_kill_switch_refuses_even_a_forced_request():
@@ -275,10 +279,33 @@ def test_a_deployment_that_cloudformation_made_is_cloudformations(creator):
     assert objection(Reason.MANAGED_BY_CLOUDFORMATION, BAD, GOOD) is None
 
 
-def test_not_even_force_moves_what_cloudformation_made():
-    theirs = replace(BAD, creator="CloudFormation")
-    decision = first_step(theirs, GOOD, asked=by_operator(force=True))
-    refused(decision, Reason.MANAGED_BY_CLOUDFORMATION, Outcome.BLOCKED)
+@pytest.mark.parametrize("held", [{"creator": "CloudFormation"}, {"held_by": STACK}])
+def test_only_an_operators_force_moves_what_a_stack_holds(held):
+    theirs = replace(BAD, **held)
+    refused(first_step(theirs, GOOD, asked=by_operator()), Reason.MANAGED_BY_CLOUDFORMATION, Outcome.BLOCKED)
+    assert first_step(theirs, GOOD, asked=by_operator(force=True)).action is Action.PROCEED
+
+
+def test_what_perhaps_a_stack_holds_is_moved_with_force_alone():
+    unsure = Origin(problem="AccessDenied")
+    decision = first_step(BAD, GOOD, origin=unsure)
+    assert "AccessDenied" in refused(decision, Reason.MANAGED_BY_CLOUDFORMATION, Outcome.BLOCKED).explanation
+    assert first_step(BAD, GOOD, origin=unsure, asked=by_operator(force=True)).action is Action.PROCEED
+    assert first_step(BAD_RUNNING, GOOD, origin=unsure).action is Action.STOP
+    assert first_step(BAD, GOOD, origin=Origin()).action is Action.PROCEED
+
+
+def test_a_stack_that_rolls_back_is_waited_for_until_the_deadline_and_never_in_a_dry_run():
+    theirs, rolling = replace(BAD, held_by=STACK), Origin(STACK, "UPDATE_ROLLBACK_IN_PROGRESS")
+    decision = first_step(theirs, GOOD, origin=rolling)
+    assert (decision.action, decision.reason) == (Action.WAIT, Reason.STACK_ROLLING_BACK)
+    dry = by_operator(dry_run=True)
+    for given in ({"asked": dry}, {"policy": Policy(mode=Mode.OBSERVE)}, {"policy": Policy(deadline=-minutes(1))}):
+        decided = objection(Reason.MANAGED_BY_CLOUDFORMATION, theirs, GOOD, origin=rolling, **given)
+        assert (
+            "wait stack-rollback-complete"
+            in refused(decided, Reason.MANAGED_BY_CLOUDFORMATION, Outcome.BLOCKED).explanation
+        )
 
 
 def test_a_stacks_release_that_runs_is_stopped_where_codedeploy_then_rolls_back_itself():

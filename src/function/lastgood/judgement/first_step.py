@@ -29,7 +29,7 @@ def first_step(case: Case) -> Decision:
         how = case.rollback.group.can().rolls_back_by_itself if native else f"then {name(good)} is deployed again"
         return Stop(
             Reason.SUSPECT_ACTIVE,
-            f"{subject(suspect)}: it is stopped, {how}.{rolls_back_too(suspect.stack)}",
+            f"{subject(suspect)}: it is stopped, {how}.{rolls_back_too(suspect.stack, stack_status(case))}",
             suspect,
             native,
             chosen=case.chosen,
@@ -50,6 +50,11 @@ def first_step(case: Case) -> Decision:
     )
 
 
+def stack_status(case: Case) -> str:
+    """The state of the stack that holds what is moved; empty where it was not read."""
+    return case.seen.origin.status if case.seen.origin else ""
+
+
 def put_nothing_back(case: Case) -> str:
     """What is said of a rollback that somebody else began in vain; empty where there was none."""
     failed = case.attribution.failed
@@ -66,7 +71,7 @@ def _take_over(case: Case, adopt: Deployment) -> Decision:
         return Adopt(
             reason_to_watch(adopt, suspect),
             f"{adopt.deployment_id}, {who}, {going} back to {label(adopt)} already: that is adopted and watched."
-            f"{rolls_back_too(stack)}",
+            f"{rolls_back_too(stack, stack_status(case))}",
             adopt,
             chosen=replace(case.chosen, good=good if good and same(good, adopt) else adopt),
         )

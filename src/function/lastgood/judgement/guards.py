@@ -8,16 +8,14 @@ from datetime import timedelta
 
 from lastgood.judgement.blame import put_back_already
 from lastgood.judgement.case import Case
-from lastgood.judgement.first_step import adoptable, first_step, native_flip, put_nothing_back
+from lastgood.judgement.first_step import adoptable, first_step
 from lastgood.judgement.no_target import good_revision
 from lastgood.judgement.steps import AskApproval, Close, Decision
 from lastgood.judgement.theirs import whose
 from lastgood.judgement.wording import ago, clock, duration, label, listed, name
 from lastgood.model import (
-    CLOUDFORMATION_CREATORS,
     AlarmFacts,
     AlarmState,
-    ComputePlatform,
     Deployment,
     Mode,
     Outcome,
@@ -170,27 +168,6 @@ def _attributable(case: Case) -> Decision | None:
     return case.refuse(blame.reason, blame.explanation, needs_human=people)
 
 
-def _not_cloudformation(case: Case) -> Decision | None:
-    """Watching its rollback changes nothing; CodeDeploy's own rollback does what the group's alarm would have done."""
-    managed = next((d for d in case.attribution.suspects if d.stack), None)
-    if managed is None or adoptable(case) or _may_be_stopped(case):
-        return None
-    return case.block(
-        Reason.MANAGED_BY_CLOUDFORMATION,
-        f"{put_nothing_back(case)}CloudFormation made {managed.deployment_id} ({managed.stack}). A redeployment behind "
-        "its back would leave the stack believing in another version: roll the stack back instead.",
-    )
-
-
-def _may_be_stopped(case: Case) -> bool:
-    """A stack's release runs, and CodeDeploy would put back what we would. (Its hook for ECS lets nobody stop it.)"""
-    suspect, group = case.attribution.suspect, case.seen.group
-    if suspect is None or group is None or not suspect.active:
-        return False
-    hook = group.compute_platform is ComputePlatform.ECS and suspect.creator in CLOUDFORMATION_CREATORS
-    return not hook and native_flip(case)
-
-
 def _put_back_by_somebody(case: Case) -> Decision | None:
     adopt = case.attribution.adopt
     if adopt and not adopt.is_rollback and not adoptable(case):
@@ -313,7 +290,7 @@ GUARDS: tuple[Guard, ...] = (
         _attributable,
         (Reason.NOT_ATTRIBUTABLE, Reason.NEWER_DEPLOYMENT, Reason.SUSPECT_IS_ROLLBACK, Reason.ALREADY_LIVE),
     ),
-    Guard("Is it ours to move, not CloudFormation's?", _not_cloudformation, (Reason.MANAGED_BY_CLOUDFORMATION,)),
+    Guard("Is it ours to move, not CloudFormation's?", not_cloudformation, (Reason.MANAGED_BY_CLOUDFORMATION,)),
     Guard(
         "Has nobody put the old revision back already, or begun to put back a bad one?",
         _put_back_by_somebody,

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from lastgood.judgement.case import Case
 from lastgood.judgement.recheck import choice_again
+from lastgood.judgement.stacks import left_alone
 from lastgood.judgement.steps import (
     Adopt,
     ClearAlias,
@@ -142,7 +143,7 @@ def _adopt(rollback: Rollback, deployment: Deployment) -> Decision:
     return Adopt(
         Reason.NATIVE_ROLLBACK if deployment.is_rollback else Reason.ALREADY_ROLLING_BACK,
         f"{who[0].upper()}{who[1:]} {deployment.deployment_id} to {label(deployment)} is adopted and watched."
-        f"{rolls_back_too(rollback.suspect_stack)}",
+        f"{rolls_back_too(rollback.suspect_stack, rollback.stack_status)}",
         deployment,
     )
 
@@ -215,7 +216,7 @@ def _put_back(rollback: Rollback, seen: Observation) -> Decision:
     if todo.problem or good is None or group is None:
         why = todo.problem or f"{rollback.good_deployment_id} or its deployment group is gone."
         return fail(Reason.REDEPLOY_REFUSED, f"{rollback.good_revision} cannot be deployed any more: {why}")
-    if todo.alias_split and rollback.suspect_stack:
+    if todo.alias_split and left_alone(rollback):
         return _left_to_the_stack(rollback)
     if todo.alias_split:
         return ClearAlias(
@@ -226,7 +227,7 @@ def _put_back(rollback: Rollback, seen: Observation) -> Decision:
     if _there_already(rollback, group, seen.live):
         live_again = f"{rollback.good_revision} is live again; nothing had to be redeployed.{beside(rollback)}"
         return Close(Reason.VERIFIED, live_again, Outcome.ROLLED_BACK)
-    if rollback.suspect_stack:
+    if left_alone(rollback):
         return _left_to_the_stack(rollback)
     if todo.register_task_definition:
         inactive = f"{todo.register_task_definition} is INACTIVE; it is registered again unchanged."
@@ -240,7 +241,7 @@ def _left_to_the_stack(rollback: Rollback) -> Decision:
         Reason.MANAGED_BY_CLOUDFORMATION,
         f"{rollback.suspect_deployment_id} is stopped, and {rollback.group.deployer} put nothing back by itself. "
         "A redeployment would leave the stack believing in another version: see that it rolls back "
-        f"({rollback.suspect_stack}).",
+        f"({rollback.suspect_stack or 'which stack holds it could not be told'}).",
     )
 
 

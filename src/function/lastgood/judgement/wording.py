@@ -35,8 +35,10 @@ def name(deployment: Deployment | None) -> str:
     return f"{label(deployment)} (from {deployment.deployment_id})" if deployment else "the last good revision"
 
 
-def rolls_back_too(stack: str) -> str:
-    """A sentence to add where a stack made the release: its update fails with the deployment."""
+def rolls_back_too(stack: str, status: str = "") -> str:
+    """A sentence to add where a stack made the release: its update, if it still runs, fails with the deployment."""
+    if stack and status and not status.endswith("_IN_PROGRESS"):
+        return f" The stack {stack} holds it and is {status}."
     return f" Its stack rolls back too: {stack}." if stack else ""
 
 

@@ -2,7 +2,7 @@
 
 `groups`: where a revision is deployed. `deployments`: what was deployed there, and what is live. `record`: a rollback,
 its phases and its outcomes. `reasons`: the codes that say why. `policy`: what settings and operators allow.
-`observation`: the facts of one look.
+`observation`: the facts of one look. `stacks`: whether a stack holds what would be moved.
 
 Stored values use AWS's own spelling (`"InProgress"`, `"ALARM"`). All times are aware and in UTC.
 """
@@ -65,6 +65,10 @@ from lastgood.model.record import (
     Rollback,
     TriggerKind,
 )
+from lastgood.model.stacks import (
+    Origin,
+    goes_back_by_itself,
+)
 
 __all__ = [
     "APPROVAL_MARKER",
@@ -98,6 +102,7 @@ __all__ = [
     "Mode",
     "Observation",
     "Onset",
+    "Origin",
     "Outcome",
     "PastRollback",
     "Pause",
@@ -109,6 +114,7 @@ __all__ = [
     "Revision",
     "Rollback",
     "TriggerKind",
+    "goes_back_by_itself",
     "parse_ecs_service",
     "same_content",
 ]

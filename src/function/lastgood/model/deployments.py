@@ -64,7 +64,11 @@ def same_content(one: Revision, other: Revision) -> bool | None:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One deployment, as its deployer tells it. `made_by` is the id of our rollback that created it, if one did."""
+    """One deployment, as its deployer tells it.
+
+    `made_by` is the id of our rollback that created it, if one did; `held_by` that of the stack whose template holds
+    what it moved, where CloudFormation said so.
+    """
 
     deployment_id: str
     status: str
@@ -74,6 +78,7 @@ class Deployment:
     creator: str = "user"
     made_by: str = ""
     external_id: str = ""
+    held_by: str = ""
     rollback_deployment_id: str = ""
     rolls_back_deployment_id: str = ""
     error_code: str = ""
@@ -97,7 +102,12 @@ class Deployment:
 
     @property
     def stack(self) -> str:
-        """The stack that made it, as far as the deployment says: a function of SAM's may be deployed by a `user`."""
+        """The stack that holds what it moved, or that made it, as far as the deployment says.
+
+        A function of SAM's may be deployed by a `user`.
+        """
+        if self.held_by:
+            return self.held_by
         if self.creator in CLOUDFORMATION_CREATORS:
             return self.external_id or "the stack that made it"
         return self.external_id if ":cloudformation:" in self.external_id else ""

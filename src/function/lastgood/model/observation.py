@@ -10,6 +10,7 @@ from enum import StrEnum
 from lastgood.model.deployments import Deployment, Live, Preparation
 from lastgood.model.groups import GroupFacts
 from lastgood.model.policy import Controls
+from lastgood.model.stacks import Origin
 
 
 class AlarmState(StrEnum):
@@ -85,6 +86,7 @@ class Observation:
     deployment that was attempted last, where that is not one that the rollback knows already.
     `locked_by` is the rollback that holds the group's lock, where that was read.
     `silent` are the instances that a stop which hangs still waits for.
+    `origin`: whether a stack holds what would be moved; None where that was not asked.
     `examined` are the deployments of the history whose revision was looked at closely.
     """
 
@@ -104,4 +106,5 @@ class Observation:
     rollback: Deployment | None = None
     newest: Deployment | None = None
     silent: tuple[str, ...] = ()
+    origin: Origin | None = None
     preparation: Preparation = field(default_factory=Preparation)

@@ -144,6 +144,10 @@ class Rollback:
     rollback_deployment_id: str = ""
     adopted: bool = False
     suspect_stack: str = ""
+    origin: str = ""
+    stack_status: str = ""
+    stack_command: str = ""
+    stack_debt: str = ""
     failed_rollback_id: str = ""
     failed_rollback: str = ""
     native_rollback_asked: bool = False

@@ -105,7 +105,7 @@ class Rollbacks:
     def _visit(self, draft: Draft, closing: Closing) -> None:
         """Observe, decide, act, record, until the rollback must wait or is closed."""
         parts, acts, policy = self._parts, Acts(self._parts, draft, closing), self._parts.settings.policy()
-        observer = Observer(parts.ledger, parts.alarms, parts.deployer_for, parts.pool, parts.settings)
+        observer = Observer(parts.ledger, parts.alarms, parts.deployer_for, parts.stacks, parts.pool, parts.settings)
         seen: Observation | None = None
         while draft.rollback.open:
             if self._deadline - parts.clock() < RESERVE:

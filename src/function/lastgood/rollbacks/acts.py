@@ -25,10 +25,11 @@ from lastgood.judgement import (
     Wait,
 )
 from lastgood.judgement.onset import onset_attributes, onset_of
+from lastgood.judgement.stacks import command_for, debt
 from lastgood.judgement.steps import block
 from lastgood.judgement.theirs import why_it_failed
 from lastgood.ledger import Kind
-from lastgood.model import Deployment, Observation, Phase, Preparation, Reason
+from lastgood.model import Deployment, Observation, Origin, Phase, Preparation, Reason
 from lastgood.parts import Parts
 from lastgood.pipelines.commands import revert_command
 from lastgood.pipelines.runs import commit_in
@@ -66,7 +67,7 @@ class Acts:
             reason_code=decision.reason,
             explanation=decision.explanation,
             needs_human=decision.needs_human,
-            **_pins(decision, self._draft.rollback.group.deployer),
+            **_pins(decision, self._draft.rollback.group.deployer, seen.origin),
         )
         match decision:
             case Stop():
@@ -128,6 +129,7 @@ class Acts:
             redeployed_at=found.created_at,
             redeployed_revision=self._draft.rollback.redeployed_revision or found.revision.identity,
             adopted=not (decision.ours or found.made_by),
+            stack_debt=debt(self._draft.rollback) if decision.ours else "",
         )
 
     def _take_over(self, decision: TakeOver) -> None:
@@ -193,6 +195,7 @@ class Acts:
                 phase=Phase.VERIFYING,
                 rollback_deployment_id=made,
                 redeployed_at=self._parts.clock(),
+                stack_debt=debt(self._draft.rollback),
                 redeployed_revision=self._draft.rollback.redeployed_revision or self._draft.rollback.good_revision,
             )
             self._delays.over()
@@ -236,6 +239,8 @@ class Acts:
         """Keep what a look found out beside what it was for: the platform, the onset, when the suspect came to rest."""
         if seen.alarm_read:
             self._draft.change(**onset_attributes(onset_of(self._draft.rollback, seen.alarm)))
+        if seen.origin is not None:
+            self._draft.change(origin=seen.origin.kind, stack_status=seen.origin.status)
         if seen.group is not None and self._draft.rollback.compute_platform is None:
             self._draft.change(compute_platform=seen.group.compute_platform)
         suspect = seen.suspect
@@ -302,7 +307,7 @@ def _with_stopped(seen: Observation, suspect: Deployment, now: datetime) -> Obse
     )
 
 
-def _pins(decision: Decision, deployer: str) -> dict[str, Any]:
+def _pins(decision: Decision, deployer: str, origin: Origin | None) -> dict[str, Any]:
     """Who is blamed and what goes back are fixed with the first decision; later steps do not choose again."""
     pins: dict[str, Any] = {}
     if failed := decision.chosen.failed:
@@ -310,6 +315,7 @@ def _pins(decision: Decision, deployer: str) -> dict[str, Any]:
         pins["failed_rollback"] = why_it_failed(failed, deployer)
     if decision.suspects:
         pins["suspect_stack"] = decision.suspects[0].stack
+        pins["stack_command"] = command_for(decision.suspects[0].stack, origin)
         pins["suspect_deployment_id"] = decision.suspects[0].deployment_id
         pins["suspect_revision"] = decision.suspects[0].revision.identity
         pins["suspect_commit"] = commit_in(decision.suspects[0].revision.commit)

@@ -26,7 +26,7 @@ def next_older(parts: Parts, rollback: Rollback) -> Deployment | None:
         force=True,
         dry_run=True,
     )
-    observer = Observer(parts.ledger, parts.alarms, parts.deployer_for, parts.pool, parts.settings)
+    observer = Observer(parts.ledger, parts.alarms, parts.deployer_for, parts.stacks, parts.pool, parts.settings)
     try:
         seen, policy = observer.look(asked, parts.settings.policy(), now, None)
     except LastgoodError as error:

@@ -1,0 +1,46 @@
+"""The guard for what CloudFormation holds: nothing moves behind a stack's back unless an operator insists."""
+
+from __future__ import annotations
+
+from lastgood.judgement.case import Case
+from lastgood.judgement.first_step import adoptable, native_flip, put_nothing_back
+from lastgood.judgement.stacks import advice
+from lastgood.judgement.steps import Decision, Wait
+from lastgood.model import CLOUDFORMATION_CREATORS, ComputePlatform, Mode, Reason, goes_back_by_itself
+
+
+def not_cloudformation(case: Case) -> Decision | None:
+    """Watching its rollback changes nothing; CodeDeploy's own rollback does what the group's alarm would have done."""
+    managed = next((d for d in case.attribution.suspects if d.stack), None)
+    origin = case.seen.origin
+    unsure = origin.problem if origin and not managed else ""
+    if not (managed or unsure) or case.forced or adoptable(case) or _may_be_stopped(case):
+        return None
+    if managed is None:
+        return case.block(
+            Reason.MANAGED_BY_CLOUDFORMATION,
+            f"Whether a stack holds what would be moved could not be told: {unsure}. LASTGOOD_FIND_STACKS asks for it, "
+            "so nothing is moved but with force.",
+        )
+    held = "holds what" if managed.held_by else "made"
+    made = f"The stack {managed.stack} {held} {managed.deployment_id}{' moved' if managed.held_by else ''}"
+    if origin and goes_back_by_itself(origin.status) and _has_time(case):
+        return Wait(Reason.STACK_ROLLING_BACK, f"{made}, and rolls back by itself ({origin.status}): it is watched.")
+    return case.block(
+        Reason.MANAGED_BY_CLOUDFORMATION,
+        f"{put_nothing_back(case)}{made}. A redeployment behind its back would leave the stack believing in another "
+        f"version. {advice(managed.stack, origin)}",
+    )
+
+
+def _has_time(case: Case) -> bool:
+    return not (case.late or case.rollback.dry_run or case.policy.mode is Mode.OBSERVE)
+
+
+def _may_be_stopped(case: Case) -> bool:
+    """A stack's release runs, and CodeDeploy would put back what we would. (Its hook for ECS lets nobody stop it.)"""
+    suspect, group = case.attribution.suspect, case.seen.group
+    if suspect is None or group is None or not suspect.active:
+        return False
+    hook = group.compute_platform is ComputePlatform.ECS and suspect.creator in CLOUDFORMATION_CREATORS
+    return not hook and native_flip(case)

@@ -1,0 +1,88 @@
+"""What a stack's state allows: what people can do with it, and what it believes in after it was passed over."""
+
+from __future__ import annotations
+
+from lastgood.model import ComputePlatform, Origin, Rollback
+
+# Sources: the API's own rules (CancelUpdateStack works in UPDATE_IN_PROGRESS alone, RollbackStack after a failure
+# alone, ContinueUpdateRollback for the root stack in UPDATE_ROLLBACK_FAILED alone).
+_WAYS: dict[str, tuple[str, str]] = {
+    "UPDATE_IN_PROGRESS": (
+        "Its update can still be cancelled, which undoes all of it, not only this release",
+        "cancel-update-stack --stack-name {root}",
+    ),
+    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": (
+        "It cannot be cancelled any more: wait for UPDATE_COMPLETE, then deploy the earlier template",
+        "wait stack-update-complete --stack-name {root}",
+    ),
+    "UPDATE_ROLLBACK_IN_PROGRESS": (
+        "It rolls back by itself: wait for it",
+        "wait stack-rollback-complete --stack-name {root}",
+    ),
+    "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS": (
+        "It has rolled back and cleans up: wait for it",
+        "wait stack-rollback-complete --stack-name {root}",
+    ),
+    "UPDATE_FAILED": (
+        "Its update failed and is not undone: roll it back to its last stable state",
+        "rollback-stack --stack-name {root}",
+    ),
+    "UPDATE_ROLLBACK_FAILED": (
+        "Its rollback failed: mend what the stack's events name, then let it go on",
+        "continue-update-rollback --stack-name {root}",
+    ),
+}
+_COMPLETE = (
+    "A complete update can be neither cancelled nor rolled back: deploy the template of the last good release again",
+    "deploy --stack-name {name} --template-file THE-LAST-GOOD-TEMPLATE",
+)
+_UNSURE = ("See its state first, which says what is possible", "describe-stacks --stack-name {root}")
+_NOTHING = ("In this state CloudFormation offers nothing that puts the earlier release back", "")
+
+
+def _way(status: str) -> tuple[str, str]:
+    if status in _WAYS:
+        return _WAYS[status]
+    if not status:
+        return _UNSURE
+    deployed = status in {"UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "CREATE_COMPLETE", "IMPORT_COMPLETE"}
+    return _COMPLETE if deployed else _NOTHING
+
+
+def command_for(stack: str, origin: Origin | None) -> str:
+    """The command line for the stack in its state; empty where there is none, or where its id is not known."""
+    parts = stack.split(":", 5)
+    if len(parts) < 6:
+        return ""
+    state = origin if origin is not None and origin.stack == stack else Origin(stack)
+    root = state.root or stack
+    _, words = _way(state.status)
+    # By its id a stack is found whatever happened to its name; only a deployment wants the name.
+    name = root.split("/")[1] if "/" in root else root
+    return f"aws cloudformation --region {parts[3]} {words.format(root=root, name=name)}" if words else ""
+
+
+def advice(stack: str, origin: Origin | None) -> str:
+    """What people can do with the stack, in its state, as a sentence."""
+    state = origin if origin is not None and origin.stack == stack else Origin(stack)
+    said = f"It is {state.status}. " if state.status else ""
+    command = command_for(stack, origin)
+    return f"{said}{_way(state.status)[0]}{': ' if command else '.'}{command}"
+
+
+def left_alone(rollback: Rollback) -> bool:
+    """What a stack holds, or may hold, is redeployed only if an operator insists."""
+    return not rollback.force and bool(rollback.suspect_stack or rollback.origin == "unknown")
+
+
+def debt(rollback: Rollback) -> str:
+    """What follows for the stack once what it holds was moved without it; empty where no stack holds it."""
+    if not rollback.suspect_stack:
+        return ""
+    believes = f"The stack {rollback.suspect_stack} believes in {rollback.suspect_revision}"
+    if rollback.compute_platform is ComputePlatform.LAMBDA:
+        return (
+            f"{believes}: its next update that changes the version fails with INVALID_LAMBDA_CONFIGURATION, until the "
+            "alias is at that version again or a change set with --deployment-mode REVERT_DRIFT is used."
+        )
+    return f"{believes}: an update that does not change that leaves this rollback in place, one that does goes over it."

@@ -1,0 +1,109 @@
+"""CloudFormation: which stack's template holds the alias or the service that a rollback would move. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from lastgood.clients import Clients, call
+from lastgood.errors import RefusedError, RetryableError
+from lastgood.judgement import Case
+from lastgood.model import (
+    Controller,
+    Deployment,
+    DeploymentGroup,
+    GroupFacts,
+    Observation,
+    Origin,
+    Policy,
+    Rollback,
+)
+from lastgood.settings import Settings
+
+_GROUP, _APPLICATION, _SERVICE = "AWS::CodeDeploy::DeploymentGroup", "AWS::CodeDeploy::Application", "AWS::ECS::Service"
+
+
+@dataclass(frozen=True)
+class Stacks:
+    """Asks CloudFormation, where the settings say so."""
+
+    clients: Clients
+    settings: Settings
+
+    def origin(self, rollback: Rollback, facts: GroupFacts, suspect: Deployment) -> Origin | None:
+        """Which stack holds what would be moved; None where that is not asked: no alias and no service.
+
+        Raises RetryableError where nobody answers, unless the suspect still runs: its stop cannot wait.
+        """
+        moved = _moved(rollback.group, facts, suspect) if self.settings.find_stacks else ""
+        if not moved:
+            return None
+        account = self.settings.account_id or f"{rollback.alarm_arn}:::::".split(":")[4]
+        if not account and not moved.startswith("arn:"):
+            return Origin(problem="the account is not known; set LASTGOOD_ACCOUNT_ID")
+        try:
+            return self._holder(moved if moved.startswith("arn:") else self._arn(moved, account))
+        except RetryableError as error:
+            if not suspect.active:
+                raise
+            return Origin(problem=str(error))
+
+    def _arn(self, moved: str, account: str) -> str:
+        meta = self.clients.cloudformation.meta
+        service, resource = moved.split(":", 1)
+        return f"arn:{meta.partition}:{service}:{meta.region_name}:{account}:{resource}"
+
+    def _holder(self, arn: str) -> Origin:
+        client = self.clients.cloudformation
+        try:
+            resources = call(client, "describe_stack_resources", PhysicalResourceId=arn)["StackResources"]
+        except RefusedError as error:
+            # The one answer that says "none"; it shares its code with every other mistake.
+            if error.code == "ValidationError" and "does not exist" in str(error):
+                return Origin()
+            return Origin(problem=str(error))
+        stack = next((str(r.get("StackId", "")) for r in resources if r.get("PhysicalResourceId") == arn), "")
+        if not stack:
+            return Origin(problem=f"CloudFormation answered without {arn}")
+        return self._in_its_state(stack, _deploys(resources))
+
+    def _in_its_state(self, stack: str, groups: frozenset[str]) -> Origin:
+        try:
+            found = call(self.clients.cloudformation, "describe_stacks", StackName=stack)["Stacks"][0]
+        except (RefusedError, RetryableError):
+            return Origin(stack, groups=groups)
+        return Origin(stack, str(found.get("StackStatus", "")), str(found.get("RootId") or ""), groups=groups)
+
+
+def _moved(group: DeploymentGroup, facts: GroupFacts, suspect: Deployment) -> str:
+    """What a rollback would move, as an ARN or as its end after the service: a function's alias or an ECS service."""
+    if group.controller is Controller.ECS:
+        return f"ecs:service/{group.place}"
+    if facts.ecs_cluster and facts.ecs_service:
+        return f"ecs:service/{facts.ecs_cluster}/{facts.ecs_service}"
+    target = suspect.revision.target
+    return target if target.startswith("arn:") or not target else f"lambda:function:{target}"
+
+
+def _deploys(resources: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """The keys of the groups and services among a stack's resources."""
+    by_kind: dict[str, list[str]] = {}
+    for resource in resources:
+        by_kind.setdefault(str(resource.get("ResourceType")), []).append(str(resource.get("PhysicalResourceId", "")))
+    groups = {f"{a}/{g}" for a in by_kind.get(_APPLICATION, []) for g in by_kind.get(_GROUP, [])}
+    services = (arn.split("/")[-2:] for arn in by_kind.get(_SERVICE, []))
+    return frozenset(groups | {f"ecs:{'/'.join(each)}" for each in services if len(each) == 2})
+
+
+def held_by_a_stack(
+    rollback: Rollback, seen: Observation, policy: Policy, now: datetime, origin: Origin | None
+) -> Observation:
+    """What was seen, with the suspects known as what a stack holds, where one does."""
+    seen = replace(seen, origin=origin)
+    if origin is None or not origin.stack:
+        return seen
+    blamed = {d.deployment_id for d in Case(rollback, seen, policy, now).attribution.suspects}
+    marked = (replace(d, held_by=origin.stack) if d.deployment_id in blamed else d for d in seen.history)
+    return replace(seen, history=tuple(marked))

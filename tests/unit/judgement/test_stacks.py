@@ -1,0 +1,71 @@
+"""What people can do with a stack in each of its states, and what a stack believes in that was passed over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from builders import rollback
+from lastgood.judgement.stacks import advice, command_for, debt, left_alone
+from lastgood.model import ComputePlatform, Origin
+
+ROOT = "arn:aws:cloudformation:eu-west-1:123456789012:stack/shop/1"
+NESTED = "arn:aws:cloudformation:eu-west-1:123456789012:stack/shop-Function/2"
+AWS = "aws cloudformation --region eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("status", "command"),
+    [
+        ("UPDATE_IN_PROGRESS", f"{AWS} cancel-update-stack --stack-name {ROOT}"),
+        ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", f"{AWS} wait stack-update-complete --stack-name {ROOT}"),
+        ("UPDATE_ROLLBACK_IN_PROGRESS", f"{AWS} wait stack-rollback-complete --stack-name {ROOT}"),
+        ("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", f"{AWS} wait stack-rollback-complete --stack-name {ROOT}"),
+        ("UPDATE_FAILED", f"{AWS} rollback-stack --stack-name {ROOT}"),
+        ("UPDATE_ROLLBACK_FAILED", f"{AWS} continue-update-rollback --stack-name {ROOT}"),
+        *(
+            (status, f"{AWS} deploy --stack-name shop --template-file THE-LAST-GOOD-TEMPLATE")
+            for status in ("UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "CREATE_COMPLETE", "IMPORT_COMPLETE")
+        ),
+        *(
+            (status, "")
+            for status in ("CREATE_IN_PROGRESS", "CREATE_FAILED", "DELETE_IN_PROGRESS", "IMPORT_IN_PROGRESS")
+        ),
+        ("", f"{AWS} describe-stacks --stack-name {ROOT}"),
+    ],
+)
+def test_people_get_the_command_that_the_stacks_state_allows(status: str, command: str) -> None:
+    origin = Origin(ROOT, status)
+    assert command_for(ROOT, origin) == command
+    assert advice(ROOT, origin).endswith(command or ".")
+    assert status in advice(ROOT, origin)
+
+
+def test_a_nested_stack_is_acted_on_by_the_outermost_one() -> None:
+    for status in ("UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_FAILED", "UPDATE_FAILED"):
+        assert command_for(NESTED, Origin(NESTED, status, ROOT)).endswith(ROOT)
+
+
+def test_a_stack_whose_state_was_not_asked_for_is_looked_at_first_and_an_unnamed_one_cannot_be() -> None:
+    assert command_for(ROOT, None) == command_for(ROOT, Origin(NESTED, "UPDATE_FAILED"))
+    assert "describe-stacks" in command_for(ROOT, None)
+    assert command_for("the stack that made it", None) == ""
+
+
+@pytest.mark.parametrize(
+    ("platform", "follows"),
+    [(ComputePlatform.LAMBDA, "INVALID_LAMBDA_CONFIGURATION"), (ComputePlatform.ECS, "over it")],
+)
+def test_what_was_moved_without_its_stack_is_a_debt(platform: ComputePlatform, follows: str) -> None:
+    record = rollback(suspect_stack=ROOT, suspect_revision="v3", compute_platform=platform)
+    assert f"{ROOT} believes in v3" in debt(record)
+    assert follows in debt(record)
+    assert debt(replace(record, suspect_stack="")) == ""
+
+
+def test_what_a_stack_holds_or_may_hold_is_left_alone_unless_somebody_insists() -> None:
+    for held in ({"suspect_stack": ROOT}, {"origin": "unknown"}):
+        assert left_alone(rollback(**held))
+        assert not left_alone(rollback(**held, force=True))
+    assert not left_alone(rollback(origin="none"))
