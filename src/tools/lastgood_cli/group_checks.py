@@ -39,7 +39,7 @@ FIXES: Mapping[str, str] = {
     Reason.KNOWN_BAD: "If a revision was marked wrongly: lastgood mark good {group} …",
     Reason.LIVE_DIFFERS: "Release through {deployer} again, so that live and history agree.",
     Reason.NOT_ATTRIBUTABLE: "Release something: there is nothing yet that could be rolled back.",
-    Reason.MANAGED_BY_CLOUDFORMATION: "Run the command for the stack that the explanation gives; only force goes past it.",
+    Reason.MANAGED_BY_CLOUDFORMATION: "Run the stack's command that the explanation gives; only force goes past it.",
     Reason.COOLDOWN: "Wait, or decide by hand: lastgood rollback {group} --reason …",
     Reason.TOO_MANY_ROLLBACKS: "Find the cause, then: lastgood resume {group} --reason …",
     Reason.STORM: "Look for a shared cause; then: lastgood resume --reason …",

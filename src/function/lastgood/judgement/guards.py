@@ -9,6 +9,7 @@ from datetime import timedelta
 from lastgood.judgement.blame import put_back_already
 from lastgood.judgement.case import Case
 from lastgood.judgement.first_step import adoptable, first_step
+from lastgood.judgement.managed import not_cloudformation
 from lastgood.judgement.no_target import good_revision
 from lastgood.judgement.steps import AskApproval, Close, Decision
 from lastgood.judgement.theirs import whose
