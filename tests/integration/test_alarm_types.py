@@ -107,7 +107,7 @@ def test_a_time_series_has_a_time_of_its_own_long_after_its_alarm_went_off() -> 
         cloudwatch_answers(it, "DescribeAlarmContributors", {"AlarmContributors": [firing(it.now())]})
         it.deliver(series_message(it))
         head = it.run_to_end()
-        assert (head["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), head["explanation"]
+        assert (head["outcome"], it.is_live(3)) == ("ROLLED_BACK", False), head["explanation"]
         assert (head["alarm_contributor"], head["alarm_attributes"]) == (SERIES, {"FunctionName": "checkout"})
 
 

@@ -27,7 +27,13 @@ NEEDED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "StopDeployment": ("autoRollbackEnabled",),
     },
     "dynamodb": {"GetItem": (), "PutItem": (), "Query": (), "TransactWriteItems": (), "UpdateItem": ()},
-    "cloudwatch": {"DescribeAlarms": (), "GetMetricData": (), "ListTagsForResource": ()},
+    "cloudwatch": {
+        "DescribeAlarmContributors": (),
+        "DescribeAlarmHistory": (),
+        "DescribeAlarms": (),
+        "GetMetricData": (),
+        "ListTagsForResource": (),
+    },
     "lambda_": {"GetAlias": (), "GetFunctionConfiguration": (), "UpdateAlias": ("RoutingConfig",)},
     "ecs": {
         "DescribeServiceDeployments": (),
