@@ -216,3 +216,37 @@ def test_the_suspects_code_under_another_version_number_is_no_good_revision() ->
         assert head["good_deployment_id"] == good, head["explanation"]
         assert head["outcome"] == "ROLLED_BACK"
         assert world.alias(function, "live").version == "2"
+
+
+FLOW = (
+    "version: 0.0\nResources: [{fn: {Type: 'AWS::Lambda::Function', Properties: {Name: %s, Alias: live, "
+    "CurrentVersion: '%s', TargetVersion: '%s'}}}]  # one line\n"
+)
+
+
+def deploy_text(it: Scene, text: str, **more: Any) -> str:
+    return deploy(it, {"revisionType": "AppSpecContent", "appSpecContent": {"content": text}}, **more)
+
+
+@pytest.mark.parametrize("settle", [False, True], ids=["active", "succeeded"])
+def test_an_appspec_in_flow_style_is_read_stopped_and_put_back(settle: bool) -> None:
+    with scene("Lambda", versions=4) as it:
+        (function,) = it.sim.engine.lambda_world.functions
+        deploy_text(it, FLOW % (function, 1, 2))
+        bad = deploy_text(it, FLOW % (function, 2, 3), settle=settle, rest=90)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["suspect_deployment_id"]) == ("ROLLED_BACK", bad), head["explanation"]
+        assert it.sim.live(it.application, it.group).shares == {"2": 1.0}
+
+
+def test_an_appspec_that_cannot_be_parsed_is_called_that_and_not_missing() -> None:
+    with scene("Lambda", versions=4) as it:
+        (function,) = it.sim.engine.lambda_world.functions
+        deploy_text(it, (FLOW % (function, 1, 2)).replace("Name: ", "Name: !!str "))
+        deploy_text(it, FLOW % (function, 2, 3), rest=90)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert head["outcome"] == "BLOCKED" and head["needs_human"] is True
+        assert "lastgood cannot parse this AppSpec" in head["explanation"]
+        assert "no longer" not in head["explanation"]

@@ -1,9 +1,8 @@
-"""An AppSpec file as text: read a property, replace a property, drop the hooks.
+"""An AppSpec file: read a property, replace a property, drop the hooks.
 
-The content comes back as JSON or as YAML, whichever it was registered in. The function ships no YAML library, and an
-AppSpec for Lambda or ECS is flat enough that it needs none: each property that matters stands once, on a line of its
-own. A file where that does not hold is refused, never guessed.
-(CodeDeploy user guide, "AppSpec file structure", "resources section".)
+The content comes back as JSON or as YAML, whichever it was registered in; `yaml_subset` reads every form of YAML that
+AppSpec files are written in. What it does not understand is refused as that, never guessed, and never taken for
+something that is missing. (CodeDeploy user guide, "AppSpec file structure", "resources section".)
 """
 
 from __future__ import annotations
@@ -11,80 +10,102 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from lastgood.deployers.yaml_subset import YamlError, load
 from lastgood.settings import Settings
 
 
 class AppSpecError(ValueError):
-    """The file cannot be read without guessing."""
+    """The file cannot be had, or cannot be read without guessing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AppSpec:
     """The text of an AppSpec file. Property names are found in any case: AWS's own examples differ."""
 
     text: str
 
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The whole file. Raises AppSpecError if lastgood cannot parse it."""
+        try:
+            found = json.loads(self.text, object_pairs_hook=_once) if self._is_json else load(self.text)
+        except AppSpecError:
+            raise
+        except (YamlError, RecursionError, ValueError) as error:
+            found = _yaml_after_all(self.text, error) if self._is_json else None
+            if found is None:
+                raise AppSpecError(f"lastgood cannot parse this AppSpec: {error}") from error
+        if not isinstance(found, dict):
+            raise AppSpecError("lastgood cannot parse this AppSpec: it is neither a JSON object nor a YAML map")
+        return found
+
     def get(self, name: str) -> str:
         """The value of a resource property, such as `TargetVersion`. Raises AppSpecError if it is not there once."""
-        values = self._json_values(name) if self._is_json else self._yaml_values(name)
+        values = [str(holder[key]) for holder, key in _places(self.document, name.lower()) if str(holder[key])]
         if len(values) != 1:
             raise AppSpecError(f"{name} stands {len(values)} times in the AppSpec, not once")
         return values[0]
 
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        """The properties of its one resource, by their names in small letters; empty where it is not just one."""
+        found = _maps(self.document, "properties")
+        return {str(key).lower(): value for key, value in found[0].items()} if len(found) == 1 else {}
+
     def replaced(self, **properties: str) -> AppSpec:
-        """The same file with other values for these properties; all else stays as it was written."""
+        """The same file with other values for these properties; all else stays as it was written where it can."""
         spec = self
         for name, value in properties.items():
             spec.get(name)
-            spec = AppSpec(spec._json_replaced(name, value) if self._is_json else spec._yaml_replaced(name, value))
+            wanted = deepcopy(spec.document)
+            for holder, key in _places(wanted, name.lower()):
+                holder[key] = value
+            spec = spec._become(wanted, _with_value(spec.text, name, value))
         return spec
 
     def without_hooks(self) -> AppSpec:
         """The same file without its validation functions."""
-        if self._is_json:
-            document = json.loads(self.text)
-            return AppSpec(json.dumps({k: v for k, v in document.items() if k.lower() != "hooks"}))
+        wanted = {k: v for k, v in self.document.items() if k.lower() != "hooks"}
         kept, inside = [], False
         for line in self.text.splitlines():
             if line[:1].strip() and line[0] not in "-#":
                 inside = line.strip("\"'").lower().startswith("hooks")
             if not inside:
                 kept.append(line)
-        return AppSpec("\n".join(kept) + "\n")
+        return self._become(wanted, "\n".join(kept) + "\n")
+
+    def _become(self, document: dict[str, Any], text: str) -> AppSpec:
+        """The text, if that is what it says; else the document written anew, as JSON."""
+        spec = AppSpec(text)
+        try:
+            same = not self._is_json and spec.document == document
+        except AppSpecError:
+            same = False
+        return spec if same else AppSpec(json.dumps(document))
 
     @property
     def _is_json(self) -> bool:
         return self.text.lstrip().startswith("{")
 
-    def _json_values(self, name: str) -> list[str]:
-        try:
-            document = json.loads(self.text, object_pairs_hook=_once)
-        except AppSpecError:
-            raise
-        except (ValueError, RecursionError) as error:
-            raise AppSpecError("the AppSpec is neither JSON nor YAML") from error
-        return [str(holder[key]) for holder, key in _places(document, name.lower())]
 
-    def _json_replaced(self, name: str, value: str) -> str:
-        document = json.loads(self.text)
-        for holder, key in _places(document, name.lower()):
-            holder[key] = value
-        return json.dumps(document)
-
-    def _yaml_values(self, name: str) -> list[str]:
-        return [match["quoted"] or match["plain"] for match in _yaml_line(name).finditer(self.text)]
-
-    def _yaml_replaced(self, name: str, value: str) -> str:
-        return _yaml_line(name).sub(lambda match: f'{match["head"]}"{value}"{match["rest"]}', self.text)
+def _yaml_after_all(text: str, error: Exception) -> Any:
+    """YAML's flow style begins like JSON; None if it is not that either."""
+    try:
+        return None if isinstance(error, RecursionError) else load(text)
+    except YamlError:
+        return None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """JSON lets a key stand twice; which of the two counts would be a guess."""
     if len({key.lower() for key, _ in pairs}) != len(pairs):
-        raise AppSpecError("a key stands twice in the AppSpec")
+        raise AppSpecError("lastgood cannot parse this AppSpec: a key stands twice in it")
     return dict(pairs)
 
 
@@ -98,9 +119,25 @@ def _places(node: Any, name: str) -> list[tuple[dict[str, Any], str]]:
     return here + [place for key, part in node.items() if key.lower() != "hooks" for place in _places(part, name)]
 
 
+def _maps(node: Any, name: str) -> list[dict[str, Any]]:
+    """The maps under this name; hooks are not searched."""
+    if isinstance(node, list):
+        return [found for part in node for found in _maps(part, name)]
+    if not isinstance(node, dict):
+        return []
+    here = [value for key, value in node.items() if key.lower() == name and isinstance(value, dict)]
+    return here + [
+        found for key, part in node.items() if key.lower() not in {"hooks", name} for found in _maps(part, name)
+    ]
+
+
+def _with_value(text: str, name: str, value: str) -> str:
+    return _yaml_line(name).sub(lambda match: f"{match['head']}{json.dumps(value)}{match['rest']}", text)
+
+
 def _yaml_line(name: str) -> re.Pattern[str]:
+    """A property on a line of its own, with a scalar that no anchor holds."""
     head = rf"""[ \t]*(?:-[ \t]+)?["']?{re.escape(name)}["']?[ \t]*:[ \t]*"""
-    # A scalar, in quotes or plain; maps, lists, anchors and block scalars are not read. A comment needs a space before.
     value = r"""(?:(?P<mark>["'])(?P<quoted>[^"'\r\n]+)(?P=mark)|(?P<plain>[^"'\s#{\[&*|>](?:[^\r\n]*?[^\s])??))"""
     rest = r"(?P<rest>(?:[ \t]+\#[^\r\n]*)?[ \t]*\r?)$"
     return re.compile(rf"^(?P<head>{head}){value}{rest}", re.IGNORECASE | re.MULTILINE)

@@ -1,0 +1,265 @@
+"""YAML as AppSpec files use it: block and flow, quotes, comments, anchors, one document. Standard library only.
+
+What is read means what YAML 1.1 says; everything else raises YamlError and is never guessed: tabs between tokens, tags,
+keys that are no single line of text, keys that stand twice, several documents.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from lastgood.deployers.yaml_text import Plain, Text, YamlError
+
+__all__ = ["YamlError", "compose", "load"]
+
+DEEPEST = 60
+"""How many collections may stand inside one another."""
+
+MOST_NODES = 20_000
+"""How many nodes aliases may stand for in all: what a few lines can multiply must not fill the memory."""
+
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_DIRECTIVE = re.compile(r"%YAML 1\.[0-9]+ *(?: #.*)?")
+_MARKER = re.compile(r"(---|\.\.\.)(?= *(?: #.*| \{.*)?$)")
+_ANCHOR = re.compile(r"[&*]([0-9A-Za-z_-]+)(?=[ \n,\]}]|$)")
+_BLANK = re.compile(r"(?: *(?:#[^\n]*)?(?:\n|$))+")
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
+_FLOAT = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+")
+_WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "false": False}
+_FLOW = frozenset("'\"[{*")
+
+
+def load(text: str) -> Any:
+    """The one document of a text, as dictionaries, lists, strings, numbers, truth values and None."""
+    return _typed(compose(text))
+
+
+def compose(text: str) -> Any:
+    """The same with every scalar as text: `Plain` where it had no quotes."""
+    return _Parser(_one_document(text)).document()
+
+
+def _one_document(text: str) -> str:
+    """The text between its document markers, where just one document stands."""
+    if _UNPRINTABLE.search(text):
+        raise YamlError("it holds a character that no AppSpec needs")
+    documents, lines, may_direct = list[str](), list[str](), True
+    for line in text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        marker = _MARKER.match(line)
+        if marker is None and line.startswith(("---", "...")):
+            raise YamlError("a marker of documents is written in a way that is not read")
+        if marker is None and not (may_direct and _DIRECTIVE.fullmatch(line)):
+            lines.append(line)
+            may_direct = may_direct and _BLANK.fullmatch(line + "\n") is not None
+        elif marker:
+            documents.append("\n".join([*lines, ""]))
+            lines, may_direct = [" " * 3 + line[3:]], marker[1] == "..."
+    documents.append("\n".join(lines))
+    found = [each for each in documents if not _BLANK.fullmatch(each + "\n")]
+    if len(found) != 1:
+        raise YamlError(f"it holds {len(found)} documents, not one")
+    return found[0]
+
+
+def _typed(node: Any) -> Any:
+    if isinstance(node, dict):
+        return _merged({str(key): _typed(value) for key, value in node.items()}, node)
+    if isinstance(node, list):
+        return [_typed(each) for each in node]
+    if not isinstance(node, Plain):
+        return node
+    if node.lower() in _WORDS and node in {node.lower(), node.capitalize(), node.upper()}:
+        return _WORDS[node.lower()]
+    if _INTEGER.fullmatch(node) and len(node) < 19:
+        return int(node)
+    return float(node) if _FLOAT.fullmatch(node) else str(node)
+
+
+def _merged(values: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    """`<<` takes over the keys of other maps that a map does not have itself."""
+    if not any(isinstance(key, Plain) and key == "<<" for key in node):
+        return values
+    others = values.pop("<<")
+    for other in others if isinstance(others, list) else [others]:
+        if not isinstance(other, dict):
+            raise YamlError("<< takes over what is no map")
+        values = {**other, **values}
+    return values
+
+
+def _size(node: Any) -> int:
+    inside = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return 1 + sum(_size(each) for each in inside)
+
+
+class _Parser(Text):
+    """One pass over the text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+        self._anchors: dict[str, Any] = {}
+        self._expanded = 0
+
+    def document(self) -> Any:
+        found = self._block(-1)
+        self._skip_lines()
+        if self._at < len(self._text):
+            raise self._error("this belongs to nothing before it")
+        return found
+
+    def _sequence_here(self) -> bool:
+        return self._here == "-" and self._text[self._at + 1 : self._at + 2] in {"", " ", "\n", "\t"}
+
+    def _deeper(self, read: Callable[[int], Any], column: int) -> Any:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise self._error("it is nested too deeply")
+        found = read(column)
+        self._depth -= 1
+        return found
+
+    # --- block style --------------------------------------------------------------------------------------------------
+
+    def _block(self, parent: int) -> Any:
+        """The node that begins at the next token, if that stands further right than its parent."""
+        self._skip_lines()
+        column = self._column
+        if self._at >= len(self._text) or column <= parent:
+            return Plain()
+        if self._sequence_here():
+            return self._deeper(self._sequence, column)
+        if self._key_ahead():
+            return self._deeper(self._mapping, column)
+        return self._value(parent, sequences=False)
+
+    def _sequence(self, column: int) -> list[Any]:
+        found: list[Any] = []
+        while self._at < len(self._text) and self._column == column and self._sequence_here():
+            self._at += 1
+            found.append(self._block(column) if self._spaces() else self._below(column, sequences=False))
+            self._skip_lines()
+        self._must_not_be_inside(column)
+        return found
+
+    def _mapping(self, column: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        while self._at < len(self._text) and self._column == column and not self._sequence_here():
+            key = self._key()
+            if any(key.lower() == other.lower() for other in found):
+                raise self._error(f"{key} stands 2 times, not once")
+            found[key] = self._value(column) if self._spaces() else self._below(column)
+            self._skip_lines()
+        self._must_not_be_inside(column)
+        return found
+
+    def _must_not_be_inside(self, column: int) -> None:
+        if self._at < len(self._text) and self._column > column:
+            raise self._error("its indentation fits nothing before it")
+
+    def _below(self, column: int, *, sequences: bool = True) -> Any:
+        """The node on the lines below a key or a dash. The dashes of a list may stand right under its key."""
+        self._skip_lines()
+        if sequences and self._column == column and self._at < len(self._text) and self._sequence_here():
+            return self._deeper(self._sequence, column)
+        return self._block(column)
+
+    def _value(self, column: int, *, sequences: bool = True) -> Any:
+        """What stands behind a key on its own line, or alone: no block collection begins here."""
+        if self._here == "&":
+            return self._anchored(
+                lambda: self._value(column) if self._spaces() else self._below(column, sequences=sequences)
+            )
+        if self._here in {"|", ">"}:
+            return self._literal(column)
+        found = self._flow(0) if self._here in _FLOW else self._plain(column, "")
+        self._ends_line()
+        return found
+
+    def _anchored(self, read: Callable[[], Any]) -> Any:
+        match = _ANCHOR.match(self._text, self._at)
+        if match is None:
+            raise self._error("an anchor has no name")
+        if match[1] in self._anchors:
+            raise self._error("two anchors have one name")
+        self._at = match.end()
+        found = read()
+        self._anchors[match[1]] = found
+        return found
+
+    def _alias(self) -> Any:
+        match = _ANCHOR.match(self._text, self._at)
+        if match is None or match[1] not in self._anchors:
+            raise self._error("an alias names no anchor before it")
+        self._at = match.end()
+        found = self._anchors[match[1]]
+        self._expanded += _size(found)
+        if self._expanded > MOST_NODES:
+            raise self._error("its aliases stand for too much")
+        return found
+
+    # --- flow style ---------------------------------------------------------------------------------------------------
+
+    def _flow(self, _: int) -> Any:
+        match self._here:
+            case "[":
+                return self._deeper(self._flow_sequence, 0)
+            case "{":
+                return self._deeper(self._flow_mapping, 0)
+            case "*":
+                return self._alias()
+            case "&":
+                return self._anchored(self._after_anchor_in_flow)
+            case '"' | "'":
+                return self._quoted()
+            case _:
+                return self._plain(-1, ",[]{}")
+
+    def _after_anchor_in_flow(self) -> Any:
+        self._skip_lines()
+        return self._flow(0)
+
+    def _flow_sequence(self, _: int) -> list[Any]:
+        found: list[Any] = []
+        for _ in self._entries("]"):
+            value = self._flow(0)
+            self._skip_lines()
+            if self._here == ":":
+                raise self._error("a pair without braces stands in a list")
+            found.append(value)
+        return found
+
+    def _flow_mapping(self, _: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for _ in self._entries("}"):
+            began, key = self._at, self._flow(0)
+            self._skip_lines()
+            if not isinstance(key, str) or (self._here == ":" and "\n" in self._text[began : self._at]):
+                raise self._error("a key is no single text")
+            if any(key.lower() == other.lower() for other in found):
+                raise self._error(f"{key} stands 2 times, not once")
+            found[key] = self._flow_value()
+        return found
+
+    def _flow_value(self) -> Any:
+        if self._here != ":":
+            return Plain()
+        self._at += 1
+        self._skip_lines()
+        return Plain() if self._here in {",", "}"} else self._flow(0)
+
+    def _entries(self, closing: str) -> Any:
+        """Stops before each entry of a flow collection; afterwards it stands behind the closing bracket."""
+        self._at += 1
+        self._skip_lines()
+        while self._here != closing:
+            yield self._at
+            self._skip_lines()
+            if self._here == ",":
+                self._at += 1
+                self._skip_lines()
+            elif self._here != closing:
+                raise self._error(f"a comma or {closing} is missing")
+        self._at += 1
