@@ -79,6 +79,7 @@ def full() -> Rollback:
         suspect_revisions=("v2", "v3"),
         good_deployment_id="d-1",
         good_revision="v1",
+        good_digests=("app=sha256:1f", "proxy=sha256:2e"),
         redeployed_revision="v1",
         rollback_deployment_id="d-3",
         adopted=True,

@@ -21,6 +21,7 @@ from lastgood.model import (
     TERMINAL_STATUSES,
     AlarmFacts,
     AlarmHistory,
+    ComputePlatform,
     Controls,
     Deployment,
     DeploymentGroup,
@@ -35,6 +36,7 @@ from lastgood.model import (
     Reason,
     Rollback,
     TriggerKind,
+    same_content,
 )
 from lastgood.routing import BY_MESSAGE, contradiction
 from lastgood.settings import Settings
@@ -160,9 +162,9 @@ class Observer:
         """Look closely at who is blamed and what would go back, and at what lies between, until both are settled."""
         while len(seen.unusable) < MAX_UNUSABLE:
             case = Case(rollback, seen, policy, now, searching=True)
-            if case.attribution.reason:
+            unread = self._to_examine(case) if not case.attribution.reason else _perhaps_a_release(case)
+            if case.attribution.reason and not unread:
                 return seen
-            unread = self._to_examine(case)
             if unread:
                 seen = self._with_evidence(seen, unread, deployer)
             elif not case.selection.settled and (more := next(parts, ())):
@@ -325,7 +327,12 @@ class Observer:
         facts = deployer.facts()
         if facts is None:
             return seen
-        return replace(seen, group=facts, live=deployer.live(facts, running.revision))
+        revision = running.revision
+        if not revision.identity and rollback.suspect_deployment_id:
+            # Where it was deployed to, the suspect says too.
+            suspect = deployer.deployment(rollback.suspect_deployment_id)
+            revision = suspect.revision if suspect else revision
+        return replace(seen, group=facts, live=deployer.live(facts, revision))
 
 
 def _in_time(reading: Future[AlarmHistory] | None) -> AlarmHistory:
@@ -353,6 +360,18 @@ def _hangs(rollback: Rollback, now: datetime) -> bool:
     """The stop takes so long that people are told, and were not yet."""
     asked = rollback.stop_requested_at
     return asked is not None and now - asked >= HANGS_AFTER and not rollback.held_up_by
+
+
+def _perhaps_a_release(case: Case) -> list[Deployment]:
+    """A redeployment of one task definition changes nothing, unless a tag in it moves: its images are not read yet."""
+    group, newest = case.seen.group, next((d for d in case.seen.history if d.is_release), None)
+    unsure = case.attribution.reason is Reason.NOT_ATTRIBUTABLE and group and newest
+    if not unsure or group is None or newest is None or group.compute_platform is not ComputePlatform.ECS:
+        return []
+    read = newest.deployment_id in case.seen.examined or newest.revision.images or not newest.revision.identity
+    before = next((d for d in case.seen.history if d.created_at < newest.created_at and d.status == "Succeeded"), None)
+    again = before is not None and same_content(before.revision, newest.revision)
+    return [newest] if again and not read else []
 
 
 def _as_found(deployment: Deployment, evidence: Evidence | None) -> Deployment:

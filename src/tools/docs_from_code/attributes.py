@@ -64,6 +64,7 @@ MEANINGS: dict[str, str] = {
     "suspect_created_at": "When the oldest of the suspects was created.",
     "good_deployment_id": "The deployment whose revision goes back.",
     "good_revision": "That revision.",
+    "good_digests": "The images that its containers ran, as `container=digest`, where ECS recorded them.",
     # the acts
     "stop_requested_at": "When the stop was asked for.",
     "stop_answer": "What AWS answered to it.",

@@ -323,9 +323,20 @@ def test_only_for_lambda_an_alias_may_stay_split_when_nothing_goes_back():
     ("setting", "action"), [("never", Action.CLOSE), ("first-deployment", Action.CLOSE), ("always", Action.STOP)]
 )
 def test_what_cannot_be_read_may_be_good_so_it_is_not_taken_for_a_first_deployment(setting, action):
-    decision = first_step(BAD_RUNNING, release("d-1", "", -600), policy=Policy(stop_without_target=setting))
+    policy = Policy(stop_without_target=setting, native_rollback=False)
+    decision = first_step(BAD_RUNNING, release("d-1", "", -600), policy=policy)
     assert (decision.action, decision.reason) == (action, Reason.NO_GOOD_REVISION)
     assert "d-1" in decision.explanation
+
+
+@pytest.mark.parametrize("platform", [ComputePlatform.LAMBDA, ComputePlatform.ECS])
+@pytest.mark.parametrize("mode", list(Mode))
+def test_what_cannot_be_read_goes_back_by_the_deployers_own_rollback_while_the_release_runs(platform, mode):
+    facts = group(platform, last_successful_id="d-1")
+    decision = first_step(BAD_RUNNING, release("d-1", "", -600), group=facts, policy=Policy(mode=mode))
+    stops = isinstance(decision, Stop) and decision.native
+    assert stops is (mode is Mode.AUTO)
+    assert decision.needs_human or mode is not Mode.AUTO
 
 
 def test_a_long_history_is_recorded_in_part_but_decided_upon_as_a_whole():

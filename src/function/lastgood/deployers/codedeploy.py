@@ -157,7 +157,8 @@ class CodeDeploy:
         if facts.compute_platform is ComputePlatform.SERVER:
             last = self.deployment(facts.last_successful_id) if facts.last_successful_id else None
             return Live(last.revision.identity if last and last.revision.known else "")
-        return self._platform.live(facts, revision) if revision.identity else Live()
+        readable = revision.identity or facts.compute_platform is ComputePlatform.ECS
+        return self._platform.live(facts, revision) if readable else Live()
 
     def evidence(self, deployment: Deployment) -> Evidence:
         """What a deployment contained, whether that can be deployed again, and what its marks say."""
@@ -185,6 +186,12 @@ class CodeDeploy:
                 autoRollbackEnabled=native,
             )
         except AlreadyCompletedError:
+            return "AlreadyCompleted"
+        except RefusedError as error:
+            # With whatever code it was refused: it may have ended meanwhile, and what succeeded is redeployed away.
+            found = None if error.permission_denied else self.deployment(deployment_id)
+            if found is None or found.active:
+                raise
             return "AlreadyCompleted"
         return str(answer.get("status", "Pending"))
 

@@ -118,7 +118,8 @@ class EcsService:
         if primary is None:
             return Live()
         others = any(d.get("runningCount") or d.get("pendingCount") for d in deployments if d is not primary)
-        return Live(str(primary.get("taskDefinition", "")), split=others or not _stable(primary))
+        images = self._history.running(self._revision_arn(primary)).images
+        return Live(str(primary.get("taskDefinition", "")), split=others or not _stable(primary), images=images)
 
     def evidence(self, deployment: Deployment) -> Evidence:
         """Whether the task definition can still be deployed, and what its tags say."""
@@ -131,8 +132,8 @@ class EcsService:
         return None
 
     def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> Preparation:
-        """ECS refuses to update a service to an INACTIVE task definition."""
-        return self._definitions.prepare(good)
+        """ECS refuses to update a service to an INACTIVE task definition, and would resolve a tag anew."""
+        return self._definitions.prepare(good, live.images)
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -171,8 +172,8 @@ class EcsService:
         return ()
 
     def do(self, todo: Preparation, good: Revision) -> str:
-        """Register an INACTIVE task definition again, unchanged. Returns its new ARN."""
-        return self._definitions.register(good) if todo.register_task_definition else ""
+        """Register a task definition again: an INACTIVE one, or with the digests that served. Returns its new ARN."""
+        return self._definitions.register(good, todo.pins) if todo.register_task_definition else ""
 
     def create(self, rollback: Rollback, facts: GroupFacts, good: Revision, live: Live) -> str:
         """Update the service to the last good task definition, and nothing else of it. Returns the deployment's id.
@@ -248,6 +249,11 @@ class EcsService:
                 raise
             return ()
         return self._history.deployments(described.values())
+
+    def _revision_arn(self, deployment: Mapping[str, Any]) -> str:
+        """The service revision behind an entry of `deployments`, whose id is `ecs-svc/<id of the revision>`."""
+        revision_id = str(deployment.get("id", "")).rpartition("/")[2]
+        return self._arn(revision_id).replace(":service-deployment/", ":service-revision/", 1) if revision_id else ""
 
     def _arn(self, deployment_id: str) -> str:
         if self._group not in self._memory.prefixes and self._read_service() is None:

@@ -1,7 +1,8 @@
 """The service deployments of one ECS service, as deployments: a rollback inside one counts as a second.
 
 * A service deployment goes from a source to a target service revision, and each deployment has a revision of its own.
-  What is deployed is the revision's task definition: two revisions with the same one are the same to us.
+  What is deployed is the task definition with the digests that its images had then, and the service's other parts:
+  a forced deployment of one definition is another release if a tag meant another image.
 * ECS rolls back *inside* the service deployment that failed. For decisions that is two deployments, as with
   CodeDeploy: the release, which ended, and the rollback, `<id>/rollback`, which may still run.
 * The history reaches back 90 days, and not before October 2024.
@@ -9,6 +10,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,7 +20,7 @@ from typing import Any
 
 from lastgood.clients import Clients, call
 from lastgood.errors import GroupNotFoundError, RefusedError
-from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, DeploymentGroup, Revision
+from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, DeploymentGroup, Image, Revision
 
 AT_A_TIME = 20
 """`DescribeServiceDeployments` and `DescribeServiceRevisions` take at most 20 ARNs (the API's service model)."""
@@ -49,9 +51,9 @@ Raw = dict[str, Any]
 
 @dataclass
 class Memory:
-    """What never changes and is kept between visits: a revision's task definition, how a service's ARNs begin."""
+    """What never changes and is kept between visits: service revisions with all digests, how a service's ARNs begin."""
 
-    task_definitions: dict[str, str] = field(default_factory=dict)
+    revisions: dict[str, Revision] = field(default_factory=dict)
     prefixes: dict[DeploymentGroup, str] = field(default_factory=dict)
 
 
@@ -71,6 +73,7 @@ class ServiceHistory:
         self._clients = clients
         self._pool = pool
         self._memory = memory
+        self._incomplete: dict[str, Revision] = {}
 
     def listed(self, **filters: Any) -> Page:
         """A page of service deployments, newest first. No document states the order, so it is checked."""
@@ -125,7 +128,7 @@ class ServiceHistory:
                 status="Succeeded",
                 created_at=created(found),
                 completed_at=created(found),
-                revision=_revision(found.get("taskDefinition", "")),
+                revision=_revision(found),
             )
             for found in self._describe_revisions((arn,))
         )
@@ -147,11 +150,14 @@ class ServiceHistory:
         return tuple(deployment for raw in raws for deployment in self._release_and_rollback(raw))
 
     def _learn(self, revision_arns: Iterable[str]) -> None:
-        """Read the task definitions of service revisions that are not known yet, side by side."""
-        unknown = [arn for arn in dict.fromkeys(revision_arns) if arn and arn not in self._memory.task_definitions]
+        """Read the service revisions that are not known, side by side. ECS adds digests as the first task starts."""
+        known = self._memory.revisions.keys() | self._incomplete.keys()
+        unknown = [arn for arn in dict.fromkeys(revision_arns) if arn and arn not in known]
         for answer in self._pool.map(self._describe_revisions, batched(unknown, AT_A_TIME, strict=False)):
             for found in answer:
-                self._memory.task_definitions[found["serviceRevisionArn"]] = found.get("taskDefinition", "")
+                made = _revision(found)
+                whole = made.images and all(image.digest for image in made.images)
+                (self._memory.revisions if whole else self._incomplete)[found["serviceRevisionArn"]] = made
 
     def _describe_revisions(self, arns: tuple[str, ...]) -> list[Raw]:
         answer = call(self._clients.ecs, "describe_service_revisions", serviceRevisionArns=list(arns))
@@ -199,12 +205,37 @@ class ServiceHistory:
         )
 
     def _revision(self, arn: str) -> Revision:
-        return _revision(self._memory.task_definitions.get(arn, ""))
+        return self._memory.revisions.get(arn) or self._incomplete.get(arn) or _revision({})
+
+    def running(self, arn: str) -> Revision:
+        """What a service revision runs; without identity where it can no longer be described."""
+        self._learn([arn])
+        return self._revision(arn)
 
 
-def _revision(definition: str) -> Revision:
+_PARTS = ("networkConfiguration", "capacityProviderStrategy", "launchType", "platformVersion", "loadBalancers",
+          "serviceRegistries", "volumeConfigurations", "vpcLatticeConfigurations")  # fmt: skip
+
+
+def _revision(found: Mapping[str, Any]) -> Revision:
     """Identity is the task definition's ARN; empty where the service revision can no longer be described."""
-    return Revision("TaskDefinition", definition, definition.rsplit("/", 1)[-1])
+    definition = str(found.get("taskDefinition", ""))
+    parts = {name: found[name] for name in _PARTS if found.get(name)}
+    images = tuple(
+        Image(raw.get("containerName", ""), raw.get("image", ""), raw.get("imageDigest") or _digest_in(raw))
+        for raw in found.get("containerImages") or ()
+    )
+    return Revision(
+        "TaskDefinition",
+        definition,
+        definition.rsplit("/", 1)[-1],
+        parts=json.dumps(parts, sort_keys=True, default=str) if parts else "",
+        images=images,
+    )
+
+
+def _digest_in(raw: Mapping[str, Any]) -> str:
+    return str(raw.get("image", "")).partition("@")[2]
 
 
 def newest_first(listed: Iterable[Raw]) -> list[Raw]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lastgood.aws_models import UNKNOWN_MEMBERS, tell_unknown_members
 from lastgood.clients import Clients, call
 from lastgood.deployers.marks import marks_in, unless_denied
 from lastgood.errors import RefusedError
-from lastgood.model import Evidence, Preparation, Revision
+from lastgood.model import Evidence, Image, Preparation, Revision
 
 # What `DescribeTaskDefinition` adds and `RegisterTaskDefinition` refuses.
 _READ_ONLY = {
@@ -22,6 +24,7 @@ _READ_ONLY = {
     "registeredAt",
     "registeredBy",
     "deregisteredAt",
+    "deleteRequestedAt",
 }
 _GONE = {"ClientException", "InvalidParameterException"}
 
@@ -42,25 +45,34 @@ class TaskDefinitions:
         except RefusedError as error:
             gone = f"The task definition {revision.label} no longer exists." if error.code in _GONE else ""
             return Evidence(revision, gone, unless_denied(error))
+        definition = answer["taskDefinition"]
+        revision = replace(revision, digest=_digest(definition), images=revision.images or _images(definition))
         status, problem = _judged(answer, revision)
         if status not in {"ACTIVE", "INACTIVE"}:
             problem = f"{revision.label} is {status}."
         return Evidence(revision, problem, marks_in({tag.get("key", "") for tag in answer.get("tags") or ()}))
 
-    def prepare(self, revision: Revision) -> Preparation:
-        """ECS starts nothing new from an INACTIVE task definition."""
+    def prepare(self, revision: Revision, live: Sequence[Image] = ()) -> Preparation:
+        """ECS starts nothing new from an INACTIVE task definition. What `live` shows of a tag is what it means now."""
         status, problem = self._status(revision)
         if problem or status not in {"ACTIVE", "INACTIVE"}:
             return Preparation(problem=problem or f"{revision.label} is {status}.")
-        return Preparation(register_task_definition=revision.identity if status == "INACTIVE" else "")
+        now = {image.reference: image.digest for image in live if image.digest}
+        served = [image for image in revision.images if image.digest and not image.pinned]
+        pins = tuple(image for image in served if now.get(image.reference, image.digest) != image.digest)
+        again = revision.identity if status == "INACTIVE" or pins else ""
+        return Preparation(register_task_definition=again, pins=pins)
 
-    def register(self, revision: Revision) -> str:
-        """Register the same task definition again, unchanged, with its tags. Returns the new ARN."""
+    def register(self, revision: Revision, pins: Sequence[Image] = ()) -> str:
+        """Register the same task definition again, with its tags and these digests. Returns the new ARN."""
         tell_unknown_members(self.clients.ecs, "DescribeTaskDefinition")
         answer = call(self.clients.ecs, "describe_task_definition", taskDefinition=revision.identity, include=["TAGS"])
         if lost := _lost(answer):
             raise RefusedError("register_task_definition", "MembersWouldBeLost", f"{lost} would be lost")
         definition = {k: v for k, v in answer["taskDefinition"].items() if k not in _READ_ONLY}
+        for box in definition.get("containerDefinitions") or ():
+            pin = next((i for i in pins if i.container == box["name"]), None)
+            box |= {"image": f"{_repository(pin.reference)}@{pin.digest}"} if pin else {}
         tags = {"tags": answer["tags"]} if answer.get("tags") else {}
         made = call(self.clients.ecs, "register_task_definition", writes=True, **definition, **tags)
         return str(made["taskDefinition"]["taskDefinitionArn"])
@@ -87,3 +99,20 @@ def _judged(answer: Mapping[str, Any], revision: Revision) -> tuple[str, str]:
 def _lost(answer: Mapping[str, Any]) -> str:
     """What registering this answer again would lose, because this botocore does not know it; empty for nothing."""
     return ", ".join(answer.get(UNKNOWN_MEMBERS, ()))
+
+
+def _digest(definition: Mapping[str, Any]) -> str:
+    """Equal for two definitions that say the same, whatever their family and number; images as they are named."""
+    content = {name: value for name, value in definition.items() if name not in _READ_ONLY and name != "family"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _images(definition: Mapping[str, Any]) -> tuple[Image, ...]:
+    named = [(box["name"], box.get("image", "")) for box in definition.get("containerDefinitions") or ()]
+    return tuple(Image(name, image, image.partition("@")[2]) for name, image in named)
+
+
+def _repository(reference: str) -> str:
+    """A reference without its tag; a registry's port is no tag."""
+    place, slash, name = reference.rpartition("/")
+    return place + slash + name.partition(":")[0]

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from lastgood.judgement.blame import Attribution, attribute
-from lastgood.judgement.choice import Selection, select
+from lastgood.judgement.choice import Selection, good_note, select
 from lastgood.judgement.onset import onset_of
 from lastgood.judgement.service import Lives, noise, with_ledger
 from lastgood.judgement.steps import Chosen, Close
@@ -107,7 +107,7 @@ class Case:
         if good is None:
             return ""
         unproven = f"{name(good)} is not proven, but no older revision is: {doubt}" if doubt else ""
-        return " ".join(filter(None, (unproven, self._passed_over(good))))
+        return " ".join(filter(None, (good_note(good, self.attribution.suspects), unproven, self._passed_over(good))))
 
     def _passed_over(self, good: Deployment) -> str:
         """A newer revision that is known bad, and was released again all the same."""

@@ -9,7 +9,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lastgood.judgement.service import Lives
-from lastgood.judgement.wording import duration
+from lastgood.judgement.wording import duration, listed
 from lastgood.model import (
     SCALE_OUT_CREATORS,
     Candidate,
@@ -18,11 +18,15 @@ from lastgood.model import (
     Floor,
     Rejection,
     same_content,
+    same_images,
 )
 
 MAX_CANDIDATES_RECORDED = 25
 MAX_UNPROVEN = 5
 """After so many revisions that were not left long enough to prove themselves, none older is waited for."""
+
+SERVICE_REVISION = "TaskDefinition"
+"""The kind of a revision of a service that ECS itself deploys."""
 
 _ENDS_THE_SEARCH = {Rejection.CONTENT_UNKNOWN, Rejection.UNREADABLE_REVISION}
 
@@ -187,7 +191,31 @@ class _Case:
             )
         if d.revision.moves and (self.examined is None or d.deployment_id in self.examined):
             return Rejection.CONTENT_UNKNOWN, f"{self.unusable.get(d.deployment_id, '')} {d.revision.moves}.".strip()
-        return self._by_memory(d, identity)
+        return self._by_containers(d) or self._by_memory(d, identity)
+
+    def _by_containers(self, d: Deployment) -> tuple[Rejection, str] | None:
+        """A definition that differs from a suspect's in nothing that this rollback could put back."""
+        for suspect in (s.revision for s in self.suspects if s.revision.images or d.revision.images):
+            alike = suspect.identity == d.revision.identity or bool(
+                suspect.digest and suspect.digest == d.revision.digest
+            )
+            if not alike:
+                continue
+            if same_content(suspect, d.revision) is None:
+                moving = listed([i.reference for i in d.revision.images or suspect.images if not i.pinned])
+                return (
+                    Rejection.CONTENT_UNKNOWN,
+                    f"{d.revision.name} names {moving}, as the suspect does: going back to it would start the image "
+                    "that the name means now. Release with a tag of its own, or by digest.",
+                )
+            service = suspect.kind == d.revision.kind == SERVICE_REVISION
+            if service and same_images(suspect.images, d.revision.images):
+                return (
+                    Rejection.NOT_DEPLOYABLE,
+                    "It differs from the suspect in the service's own settings alone (network, capacity, load "
+                    "balancers), which are not put back by a redeployment: put them back by hand.",
+                )
+        return None
 
     def _by_memory(self, d: Deployment, identity: str) -> tuple[Rejection, str] | None:
         bad = d.revision.known and identity in self.controls.known_bad
@@ -235,3 +263,16 @@ def effective_floor(history: Iterable[Deployment], controls: Controls) -> Floor 
         if d.floor and d.deployment_id not in controls.cleared_floors
     ]
     return max(floors, key=lambda floor: floor.created_at, default=None)
+
+
+def good_note(good: Deployment, suspects: Iterable[Deployment]) -> str:
+    """What people have to know of a good revision whose containers run what a suspect's run, or may."""
+    for suspect in suspects:
+        mine, theirs = good.revision.images, {i.container: i for i in suspect.revision.images}
+        pairs = [(image, theirs[image.container]) for image in mine if image.container in theirs]
+        if len(pairs) == len(mine) > 0 and all(same_images([a], [b]) is not False for a, b in pairs):
+            return f"{good.revision.name} runs the suspect's own images: if the code is the cause, this heals nothing."
+        shared = [a.reference for a, b in pairs if same_images([a], [b]) is None]
+        if shared:
+            return f"{listed(shared)} is named by both: it starts whatever image that means now."
+    return ""

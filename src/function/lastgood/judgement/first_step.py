@@ -8,7 +8,7 @@ from lastgood.judgement.case import Case
 from lastgood.judgement.steps import Adopt, Decision, Proceed, Stop
 from lastgood.judgement.theirs import reason_to_watch, same, whose, why_it_failed
 from lastgood.judgement.wording import label, name, rolls_back_too, subject
-from lastgood.model import Deployment, Reason, Rejection
+from lastgood.model import Deployment, Reason, Rejection, same_content
 
 
 def first_step(case: Case) -> Decision:
@@ -109,4 +109,6 @@ def native_flip(case: Case) -> bool:
         return False
     moves_traffic = group.blue_green or case.rollback.group.can(group.compute_platform).native_moves_traffic
     last = next((d for d in case.seen.history if d.deployment_id == group.last_successful_id), None)
-    return moves_traffic and last is not None and last.revision.identity == good.revision.identity
+    if not moves_traffic or last is None:
+        return False
+    return last.deployment_id == good.deployment_id or bool(same_content(last.revision, good.revision))

@@ -11,6 +11,7 @@ from lastgood.judgement.case import Case
 from lastgood.judgement.first_step import adoptable, first_step
 from lastgood.judgement.managed import not_cloudformation
 from lastgood.judgement.no_target import good_revision
+from lastgood.judgement.proof import is_live
 from lastgood.judgement.steps import AskApproval, Close, Decision
 from lastgood.judgement.theirs import whose
 from lastgood.judgement.wording import ago, clock, duration, label, listed, name
@@ -228,7 +229,7 @@ def _live_as_expected(case: Case) -> Decision | None:
     suspect, good, live = case.attribution.suspect, case.selection.good, case.seen.live
     if suspect is None or suspect.active or good is None or not live.identity or live.split or case.attribution.adopt:
         return None
-    if live.identity == good.revision.identity:
+    if live.identity == good.revision.identity and is_live(good.revision, live, case.attribution.suspects):
         return case.refuse(Reason.ALREADY_LIVE, f"{name(good)} is already live; there is nothing to redeploy.")
     if suspect.status == "Succeeded" and live.identity not in _names_of_the_suspects(case):
         return case.block(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from lastgood.judgement.case import Case
+from lastgood.judgement.choice import effective_floor
 from lastgood.judgement.first_step import adoptable
 from lastgood.judgement.steps import Decision, Stop
-from lastgood.model import Mode, Outcome, Reason, Rejection
+from lastgood.model import Candidate, Mode, Outcome, Reason, Rejection
 
 
 def good_revision(case: Case) -> Decision | None:
@@ -13,6 +14,16 @@ def good_revision(case: Case) -> Decision | None:
         return None
     reason, explanation = _why_none(case)
     suspect = case.attribution.suspect
+    if suspect and suspect.active and not case.rollback.dry_run and _native_goes_to_what_was_live(case, reason):
+        return Stop(
+            reason,
+            f"{explanation} {suspect.deployment_id} is still running: it is stopped, "
+            f"{case.rollback.group.can().rolls_back_by_itself}, whatever that is. Look at what is live then.",
+            suspect,
+            native=True,
+            chosen=case.chosen,
+            needs_human=True,
+        )
     if suspect and suspect.active and _stops_without_target(case, reason) and not case.rollback.dry_run:
         return Stop(
             reason,
@@ -71,6 +82,29 @@ def _why_not_requested(case: Case) -> tuple[Reason, str]:
         Rejection.KNOWN_BAD: Reason.KNOWN_BAD,
     }
     return reasons.get(asked.rejection, Reason.NO_GOOD_REVISION), f"{wanted} cannot be put back: {asked.explanation}"
+
+
+def _native_goes_to_what_was_live(case: Case, reason: Reason) -> bool:
+    """What was live before cannot be told, and the deployer's own rollback moves only traffic and needs no name of it.
+
+    Nothing is done where that may be below the floor, or is known bad under its name.
+    """
+    group, last = case.seen.group, _unknown_before(case)
+    if group is None or last is None or reason is not Reason.NO_GOOD_REVISION:
+        return False
+    policy, floor = case.policy, effective_floor(case.seen.history, case.seen.controls)
+    if policy.mode is not Mode.AUTO or not policy.native_rollback or policy.stop_without_target == "never":
+        return False
+    if case.rollback.to_deployment_id or last.deployment_id != group.last_successful_id:
+        return False
+    if last.revision in case.seen.controls.known_bad or (floor and last.created_at < floor.created_at):
+        return False
+    return group.blue_green or case.rollback.group.can(group.compute_platform).native_moves_traffic
+
+
+def _unknown_before(case: Case) -> Candidate | None:
+    unknown = case.selection.rejected_for(Rejection.CONTENT_UNKNOWN)
+    return unknown or case.selection.rejected_for(Rejection.UNREADABLE_REVISION)
 
 
 def _stops_without_target(case: Case, reason: Reason) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from lastgood.judgement.case import Case
 from lastgood.judgement.steps import Chosen, Close, Decision, TakeOver, fail, wait
 from lastgood.judgement.theirs import beside, whose, why_it_failed
 from lastgood.judgement.wording import duration
-from lastgood.model import Deployment, GroupFacts, Outcome, Reason, Rollback
+from lastgood.model import Deployment, GroupFacts, Live, Outcome, Reason, Revision, Rollback, same_images
 
 # CodeDeploy reports Succeeded a moment before the alias or the service shows it.
 LIVE_GRACE = timedelta(minutes=5)
@@ -50,12 +51,12 @@ def _wanted(rollback: Rollback) -> str:
 
 
 def _prove_live(case: Case, running: Deployment) -> Decision:
+    if not case.rollback.good_deployment_id and _away_from_the_suspect(case.rollback, running, case.seen.live):
+        return _put_back_unknown(case, running)
     wanted, live = _wanted(case.rollback), case.seen.live
-    if live.identity == wanted and not live.split:
-        gaps = running.instances_failed + running.instances_skipped
-        note = f" {gaps} instances were failed or skipped: look at them." if gaps else ""
-        proven = f"{running.deployment_id} succeeded and {wanted} is live.{note}{_whose_doing(case.rollback, running)}"
-        return Close(Reason.VERIFIED, proven, Outcome.ROLLED_BACK, needs_human=bool(gaps))
+    same = _digests_as_wanted(case.rollback, live)
+    if live.identity == wanted and not live.split and same is not False and not by_the_suspect(case.rollback, live):
+        return _proven(case.rollback, running, wanted, certain=same is True)
     after = _attempted_after(running, case.seen.group)
     if after:
         return Close(
@@ -66,6 +67,8 @@ def _prove_live(case: Case, running: Deployment) -> Decision:
         )
     ended = running.completed_at or case.now
     found = "two versions" if live.split else live.identity or "something that cannot be read"
+    if live.identity == wanted and same is False:
+        found += " with other images"
     if case.now - ended < LIVE_GRACE:
         return wait(f"{running.deployment_id} succeeded; live is still {found}.")
     return fail(Reason.LIVE_DIFFERS, f"{running.deployment_id} succeeded, yet live is {found} and not {wanted}.")
@@ -75,6 +78,60 @@ def _whose_doing(rollback: Rollback, running: Deployment) -> str:
     """What others had to do with it."""
     who = f" It was {whose(running, rollback.group.deployer)}." if rollback.adopted else ""
     return f"{who}{beside(rollback)}"
+
+
+def _away_from_the_suspect(rollback: Rollback, running: Deployment, live: Live) -> bool:
+    if not live.identity or live.split or by_the_suspect(rollback, live):
+        return False
+    return live.identity == running.revision.identity or live.identity not in rollback.suspect_revisions
+
+
+def _put_back_unknown(case: Case, running: Deployment) -> Close:
+    """The deployer put back what was live before, and nobody knows what that is: never more than that is said."""
+    deployer = case.rollback.group.deployer
+    told = (
+        f"{running.deployment_id} succeeded: {deployer} put back what was live before the suspect, "
+        f"{case.seen.live.identity}. What that contains is not known, so people have to look at it."
+    )
+    return Close(Reason.CONTENT_UNKNOWN, told, Outcome.ROLLED_BACK, needs_human=True)
+
+
+def _proven(rollback: Rollback, running: Deployment, wanted: str, *, certain: bool) -> Close:
+    """The end of a rollback that worked; where only the name of what is live is known, people look at it."""
+    gaps = running.instances_failed + running.instances_skipped
+    note = f" {gaps} instances were failed or skipped: look at them." if gaps else ""
+    if certain:
+        proven = f"{running.deployment_id} succeeded and {wanted} is live.{note}{_whose_doing(rollback, running)}"
+        return Close(Reason.VERIFIED, proven, Outcome.ROLLED_BACK, needs_human=bool(gaps))
+    named = (
+        f"{running.deployment_id} succeeded and {wanted} is live by its name; whether its images are those that served "
+        f"is not recorded. Look at it.{note}"
+    )
+    return Close(Reason.CONTENT_UNKNOWN, named, Outcome.ROLLED_BACK, needs_human=True)
+
+
+def _digests_as_wanted(rollback: Rollback, live: Live) -> bool | None:
+    """Whether the containers run the digests that served; None where nobody can know, True where no digest is known."""
+    wanted = dict(text.split("=", 1) for text in rollback.good_digests)
+    if not wanted and not any(image.digest for image in live.images):
+        return True
+    running = {image.container: image.digest for image in live.images}
+    pairs = [(wanted.get(name, ""), running.get(name, "")) for name in wanted.keys() | running.keys()]
+    if any(good and found and good != found for good, found in pairs):
+        return False
+    return True if all(good and found for good, found in pairs) else None
+
+
+def by_the_suspect(rollback: Rollback, live: Live) -> bool:
+    """The suspect itself made live what it is, under whatever name."""
+    return bool(live.deployment_id) and live.deployment_id == rollback.suspect_deployment_id
+
+
+def is_live(good: Revision, live: Live, suspects: Sequence[Deployment]) -> bool:
+    """Whether what is live is a revision whose name it has: one name may stand for several contents."""
+    if any(live.deployment_id == suspect.deployment_id for suspect in suspects):
+        return False
+    return bool(same_images(live.images, good.images))
 
 
 def _attempted_after(running: Deployment, group: GroupFacts | None) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lastgood.judgement.case import Case
+from lastgood.judgement.proof import by_the_suspect
 from lastgood.judgement.recheck import choice_again
 from lastgood.judgement.stacks import left_alone
 from lastgood.judgement.steps import (
@@ -29,8 +30,10 @@ from lastgood.model import (
     Live,
     Observation,
     Outcome,
+    Preparation,
     Reason,
     Rollback,
+    same_images,
 )
 
 HANGS_AFTER = timedelta(minutes=10)
@@ -62,9 +65,9 @@ def after_stop(case: Case) -> Decision:
     rollback, suspect = case.rollback, case.seen.suspect
     if suspect is not None and suspect.active and not rollback.replaces:
         return _still_active(case, suspect)
-    if not rollback.good_deployment_id:
-        return block(rollback.reason_code or Reason.NO_GOOD_REVISION, rollback.explanation)
     native = case.seen.rollback
+    if not rollback.good_deployment_id:
+        return _without_good(case, native)
     if native is not None and not native.ended_badly and native.revision.identity == rollback.good_revision:
         return _adopt(rollback, native)
     if case.late:
@@ -75,6 +78,15 @@ def after_stop(case: Case) -> Decision:
     if _native_may_come(case):
         return wait(f"The deployment is stopped; {rollback.group.deployer}'s own rollback has not shown up yet.")
     return _clear_way(case)
+
+
+def _without_good(case: Case, native: Deployment | None) -> Decision:
+    """Nothing was chosen: the deployer's own rollback, if it was asked for, or an end with people called."""
+    if native is not None and not native.ended_badly:
+        return _adopt(case.rollback, native)
+    if _native_may_come(case):
+        return wait(f"It is stopped; {case.rollback.group.deployer}'s own rollback has not shown up yet.")
+    return block(case.rollback.reason_code or Reason.NO_GOOD_REVISION, case.rollback.explanation)
 
 
 def _not_started(case: Case) -> Decision:
@@ -224,14 +236,13 @@ def _put_back(rollback: Rollback, seen: Observation) -> Decision:
             "The alias still sends traffic to two versions; it is cleared, or every later deployment would fail.",
             good,
         )
-    if _there_already(rollback, group, seen.live):
+    if _there_already(rollback, group, good, seen.live):
         live_again = f"{rollback.good_revision} is live again; nothing had to be redeployed.{beside(rollback)}"
         return Close(Reason.VERIFIED, live_again, Outcome.ROLLED_BACK)
     if left_alone(rollback):
         return _left_to_the_stack(rollback)
     if todo.register_task_definition:
-        inactive = f"{todo.register_task_definition} is INACTIVE; it is registered again unchanged."
-        return RegisterTaskDefinition(Reason.IN_PROGRESS, inactive, good)
+        return RegisterTaskDefinition(Reason.IN_PROGRESS, _why_registered(todo), good)
     again = f"{rollback.good_revision}, deployed by {rollback.good_deployment_id}, is deployed again."
     return Create(Reason.IN_PROGRESS, again, good, group, seen.live)
 
@@ -242,6 +253,16 @@ def _left_to_the_stack(rollback: Rollback) -> Decision:
         f"{rollback.suspect_deployment_id} is stopped, and {rollback.group.deployer} put nothing back by itself. "
         "A redeployment would leave the stack believing in another version: see that it rolls back "
         f"({rollback.suspect_stack or 'which stack holds it could not be told'}).",
+    )
+
+
+def _why_registered(todo: Preparation) -> str:
+    if not todo.pins:
+        return f"{todo.register_task_definition} is INACTIVE; it is registered again unchanged."
+    moved = listed([image.reference for image in todo.pins])
+    return (
+        f"{moved} means another image by now; {todo.register_task_definition} is registered again with the digests "
+        "that served."
     )
 
 
@@ -262,7 +283,9 @@ def _objection(rollback: Rollback, seen: Observation) -> Decision | None:
     return None
 
 
-def _there_already(rollback: Rollback, group: GroupFacts, live: Live) -> bool:
+def _there_already(rollback: Rollback, group: GroupFacts, good: Deployment, live: Live) -> bool:
     """Only for platforms whose live state can be read; servers may be half way."""
     readable = rollback.group.can(group.compute_platform).reads_live
-    return readable and not live.split and live.identity == rollback.good_revision
+    if not readable or live.split or live.identity != rollback.good_revision:
+        return False
+    return not by_the_suspect(rollback, live) and same_images(live.images, good.revision.images) is not False

@@ -20,11 +20,13 @@ from lastgood.model.deployments import (
     TERMINAL_STATUSES,
     Deployment,
     Evidence,
+    Image,
     Live,
     Marks,
     Preparation,
     Revision,
     same_content,
+    same_images,
 )
 from lastgood.model.groups import (
     CAPABILITIES,
@@ -97,6 +99,7 @@ __all__ = [
     "Floor",
     "FollowUp",
     "GroupFacts",
+    "Image",
     "Live",
     "Marks",
     "Mode",
@@ -117,4 +120,5 @@ __all__ = [
     "goes_back_by_itself",
     "parse_ecs_service",
     "same_content",
+    "same_images",
 ]

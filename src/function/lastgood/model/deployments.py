@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -19,6 +19,30 @@ BEFORE = "/before"
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """The image of a container: the reference in the task definition, and the digest that ran, where that is known.
+
+    A tag that names a release is taken for what it was; one without a digit (`latest`, `main`, none) is a name that is
+    expected to move.
+    """
+
+    container: str
+    reference: str
+    digest: str = ""
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the definition itself names the digest."""
+        return "@" in self.reference
+
+    @property
+    def moves(self) -> bool:
+        """Whether the reference is the same for every release."""
+        tag = self.reference.rpartition("/")[2].partition(":")[2]
+        return not self.pinned and not any(letter.isdigit() for letter in tag)
+
+
+@dataclass(frozen=True, slots=True)
 class Revision:
     """What a deployment deploys.
 
@@ -27,7 +51,8 @@ class Revision:
     key without a version, says so in `moves`, as a sentence for people: then its content is unknown.
 
     `digest` is what AWS recorded of the content, where it was read: equal content under two names is one revision.
-    `parts` are the AppSpec's own settings that are deployed too. `target` is what is deployed to, where one group
+    `parts` are the settings of an AppSpec, or of a service, that are deployed too. `images` are what its containers
+    ran; empty where that was not read. `target` is what is deployed to, where one group
     deploys to several: `function:alias`.
     """
 
@@ -41,6 +66,7 @@ class Revision:
     parts: str = ""
     target: str = ""
     unreadable: str = ""
+    images: tuple[Image, ...] = ()
 
     @property
     def known(self) -> bool:
@@ -56,10 +82,35 @@ class Revision:
 def same_content(one: Revision, other: Revision) -> bool | None:
     """Whether two revisions contain the same; None where nobody can know."""
     if one.digest and other.digest:
-        return one.digest == other.digest and one.parts == other.parts
-    if not (one.known and other.known) or one.moves or other.moves:
+        alike = one.digest == other.digest
+    elif not (one.known and other.known) or one.moves or other.moves:
         return None
-    return one.identity == other.identity and one.parts == other.parts
+    else:
+        alike = one.identity == other.identity
+    return alike and one.parts == other.parts and same_images(one.images, other.images)
+
+
+def same_images(some: Sequence[Image], others: Sequence[Image]) -> bool | None:
+    """Whether containers run the same images; None where nobody can know. Where only one side was read: what it names.
+
+    Where a digest was recorded of one side, only a digest of the other compares with it.
+    """
+    mine, theirs = {i.container: i for i in some}, {i.container: i for i in others}
+    found = [_same_image(mine.get(name), theirs.get(name)) for name in mine.keys() | theirs.keys()]
+    if False in found:
+        return False
+    return None if None in found else True
+
+
+def _same_image(one: Image | None, other: Image | None) -> bool | None:
+    if one is None or other is None:
+        alone = one or other
+        return True if alone is None or alone.pinned or not (alone.moves or alone.digest) else None
+    if one.digest and other.digest:
+        return one.digest == other.digest
+    if one.digest or other.digest:
+        return None
+    return (None if one.moves else True) if one.reference == other.reference else False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,18 +200,23 @@ class Evidence:
 class Live:
     """What is live now. `identity` is empty where it cannot be read; `split`: a second revision may have traffic.
 
-    `deployment_id` is the deployment that made it so, where the platform tells (ECS).
+    `deployment_id` is the deployment that made it so, and `images` what its containers run, where the platform tells.
     """
 
     identity: str = ""
     split: bool = False
     deployment_id: str = ""
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """What must be done before the last good revision can be deployed again (read from live AWS)."""
+    """What must be done before the last good revision can be deployed again (read from live AWS).
+
+    `pins`: tags that mean something else by now; the definition is registered with these digests instead.
+    """
 
     problem: str = ""
     alias_split: bool = False
     register_task_definition: str = ""
+    pins: tuple[Image, ...] = ()

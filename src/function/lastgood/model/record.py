@@ -140,6 +140,7 @@ class Rollback:
     suspect_revisions: tuple[str, ...] = ()
     good_deployment_id: str = ""
     good_revision: str = ""
+    good_digests: tuple[str, ...] = ()
     redeployed_revision: str = ""
     rollback_deployment_id: str = ""
     adopted: bool = False

@@ -326,6 +326,7 @@ def _pins(decision: Decision, deployer: str, origin: Origin | None) -> dict[str,
     if decision.good:
         pins["good_deployment_id"] = decision.good.deployment_id
         pins["good_revision"] = decision.good.revision.identity
+        pins["good_digests"] = tuple(f"{i.container}={i.digest}" for i in decision.good.revision.images if i.digest)
         pins["good_commit"] = commit_in(decision.good.revision.commit)
     if decision.candidates:
         pins["candidates"] = decision.candidates

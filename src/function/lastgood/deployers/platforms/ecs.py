@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,14 +30,15 @@ class EcsPlatform:
         return self.settings.ecs_deployment_config
 
     def revision(self, location: Mapping[str, Any], made_at: datetime) -> Revision:
-        """Two AppSpecs with other hooks can deploy the same task definition."""
+        """Two AppSpecs with other hooks deploy the same; with another network or other capacity they do not."""
         kind = location.get("revisionType", "")
         try:
             location = inline(location, self.content(location, made_at))
-            arn = AppSpec(self.content(location)).get("TaskDefinition")
+            spec = AppSpec(self.content(location))
+            arn = spec.get("TaskDefinition")
         except AppSpecError as error:
             return Revision(kind, "", "", "", location, unreadable=str(error))
-        return Revision(kind, arn, arn.rsplit("/", 1)[-1], "", location)
+        return Revision(kind, arn, arn.rsplit("/", 1)[-1], "", location, parts=_parts(spec.properties))
 
     def live(self, group: GroupFacts, revision: Revision) -> Live:
         """The task definition of the primary task set. A second active one may have a share of the traffic.
@@ -85,3 +87,19 @@ class EcsPlatform:
     def do(self, todo: Preparation, revision: Revision) -> str:
         """Register an INACTIVE task definition again, unchanged, with its tags. Returns the new ARN."""
         return TaskDefinitions(self.clients).register(revision) if todo.register_task_definition else ""
+
+
+_PARTS = ("networkconfiguration", "capacityproviderstrategy", "platformversion", "loadbalancerinfo")
+
+
+def _parts(properties: Mapping[str, Any]) -> str:
+    """What an AppSpec deploys beside the task definition; what it leaves out is taken away from the service."""
+    found = {name: _plain(properties[name]) for name in _PARTS if properties.get(name)}
+    return json.dumps(found, sort_keys=True) if found else ""
+
+
+def _plain(value: Any) -> Any:
+    """Names in small letters and values as text: the same setting may be written either way."""
+    if isinstance(value, dict):
+        return {str(name).lower(): _plain(part) for name, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list) else str(value)
