@@ -16,7 +16,18 @@ from typing import Any
 from botocore.loaders import Loader
 from botocore.session import Session
 
-SERVICES = ("codedeploy", "codepipeline", "dynamodb", "ecs", "events", "lambda", "monitoring", "s3", "sns")
+SERVICES = (
+    "cloudformation",
+    "codedeploy",
+    "codepipeline",
+    "dynamodb",
+    "ecs",
+    "events",
+    "lambda",
+    "monitoring",
+    "s3",
+    "sns",
+)
 """Those of which clients are made, under the names of their endpoints; a test holds the list.
 
 A client of another service would get its partition's usual endpoint.

@@ -21,7 +21,7 @@ from benchmarks.recovery.places import Place
 from benchmarks.recovery.scenarios import Release, Scenario
 from faults.world import SerialPool
 from scene import ALARM, Scene
-from stage.local import alarm_event, group_tags
+from stage.local import alarm_event, group_tags, tag_pairs
 
 STEP_SECONDS = 5
 PERIODS, DATAPOINTS, THRESHOLD = 3, 2, 0.05
@@ -193,15 +193,15 @@ class Incident:
         self._last_event = self.now()
         self.fired_at = self.fired_at or self.now()
         self.alarms += (1 + len(self.others)) * self.firing
-        set_alarm(self.it, ALARM, state, datapoints)
+        set_alarm(self.it, ALARM, state, datapoints, self.it.tags)
         name = "alarm-in-alarm" if self.firing else "alarm-ok"
         for number, seconds in enumerate(self.scenario.messages if self.firing else (1.0,)):
             message = alarm_event(name, at=self.now(), alarm=ALARM, tags=self.it.tags, message_id=f"m-{self.now()}")
             self.later(seconds, partial(self.deliver, actor, message, f"alarm-{self.now()}-{number}"))
         if self.firing:
             for place, other in enumerate(self.others):
-                set_alarm(self.it, other, state, datapoints)
                 tags = group_tags("fleet", other)
+                set_alarm(self.it, other, state, datapoints, tags)
                 message = alarm_event(name, at=self.now(), alarm=other, tags=tags, message_id=f"{other}-{self.now()}")
                 self.later(0.5 * (place - 1), partial(self.deliver, actor, message, f"{other}-{self.now()}"))
 
@@ -292,14 +292,14 @@ class Incident:
         self.released[self.it.sim.release(self.it.application, self.it.group, appspec, settle=True)] = UNKNOWN
 
 
-def set_alarm(it: Scene, alarm: str, state: str, datapoints: list[float]) -> None:
-    """What CloudWatch says of an alarm from now on, with its reason data."""
+def set_alarm(it: Scene, alarm: str, state: str, datapoints: list[float], tags: dict[str, str]) -> None:
+    """What CloudWatch says of an alarm from now on, with its reason data and the tags that its messages carry."""
     cloudwatch = it.local.cloudwatch
     if not cloudwatch.describe_alarms(AlarmNames=[alarm])["MetricAlarms"]:
         cloudwatch.put_metric_alarm(
             AlarmName=alarm, MetricName="ErrorRate", Namespace="shop", Statistic="Average", Period=60,
             EvaluationPeriods=PERIODS, DatapointsToAlarm=DATAPOINTS, Threshold=THRESHOLD,
-            ComparisonOperator="GreaterThanThreshold",
+            ComparisonOperator="GreaterThanThreshold", Tags=tag_pairs(tags),
         )  # fmt: skip
     now = it.now()
     times = [now - timedelta(minutes=len(datapoints) - n) for n in range(len(datapoints))]
@@ -332,7 +332,7 @@ def incident(scenario: Scenario, place: Place, native: bool) -> Iterator[Inciden
         stack.enter_context(patch("botocore.endpoint.time.sleep", lambda seconds: it.sim.advance(1)))
         made = Incident(it, scenario, place)
         stack.enter_context(patch.object(it.sim, "answer", _crashing(made, it.sim.answer)))
-        set_alarm(it, ALARM, "OK", [0.0] * PERIODS)
+        set_alarm(it, ALARM, "OK", [0.0] * PERIODS, it.tags)
         made.numbers |= dict.fromkeys(place.serving(it), 1)
         place.at_its_pace(it, native)
         for number in scenario.history:

@@ -45,8 +45,8 @@ def _one_document(text: str) -> str:
     """The text between its document markers, where just one document stands."""
     if _UNPRINTABLE.search(text):
         raise YamlError("it holds a character that no AppSpec needs")
-    documents, lines, may_direct = list[str](), list[str](), True
-    for line in text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+    documents, lines, may_direct, begun = list[str](), list[str](), True, False
+    for line in [*text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n"), "..."]:
         marker = _MARKER.match(line)
         if marker is None and line.startswith(("---", "...")):
             raise YamlError("a marker of documents is written in a way that is not read")
@@ -54,13 +54,13 @@ def _one_document(text: str) -> str:
             lines.append(line)
             may_direct = may_direct and _BLANK.fullmatch(line + "\n") is not None
         elif marker:
-            documents.append("\n".join([*lines, ""]))
-            lines, may_direct = [" " * 3 + line[3:]], marker[1] == "..."
-    documents.append("\n".join(lines))
-    found = [each for each in documents if not _BLANK.fullmatch(each + "\n")]
-    if len(found) != 1:
-        raise YamlError(f"it holds {len(found)} documents, not one")
-    return found[0]
+            found = "\n".join([*lines, ""])
+            # Behind --- there is a document even if nothing is in it.
+            documents += [found] if begun or not _BLANK.fullmatch(found) else []
+            lines, may_direct, begun = [" " * 3 + line[3:]], marker[1] == "...", marker[1] == "---"
+    if len(documents) != 1 or _BLANK.fullmatch(documents[0]):
+        raise YamlError(f"it holds {len(documents)} documents, not one with something in it")
+    return documents[0]
 
 
 def _typed(node: Any) -> Any:
