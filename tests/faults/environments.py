@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
@@ -25,6 +23,7 @@ from stage.local import TABLE, alarm_event, group_tags
 REMAINING = timedelta(seconds=60)
 SETTINGS = {"LASTGOOD_TABLE": TABLE, "LASTGOOD_STORM_GROUPS": "0", "LASTGOOD_EVENT_BUS": ""}
 _made: list[Application] = []
+_making = threading.Lock()
 
 
 @functools.cache
@@ -33,11 +32,16 @@ def _session() -> Any:
     return boto3.Session()
 
 
+def _client(service: str, **options: Any) -> Any:
+    """A client of the shared session, which makes them one at a time only."""
+    with _making:
+        return _session().client(service, **options)
+
+
 def at_endpoint(url: str, clock: Callable[[], datetime] = utc_now) -> Application:
     """One execution environment of the function, whose AWS is the server at `url`."""
-    session = SimpleNamespace(Session=_session)
-    with patch.dict(os.environ, {"AWS_ENDPOINT_URL": url}), patch.object(clients, "boto3", session):
-        made = clients.Clients.make()
+    # What is made on first use goes to the same server.
+    made = clients.Clients.make(SimpleNamespace(client=functools.partial(_client, endpoint_url=url)))
     logger, metrics = (
         Logger(service="lastgood", level=logging.CRITICAL),
         Metrics(namespace="lastgood", service="lastgood"),
