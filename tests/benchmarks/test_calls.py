@@ -24,8 +24,8 @@ from lastgood.app import Application
 from lastgood.clients import Clients
 from scene import ALARM, PLATFORMS, scene
 
-# On servers, the bundles' heads prove what their keys hold. On Lambda and ECS, AppSpecs and versions or task definitions
-# are read as well; there CodeDeploy flips the traffic back itself, so nothing is created.
+# On servers, the bundles' heads prove what their keys hold. On Lambda and ECS, AppSpecs and versions or task
+# definitions are read as well; there CodeDeploy flips the traffic back itself, so nothing is created.
 CALLS = {"Server": 19, "Lambda": 28, "ECS": 28}
 ROUNDS = {"Server": 11, "Lambda": 13, "ECS": 13}
 HEAD = "s3 HeadObject"
