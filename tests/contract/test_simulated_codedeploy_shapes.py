@@ -241,9 +241,9 @@ def test_every_refusal_is_modelled_and_typed(
 def test_ten_thousand_deployments_are_seeded_quickly() -> None:
     simulator = Simulator(VirtualClock())
     simulator.lambda_group("shop", "prod")
-    before = time.perf_counter()
+    before = time.process_time()
     assert len(simulator.seed_history("shop", "prod", 10_000, failed_every=7)) == 10_000
-    assert time.perf_counter() - before < 3
+    assert time.process_time() - before < 3
     assert simulator.live("shop", "prod").target == "10003"
 
 
