@@ -161,7 +161,7 @@ def test_a_suspect_that_succeeded_within_the_window_is_redeployed_away(platform:
 def test_a_suspect_that_succeeded_before_the_window_is_not_blamed(platform: str) -> None:
     with scene(platform) as it:
         it.good_history(1, 2)
-        it.release(3, settle=True, rest=3700)
+        it.release(3, settle=True, rest=5400)
         it.alarm_fires()
         assert_ended(it, "SKIPPED", "NOT_ATTRIBUTABLE")
         assert it.is_live(3)

@@ -275,10 +275,11 @@ class Simulator(History, Mishaps, GroundTruth):
         return run.id
 
     def _build(self, application: str, group: str, revision: Revision, again: bool) -> dict[str, Any]:
-        """What a build gives. Building a commit again gives a new revision with the same content."""
+        """What a build gives, bundles uploaded. Building a commit again gives a new revision with the same content."""
         owner = self.engine.group(application, group)
         if again and not isinstance(revision, dict):
             revision = self._copied(owner, revision)
+        self.upload(owner, revision, self.clock.now())
         return self.revision(application, group, revision)
 
     def _copied(self, group: DeploymentGroup, revision: str | int) -> str | int:
