@@ -302,7 +302,7 @@ def test_an_update_without_an_answer_is_looked_for_before_it_is_made_again(arriv
 
 def test_an_old_deployment_of_the_same_task_definition_is_not_taken_for_ours() -> None:
     """Both releases lie within minutes of the update whose answer was lost: ours must be newer than the suspect."""
-    with service_scene() as it:
+    with service_scene(settings={"LASTGOOD_PROVEN_AFTER": "30s"}) as it:
         it.release(2, settle=True, rest=60)
         it.release(3, settle=True, rest=100)
         it.sim.timeout_without_effect("UpdateService")
@@ -673,7 +673,8 @@ def test_a_release_that_meets_a_firing_alarm_is_told_and_rolled_back_after_the_g
         for _ in range(60):
             it.sim.advance(60)
             it.sweep()
-        assert it.is_live(2)
+        # The alarm began to fire under the second revision: the first one served quietly.
+        assert it.is_live(1)
         assert len(it.calls("UpdateService")) == 1
 
 
