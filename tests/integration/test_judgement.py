@@ -357,7 +357,7 @@ def minutes_pass(it: Scene, count: int) -> None:
 
 @EVERYWHERE
 def test_a_release_in_a_firing_alarm_is_rolled_back_after_the_grace_period_where_that_is_set(platform: str) -> None:
-    with scene(platform, settings=ROLLS_BACK) as it:
+    with scene(platform, settings=ROLLS_BACK, **SIX[platform]) as it:
         it.good_history(1, 2)
         alarm_fires_already(it)
         it.connect_events()
