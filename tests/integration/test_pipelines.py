@@ -409,7 +409,8 @@ def test_the_bad_commit_that_people_release_once_more_is_rolled_back_all_the_sam
 
 
 def test_what_a_rollback_put_back_days_ago_is_released_like_anything_else() -> None:
-    with released(rule={"after_rollback": "tell"}, settings=NEVER_HEALS) as it:
+    """A bundle that is built again is another bundle; a version of the same content would change nothing."""
+    with released("Server", rule={"after_rollback": "tell"}, settings=NEVER_HEALS) as it:
         head = alarm_never_recovers(it, minutes=5)
         it.sim.advance(25 * 3600)
         it.sim.push("shop", GOOD, it.revision(2))
