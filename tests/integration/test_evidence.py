@@ -86,6 +86,7 @@ def test_an_alarm_whose_metric_breaches_is_obeyed() -> None:
 def test_one_breach_is_not_enough_where_the_alarm_needs_three() -> None:
     with scene("Lambda", settings=ON) as it:
         bad_release(it)
+        alarm(it)
         measured(it, 0.01, 0.2, 0.01, 0.2, 0.01)
         it.alarm_fires()
         untouched(it)
