@@ -19,6 +19,7 @@ from lastgood_cli.lookout import Answer, Plan, Verdict
 NOT_WRONG = frozenset(
     {
         Reason.ALREADY_OPEN,
+        Reason.ALREADY_ROLLING_BACK,
         Reason.ALREADY_LIVE,
         Reason.SUSPECT_IS_ROLLBACK,
         Reason.NEWER_DEPLOYMENT,
