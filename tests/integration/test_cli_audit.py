@@ -33,7 +33,7 @@ def it() -> Iterator[Terminal]:
         made.ids["done"] = made.alarm_fires()
         made.minutes(5)
         made.alarm("shop-prod-error-rate", "OK")
-        made.minutes(2)
+        made.minutes(16)
         sim.server_group("payments", "prod")
         sim.release("payments", "prod", "p1.zip", settle=True)
         sim.advance(3_600)

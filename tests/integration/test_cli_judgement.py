@@ -350,7 +350,7 @@ def test_a_plan_is_told_to_people_to_machines_and_to_spreadsheets(shop: Terminal
     assert people.code == 0, people.err
     assert "It would" in people.out and "Is no other rollback of the group open?" in people.out
     (plan,) = shop.call("-o", "json", "plan", ALARM).json
-    assert (plan["acts"], plan["good_revision"]) == (True, "s3://bundles/a.zip")
+    assert plan["acts"] and plan["good_revision"].startswith("s3://bundles/a.zip?etag=")
     assert plan["suppositions"] == ["Supposed: the alarm goes into ALARM now (CloudWatch says OK)."]
     sheet = shop.call("-o", "csv", "plan", ALARM).out.splitlines()
     assert len(sheet) == 2 and sheet[0].startswith("about,deployment_group_key,acts")
@@ -392,7 +392,7 @@ def test_a_request_by_hand_is_planned_with_what_it_asks_for(shop: Terminal) -> N
         "requested_by": "me",
     }
     (plan,) = shop.call("-o", "json", "plan", "-e", "-", stdin=json.dumps(request)).json
-    assert plan["acts"] and plan["good_revision"] == "s3://bundles/a.zip"
+    assert plan["acts"] and plan["good_revision"].startswith("s3://bundles/a.zip?etag=")
     (plan,) = shop.call(
         "-o", "json", "plan", "-e", "-", stdin=json.dumps({**request, "to_deployment_id": "d-AAAAAAAAA"})
     ).json
@@ -526,7 +526,9 @@ def test_a_plan_without_the_permission_to_look_is_one_line_and_no_guess(shop: Te
 
 def may_be_asked() -> set[str]:
     """The operations that `lastgood permissions operator` lets a person call."""
-    return {action.split(":")[1] for actions in READS.values() for action in actions}
+    allowed = {action.split(":")[1] for actions in READS.values() for action in actions}
+    # IAM knows no action for an object's head: it is allowed with the object.
+    return allowed | ({"HeadObject"} if "GetObject" in allowed else set())
 
 
 def test_a_person_with_the_operators_policy_can_use_every_command_that_looks(shop: Terminal) -> None:

@@ -291,7 +291,9 @@ def called(it: Terminal, *arguments: str) -> set[str]:
 def test_reading_needs_no_more_than_the_policy_for_reading(it: Terminal, command: tuple[str, ...]) -> None:
     asked = called(it, *command)
     assert asked
-    assert asked <= actions(it.call("permissions", "operator").json)
+    # IAM knows no action for an object's head: it is allowed with the object.
+    wanted = {"s3:GetObject" if action == "s3:HeadObject" else action for action in asked}
+    assert wanted <= actions(it.call("permissions", "operator").json)
 
 
 @pytest.mark.parametrize("command", ACTING, ids=lambda command: command[0])

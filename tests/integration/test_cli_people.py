@@ -165,6 +165,7 @@ def test_the_alarms_recovery_is_told_and_can_be_waited_for(it: Terminal) -> None
     it.minutes(8)
     assert it.call("status", "last", "-o", "json").json["alarm"].startswith("still firing")
     it.alarm("shop-prod-error-rate", "OK")
+    it.minutes(16)
     ran = it.call("status", rollback_id, "--wait", "--recovered", "-o", "json")
     assert (ran.code, ran.json["alarm"].startswith("OK after")) == (0, True)
 

@@ -63,6 +63,8 @@ READS: dict[str, tuple[str, ...]] = {
         "codepipeline:GetPipelineState",
         "lambda:GetAlias",
         "lambda:GetFunctionConfiguration",
+        # What a bundle's key holds, where a deployment recorded neither version nor ETag; only its head is asked for.
+        "s3:GetObject",
         "ecs:DescribeServices",
         "ecs:ListServiceDeployments",
         "ecs:DescribeServiceDeployments",

@@ -181,7 +181,7 @@ class Scenes:
 
     def upload(self, group: DeploymentGroup, revision: Revision, at: datetime) -> None:
         """Put the bundle that a release names by its key alone into the bucket `bundles`, unless it is there."""
-        named = isinstance(revision, str) and group.platform == "Server" and not self.engine.objects.knows(BUNDLES)
+        named = not isinstance(revision, dict) and group.platform == "Server" and not self.engine.objects.knows(BUNDLES)
         if named and self.bundles is not None:
             self.bundles.add(BUNDLES, str(revision), str(revision), at)
 
