@@ -94,6 +94,10 @@ def test_doctor_finds_what_is_wrong_with_the_pipeline(
 
 
 def test_doctor_tells_what_the_daily_drill_found(it: Terminal) -> None:
+    sns = it.aws.client("sns")
+    for each in sns.list_subscriptions()["Subscriptions"]:
+        if "Notification" in each["TopicArn"]:
+            sns.unsubscribe(SubscriptionArn=each["SubscriptionArn"])
     it.handle({"action": "drill"})
     with answering(unknown_to_moto(it)):
         found = it.call("-o", "json", "doctor", "--group", SERVICE).json
