@@ -364,9 +364,9 @@ def test_a_stop_that_comes_just_too_late_takes_the_deployment_for_what_it_is() -
         under_way(it)
         stop = EcsService.stop
 
-        def too_late(self: EcsService, deployment_id: str, *, native: bool) -> str:
+        def too_late(self: EcsService, deployment: Deployment, *, native: bool) -> str:
             it.sim.settle()
-            return stop(self, deployment_id, native=native)
+            return stop(self, deployment, native=native)
 
         with patch.object(EcsService, "stop", too_late):
             it.alarm_fires()

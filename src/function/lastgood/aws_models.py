@@ -36,6 +36,7 @@ NEEDED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "lambda_": {"GetAlias": (), "GetFunctionConfiguration": (), "UpdateAlias": ("RoutingConfig",)},
     "ecs": {
+        "ContinueServiceDeployment": ("action", "hookId"),
         "DescribeServiceDeployments": (),
         "DescribeServiceRevisions": (),
         "DescribeServices": (),
@@ -56,6 +57,7 @@ NEEDED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "ListPipelineExecutions": (),
         "StartPipelineExecution": ("sourceRevisions",),
     },
+    "cloudformation": {"DescribeStackResources": (), "DescribeStacks": ()},
     "sns": {"ListSubscriptionsByTopic": (), "Publish": ()},
     "events": {"PutEvents": ()},
 }

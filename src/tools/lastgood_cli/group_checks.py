@@ -187,7 +187,7 @@ def _on_service(group: DeploymentGroup, settings: Settings, here: str) -> Iterat
     base, name = f"arn:{here.format('ecs')}", f"{group.application}/{group.deployment_group}"
     for action in ("DescribeServices", "ListServiceDeployments", "UpdateService"):
         yield f"ecs:{action}", f"{base}:service/{name}"
-    for action in ("DescribeServiceDeployments", "StopServiceDeployment"):
+    for action in ("ContinueServiceDeployment", "DescribeServiceDeployments", "StopServiceDeployment"):
         yield f"ecs:{action}", f"{base}:service-deployment/{name}/any"
     yield "ecs:DescribeServiceRevisions", f"{base}:service-revision/{name}/any"
     yield "ecs:DescribeTaskDefinition", "*"

@@ -46,6 +46,39 @@ class TestOtherEvents:
         event["detail"]["eventName"] = "SERVICE_DEPLOYMENT_DREAMT"
         assert (refusal(event).code, refusal(event).rejected) == ("bad_state", False)
 
+    @pytest.mark.parametrize(
+        "resources",
+        [
+            ["arn:aws:ecs:us-east-1:123456789012:service/production/shop"],
+            ["arn:aws:ecs:us-east-1:123456789012:service-deployment/production/shop/ab_cd-12"],
+            [
+                "arn:aws:ecs:us-east-1:123456789012:service/shop",
+                "arn:aws:ecs:us-east-1:123456789012:service-deployment/production/shop/ab_cd-12",
+            ],
+        ],
+    )
+    def test_a_hook_that_waits_names_its_service_directly_or_by_the_deployment(self, resources: list[str]) -> None:
+        event = load("ecs-deployment-state-change") | {"detail-type": "ECS Hook State Change", "resources": resources}
+        event["detail"]["eventName"] = "HOOK_AWAITING_ACTION"
+        signal = sole(event)
+        assert isinstance(signal, ServiceDeploymentSignal)
+        assert (signal.group and signal.group.key, signal.state) == ("ecs:production/shop", "READY")
+
+    @pytest.mark.parametrize(
+        ("changes", "code"),
+        [
+            ({"resources": ["arn:aws:ecs:us-east-1:123456789012:task/shop", None]}, "bad_field"),
+            ({"resources": None}, "bad_field"),
+            ({"resources": ["arn:aws:ecs:us-east-1:999999999999:service/production/shop"]}, "wrong_account"),
+            ({"detail": {"eventName": "SERVICE_DEPLOYMENT_COMPLETED"}}, "bad_state"),
+            ({"detail": {}}, "bad_state"),
+        ],
+    )
+    def test_what_is_no_hook_of_a_service_of_ours_is_ignored(self, changes: dict[str, object], code: str) -> None:
+        event = load("ecs-deployment-state-change") | {"detail-type": "ECS Hook State Change"}
+        event["detail"]["eventName"] = "HOOK_AWAITING_ACTION"
+        assert refusal(event | changes).code == code
+
     def test_the_scheduler_ticks_like_a_rule(self) -> None:
         event = load("scheduled-sweep") | {"source": "aws.scheduler", "detail": "{}"}
         assert isinstance(sole(event), SweepSignal)

@@ -145,7 +145,8 @@ def test_ecs_own_state_changes_reach_the_function_only_where_services_are_named(
     assert "ServiceDeploymentMoved" not in stack.resources
     on = Stack(EcsServices="main/*")
     rule = on.properties("ServiceDeploymentMoved")
-    assert rule["EventPattern"] == {"source": ["aws.ecs"], "detail-type": ["ECS Deployment State Change"]}
+    kinds = ["ECS Deployment State Change", "ECS Hook State Change"]
+    assert rule["EventPattern"] == {"source": ["aws.ecs"], "detail-type": kinds}
     (target,) = rule["Targets"]
     assert target["Arn"] == "<RollbackFunction.Arn>"
     assert target["DeadLetterConfig"] == {"Arn": "<DeadLetterQueue.Arn>"}

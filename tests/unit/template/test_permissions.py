@@ -164,7 +164,7 @@ def test_services_may_be_stopped_and_updated_only_where_the_pattern_says() -> No
     assert not {"ecs:UpdateService", "ecs:StopServiceDeployment", "ecs:ListServiceDeployments"} & off.keys()
     for name in ("DescribeServices", "ListServiceDeployments", "UpdateService"):
         assert on[f"ecs:{name}"].resources == [f"{base}:service/main/web-*"]
-    for name in ("DescribeServiceDeployments", "StopServiceDeployment"):
+    for name in ("ContinueServiceDeployment", "DescribeServiceDeployments", "StopServiceDeployment"):
         assert on[f"ecs:{name}"].resources == [f"{base}:service-deployment/main/web-*/*"]
     assert on["ecs:DescribeServiceRevisions"].resources == [f"{base}:service-revision/main/web-*/*"]
 

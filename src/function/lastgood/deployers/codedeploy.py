@@ -172,11 +172,12 @@ class CodeDeploy:
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
-    def stop(self, deployment_id: str, *, native: bool) -> str:
+    def stop(self, deployment: Deployment, *, native: bool) -> str:
         """Stop a deployment. Returns `Succeeded`, `Pending`, or `AlreadyCompleted`.
 
         The flag is always given: left out, the group's own setting decides and races us.
         """
+        deployment_id = deployment.deployment_id
         try:
             answer = call(
                 self._clients.codedeploy,

@@ -2,8 +2,11 @@
 
 Facts that shape this module (ECS API reference; developer guide, "service deployments", "stop service deployment"):
 
-* The only stop is one with rollback: the tasks of the source revision come back. It works whatever the service's own
-  settings say, and asking again while it rolls back changes nothing. An update takes a running deployment's place.
+* The stop that is sent is the one with rollback: the tasks of the source revision come back. It works whatever the
+  service's own settings say, and asking again while it rolls back changes nothing. (The API's model names ABORT too,
+  and no document says what it leaves behind.) An update takes a running deployment's place.
+* A deployment may pause at a lifecycle hook until somebody answers, a day by default. Whether a stop is taken meanwhile
+  is not documented; the answer ROLLBACK is. An answer without an action continues, so it is always given.
 * ECS ignores a deployment alarm that is in ALARM already when a deployment begins. So a redeployment that answers an
   alarm is not stopped by it (with CodeDeploy it would be). An alarm that goes off during the redeployment, or the
   circuit breaker, can still end it, and ECS then goes back to the last completed deployment: the bad one. That is
@@ -37,6 +40,7 @@ from lastgood.model import (
     Deployment,
     DeploymentGroup,
     Evidence,
+    Gate,
     GroupFacts,
     Live,
     Preparation,
@@ -137,7 +141,7 @@ class EcsService:
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
-    def stop(self, deployment_id: str, *, native: bool) -> str:
+    def stop(self, deployment: Deployment, *, native: bool) -> str:
         """Stop a deployment; ECS goes back to the revision before it. Returns `Accepted`, or `AlreadyCompleted`.
 
         There is no other stop, so one without rollback (`native` false) is refused; see `Rollback.replaces`.
@@ -146,26 +150,56 @@ class EcsService:
             raise RefusedError(
                 "stop_service_deployment", "NoOtherStop", "ECS stops a deployment only by rolling it back"
             )
-        arn = self._arn(deployment_id)
         try:
-            call(
-                self._clients.ecs,
-                "stop_service_deployment",
-                writes=True,
-                serviceDeploymentArn=arn,
-                stopType="ROLLBACK",
-            )
+            self._roll_back(deployment)
         except RefusedError as error:
             if error.permission_denied:
                 raise
             # No document says which error a deployment gives that ended a moment ago, so it is looked at.
-            found = self.deployment(deployment_id)
+            found = self.deployment(deployment.deployment_id)
             if found is not None and not found.active:
                 return "AlreadyCompleted"
-            if error.code == "ConflictException":
+            if found is not None and found.gate != deployment.gate:
+                self._roll_back(found)
+            elif error.code == "ConflictException":
                 raise RetryableError(str(error)) from error
-            raise
+            else:
+                raise
         return "Accepted"
+
+    def _roll_back(self, deployment: Deployment) -> None:
+        """By its hook where one pauses it. A role or a botocore from before there were pauses may still stop it."""
+        if deployment.gate is None:
+            return self._stop(deployment)
+        try:
+            return self._answer(deployment, deployment.gate, "ROLLBACK")
+        except RefusedError as error:
+            if not error.permission_denied and error.code != "UnknownOperation":
+                raise
+            refused = error
+        try:
+            self._stop(deployment)
+        except RefusedError:
+            raise refused from None
+
+    def _stop(self, deployment: Deployment) -> None:
+        call(
+            self._clients.ecs,
+            "stop_service_deployment",
+            writes=True,
+            serviceDeploymentArn=self._arn(deployment.deployment_id),
+            stopType="ROLLBACK",
+        )
+
+    def _answer(self, deployment: Deployment, gate: Gate, action: str) -> None:
+        call(
+            self._clients.ecs,
+            "continue_service_deployment",
+            writes=True,
+            serviceDeploymentArn=self._arn(deployment.deployment_id),
+            hookId=gate.hook_id,
+            action=action,
+        )
 
     def silent(self, deployment_id: str) -> tuple[str, ...]:
         """ECS's stop waits for no instance that could be named."""

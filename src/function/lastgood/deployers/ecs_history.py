@@ -20,7 +20,7 @@ from typing import Any
 
 from lastgood.clients import Clients, call
 from lastgood.errors import GroupNotFoundError, RefusedError
-from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, DeploymentGroup, Image, Revision
+from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, DeploymentGroup, Gate, Image, Revision
 
 AT_A_TIME = 20
 """`DescribeServiceDeployments` and `DescribeServiceRevisions` take at most 20 ARNs (the API's service model)."""
@@ -139,10 +139,10 @@ class ServiceHistory:
         return {raw["serviceDeploymentArn"]: raw for raw in answer.get("serviceDeployments", [])}
 
     def deployments(self, listed: Iterable[Raw]) -> tuple[Deployment, ...]:
-        """What was listed or described, as deployments. A list does not tell where a rollback goes; that is read."""
+        """What was listed or described, as deployments. What only a description tells is read beside the revisions."""
         raws = list(listed)
-        undone = [r["serviceDeploymentArn"] for r in raws if r["status"] in _UNDONE and "rollback" not in r]
-        reading = [self._pool.submit(self.describe, list(arns)) for arns in batched(undone, AT_A_TIME, strict=False)]
+        briefly = [r["serviceDeploymentArn"] for r in raws if _told_briefly(r)]
+        reading = [self._pool.submit(self.describe, list(arns)) for arns in batched(briefly, AT_A_TIME, strict=False)]
         self._learn(_target(raw) for raw in raws)
         details = {arn: raw for each in reading for arn, raw in each.result().items()}
         raws = [details.get(raw["serviceDeploymentArn"], raw) for raw in raws]
@@ -188,6 +188,7 @@ class ServiceHistory:
             revision=self._revision(_target(raw)),
             rollback_deployment_id=rollback.deployment_id if rollback else "",
             error_message=reason.strip(),
+            gate=_gate(raw),
         )
 
     def _rollback(self, raw: Raw) -> Deployment:
@@ -275,6 +276,23 @@ def _target(raw: Mapping[str, Any]) -> str:
 def _goes_back_to(raw: Mapping[str, Any]) -> str:
     """The ARN of the service revision that a rollback puts back; empty where there is none, or ECS does not say."""
     return str((raw.get("rollback") or {}).get("serviceRevisionArn", ""))
+
+
+def _told_briefly(raw: Mapping[str, Any]) -> bool:
+    """A list tells neither where a rollback goes nor the hook at which a deployment waits."""
+    if raw["status"] in _UNDONE:
+        return "rollback" not in raw
+    return raw["status"] == "IN_PROGRESS" and "targetServiceRevision" not in raw
+
+
+def _gate(raw: Mapping[str, Any]) -> Gate | None:
+    """The hook that pauses it; a function that is asked as a hook answers by itself."""
+    hooks = raw.get("lifecycleHookDetails") or ()
+    hook = next((each for each in hooks if each.get("status") == "AWAITING_ACTION"), None)
+    if hook is None:
+        return None
+    expires = hook.get("expiresAt")
+    return Gate(str(hook.get("hookId", "")), _utc(expires) if expires else None, str(hook.get("timeoutAction", "")))
 
 
 def _triggered(raw: Mapping[str, Any]) -> bool:

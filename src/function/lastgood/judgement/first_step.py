@@ -7,7 +7,7 @@ from dataclasses import replace
 from lastgood.judgement.case import Case
 from lastgood.judgement.steps import Adopt, Decision, Proceed, Stop
 from lastgood.judgement.theirs import reason_to_watch, same, whose, why_it_failed
-from lastgood.judgement.wording import label, name, rolls_back_too, subject
+from lastgood.judgement.wording import at_a_gate, label, name, rolls_back_too, subject
 from lastgood.model import Deployment, Reason, Rejection, same_content
 
 
@@ -29,7 +29,8 @@ def first_step(case: Case) -> Decision:
         how = case.rollback.group.can().rolls_back_by_itself if native else f"then {name(good)} is deployed again"
         return Stop(
             Reason.SUSPECT_ACTIVE,
-            f"{subject(suspect)}: it is stopped, {how}.{rolls_back_too(suspect.stack, stack_status(case))}",
+            f"{subject(suspect)}{at_a_gate(suspect)}: it is stopped, {how}."
+            f"{rolls_back_too(suspect.stack, stack_status(case))}",
             suspect,
             native,
             chosen=case.chosen,

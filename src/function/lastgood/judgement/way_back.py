@@ -22,7 +22,7 @@ from lastgood.judgement.steps import (
     wait,
 )
 from lastgood.judgement.theirs import beside, whose
-from lastgood.judgement.wording import duration, label, listed, rolls_back_too
+from lastgood.judgement.wording import at_a_gate, duration, label, listed, rolls_back_too
 from lastgood.model import (
     NATIVE_ROLLBACK_CREATOR,
     Deployment,
@@ -103,13 +103,14 @@ def _still_active(case: Case, suspect: Deployment) -> Decision:
         )
         return fail(Reason.DEADLINE_PASSED, still)
     asked = rollback.stop_requested_at
-    if asked is not None and rollback.stop_answer in _TAKEN:
+    unanswered = suspect.gate is not None and asked is not None and case.now - asked >= STOP_AGAIN_AFTER
+    if asked is not None and rollback.stop_answer in _TAKEN and not unanswered:
         return _stopping(case, suspect, asked)
     if asked is not None and case.now - asked < STOP_AGAIN_AFTER:
         return wait(f"{suspect.deployment_id} is stopping.")
     again = Stop(
         Reason.SUSPECT_ACTIVE,
-        f"{suspect.deployment_id} is {suspect.status}, so it is (again) asked to stop.",
+        f"{suspect.deployment_id} is {suspect.status}{at_a_gate(suspect)}, so it is (again) asked to stop.",
         suspect,
         rollback.native_rollback_asked,
     )

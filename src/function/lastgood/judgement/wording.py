@@ -48,6 +48,16 @@ def subject(suspect: Deployment | None) -> str:
     return f"{suspect.deployment_id} ({label(suspect)}) is {suspect.status}"
 
 
+def at_a_gate(deployment: Deployment) -> str:
+    """That it waits for somebody's word, and what happens without one; empty where it does not."""
+    gate = deployment.gate
+    if gate is None:
+        return ""
+    until = f" until {gate.expires_at:%Y-%m-%d %H:%M}Z" if gate.expires_at else ""
+    otherwise = f", when ECS takes {gate.otherwise}" if gate.otherwise and until else ""
+    return f", paused at a lifecycle hook{until}{otherwise}" if gate.hook_id else f", waiting for a go-ahead{until}"
+
+
 def listed(names: Sequence[str], most: int = 8) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

@@ -114,11 +114,23 @@ def _same_image(one: Image | None, other: Image | None) -> bool | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """Where a deployment waits for somebody's word: at a lifecycle hook of ECS, or Ready at CodeDeploy.
+
+    Without one, `otherwise` (ROLLBACK, CONTINUE or empty) follows at `expires_at`, where AWS says when that is.
+    """
+
+    hook_id: str = ""
+    expires_at: datetime | None = None
+    otherwise: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """One deployment, as its deployer tells it.
 
     `made_by` is the id of our rollback that created it, if one did; `held_by` that of the stack whose template holds
-    what it moved, where CloudFormation said so.
+    what it moved, where CloudFormation said so. `gate`: what it waits for at this moment, if for somebody's word.
     """
 
     deployment_id: str
@@ -140,6 +152,7 @@ class Deployment:
     instances_skipped: int = 0
     floor: bool = False
     needs_approval: bool = False
+    gate: Gate | None = None
 
     @property
     def active(self) -> bool:

@@ -101,7 +101,7 @@ class Acts:
         self._draft.change(phase=Phase.STOPPING, stop_requested_at=now, native_rollback_asked=decision.native)
         self._draft.save()
         try:
-            answer = self._deployer().stop(suspect.deployment_id, native=decision.native)
+            answer = self._deployer().stop(suspect, native=decision.native)
         except RefusedError as error:
             self._not_stopped(decision, error)
             return seen

@@ -36,10 +36,12 @@ from lastgood.text import clean
 
 # Services from before 2018 have ARNs without their cluster's name.
 _ECS_SERVICE = re.compile(r"service/(?:[A-Za-z0-9_-]{1,255}/)?[A-Za-z0-9_-]{1,255}")
+_ECS_DEPLOYMENT = re.compile(r"service-deployment/([A-Za-z0-9_-]{1,255}/[A-Za-z0-9_-]{1,255})/[A-Za-z0-9_-]{1,255}")
 _DEPLOYMENT_STATES = frozenset({"START", "READY", "STOP", "FAILURE", "SUCCESS"})
 _SERVICE_DEPLOYMENT_EVENTS = frozenset(
     {"SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"}
 )
+_HOOK = re.compile(r"HOOK_[A-Z_]{1,60}")
 
 
 def read_eventbridge(event: dict[str, Any], delivery: Delivery) -> Results:
@@ -93,12 +95,23 @@ def _ecs(event: dict[str, Any], delivery: Delivery) -> Results:
     event_name = detail.get("eventName")
     if not isinstance(event_name, str) or event_name not in _SERVICE_DEPLOYMENT_EVENTS:
         ignore("bad_state", "The event's name is not one of a service deployment.")
-    return (
-        ServiceDeploymentSignal(
-            service_arn=str(arn),
-            event_name=event_name,
-        ),
-    )
+    return (ServiceDeploymentSignal(str(arn), event_name),)
+
+
+def _ecs_hook(event: dict[str, Any], delivery: Delivery) -> Results:
+    """No document shows the event's resources: one of them names the service, or its deployment."""
+    detail, resources = _detail(event), event.get("resources")
+    arns = [parse_arn(each, "ecs") for each in resources] if isinstance(resources, list) else []
+    found = next((arn for arn in arns if arn and _ECS_DEPLOYMENT.fullmatch(arn.resource)), None)
+    found = found or next((arn for arn in arns if arn and _ECS_SERVICE.fullmatch(arn.resource)), None)
+    if found is None:
+        ignore("bad_field", "None of the event's resources is the ARN of an ECS service or of its deployment.")
+    check_home(found, delivery.home)
+    event_name = detail.get("eventName")
+    if not isinstance(event_name, str) or not _HOOK.fullmatch(event_name):
+        ignore("bad_state", "The event's name is not one of a lifecycle hook.")
+    service = _ECS_DEPLOYMENT.sub(r"service/\1", found.resource)
+    return (ServiceDeploymentSignal(str(replace(found, resource=service)), event_name),)
 
 
 def _schedule(event: dict[str, Any], delivery: Delivery) -> Results:
@@ -129,6 +142,7 @@ _EVENTBRIDGE: dict[tuple[object, object], Callable[[dict[str, Any], Delivery], R
     ("aws.cloudwatch", "CloudWatch Alarm Contributor State Change"): _eventbridge_contributor,
     ("aws.codedeploy", "CodeDeploy Deployment State-change Notification"): _codedeploy,
     ("aws.ecs", "ECS Deployment State Change"): _ecs,
+    ("aws.ecs", "ECS Hook State Change"): _ecs_hook,
     ("aws.events", "Scheduled Event"): _schedule,
     ("aws.scheduler", "Scheduled Event"): _schedule,
 }

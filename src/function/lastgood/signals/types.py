@@ -56,14 +56,16 @@ class DeploymentSignal:
 
 @dataclass(frozen=True, slots=True)
 class ServiceDeploymentSignal:
-    """An ECS service's own deployment changed its state (`SERVICE_DEPLOYMENT_COMPLETED` …)."""
+    """An ECS service's own deployment changed its state (`SERVICE_DEPLOYMENT_COMPLETED`, `HOOK_AWAITING_ACTION` …)."""
 
     service_arn: str
     event_name: str
 
     @property
     def state(self) -> str:
-        """The same in CodeDeploy's words: START, SUCCESS or FAILURE."""
+        """The same in CodeDeploy's words: START, READY at a hook, SUCCESS or FAILURE."""
+        if self.event_name.startswith("HOOK_"):
+            return "READY"
         states = {"SERVICE_DEPLOYMENT_IN_PROGRESS": "START", "SERVICE_DEPLOYMENT_COMPLETED": "SUCCESS"}
         return states.get(self.event_name, "FAILURE")
 
