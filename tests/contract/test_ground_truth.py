@@ -200,3 +200,18 @@ def test_the_network_of_an_appspec_takes_effect_and_one_without_it_takes_it_away
     assert task_set["networkConfiguration"]["awsvpcConfiguration"]["securityGroups"] == ["sg-1"]
     sim.release("shop", "prod", appspec(), settle=True)
     assert sim.serving("shop", "prod") != with_network
+
+
+def test_a_release_moves_a_tag_that_is_the_same_for_every_release_as_a_pipeline_does(sim: Simulator) -> None:
+    """An image that a test pushed itself stays, and so does a tag that names one release."""
+    sim.register_task_definition("web", containerDefinitions=box())
+    sim.register_task_definition("web", containerDefinitions=box(TAG.replace("latest", "v2")))
+    sim.rolling_service(task_definitions=0)
+
+    def released(number: int) -> str:
+        return sim.content_of(sim.release_service("main", "web", f"web:{number}", settle=True))
+
+    assert released(1) != released(1)
+    assert released(2) == released(2)
+    sim.push_image(TAG, "this one")
+    assert released(1) == released(1)

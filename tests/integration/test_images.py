@@ -56,11 +56,13 @@ def test_a_forced_deployment_of_a_tag_that_moved_is_a_release_and_the_digest_tha
         assert it.sim.bad_share(it.application, it.group) == 0
         assert it.owner.primary.resolved.images["app"][1] == good
         assert bool(it.calls("RegisterTaskDefinition")) is not active
+        assert head["needs_human"] is True and "still names the image" in head["explanation"]
 
 
 def test_the_same_images_under_another_definition_go_back_and_people_are_told() -> None:
     with service_scene(task_definitions=1) as it:
         define(it, f"{SHOP}:latest", memory=256)
+        it.sim.push_image(f"{SHOP}:latest", "for both")
         it.release(2, settle=True, rest=86_400)
         define(it, f"{SHOP}:latest", memory=512)
         it.release(3, settle=True, rest=120)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from simulated_aws.codedeploy.model import Deployment
 from simulated_aws.codepipeline.pipelines import Pipelines
 from simulated_aws.scenes import Revision, Scenes
 
@@ -48,8 +47,7 @@ class GroundTruth(Scenes):
             return world.resolve(world.task_definition(str(revision)).arn, owner.parts).id
         owner_group = self.engine.group(application, group)
         given = self.revision(application, group, revision)
-        probe = Deployment("", owner_group, given, "", self.engine.now())
-        return self.engine.platform_of(owner_group).content(probe)
+        return self.engine.platform_of(owner_group).content(self.probe(owner_group, given))
 
     def content_of(self, deployment_id: str) -> str:
         """What a deployment of CodeDeploy or of a service really brought; empty if it never got so far."""

@@ -11,7 +11,7 @@ from simulated_aws.cloudformation.releases import StackReleases
 from simulated_aws.cloudformation.stacks import Stack, Stacks
 from simulated_aws.codedeploy import revisions
 from simulated_aws.codedeploy.engine import Engine
-from simulated_aws.codedeploy.model import DeploymentGroup
+from simulated_aws.codedeploy.model import Deployment, DeploymentGroup
 from simulated_aws.ecs.service_model import RollingService
 from simulated_aws.objects import Objects
 
@@ -184,6 +184,15 @@ class Scenes:
         named = not isinstance(revision, dict) and group.platform == "Server" and not self.engine.objects.knows(BUNDLES)
         if named and self.bundles is not None:
             self.bundles.add(BUNDLES, str(revision), str(revision), at)
+
+    def build_images(self, task_definition: str) -> None:
+        """Push the images of a task definition whose tags every release moves, as a pipeline does."""
+        for box in self.engine.ecs_world.described(task_definition).get("containerDefinitions") or ():
+            self.engine.ecs_world.images.build(box["image"], self.clock.now())
+
+    def probe(self, group: DeploymentGroup, revision: dict[str, Any]) -> Deployment:
+        """A deployment of a revision that is not made, to be asked what it would be."""
+        return Deployment("", group, revision, "", self.clock.now())
 
     def _task_definition_arn(self, group: DeploymentGroup, revision: str | int) -> str:
         text = str(revision)

@@ -15,7 +15,7 @@ from simulated_aws.cloudformation.stacks import Stack, Stacks
 from simulated_aws.codedeploy.answers import deployment_info
 from simulated_aws.codedeploy.api import CodeDeployApi
 from simulated_aws.codedeploy.engine import Engine
-from simulated_aws.codedeploy.model import Deployment, DeploymentGroup
+from simulated_aws.codedeploy.model import DeploymentGroup
 from simulated_aws.codepipeline.api import PipelinesApi
 from simulated_aws.codepipeline.model import Pipeline
 from simulated_aws.codepipeline.pipelines import Pipelines
@@ -218,7 +218,8 @@ class Simulator(History, Mishaps, GroundTruth):
         """Create a deployment as a pipeline would, outside the log of arrivals. Returns its id.
 
         `request` is more of CreateDeployment's parameters; `settle` runs it to its end. A bundle that is named by its
-        key alone is uploaded first, as a pipeline does, unless it is there.
+        key alone is uploaded first, as a pipeline does, unless it is there; a new image is pushed to a tag such as
+        `latest`, unless a test pushes what it wants there.
         """
         given = {
             "applicationName": application,
@@ -228,7 +229,10 @@ class Simulator(History, Mishaps, GroundTruth):
         }
         with self._lock:
             self.engine.tick()
-            self.upload(self.engine.group(application, group), revision, self.clock.now())
+            owner = self.engine.group(application, group)
+            self.upload(owner, revision, self.clock.now())
+            if owner.platform == "ECS":
+                self.build_images(self.engine.target(self.probe(owner, given["revision"])))
             made = self.engine.create_deployment(given, creator, external_id)
         if settle:
             self.settle(made.id)
@@ -295,12 +299,14 @@ class Simulator(History, Mishaps, GroundTruth):
     def release_service(self, cluster: str, service: str, task_definition: str, *, settle: bool = False) -> str:
         """Update a service as a pipeline would, outside the log of arrivals: to `family:revision` or an ARN.
 
-        Returns the service deployment's id; `settle` runs it to its end.
+        A new image is pushed to a tag such as `latest`, as in `release`. Returns the service deployment's id; `settle`
+        runs it to its end.
         """
         with self._lock:
             self.engine.tick()
             owner = self.engine.service_deployments.services[(cluster, service)]
             arn = self.engine.ecs_world.task_definition(task_definition).arn
+            self.build_images(arn)
             made = self.engine.service_deployments.update(owner, arn, force=True)
         if made is None:
             raise LookupError(f"{task_definition} started no deployment")
@@ -367,8 +373,8 @@ class Simulator(History, Mishaps, GroundTruth):
         """Every deployment of this revision fails, whatever AppSpec carries it."""
         given = self.revision(application, group, revision)
         owner = self.engine.group(application, group)
-        probe = Deployment("", owner, given, "", self.clock.now())
-        self.engine.bad_targets[(owner.id, self.engine.target(probe))] = (code, message, after_seconds)
+        target = self.engine.target(self.probe(owner, given))
+        self.engine.bad_targets[(owner.id, target)] = (code, message, after_seconds)
 
     def throttle(self, operation: str, count: int = 1) -> None:
         """The next calls of an operation get ThrottlingException. A client that retries uses up several."""

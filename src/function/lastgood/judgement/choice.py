@@ -275,4 +275,10 @@ def good_note(good: Deployment, suspects: Iterable[Deployment]) -> str:
         shared = [a.reference for a, b in pairs if same_images([a], [b]) is None]
         if shared:
             return f"{listed(shared)} is named by both: it starts whatever image that means now."
+        moved = [a.reference for a, b in pairs if a.moves and a.reference == b.reference]
+        if moved:
+            return (
+                f"{listed(moved)} still names the image of {suspect.deployment_id}: what is deployed by that name "
+                "before a mended image is pushed brings it back."
+            )
     return ""

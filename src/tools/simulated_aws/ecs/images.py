@@ -25,12 +25,25 @@ class Images:
     def __init__(self) -> None:
         self.tags: dict[str, Image] = {}
         self._deleted: set[str] = set()
+        self._built: set[str] = set()
 
     def push(self, image: str, content: str, at: datetime | None = None) -> str:
         """Move `repository:tag` to an image with this content. Returns the digest, the same for equal content."""
         self.tags[image] = Image(_digest(content), at)
         self._deleted.discard(self.tags[image].digest)
+        self._built.discard(image)
         return self.tags[image].digest
+
+    def build(self, image: str, at: datetime) -> None:
+        """What a pipeline does before it deploys a name that is the same for every release: push a new image to it.
+
+        A tag with a digit in it names one release, and a tag that somebody pushed by hand stays as it is.
+        """
+        tag = image.rpartition("/")[2].partition(":")[2]
+        moves = "@" not in image and not any(letter.isdigit() for letter in tag)
+        if moves and (image in self._built or image not in self.tags):
+            self._built.add(image)
+            self.tags[image] = Image(_digest(f"{image}, as built at {at.isoformat()}"), at)
 
     def delete(self, image: str) -> None:
         """Take an image away, by tag or by digest: no task can be started with it any more."""

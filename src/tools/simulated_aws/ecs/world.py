@@ -98,6 +98,13 @@ class EcsWorld:
             raise ServiceError("ClientException", "Unable to describe task definition.")
         return known[-1]
 
+    def described(self, reference: str) -> dict[str, Any]:
+        """What a task definition was registered with; nothing where there is none."""
+        try:
+            return self.task_definition(reference).content
+        except ServiceError:
+            return {}
+
     def deregister(self, reference: str, at: datetime) -> TaskDefinition:
         """Make a revision INACTIVE: it can be described, but no longer deployed."""
         found = self.task_definition(reference)
