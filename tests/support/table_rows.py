@@ -63,6 +63,7 @@ def full() -> Rollback:
         routed_by="alarm tags",
         remark="It is not proven.",
         calls_people=True,
+        floor_deployment_id="d-FLOOR",
         took_lock_of="rb-none",
         alarm_contributor="2868f7dcc58a8caf",
         alarm_attributes={"FunctionName": "checkout"},

@@ -29,6 +29,7 @@ _TITLES: dict[Reason | None, str] = {
     Reason.TOO_MANY_ROLLBACKS: "⛔ {where} has had its limit of rollbacks and is paused",
     Reason.KNOWN_BAD_RELEASED: "⚠️ A known-bad revision is being released to {where}",
     Reason.RELEASED_IN_ALARM: "⚠️ A release to {where} meets an alarm that fires already",
+    Reason.FLOOR_RELEASED: "📌 A release to {where} says that it is a floor",
     Reason.DRILL_FAILED: "🧯 The daily drill failed: a rollback might fail today",
 }
 
@@ -47,6 +48,7 @@ _SUBJECT_OF_REASON: Mapping[Reason | None, str] = {
     Reason.TOO_MANY_ROLLBACKS: "PAUSED:",
     Reason.KNOWN_BAD_RELEASED: "KNOWN BAD RELEASED:",
     Reason.RELEASED_IN_ALARM: "RELEASED IN ALARM:",
+    Reason.FLOOR_RELEASED: "FLOOR RELEASED:",
     Reason.DRILL_FAILED: "DRILL FAILED:",
 }
 
@@ -251,13 +253,29 @@ def _next_steps(rollback: Rollback, kind: str, place: Place) -> tuple[str, ...]:
     if rollback.reason_code is Reason.TOO_MANY_ROLLBACKS:
         answer = {"action": "resume", **rollback.group.address}
         return (_step("When the cause is found", place.command("resume", group, "--reason", "…"), answer), show)
+    if rollback.reason_code is Reason.FLOOR_RELEASED:
+        return (*_about_floor(rollback, place), show)
     for_git = _for_the_pipeline(rollback, place) if kind == CLOSED else ()
     if rollback.needs_human or kind == NOT_RECOVERED:
         further = _go_further_back(rollback, place) if kind == NOT_RECOVERED else ()
         for_stack = (f"For the stack: {rollback.stack_command}",) if rollback.stack_command else ()
-        more = (*further, *for_stack, *for_git)
+        more = (*further, *_about_floor(rollback, place), *for_stack, *for_git)
         return ("Look at the service now: lastgood does nothing more by itself", *more, show)
     return (*for_git, show)
+
+
+def _about_floor(rollback: Rollback, place: Place) -> tuple[str, ...]:
+    """How the floor that keeps a rollback from going back is taken away again, or set where it does not count yet."""
+    floor = rollback.floor_deployment_id
+    asked = rollback.suspect_deployment_id if rollback.reason_code is Reason.FLOOR_RELEASED and not floor else ""
+    if not (floor or asked):
+        return ()
+    words, action = (("floor", "set"), "set_floor") if asked else (("floor", "clear"), "clear_floor")
+    what = "If older revisions must not go back" if asked else "If the database can go back that far after all"
+    command = place.command(*words, rollback.group.key, floor or asked, "--reason", "…")
+    named = {**rollback.group.address, "deployment_id": floor or asked}
+    event = {"action": action, **named, "requested_by": "you", "reason": what[3:]}
+    return (_step(what, command, event),)
 
 
 def _step(what: str, command: str, event: Mapping[str, Any]) -> str:

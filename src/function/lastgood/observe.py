@@ -199,7 +199,7 @@ class Observer:
         problems = {name: evidence.problem for name, evidence in found.items() if evidence.problem}
         return replace(
             seen,
-            history=tuple(_as_found(d, found.get(d.deployment_id)) for d in seen.history),
+            history=tuple(self._as_counts(_as_found(d, found.get(d.deployment_id))) for d in seen.history),
             unusable={**seen.unusable, **problems},
             examined=seen.examined | found.keys(),
         )
@@ -213,7 +213,11 @@ class Observer:
         return deployer.before(first, case.seen.group)
 
     def _signed(self, part: tuple[Deployment, ...], rollback: Rollback, seen: Observation) -> tuple[Deployment, ...]:
-        return Vouching(self.ledger, rollback.group, seen.controls).signed(part)
+        return tuple(map(self._as_counts, Vouching(self.ledger, rollback.group, seen.controls).signed(part)))
+
+    def _as_counts(self, deployment: Deployment) -> Deployment:
+        """A deployment without the floor that it may not set by the settings."""
+        return deployment if self.settings.floors_from != "operators" else replace(deployment, floor=False)
 
     def _searched_enough(self, case: Case) -> bool:
         blame = case.attribution
@@ -240,7 +244,8 @@ class Observer:
     def _controls(self, group: DeploymentGroup, policy: Policy, now: datetime) -> Controls:
         """What operators said. DynamoDB answers both parts sooner than a second connection to it would be open."""
         pause_all, groups = self.ledger.alarmed_groups(now, policy.storm_window)
-        return replace(self.ledger.controls(group, now), pause_all=pause_all, groups_in_alarm=groups)
+        controls = replace(self.ledger.controls(group, now), pause_all=pause_all, groups_in_alarm=groups)
+        return controls if self.settings.floors_from != "description" else replace(controls, floor=None)
 
     # --- acting -------------------------------------------------------------------------------------------------------
 
@@ -383,5 +388,6 @@ def _as_found(deployment: Deployment, evidence: Evidence | None) -> Deployment:
         deployment,
         revision=evidence.revision,
         floor=deployment.floor or marks.floor,
+        floor_on_revision=marks.floor and not deployment.floor,
         needs_approval=deployment.needs_approval or marks.needs_approval,
     )

@@ -119,6 +119,9 @@ class Operators:
         return answer("set_mode", f"{_what(request)} is in mode {request.mode}{' until ' + until if until else ''}.")
 
     def set_floor(self, request: OperatorRequest) -> dict[str, Any]:
+        if self._parts.settings.floors_from == "description":
+            told = "LASTGOOD_FLOORS_FROM is description: a floor comes with a release. Nothing was changed."
+            return refusal("not_allowed", told)
         found = self._deployment(request)
         if found is None:
             return _no_deployment(request)

@@ -13,6 +13,7 @@ from typing import Any
 from lastgood.alarms import FiringAlarm
 from lastgood.errors import LastgoodError, RefusedError
 from lastgood.judgement.blame import brings_back
+from lastgood.judgement.choice import floor_source
 from lastgood.judgement.wording import clock, duration
 from lastgood.ledger import Watch
 from lastgood.model import AlarmState, Deployment, DeploymentGroup, Outcome, Reason, Rollback, TriggerKind
@@ -27,6 +28,11 @@ from lastgood.vouching import Vouching
 
 BROUGHT_BACK_WITHIN = timedelta(days=1)
 """For so long after a rollback, a release of what it put back is known as that: a re-run is watched as long."""
+
+_NO_FLOOR = (
+    "It is none: LASTGOOD_FLOORS_FROM is operators. If older code cannot live with the database any more, an "
+    "operator has to set it."
+)
 
 
 class Releases:
@@ -66,7 +72,8 @@ class Releases:
         if made is None or not made.is_release:
             return []
         found = [self._known_bad(group, made)] if state == "START" else []
-        return [each for each in (*found, self._in_alarm(group, made)) if each is not None]
+        found += [self._floor(group, made), self._in_alarm(group, made)]
+        return [each for each in found if each is not None]
 
     def _made(self, group: DeploymentGroup, deployment_id: str) -> Deployment | None:
         deployer = self._parts.deployer_for(group, None)
@@ -109,6 +116,29 @@ class Releases:
             f"{made.deployment_id} releases {_label(made)}, which is known bad: {why}. Stop it, or mark the revision "
             "good if it is.",
         )
+
+    def _floor(self, group: DeploymentGroup, made: Deployment) -> Rollback | None:
+        """It takes every older revision away from later rollbacks: people hear of it before they need one."""
+        made = self._with_marks(group, made)
+        cleared = self._parts.ledger.controls(group, self._parts.clock()).cleared_floors if made.floor else ()
+        if not made.floor or made.deployment_id in cleared:
+            return None
+        counts = self._parts.settings.floors_from != "operators"
+        told = self._told(group, made, Reason.FLOOR_RELEASED)
+        told = replace(told, floor_deployment_id=made.deployment_id if counts else "")
+        why = f"{made.deployment_id} releases {_label(made)} as a floor, says {floor_source(made)}. "
+        why += _from_now_on(group) if counts else _NO_FLOOR
+        return self._rollbacks.record(told, Reason.FLOOR_RELEASED, why, needs_human=not counts)
+
+    def _with_marks(self, group: DeploymentGroup, made: Deployment) -> Deployment:
+        """The release with what its revision says of itself. What cannot be read now, a rollback reads again."""
+        if made.floor:
+            return made
+        try:
+            marks = self._parts.deployer_for(group, None).evidence(made).marks
+        except LastgoodError:
+            return made
+        return replace(made, floor=marks.floor, floor_on_revision=marks.floor)
 
     def _in_alarm(self, group: DeploymentGroup, made: Deployment) -> Rollback | None:
         settings = self._parts.settings
@@ -232,6 +262,10 @@ def _rollback_of(told: Rollback, watch: Watch, now: datetime) -> Rollback:
         alarm_changed_at=told.alarm_changed_at,
         released_in_alarm=watch.deployment_id,
     )
+
+
+def _from_now_on(group: DeploymentGroup) -> str:
+    return f"From now on nothing older goes back to {group.key}, whatever an alarm says."
 
 
 def _label(made: Deployment) -> str:

@@ -135,6 +135,12 @@ class Settings:
     ignore_application_stop_failures: bool = _setting(
         "true", parse_flag, "Go on when the scripts of the revision that is replaced fail."
     )
+    floors_from: str = _setting(
+        "both",
+        one_of("description", "operators", "both"),
+        "Who may say that nothing older goes back: a release, in its description or in the tags of its revision; "
+        "operators, with lastgood floor set; or both.",
+    )
     check_bundles: bool = _setting(
         "false",
         parse_flag,

@@ -58,6 +58,7 @@ MEANINGS: dict[str, str] = {
     "candidates": "Every deployment that was looked at, newest first, with why it was not chosen.",
     "remark": "What people should know of the choice, such as that the last good revision is not proven.",
     "calls_people": "Whether people are called because of `remark`, even if the rollback succeeds.",
+    "floor_deployment_id": "The deployment that is the floor, where only what is older could go back.",
     "suspect_deployment_id": "The deployment that is blamed.",
     "suspect_revision": "What it deployed.",
     "suspect_revisions": "What all the suspects deployed, where several cannot be told apart.",

@@ -89,7 +89,9 @@ def group_checks(plan: Plan) -> tuple[Check, ...]:
     else:
         checks.append(Check(last, True, f"{ready} {plan.then}".strip()))
     if plan.floor is not None:
-        checks.append(Check("its floor is known", True, f"{plan.floor.deployment_id}: {plan.floor.reason}."))
+        checks.append(
+            Check("its floor is known", True, f"{plan.floor.deployment_id}; it comes from {plan.floor.source}.")
+        )
     return tuple(checks)
 
 

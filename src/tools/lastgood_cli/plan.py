@@ -47,7 +47,7 @@ def render(plan: Plan) -> Group:
     if plan.expects:
         parts.append(Text.assemble(("Expected: ", "bold"), plan.expects))
     if plan.mode:
-        floor = f"; floor {plan.floor.deployment_id} ({plan.floor.reason})" if plan.floor else ""
+        floor = f"; floor {plan.floor.deployment_id} (from {plan.floor.source})" if plan.floor else ""
         parts.append(Text(harmless(f"Mode {plan.mode}{floor}"), "dim"))
     if plan.answers:
         parts += [Text(), questions(plan.answers)]

@@ -215,7 +215,7 @@ def test_clearing_one_floor_leaves_the_other():
     floor = effective_floor(history, Controls(cleared_floors=frozenset({"d-3"})))
     assert floor is not None
     assert floor.deployment_id == "d-2"
-    assert "marker" in floor.reason
+    assert "description of d-2" in floor.reason
 
 
 def test_of_several_floors_the_newest_counts():

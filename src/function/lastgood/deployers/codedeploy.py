@@ -290,8 +290,8 @@ class CodeDeploy:
             outdated_instances_only=bool(info.get("updateOutdatedInstancesOnly")),
             instances_failed=overview.get("Failed", 0),
             instances_skipped=overview.get("Skipped", 0),
-            floor=FLOOR_MARKER in text and not ours,
-            needs_approval=APPROVAL_MARKER in text and not ours,
+            floor=FLOOR_MARKER in text,
+            needs_approval=APPROVAL_MARKER in text,
         )
 
 

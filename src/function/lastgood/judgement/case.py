@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from lastgood.judgement.blame import Attribution, attribute
-from lastgood.judgement.choice import Selection, good_note, select
+from lastgood.judgement.choice import Selection, effective_floor, good_note, select
 from lastgood.judgement.onset import onset_of
 from lastgood.judgement.service import Lives, noise, with_ledger
 from lastgood.judgement.steps import Chosen, Close
@@ -15,6 +15,7 @@ from lastgood.judgement.wording import name
 from lastgood.model import (
     Deployment,
     Firing,
+    Floor,
     Observation,
     Onset,
     Outcome,
@@ -134,6 +135,16 @@ class Case:
         )
 
     @property
+    def floor(self) -> Floor | None:
+        """The floor that counts."""
+        return effective_floor(self.seen.history, self.seen.controls)
+
+    @property
+    def _floor_in_the_way(self) -> str:
+        below = self.selection.good is None and self.selection.rejected_for(Rejection.BELOW_FLOOR)
+        return self.floor.deployment_id if below and self.floor else ""
+
+    @property
     def chosen(self) -> Chosen:
         """Who is blamed, what goes back, and what else was looked at, for the record."""
         caution = self.caution
@@ -144,6 +155,7 @@ class Case:
             self.attribution.failed,
             remark=" ".join(filter(None, (caution, self.noise))),
             calls_people=bool(caution),
+            floor=self._floor_in_the_way,
         )
 
     def refuse(
@@ -152,7 +164,8 @@ class Case:
         """Close without touching anything, with all that is known so far."""
         blamed = self.attribution.suspects
         looked_at = self.selection.recorded if blamed else ()
-        known = Chosen(blamed, candidates=looked_at, failed=self.attribution.failed, remark=self.noise)
+        floor = self._floor_in_the_way if reason is Reason.BELOW_FLOOR else ""
+        known = Chosen(blamed, candidates=looked_at, failed=self.attribution.failed, remark=self.noise, floor=floor)
         return Close(reason, explanation, outcome, chosen=known, needs_human=needs_human)
 
     def unfounded(

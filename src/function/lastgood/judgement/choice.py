@@ -258,11 +258,17 @@ def effective_floor(history: Iterable[Deployment], controls: Controls) -> Floor 
     """The newest floor: one that an operator set, or that a release brought along in its marker."""
     floors = [controls.floor] if controls.floor else []
     floors += [
-        Floor(d.deployment_id, d.created_at, "the deployment carries the floor marker")
+        Floor(d.deployment_id, d.created_at, floor_source(d))
         for d in history
-        if d.floor and d.deployment_id not in controls.cleared_floors
+        if d.floor and not d.is_rollback and d.deployment_id not in controls.cleared_floors
     ]
     return max(floors, key=lambda floor: floor.created_at, default=None)
+
+
+def floor_source(deployment: Deployment) -> str:
+    """What makes a release a floor, where no operator did."""
+    where = "a mark on the revision" if deployment.floor_on_revision else "the description"
+    return f"{where} of {deployment.deployment_id}"
 
 
 def good_note(good: Deployment, suspects: Iterable[Deployment]) -> str:

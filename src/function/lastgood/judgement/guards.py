@@ -272,7 +272,12 @@ def _needs_approval(case: Case) -> Decision | None:
 def _marked_for_approval(case: Case) -> Deployment | None:
     good = case.selection.good
     return next(
-        (d for d in case.seen.history if d.needs_approval and (good is None or d.created_at > good.created_at)), None
+        (
+            d
+            for d in case.seen.history
+            if d.needs_approval and not d.is_rollback and (good is None or d.created_at > good.created_at)
+        ),
+        None,
     )
 
 

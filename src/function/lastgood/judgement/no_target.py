@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from lastgood.judgement.case import Case
-from lastgood.judgement.choice import effective_floor
 from lastgood.judgement.first_step import adoptable
 from lastgood.judgement.steps import Decision, Stop
 from lastgood.model import Candidate, Mode, Outcome, Reason, Rejection
@@ -51,8 +50,8 @@ def _why_none(case: Case) -> tuple[Reason, str]:
     if below:
         return (
             Reason.BELOW_FLOOR,
-            f"Only revisions below the floor are left ({below.deployment_id}: {below.explanation}) Fix forward, or "
-            "revert the commit and release it.",
+            f"Only revisions below the floor are left ({below.deployment_id}: {below.explanation}) {_source(case)} Fix "
+            "forward, or revert the commit and release it.",
         )
     bad = case.selection.rejected_for(Rejection.KNOWN_BAD)
     if bad:
@@ -81,7 +80,14 @@ def _why_not_requested(case: Case) -> tuple[Reason, str]:
         Rejection.BELOW_FLOOR: Reason.BELOW_FLOOR,
         Rejection.KNOWN_BAD: Reason.KNOWN_BAD,
     }
-    return reasons.get(asked.rejection, Reason.NO_GOOD_REVISION), f"{wanted} cannot be put back: {asked.explanation}"
+    source = f" {_source(case)}" if asked.rejection is Rejection.BELOW_FLOOR else ""
+    why = f"{wanted} cannot be put back: {asked.explanation}{source}"
+    return reasons.get(asked.rejection, Reason.NO_GOOD_REVISION), why
+
+
+def _source(case: Case) -> str:
+    """Who made the floor one: whoever reads that nothing older goes back asks that first."""
+    return f"The floor comes from {case.floor.source}." if case.floor else ""
 
 
 def _native_goes_to_what_was_live(case: Case, reason: Reason) -> bool:
@@ -92,7 +98,7 @@ def _native_goes_to_what_was_live(case: Case, reason: Reason) -> bool:
     group, last = case.seen.group, _unknown_before(case)
     if group is None or last is None or reason is not Reason.NO_GOOD_REVISION:
         return False
-    policy, floor = case.policy, effective_floor(case.seen.history, case.seen.controls)
+    policy, floor = case.policy, case.floor
     if policy.mode is not Mode.AUTO or not policy.native_rollback or policy.stop_without_target == "never":
         return False
     if case.rollback.to_deployment_id or last.deployment_id != group.last_successful_id:

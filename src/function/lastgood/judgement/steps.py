@@ -31,7 +31,7 @@ class Chosen:
 
     `failed`: a rollback that somebody else began, and that put nothing back.
     `remark`: what people should know of the choice; `calls_people`: so much so that they are called even if all goes
-    well.
+    well. `floor`: the deployment that is the floor, where nothing but what is older than it could go back.
     """
 
     suspects: tuple[Deployment, ...] = ()
@@ -40,6 +40,7 @@ class Chosen:
     failed: Deployment | None = None
     remark: str = ""
     calls_people: bool = False
+    floor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +173,9 @@ def fail(reason: Reason, explanation: str) -> Close:
     return Close(reason, explanation, Outcome.FAILED, needs_human=True)
 
 
-def block(reason: Reason, explanation: str) -> Close:
-    """It must not be tried; people have to decide."""
-    return Close(reason, explanation, Outcome.BLOCKED, needs_human=True)
+def block(reason: Reason, explanation: str, floor: str = "") -> Close:
+    """It must not be tried; people have to decide. `floor`: the deployment that is the floor, if that is why."""
+    return Close(reason, explanation, Outcome.BLOCKED, chosen=Chosen(floor=floor), needs_human=True)
 
 
 def outcome_of(decision: Decision) -> Outcome | None:

@@ -278,8 +278,9 @@ def _objection(rollback: Rollback, seen: Observation) -> Decision | None:
     if floor and seen.good and seen.good.created_at < floor.created_at:
         return block(
             Reason.BELOW_FLOOR,
-            f"{seen.good.deployment_id} is older than the floor {floor.deployment_id} that was set meanwhile: "
-            f"{floor.reason}. Fix forward, or revert the commit and release it.",
+            f"{seen.good.deployment_id} is older than the floor {floor.deployment_id} that was set meanwhile. It comes "
+            f"from {floor.source}. Fix forward, or revert the commit and release it.",
+            floor.deployment_id,
         )
     return None
 

@@ -78,7 +78,9 @@ def _mode(row: Mapping[str, Any], now: datetime) -> Mode | None:
 def _floor(row: Mapping[str, Any]) -> Floor | None:
     if row.get("cleared_at"):
         return None
-    return Floor(row["deployment_id"], parse_iso(row["created_at"]), row.get("explanation", ""))
+    return Floor(
+        row["deployment_id"], parse_iso(row["created_at"]), row.get("explanation", ""), row.get("requested_by", "")
+    )
 
 
 def _past(row: Mapping[str, Any]) -> PastRollback:

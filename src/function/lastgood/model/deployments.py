@@ -130,7 +130,8 @@ class Deployment:
     """One deployment, as its deployer tells it.
 
     `made_by` is the id of our rollback that created it, if one did; `held_by` that of the stack whose template holds
-    what it moved, where CloudFormation said so. `gate`: what it waits for at this moment, if for somebody's word.
+    what it moved, where CloudFormation said so. `floor_on_revision`: not its description makes it a floor, but a tag or
+    the description of its revision. `gate`: what it waits for at this moment, if for somebody's word.
     """
 
     deployment_id: str
@@ -151,6 +152,7 @@ class Deployment:
     instances_failed: int = 0
     instances_skipped: int = 0
     floor: bool = False
+    floor_on_revision: bool = False
     needs_approval: bool = False
     gate: Gate | None = None
 

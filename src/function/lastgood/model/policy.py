@@ -39,6 +39,12 @@ class Floor:
     deployment_id: str
     created_at: datetime
     reason: str = ""
+    set_by: str = ""
+
+    @property
+    def source(self) -> str:
+        """Who made it one: an operator and why, or what the release says of itself."""
+        return f"{self.set_by}, who said: {self.reason}" if self.set_by else self.reason
 
 
 @dataclass(frozen=True, slots=True)

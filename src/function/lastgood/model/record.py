@@ -155,6 +155,7 @@ class Rollback:
     candidates: tuple[Candidate, ...] = ()
     remark: str = ""
     calls_people: bool = False
+    floor_deployment_id: str = ""
     stop_requested_at: datetime | None = None
     stop_answer: str = ""
     stopped_at: datetime | None = None

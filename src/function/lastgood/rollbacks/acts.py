@@ -328,6 +328,8 @@ def _pins(decision: Decision, deployer: str, origin: Origin | None) -> dict[str,
         pins["good_revision"] = decision.good.revision.identity
         pins["good_digests"] = tuple(f"{i.container}={i.digest}" for i in decision.good.revision.images if i.digest)
         pins["good_commit"] = commit_in(decision.good.revision.commit)
+    if decision.chosen.floor:
+        pins["floor_deployment_id"] = decision.chosen.floor
     if decision.candidates:
         pins["candidates"] = decision.candidates
     return pins

@@ -30,15 +30,17 @@ def why_opened(rollback: Rollback) -> str:
     return f"{cause} {taken_over(rollback)}".strip()
 
 
-def not_opened(rollback: Rollback, reason: Reason, explanation: str, now: datetime) -> Rollback:
-    """The record of a signal that cannot open a rollback: closed from the start, and people are called."""
+def not_opened(
+    rollback: Rollback, reason: Reason, explanation: str, now: datetime, *, needs_human: bool = True
+) -> Rollback:
+    """The record of a signal that cannot open a rollback: closed from the start, and mostly people are called."""
     return replace(
         rollback,
         phase=Phase.CLOSED,
         outcome=Outcome.SKIPPED,
         reason_code=reason,
         explanation=explanation,
-        needs_human=True,
+        needs_human=needs_human,
         closed_at=now,
         step_count=1,
     )
