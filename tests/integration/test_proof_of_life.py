@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lastgood.errors import RetryableError
 from scene import ALARM, PLATFORMS, Scene, scene
 
 DAY = 86_400
@@ -96,6 +97,19 @@ def test_a_known_bad_revision_that_served_a_quiet_fortnight_after_all_goes_back(
         assert candidate(it, again)["served_seconds"] >= 14 * DAY
 
 
+def test_a_healed_revision_is_proven_again_by_a_later_visit_before_it_is_deployed() -> None:
+    with scene("Lambda", versions=5) as it:
+        rolled_back_once(it)
+        again = it.release(2, settle=True, rest=14 * DAY)
+        it.release(3, settle=True, rest=120)
+        it.sim.throttle("CreateDeployment", 12)
+        with pytest.raises(RetryableError):
+            it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["good_deployment_id"]) == ("ROLLED_BACK", again), head["explanation"]
+        assert it.is_live(2)
+
+
 def test_until_it_has_healed_it_is_passed_over_and_people_are_told_so() -> None:
     with scene("ECS", task_definitions=5) as it:
         rolled_back_once(it)
@@ -130,7 +144,7 @@ def test_an_alarm_history_that_cannot_be_read_is_unknown_and_stops_nothing(
     with scene("Server") as it:
         (good,) = it.good_history(1)
         it.release(2, settle=True, rest=120)
-        it.local.application._parts.clients.cloudwatch.meta.events.register(
+        it.local.application._parts.alarms._client.meta.events.register(
             "before-call.cloudwatch.DescribeAlarmHistory", lambda **_: refused(code)
         )
         it.alarm_fires()

@@ -113,7 +113,9 @@ def test_an_alarm_message_is_answered_by_stopping_and_putting_the_last_good_revi
     assert sim.deployment(bad)["status"] == "Stopped"
     made = sim.deployment(result["rollback_deployment_id"])
     assert made["description"].startswith(f"lastgood {result['rollback_id']}")
-    assert made["revision"] == sim.deployment(good)["revision"]
+    put_back, deployed = (d["revision"]["s3Location"] for d in (made, sim.deployment(good)))
+    assert (put_back["bucket"], put_back["key"]) == (deployed["bucket"], deployed["key"])
+    assert put_back["eTag"], "a bundle that may be overwritten goes back by what it holds"
 
     sim.read_events()
     sim.settle()

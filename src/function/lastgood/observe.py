@@ -80,11 +80,11 @@ class Observer:
             case Phase.CLAIMED | Phase.AWAITING_APPROVAL:
                 return self._survey(rollback, policy, now, deployer)
             case Phase.STOPPING:
-                return self._held(rollback, policy, now, last, self._after_stop(rollback, deployer, now, last)), policy
+                seen = self._after_stop(rollback, deployer, now, last)
+                return self._held(rollback, policy, deployer, now, last, seen), policy
             case Phase.REDEPLOYING:
-                return self._held(
-                    rollback, policy, now, last, self._before_create(rollback, deployer, now, last)
-                ), policy
+                seen = self._before_create(rollback, deployer, now, last)
+                return self._held(rollback, policy, deployer, now, last, seen), policy
             case _:
                 return self._verify(rollback, policy, deployer, now), policy
 
@@ -233,13 +233,38 @@ class Observer:
         return replace(case.seen, live=deployer.live(facts, good.revision))
 
     def _held(
-        self, rollback: Rollback, policy: Policy, now: datetime, last: Observation | None, seen: Observation
+        self,
+        rollback: Rollback,
+        policy: Policy,
+        deployer: Deployer,
+        now: datetime,
+        last: Observation | None,
+        seen: Observation,
     ) -> Observation:
         """A later visit asks again whether somebody paused; within one visit it was asked a moment ago."""
         if last is not None:
-            return replace(seen, controls=last.controls, locked_by=last.locked_by)
-        controls = self._controls(rollback.group, policy, now)
-        return replace(seen, controls=controls, locked_by=_holder(rollback, controls))
+            seen = replace(seen, controls=last.controls, locked_by=last.locked_by)
+        else:
+            controls = self._controls(rollback.group, policy, now)
+            seen = replace(seen, controls=controls, locked_by=_holder(rollback, controls))
+        known_bad = seen.good is not None and seen.good.revision.identity in seen.controls.known_bad
+        return self._with_lives(rollback, deployer, now, last, seen) if known_bad else seen
+
+    def _with_lives(
+        self, rollback: Rollback, deployer: Deployer, now: datetime, last: Observation | None, seen: Observation
+    ) -> Observation:
+        """A known bad revision goes back only where it healed, so how it served since is looked at again too."""
+        if last is not None and last.history:
+            return replace(seen, history=last.history, alarm_history=last.alarm_history)
+        month = now - ALARM_HISTORY_KEPT
+        reading = self.pool.submit(self.alarms.history, rollback.alarm_name, month, now) if rollback.alarm_name else None
+        history: tuple[Deployment, ...] = ()
+        for part in deployer.survey(month, now)[1]:
+            history += self._signed(part, rollback, seen)
+            if history[-1].created_at < month:
+                break
+        known = tuple(seen.good if seen.good and d.deployment_id == seen.good.deployment_id else d for d in history)
+        return replace(seen, history=known, alarm_history=_in_time(reading))
 
     def _controls(self, group: DeploymentGroup, policy: Policy, now: datetime) -> Controls:
         """What operators said. DynamoDB answers both parts sooner than a second connection to it would be open."""

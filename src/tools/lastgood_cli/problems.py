@@ -62,7 +62,7 @@ ABOUT: Mapping[Exit, str] = {
 }
 
 
-EXTRAS: Mapping[str, str] = {"moto": "demo", "flask": "demo", "samtranslator": "permissions", "yaml": "permissions"}
+EXTRAS: Mapping[str, str] = {"moto": "demo", "flask": "demo", "samtranslator": "permissions", "yaml": "demo"}
 """Package → the extra of pyproject.toml that brings it."""
 
 

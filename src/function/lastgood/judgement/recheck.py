@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lastgood.judgement.case import Case
 from lastgood.judgement.choice import select
 from lastgood.judgement.steps import Decision, block
 from lastgood.model import Deployment, Observation, Reason, Rollback
@@ -19,21 +20,23 @@ def without_the_lock(rollback: Rollback, seen: Observation) -> Decision | None:
     )
 
 
-def choice_again(rollback: Rollback, seen: Observation) -> Decision | None:
+def choice_again(case: Case) -> Decision | None:
     """What goes back is looked at once more by what AWS says of it now; an operator may force one that is named."""
+    rollback, good = case.rollback, case.seen.good
     named = rollback.force and bool(rollback.to_deployment_id)
     if named and rollback.to_deployment_id == rollback.good_deployment_id:
         return None
     if not rollback.suspect_deployment_id:
         return _contradicted(rollback, "the record blames no deployment")
-    return _rejected(rollback, seen, seen.good) if seen.good else None
+    return _rejected(case, good) if good else None
 
 
-def _rejected(rollback: Rollback, seen: Observation, good: Deployment) -> Decision | None:
+def _rejected(case: Case, good: Deployment) -> Decision | None:
+    rollback, seen = case.rollback, case.seen
     if rollback.suspect_created_at and good.created_at >= rollback.suspect_created_at:
         return _contradicted(rollback, f"it is not older than the suspect {rollback.suspect_deployment_id}")
     suspects = [d for d in (seen.suspect,) if d is not None]
-    found = select((good,), suspects, controls=seen.controls, unusable={})
+    found = select((good,), suspects, controls=seen.controls, unusable={}, lives=case.lives)
     if found.good is not None:
         return None
     return _contradicted(rollback, found.candidates[0].explanation)

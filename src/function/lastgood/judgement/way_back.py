@@ -186,12 +186,12 @@ def _clear_way(case: Case) -> Decision:
     """Nobody else may have come to the group since: what they released, running or done, may be the fix."""
     rollback, newest = case.rollback, case.seen.newest
     if newest is None:
-        return _put_back(rollback, case.seen)
+        return _put_back(case)
     if newest.made_by == rollback.rollback_id:
         return _found(newest)
     if newest.active and newest.deployment_id == rollback.suspect_deployment_id:
         if rollback.replaces:
-            return _put_back(rollback, case.seen)
+            return _put_back(case)
         return _still_active(case, newest)
     if _puts_it_back(rollback, newest):
         return _adopt(rollback, newest)
@@ -204,7 +204,7 @@ def _clear_way(case: Case) -> Decision:
     if newest.active:
         occupied = f"{newest.deployment_id} ({label(newest)}) occupies the deployment group; it has to end first."
         return wait(occupied, told_after=TOLD_AFTER)
-    return _put_back(rollback, case.seen)
+    return _put_back(case)
 
 
 def _released_since(rollback: Rollback, newest: Deployment) -> bool:
@@ -221,8 +221,9 @@ def _puts_it_back(rollback: Rollback, newest: Deployment) -> bool:
     return (theirs or native) and not newest.ended_badly and newest.revision.identity == rollback.good_revision
 
 
-def _put_back(rollback: Rollback, seen: Observation) -> Decision:
-    objection = _objection(rollback, seen) or choice_again(rollback, seen)
+def _put_back(case: Case) -> Decision:
+    rollback, seen = case.rollback, case.seen
+    objection = _objection(rollback, seen) or choice_again(case)
     if objection is not None:
         return objection
     todo, good, group = seen.preparation, seen.good, seen.group
