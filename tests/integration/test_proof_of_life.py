@@ -105,6 +105,7 @@ def test_a_healed_revision_is_proven_again_by_a_later_visit_before_it_is_deploye
         it.sim.throttle("CreateDeployment", 12)
         with pytest.raises(RetryableError):
             it.alarm_fires()
+        it.deliver(it.alarm_message())
         head = it.run_to_end()
         assert (head["outcome"], head["good_deployment_id"]) == ("ROLLED_BACK", again), head["explanation"]
         assert it.is_live(2)

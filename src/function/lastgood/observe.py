@@ -257,7 +257,9 @@ class Observer:
         if last is not None and last.history:
             return replace(seen, history=last.history, alarm_history=last.alarm_history)
         month = now - ALARM_HISTORY_KEPT
-        reading = self.pool.submit(self.alarms.history, rollback.alarm_name, month, now) if rollback.alarm_name else None
+        reading = (
+            self.pool.submit(self.alarms.history, rollback.alarm_name, month, now) if rollback.alarm_name else None
+        )
         history: tuple[Deployment, ...] = ()
         for part in deployer.survey(month, now)[1]:
             history += self._signed(part, rollback, seen)
