@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,6 @@ from datetime import timedelta
 from typing import Any
 
 import boto3
-import click
 import pytest
 from botocore.stub import ANY, Stubber
 
@@ -21,7 +19,7 @@ from lastgood.model import Controller, Outcome, Phase, Reason, Rollback
 from lastgood.notice_text import Place
 from lastgood.notices import CLOSED, NEEDS_HUMAN, NOT_RECOVERED, OPENED, Notices, compose
 from lastgood.signals import Home, OperatorRequest, parse
-from lastgood_cli.main import cli
+from typing_it import can_be_typed
 
 POOL = ThreadPoolExecutor(2)
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:told"
@@ -194,6 +192,15 @@ def test_people_are_called_where_lastgood_does_nothing_more():
     assert any("Look at the service" in line for line in compose(DONE, "not_recovered").next_steps)
 
 
+def test_people_who_are_called_read_what_to_do_about_the_reason() -> None:
+    ended = replace(DONE, outcome=Outcome.BLOCKED, reason_code=Reason.KNOWN_BAD, needs_human=True)
+    place = Place().at("arn:aws:sns:eu-west-1:123456789012:topic")
+    (todo,) = [line for line in compose(ended, CLOSED, place).next_steps if line.startswith("Fix forward")]
+    assert "lastgood --region eu-west-1 mark good shop/prod DEPLOYMENT --reason …" in todo and "`" not in todo
+    nowhere = replace(ended, application="", deployment_group="", reason_code=Reason.UNROUTED_ALARM)
+    assert any("LASTGOOD_ROUTES" in line for line in compose(nowhere, CLOSED, place).next_steps)
+
+
 def test_the_events_that_a_notice_proposes_are_accepted_when_pasted():
     lines = [*compose(PLANNED, NEEDS_HUMAN).next_steps, *compose(DONE, CLOSED).next_steps]
     pasted = [json.loads(line[line.index("{") : line.index("}") + 1]) for line in lines if "{" in line]
@@ -275,13 +282,7 @@ def test_the_commands_of_a_notice_can_be_typed() -> None:
     typed = [re.sub(r" \(or the .*", "", line).partition("lastgood ")[2] for line in lines if "lastgood --" in line]
     assert len(typed) >= 8
     for line in typed:
-        context = cli.make_context("lastgood", shlex.split(line))
-        command: click.Command = cli
-        arguments: list[str] = []
-        while isinstance(command, click.Group):
-            _, found, arguments = command.resolve_command(context, [*context.protected_args, *context.args])
-            assert found is not None, line
-            command, context = found, found.make_context(found.name, arguments, parent=context)
+        can_be_typed(f"lastgood {line}")
 
 
 def test_an_email_is_plain_text():

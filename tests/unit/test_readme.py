@@ -11,7 +11,7 @@ from samcli.yamlhelper import yaml_parse
 
 from docs_from_code import attributes, pages
 from lastgood.ledger import stored_name
-from lastgood.model import APPROVAL_MARKER, FLOOR_MARKER, TIMES, DeploymentGroup, Reason, Rollback
+from lastgood.model import APPROVAL_MARKER, FLOOR_MARKER, TIMES, DeploymentGroup, Reason, Rejection, Rollback
 from lastgood.settings import Settings, variable
 from lastgood.signals import ACTIONS
 from lastgood_cli.connect import tags_for
@@ -49,14 +49,9 @@ def test_every_make_target_that_the_readme_names_exists() -> None:
     assert set(re.findall(r"(?:`|\$ )make ([a-z]+)", TEXT)) <= targets
 
 
-def test_every_reason_that_the_runbook_names_exists() -> None:
-    runbook = PROSE["runbook.md"]
-    named = {
-        word
-        for row in re.findall(r"^\| `[A-Z_]+` \| (.*?) \|", runbook, flags=re.MULTILINE)
-        for word in re.findall(r"`([A-Z_]+)`", row)
-    }
-    assert named and named <= {str(reason) for reason in Reason}
+def test_the_runbook_has_a_row_for_every_reason_and_every_rejection_and_for_nothing_else() -> None:
+    named = re.findall(r"^\| `([A-Z_]+)` \|", PROSE["runbook.md"], flags=re.MULTILINE)
+    assert set(named) == {str(each) for each in (*Reason, *Rejection)}
 
 
 def test_every_event_file_that_the_pages_name_exists() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from lastgood import links
 from lastgood.judgement.wording import taken_over
-from lastgood.model import Outcome, Phase, Reason, Rollback
+from lastgood.model import REASONS, Meaning, Outcome, Phase, Reason, Rollback, what_to_do
 from lastgood.text import clean
 from lastgood.times import iso
 
@@ -24,16 +24,6 @@ _SYMBOL = {
     Outcome.FAILED: "🔥",
     Outcome.DRY_RUN: "🧪",
 }
-_TITLES: dict[Reason | None, str] = {
-    Reason.STORM: "⛈️ Too many deployment groups are in alarm at once: rollbacks rest",
-    Reason.TOO_MANY_ROLLBACKS: "⛔ {where} has had its limit of rollbacks and is paused",
-    Reason.KNOWN_BAD_RELEASED: "⚠️ A known-bad revision is being released to {where}",
-    Reason.RELEASED_IN_ALARM: "⚠️ A release to {where} meets an alarm that fires already",
-    Reason.FLOOR_RELEASED: "📌 A release to {where} says that it is a floor",
-    Reason.DRILL_FAILED: "🧯 The daily drill failed: a rollback might fail today",
-}
-
-
 _SUBJECTS: Mapping[str, str] = {
     OPENED: "ROLLING BACK",
     NEEDS_HUMAN: "WAITS FOR APPROVAL:",
@@ -43,14 +33,6 @@ _SUBJECTS: Mapping[str, str] = {
     GOES_ON: "GOES ON:",
 }
 """How a subject begins; the end of a rollback begins with its outcome."""
-_SUBJECT_OF_REASON: Mapping[Reason | None, str] = {
-    Reason.STORM: "STORM:",
-    Reason.TOO_MANY_ROLLBACKS: "PAUSED:",
-    Reason.KNOWN_BAD_RELEASED: "KNOWN BAD RELEASED:",
-    Reason.RELEASED_IN_ALARM: "RELEASED IN ALARM:",
-    Reason.FLOOR_RELEASED: "FLOOR RELEASED:",
-    Reason.DRILL_FAILED: "DRILL FAILED:",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +77,8 @@ def compose(rollback: Rollback, kind: str, place: Place = Place()) -> Notice:
     """A notice as a person reads it."""
     where = rollback.group.key if rollback.application else "no deployment group"
     if kind == CLOSED and rollback.outcome:
-        title = _TITLES.get(rollback.reason_code, "{symbol} {outcome} on {where}: {reason}").format(
-            symbol=_SYMBOL[rollback.outcome], outcome=rollback.outcome, where=where, reason=rollback.reason_code
+        title = _meaning(rollback).title.format(where=where) or (
+            f"{_SYMBOL[rollback.outcome]} {rollback.outcome} on {where}: {rollback.reason_code}"
         )
     elif kind == NEEDS_HUMAN:
         title = f"✋ {where} waits for approval"
@@ -126,11 +108,15 @@ def compose(rollback: Rollback, kind: str, place: Place = Place()) -> Notice:
 
 def _subject(rollback: Rollback, kind: str, where: str, place: Place) -> str:
     """What it is about in a line of a mailbox: ASCII, at most 100 characters, as SNS takes it."""
-    ended = _SUBJECT_OF_REASON.get(rollback.reason_code, str(rollback.outcome or ""))
+    ended = _meaning(rollback).subject or str(rollback.outcome or "")
     began = ended if kind == CLOSED else _SUBJECTS.get(kind, kind.upper())
     here = f" ({place.account}, {place.region})" if place.account else ""
     said = clean(f"{began} {where}", 100 - len(here)).encode("ascii", "replace").decode()
     return f"{said}{here}"[:100]
+
+
+def _meaning(rollback: Rollback) -> Meaning:
+    return REASONS[rollback.reason_code or Reason.IN_PROGRESS]
 
 
 def _until(rollback: Rollback, kind: str, place: Place) -> str:
@@ -260,7 +246,7 @@ def _next_steps(rollback: Rollback, kind: str, place: Place) -> tuple[str, ...]:
         further = _go_further_back(rollback, place) if kind == NOT_RECOVERED else ()
         for_stack = (f"For the stack: {rollback.stack_command}",) if rollback.stack_command else ()
         more = (*further, *_about_floor(rollback, place), *for_stack, *for_git)
-        return ("Look at the service now: lastgood does nothing more by itself", *more, show)
+        return ("Look at the service now: lastgood does nothing more by itself", *_todo(rollback, place), *more, show)
     return (*for_git, show)
 
 
@@ -276,6 +262,14 @@ def _about_floor(rollback: Rollback, place: Place) -> tuple[str, ...]:
     named = {**rollback.group.address, "deployment_id": floor or asked}
     event = {"action": action, **named, "requested_by": "you", "reason": what[3:]}
     return (_step(what, command, event),)
+
+
+def _todo(rollback: Rollback, place: Place) -> tuple[str, ...]:
+    """What the catalogue advises for the reason, with commands as they are typed for this place."""
+    if rollback.floor_deployment_id:
+        return ()  # `_about_floor` says it, with the floor's id.
+    todo = what_to_do(rollback.reason_code or Reason.IN_PROGRESS, rollback.group if rollback.application else None)
+    return (todo.replace("`lastgood ", f"`{place.command()} ").replace("`", ""),) if todo else ()
 
 
 def _step(what: str, command: str, event: Mapping[str, Any]) -> str:

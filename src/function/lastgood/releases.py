@@ -128,7 +128,7 @@ class Releases:
         told = replace(told, floor_deployment_id=made.deployment_id if counts else "")
         why = f"{made.deployment_id} releases {_label(made)} as a floor, says {floor_source(made)}. "
         why += _from_now_on(group) if counts else _NO_FLOOR
-        return self._rollbacks.record(told, Reason.FLOOR_RELEASED, why, needs_human=not counts)
+        return self._rollbacks.record(told, Reason.FLOOR_RELEASED, why, people=None if counts else True)
 
     def _with_marks(self, group: DeploymentGroup, made: Deployment) -> Deployment:
         """The release with what its revision says of itself. What cannot be read now, a rollback reads again."""

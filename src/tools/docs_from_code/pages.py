@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
-from docs_from_code import attributes, manual, notices, queries
+from docs_from_code import attributes, manual, notices, queries, runbook
 from lastgood.judgement import GUARDS
 from lastgood.model import NEXT_PHASES, Phase
 from lastgood.settings import Settings, variable
@@ -99,13 +99,14 @@ def demo_transcript() -> str:
 Blocks = dict[str, Callable[[], str]]
 
 PAGES: dict[str, Blocks] = {
-    "README.md": {"demo": demo_scenes, "map": map_of_the_code},
+    "README.md": {"demo": demo_scenes, "outcomes": runbook.outcomes, "map": map_of_the_code},
     "CONTRIBUTING.md": {"tree": tree},
     "docs/audit-table.md": {"queries": query_examples, "attributes": attribute_table},
     "docs/cli.md": manual.BLOCKS,
     "docs/demo.md": {"demo-whole": demo_transcript},
     "docs/how-it-works.md": {"phases": phase_diagram, "guards": guard_table},
     "docs/notices.md": notices.BLOCKS,
+    "docs/runbook.md": runbook.BLOCKS,
     "docs/settings.md": {"settings": settings_table},
 }
 """The blocks of each page, by its path."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lastgood.judgement import GUARDS
-from lastgood.model import ComputePlatform, Controller, DeploymentGroup, Reason
+from lastgood.model import ComputePlatform, Controller, DeploymentGroup, Reason, what_to_do
 from lastgood.pipelines.rules import REVISION_TYPES
 from lastgood.pipelines.runs import holder
 from lastgood.settings import PipelineRule, Settings
@@ -29,37 +29,13 @@ NOT_WRONG = frozenset(
 )
 """Reasons for which nothing would be rolled back now, and which nobody has to mend."""
 
-FIXES: Mapping[str, str] = {
-    Reason.GROUP_NOT_FOUND: "Mend the alarm's tags, or LASTGOOD_ROUTES (the stack's parameter Routes).",
-    Reason.NOT_ALLOWED: "Add {group} to the stack's parameter AllowedGroups, or mend the route.",
-    Reason.PAUSED: "When it is time: lastgood resume {group} --reason …, or without the name for everything.",
-    Reason.MODE_OFF: "When it is time: lastgood mode {group} auto --reason …",
-    Reason.KILL_SWITCH: "Deploy with KillSwitch=false.",
-    Reason.NO_GOOD_REVISION: "Release twice: the first good revision makes the second one reversible.",
-    Reason.BELOW_FLOOR: "Fix forward, or, if the database can go back after all: lastgood floor clear {group} …",
-    Reason.KNOWN_BAD: "If a revision was marked wrongly: lastgood mark good {group} …",
-    Reason.LIVE_DIFFERS: "Release through {deployer} again, so that live and history agree.",
-    Reason.NOT_ATTRIBUTABLE: "Release something: there is nothing yet that could be rolled back.",
-    Reason.MANAGED_BY_CLOUDFORMATION: "Run the stack's command that the explanation gives; only force goes past it.",
-    Reason.COOLDOWN: "Wait, or decide by hand: lastgood rollback {group} --reason …",
-    Reason.TOO_MANY_ROLLBACKS: "Find the cause, then: lastgood resume {group} --reason …",
-    Reason.STORM: "Look for a shared cause; then: lastgood resume --reason …",
-    Reason.STALE_SIGNAL: "Look at what is live; then decide by hand: lastgood rollback {group} --reason …",
-    Reason.ALARM_NOT_CONFIRMED: "Look at the alarm in CloudWatch: it is not in ALARM there.",
-    Reason.UNROUTED_ALARM: "Give the alarm the tags that its message names, or add it to LASTGOOD_ROUTES.",
-    Reason.ALARM_SUPPRESSED: "Look at the alarm's suppressor in CloudWatch.",
-    Reason.ALARM_RECOVERED: "Nothing: the alarm is OK again.",
-}
-"""What mends each reason for which a rollback could not begin; every other reason is in NOT_WRONG."""
-
 _ELSEWHERE = frozenset({Reason.GROUP_NOT_FOUND, Reason.PAUSED, Reason.MODE_OFF, Reason.KILL_SWITCH})
 """Reasons that have a check of their own."""
 
 
 def fix_of(reason: str, group: DeploymentGroup | None) -> str:
-    """How to mend it, with the group's name in the command."""
-    key, deployer = (group.key, group.deployer) if group else ("APPLICATION/GROUP", "CodeDeploy")
-    return FIXES.get(reason, "").format(group=key, deployer=deployer)
+    """How to mend it, with the group's name in the command; empty for what is no reason."""
+    return what_to_do(Reason(reason), group).replace("`", "") if reason in set(Reason) else ""
 
 
 def group_checks(plan: Plan) -> tuple[Check, ...]:

@@ -28,6 +28,7 @@ from lastgood.judgement import Action, Close, Decision, decide, outcome_of
 from lastgood.judgement.choice import effective_floor, select
 from lastgood.judgement.onset import onset_attributes, onset_of
 from lastgood.model import (
+    REASONS,
     AlarmState,
     ComputePlatform,
     Controls,
@@ -278,12 +279,19 @@ def explained(decision: Decision) -> None:
     assert isinstance(decision.action, Action)
 
 
+def ends_as_the_runbook_says(decision: Decision, record: Rollback) -> None:
+    if not isinstance(decision, Close) or decision.outcome is Outcome.DRY_RUN or decision.reason is record.reason_code:
+        return
+    assert decision.outcome in REASONS[decision.reason].ends
+
+
 @CALM
 @given(questions(), surveys(), policies)
 def test_every_first_decision_is_explained_and_the_same_every_time(asked, seen, policy):
     first, second = decide(asked, seen, policy, NOW), decide(asked, seen, policy, NOW)
     assert first == second
     explained(first)
+    ends_as_the_runbook_says(first, asked)
 
 
 @CALM
@@ -293,6 +301,7 @@ def test_every_later_decision_is_explained_and_the_same_every_time(story, policy
     first, second = decide(record, seen, policy, NOW), decide(record, seen, policy, NOW)
     assert first == second
     explained(first)
+    ends_as_the_runbook_says(first, record)
 
 
 @CALM

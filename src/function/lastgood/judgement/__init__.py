@@ -102,6 +102,5 @@ def await_approval(case: Case) -> Decision:
         return case.refuse(
             Reason.APPROVAL_EXPIRED,
             f"Nobody approved it within {duration(case.policy.approval_expiry)}.",
-            needs_human=True,
         )
     return Wait(Reason.NEEDS_APPROVAL, "It waits for somebody to approve or reject it.")

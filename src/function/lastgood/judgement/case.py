@@ -159,21 +159,21 @@ class Case:
         )
 
     def refuse(
-        self, reason: Reason, explanation: str, outcome: Outcome = Outcome.SKIPPED, *, needs_human: bool = False
+        self, reason: Reason, explanation: str, outcome: Outcome = Outcome.SKIPPED, *, calls_people: bool | None = None
     ) -> Close:
-        """Close without touching anything, with all that is known so far."""
+        """Close without touching anything, with all that is known so far. `calls_people`: if not as catalogued."""
         blamed = self.attribution.suspects
         looked_at = self.selection.recorded if blamed else ()
         floor = self._floor_in_the_way if reason is Reason.BELOW_FLOOR else ""
         known = Chosen(blamed, candidates=looked_at, failed=self.attribution.failed, remark=self.noise, floor=floor)
-        return Close(reason, explanation, outcome, chosen=known, needs_human=needs_human)
+        return Close(reason, explanation, outcome, chosen=known, calls_people=calls_people)
 
     def unfounded(
-        self, reason: Reason, explanation: str, outcome: Outcome = Outcome.SKIPPED, *, needs_human: bool = False
+        self, reason: Reason, explanation: str, outcome: Outcome = Outcome.SKIPPED, *, calls_people: bool | None = None
     ) -> Close:
         """Refuse a signal that nothing confirms: it counts for no storm."""
-        return replace(self.refuse(reason, explanation, outcome, needs_human=needs_human), unfounded=True)
+        return replace(self.refuse(reason, explanation, outcome, calls_people=calls_people), unfounded=True)
 
     def block(self, reason: Reason, explanation: str) -> Close:
         """Refuse, and call people: the release may be bad, and lastgood must not act."""
-        return self.refuse(reason, explanation, Outcome.BLOCKED, needs_human=True)
+        return self.refuse(reason, explanation, Outcome.BLOCKED)

@@ -45,9 +45,7 @@ def _kill_switch(case: Case) -> Decision | None:
     for pause, what in ((controls.pause_all, "everything"), (controls.pause_group, "this deployment group")):
         if pause and pause.holds(case.now) and not case.forced:
             until = f"until {pause.until:%Y-%m-%d %H:%MZ}" if pause.until else "until it is resumed"
-            return case.refuse(
-                Reason.PAUSED, f"{pause.requested_by} paused {what} {until}: {pause.reason}", needs_human=True
-            )
+            return case.refuse(Reason.PAUSED, f"{pause.requested_by} paused {what} {until}: {pause.reason}")
     return None
 
 
@@ -69,7 +67,6 @@ def _fresh(case: Case) -> Decision | None:
         Reason.STALE_SIGNAL,
         f"The alarm changed at {changed:%Y-%m-%d} {clock(changed)}, {ago(case.rollback.opened_at, changed)} before its "
         f"message came; at most {duration(case.policy.max_signal_age)} is allowed. What is live now may be healthy.",
-        needs_human=True,
     )
 
 
@@ -82,7 +79,6 @@ def _confirmed(case: Case) -> Decision | None:
             Reason.ALARM_NOT_CONFIRMED,
             f"CloudWatch knows no alarm named {case.rollback.alarm_name!r} here. If it is real, it was deleted or "
             "renamed since its message, or is of a type that this boto3 does not know, as an old one does log alarms.",
-            needs_human=True,
         )
     if alarm.suppressed_by:
         return case.refuse(Reason.ALARM_SUPPRESSED, f"The alarm's actions are suppressed by {alarm.suppressed_by}.")
@@ -96,6 +92,7 @@ def _confirmed(case: Case) -> Decision | None:
             Reason.ALARM_NOT_CONFIRMED,
             f"CloudWatch says that the alarm is {alarm.state} since {clock(alarm.changed_at)}, before this message: "
             "it was not in ALARM then.",
+            calls_people=False,
         )
     if not case.policy.require_still_in_alarm:
         return None
@@ -103,12 +100,11 @@ def _confirmed(case: Case) -> Decision | None:
         return case.refuse(
             Reason.ALARM_NOT_CONFIRMED,
             f"The alarm is {alarm.state} now: it measures nothing any more, which may be the release's doing.",
-            needs_human=True,
         )
     return case.refuse(
         Reason.ALARM_RECOVERED,
         "The alarm is OK again; nothing has to be rolled back.",
-        needs_human=bool(case.rollback.failed_rollback_id),
+        calls_people=bool(case.rollback.failed_rollback_id),
     )
 
 
@@ -117,7 +113,7 @@ def _evident(case: Case, alarm: AlarmFacts) -> Decision | None:
     if not case.policy.require_evidence or not alarm.doubt:
         return None
     told = f"LASTGOOD_REQUIRE_EVIDENCE asks for the alarm's metric, which does not confirm it. {alarm.doubt}"
-    return case.unfounded(Reason.ALARM_NOT_CONFIRMED, told, needs_human=True)
+    return case.unfounded(Reason.ALARM_NOT_CONFIRMED, told)
 
 
 def _fired_before(case: Case, alarm: AlarmFacts) -> bool:
@@ -138,14 +134,13 @@ def _of_another_time(case: Case, alarm: AlarmFacts) -> Decision:
         f"The message says that the alarm went into ALARM at {said:%Y-%m-%d %H:%M:%SZ}; CloudWatch has it in ALARM "
         f"since {dated:%Y-%m-%d %H:%M:%SZ}, so the message is not CloudWatch's word about it. Look who sent it, and "
         "whether a release is the cause.",
-        needs_human=True,
     )
 
 
 def _led_here(case: Case) -> Decision | None:
     if not case.seen.contradiction:
         return None
-    return case.unfounded(Reason.UNROUTED_ALARM, case.seen.contradiction, needs_human=True)
+    return case.unfounded(Reason.UNROUTED_ALARM, case.seen.contradiction)
 
 
 def _group_exists(case: Case) -> Decision | None:
@@ -156,7 +151,6 @@ def _group_exists(case: Case) -> Decision | None:
         Reason.GROUP_NOT_FOUND,
         f"{group.can().no_such_group.format(place=group.place)}. Mend the alarm's tags or LASTGOOD_ROUTES.",
         Outcome.FAILED,
-        needs_human=True,
     )
 
 
@@ -166,8 +160,7 @@ def _attributable(case: Case) -> Decision | None:
         return None
     if case.forced and case.rollback.to_deployment_id:
         return None
-    people = blame.undecided or blame.reason in {Reason.SUSPECT_IS_ROLLBACK, Reason.NEWER_DEPLOYMENT}
-    return case.refuse(blame.reason, blame.explanation, needs_human=people)
+    return case.refuse(blame.reason, blame.explanation, calls_people=True if blame.undecided else None)
 
 
 def _put_back_by_somebody(case: Case) -> Decision | None:
@@ -197,7 +190,6 @@ def _cooled_down(case: Case) -> Decision | None:
             Reason.COOLDOWN,
             f"{last.rollback_id} ended {ago(case.now, last.closed_at)} ago; for {duration(case.policy.cooldown)} after "
             "a rollback people decide what comes next.",
-            needs_human=True,
         )
     recent = [p for p in past if case.now - p.closed_at < case.policy.rollback_window]
     if case.policy.max_rollbacks and len(recent) >= case.policy.max_rollbacks:
@@ -266,7 +258,7 @@ def _needs_approval(case: Case) -> Decision | None:
     would = first_step(case)
     why = f"{marked.deployment_id} asks for approval" if marked else "This deployment group is in approve mode"
     plan = f"{why}. The plan: {would.explanation}"
-    return AskApproval(Reason.NEEDS_APPROVAL, plan, chosen=would.chosen, needs_human=True)
+    return AskApproval(Reason.NEEDS_APPROVAL, plan, chosen=would.chosen)
 
 
 def _marked_for_approval(case: Case) -> Deployment | None:

@@ -21,7 +21,6 @@ def good_revision(case: Case) -> Decision | None:
             suspect,
             native=True,
             chosen=case.chosen,
-            needs_human=True,
         )
     if suspect and suspect.active and _stops_without_target(case, reason) and not case.rollback.dry_run:
         return Stop(
@@ -31,7 +30,6 @@ def good_revision(case: Case) -> Decision | None:
             suspect,
             then=Outcome.BLOCKED,
             chosen=case.chosen,
-            needs_human=True,
         )
     return case.block(reason, explanation)
 

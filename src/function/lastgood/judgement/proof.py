@@ -93,7 +93,7 @@ def _put_back_unknown(case: Case, running: Deployment) -> Close:
         f"{running.deployment_id} succeeded: {deployer} put back what was live before the suspect, "
         f"{case.seen.live.identity}. What that contains is not known, so people have to look at it."
     )
-    return Close(Reason.CONTENT_UNKNOWN, told, Outcome.ROLLED_BACK, needs_human=True)
+    return Close(Reason.CONTENT_UNKNOWN, told, Outcome.ROLLED_BACK)
 
 
 def _proven(rollback: Rollback, running: Deployment, wanted: str, *, certain: bool) -> Close:
@@ -102,12 +102,12 @@ def _proven(rollback: Rollback, running: Deployment, wanted: str, *, certain: bo
     note = f" {gaps} instances were failed or skipped: look at them." if gaps else ""
     if certain:
         proven = f"{running.deployment_id} succeeded and {wanted} is live.{note}{_whose_doing(rollback, running)}"
-        return Close(Reason.VERIFIED, proven, Outcome.ROLLED_BACK, needs_human=bool(gaps))
+        return Close(Reason.VERIFIED, proven, Outcome.ROLLED_BACK, calls_people=bool(gaps))
     named = (
         f"{running.deployment_id} succeeded and {wanted} is live by its name; whether its images are those that served "
         f"is not recorded. Look at it.{note}"
     )
-    return Close(Reason.CONTENT_UNKNOWN, named, Outcome.ROLLED_BACK, needs_human=True)
+    return Close(Reason.CONTENT_UNKNOWN, named, Outcome.ROLLED_BACK)
 
 
 def _digests_as_wanted(rollback: Rollback, live: Live) -> bool | None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar
 
-from lastgood.model import Candidate, Deployment, GroupFacts, Live, Outcome, Reason
+from lastgood.model import Candidate, Deployment, GroupFacts, Live, Outcome, Reason, calls_people
 
 
 class Action(StrEnum):
@@ -45,12 +45,15 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class _Decided:
-    """What every decision has. `chosen` is empty in the later ones: the first decision fixes the choice."""
+    """What every decision has. `chosen` is empty in the later ones: the first decision fixes the choice.
+
+    `calls_people`: whether people are called, where that differs from what the catalogue says of the reason.
+    """
 
     reason: Reason
     explanation: str
     chosen: Chosen = field(default=Chosen(), kw_only=True)
-    needs_human: bool = field(default=False, kw_only=True)
+    calls_people: bool | None = field(default=None, kw_only=True)
 
     @property
     def suspects(self) -> tuple[Deployment, ...]:
@@ -66,6 +69,11 @@ class _Decided:
     def candidates(self) -> tuple[Candidate, ...]:
         """Every deployment that was looked at."""
         return self.chosen.candidates
+
+    @property
+    def needs_human(self) -> bool:
+        """Whether people are called."""
+        return calls_people(self.reason, outcome_of(self)) if self.calls_people is None else self.calls_people
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +178,15 @@ def wait(explanation: str, *, told_after: timedelta | None = None) -> Wait:
 
 def fail(reason: Reason, explanation: str) -> Close:
     """It was tried, and did not work; people have to go on."""
-    return Close(reason, explanation, Outcome.FAILED, needs_human=True)
+    return Close(reason, explanation, Outcome.FAILED)
 
 
 def block(reason: Reason, explanation: str, floor: str = "") -> Close:
     """It must not be tried; people have to decide. `floor`: the deployment that is the floor, if that is why."""
-    return Close(reason, explanation, Outcome.BLOCKED, chosen=Chosen(floor=floor), needs_human=True)
+    return Close(reason, explanation, Outcome.BLOCKED, chosen=Chosen(floor=floor))
 
 
-def outcome_of(decision: Decision) -> Outcome | None:
+def outcome_of(decision: _Decided) -> Outcome | None:
     """How the rollback ends by this, or will once its stop is done; None while that is open."""
     match decision:
         case Close():

@@ -1,14 +1,23 @@
 """The nouns of a rollback: frozen values and enums, standard library only.
 
 `groups`: where a revision is deployed. `deployments`: what was deployed there, and what is live. `record`: a rollback,
-its phases and its outcomes. `reasons`: the codes that say why. `policy`: what settings and operators allow.
-`observation`: the facts of one look. `stacks`: whether a stack holds what would be moved.
+its phases and its outcomes. `reasons`: the codes that say why; `catalogue`: what each means, and what people do.
+`policy`: what settings and operators allow. `observation`: the facts of one look. `stacks`: whether a stack holds what
+would be moved.
 
 Stored values use AWS's own spelling (`"InProgress"`, `"ALARM"`). All times are aware and in UTC.
 """
 
 from __future__ import annotations
 
+from lastgood.model.catalogue import (
+    OUTCOMES,
+    REASONS,
+    REJECTIONS,
+    Meaning,
+    calls_people,
+    what_to_do,
+)
 from lastgood.model.deployments import (
     APPROVAL_MARKER,
     BEFORE,
@@ -82,6 +91,9 @@ __all__ = [
     "FLOOR_MARKER",
     "NATIVE_ROLLBACK_CREATOR",
     "NEXT_PHASES",
+    "OUTCOMES",
+    "REASONS",
+    "REJECTIONS",
     "SCALE_OUT_CREATORS",
     "TERMINAL_STATUSES",
     "TIMES",
@@ -104,6 +116,7 @@ __all__ = [
     "Image",
     "Live",
     "Marks",
+    "Meaning",
     "Mode",
     "Observation",
     "Onset",
@@ -119,8 +132,10 @@ __all__ = [
     "Revision",
     "Rollback",
     "TriggerKind",
+    "calls_people",
     "goes_back_by_itself",
     "parse_ecs_service",
     "same_content",
     "same_images",
+    "what_to_do",
 ]

@@ -16,7 +16,6 @@ class Reason(StrEnum):
     ALREADY_ROLLING_BACK = "ALREADY_ROLLING_BACK"
     STACK_ROLLING_BACK = "STACK_ROLLING_BACK"
     VERIFIED = "VERIFIED"
-    REQUESTED = "REQUESTED"
     IN_PROGRESS = "IN_PROGRESS"
     # why a signal opens or changes nothing
     ALREADY_OPEN = "ALREADY_OPEN"

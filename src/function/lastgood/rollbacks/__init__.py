@@ -79,10 +79,10 @@ class Rollbacks:
         """Advance a rollback if nobody else is at it; either way, return it as it stands. None: there is none."""
         return self.leases.holding(rollback_id, self.advance) or self._parts.ledger.load(rollback_id)
 
-    def record(self, rollback: Rollback, reason: Reason, explanation: str, *, needs_human: bool = True) -> Rollback:
+    def record(self, rollback: Rollback, reason: Reason, explanation: str, *, people: bool | None = None) -> Rollback:
         """Record a signal that cannot open a rollback, so that it is neither lost nor silent."""
         now = self._parts.clock()
-        closed = not_opened(rollback, reason, explanation, now, needs_human=needs_human)
+        closed = not_opened(rollback, reason, explanation, now, people=people)
         self._parts.ledger.record(closed, Step(Kind.NOTE, "RECORD", explanation, now))
         self._parts.telemetry.closed(closed)
         return self.leases.holding(rollback.rollback_id, self.advance) or closed

@@ -68,7 +68,7 @@ class Closing:
     def refused(self, reason: Reason, error: RefusedError) -> None:
         """AWS said no for good: people have to act, and the record says what AWS said."""
         reason = Reason.PERMISSION_DENIED if error.permission_denied else reason
-        self.close(Close(reason, clean(str(error), LONGEST_EXPLANATION), Outcome.FAILED, needs_human=True))
+        self.close(Close(reason, clean(str(error), LONGEST_EXPLANATION), Outcome.FAILED))
 
     def given_up(self, error: Exception) -> bool:
         """Close what fails at every visit until long after its deadline: it must not hold the group for ever."""
@@ -78,7 +78,7 @@ class Closing:
             return False
         draft.undo()
         why = f"Every visit failed until long after the deadline, at last with {type(error).__name__}: {error}"
-        self.close(Close(Reason.DEADLINE_PASSED, why, Outcome.FAILED, needs_human=True))
+        self.close(Close(Reason.DEADLINE_PASSED, why, Outcome.FAILED))
         return True
 
     def _tells_of_storm(self) -> bool:
@@ -99,7 +99,7 @@ def _with_remark(decision: Close, rollback: Rollback) -> Close:
         decision.explanation if rollback.remark in decision.explanation else f"{decision.explanation} {rollback.remark}"
     )
     calls = decision.needs_human or (rollback.calls_people and decision.outcome is Outcome.ROLLED_BACK)
-    return replace(decision, explanation=clean(told, LONGEST_EXPLANATION), needs_human=calls)
+    return replace(decision, explanation=clean(told, LONGEST_EXPLANATION), calls_people=calls)
 
 
 def _acted(rollback: Rollback) -> bool:

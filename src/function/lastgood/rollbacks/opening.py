@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from lastgood.judgement.wording import taken_over
-from lastgood.model import DeploymentGroup, Outcome, Phase, Reason, Rollback
+from lastgood.model import DeploymentGroup, Outcome, Phase, Reason, Rollback, calls_people
 
 
 def rollback_id(key: str, group: DeploymentGroup, at: datetime | None) -> str:
@@ -31,7 +31,7 @@ def why_opened(rollback: Rollback) -> str:
 
 
 def not_opened(
-    rollback: Rollback, reason: Reason, explanation: str, now: datetime, *, needs_human: bool = True
+    rollback: Rollback, reason: Reason, explanation: str, now: datetime, *, people: bool | None = None
 ) -> Rollback:
     """The record of a signal that cannot open a rollback: closed from the start, and mostly people are called."""
     return replace(
@@ -40,7 +40,7 @@ def not_opened(
         outcome=Outcome.SKIPPED,
         reason_code=reason,
         explanation=explanation,
-        needs_human=needs_human,
+        needs_human=calls_people(reason, Outcome.SKIPPED) if people is None else people,
         closed_at=now,
         step_count=1,
     )
