@@ -76,8 +76,8 @@ REASONS: Mapping[Reason, Meaning] = {
     Reason.FLOOR_RELEASED: Meaning(
         "A release says that nothing older may go back. Where `LASTGOOD_FLOORS_FROM` is `operators`, that does not "
         "count yet, and people are called.",
-        "If that is a mistake: `lastgood floor clear {group} DEPLOYMENT --reason …`, before a rollback needs it. If it is "
-        "true and does not count yet: `lastgood floor set {group} DEPLOYMENT --reason …`.",
+        "If that is a mistake: `lastgood floor clear {group} DEPLOYMENT --reason …`, before a rollback needs it. If it "
+        "is true and does not count yet: `lastgood floor set {group} DEPLOYMENT --reason …`.",
         ends=(SKIPPED,),
         title="📌 A release to {where} says that it is a floor",
         subject="FLOOR RELEASED:",
@@ -180,8 +180,8 @@ REASONS: Mapping[Reason, Meaning] = {
         calls_people=True,
     ),
     Reason.BELOW_FLOOR: Meaning(
-        "What could be put back is older than the floor: a database change is in between. The explanation says who made the "
-        "floor one.",
+        "What could be put back is older than the floor: a database change is in between. The explanation says who made "
+        "the floor one.",
         "Fix forward, or revert the commit and release that. If the database can go back after all: "
         "`lastgood floor clear {group} DEPLOYMENT --reason …`.",
         ends=(BLOCKED,),
