@@ -180,8 +180,8 @@ REASONS: Mapping[Reason, Meaning] = {
         calls_people=True,
     ),
     Reason.BELOW_FLOOR: Meaning(
-        "What could be put back is older than the floor: a database change is in between. The explanation says who made "
-        "the floor one.",
+        "What could be put back is older than the floor: a database change is in between. The explanation says who "
+        "made the floor one.",
         "Fix forward, or revert the commit and release that. If the database can go back after all: "
         "`lastgood floor clear {group} DEPLOYMENT --reason …`.",
         ends=(BLOCKED,),
