@@ -27,6 +27,7 @@ from lastgood.model import (
     DeploymentGroup,
     Evidence,
     GroupFacts,
+    Image,
     Live,
     Marks,
     Observation,
@@ -180,9 +181,11 @@ class Observer:
 
     def _to_examine(self, case: Case) -> list[Deployment]:
         """The suspects, the revision that would go back, and what succeeded in between: a mark on it counts."""
-        suspects, good = case.attribution.suspects, case.selection.good
+        suspects, good, group = case.attribution.suspects, case.selection.good, case.seen.group
+        on_ecs = group is not None and group.compute_platform is ComputePlatform.ECS
+        adopt = case.attribution.adopt if on_ecs else None
         events = [d for d in case.seen.history if d.is_release or d.is_rollback]
-        ours = {d.deployment_id for d in (*suspects, good, *to_compare(events)) if d}
+        ours = {d.deployment_id for d in (*suspects, good, adopt, *to_compare(events)) if d}
         since = good.created_at if good else case.now
         return [
             d
@@ -364,7 +367,16 @@ class Observer:
             # Where it was deployed to, the suspect says too.
             suspect = deployer.deployment(rollback.suspect_deployment_id)
             revision = suspect.revision if suspect else revision
+        if rollback.good_digests:
+            # What the containers run is read only where it is known to matter.
+            revision = replace(revision, images=_images(rollback.good_digests))
         return replace(seen, group=facts, live=deployer.live(facts, revision))
+
+
+def _images(digests: tuple[str, ...]) -> tuple[Image, ...]:
+    """The images that a record says are wanted, without the names by which they were deployed."""
+    pairs = (text.split("=", 1) for text in digests)
+    return tuple(Image(container, "", digest) for container, digest in pairs)
 
 
 def _in_time(reading: Future[AlarmHistory] | None) -> AlarmHistory:
@@ -403,7 +415,11 @@ def _perhaps_a_release(case: Case) -> list[Deployment]:
     read = newest.deployment_id in case.seen.examined or newest.revision.images or not newest.revision.identity
     before = next((d for d in case.seen.history if d.created_at < newest.created_at and d.status == "Succeeded"), None)
     again = before is not None and same_content(before.revision, newest.revision)
-    return [newest] if again and not read else []
+    return (
+        [d for d in (newest, before) if d is not None and d.deployment_id not in case.seen.examined]
+        if again and not read
+        else []
+    )
 
 
 def _as_found(deployment: Deployment, evidence: Evidence | None) -> Deployment:

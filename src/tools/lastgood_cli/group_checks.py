@@ -137,6 +137,7 @@ def platform_actions(
     if ComputePlatform.ECS in platforms:
         ecs = f"arn:{partition}:ecs:{region}:{account}"
         found += [("ecs:DescribeServices", f"{ecs}:service/any/any"), ("ecs:DescribeTaskDefinition", "*")]
+        found += [("ecs:ListTasks", "*"), ("ecs:DescribeTasks", f"{ecs}:task/any/any")]
         found.append(("ecs:RegisterTaskDefinition", f"{ecs}:task-definition/any:1"))
         found += [("iam:PassRole", role) for role in _listed(parameters, "TaskRoleArns")]
     if platforms and set(platforms) != {ComputePlatform.SERVER}:

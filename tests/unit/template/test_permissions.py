@@ -25,6 +25,7 @@ WITHOUT_A_RESOURCE = {
     "cloudwatch:DescribeAlarmHistory": "composite alarms' history is read with the resource * only",
     "cloudwatch:DescribeAlarmContributors": "it is asked for beside DescribeAlarms",
     "ecs:DescribeTaskDefinition": "IAM knows no resource for it",
+    "ecs:ListTasks": "by what started them, IAM knows no resource for it",
     **{
         f"ec2:{name}": "Lambda asks for it on every resource"
         for name in (
@@ -111,7 +112,7 @@ def test_no_action_is_granted_on_everything_but_what_must() -> None:
 
 
 @pytest.mark.parametrize(
-    "action", ["codedeploy:StopDeployment", "ecs:DescribeTaskDefinition", "cloudwatch:GetMetricData"]
+    "action", ["codedeploy:StopDeployment", "ecs:DescribeTaskDefinition", "ecs:ListTasks", "cloudwatch:GetMetricData"]
 )
 def test_what_knows_no_resource_stays_in_the_stacks_region(action: str) -> None:
     assert Stack(**EVERYTHING_ON).allowed()[action].condition == {"StringEquals": {"aws:RequestedRegion": "us-east-1"}}

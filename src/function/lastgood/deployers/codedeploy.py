@@ -65,6 +65,7 @@ class CodeDeploy:
         self._pool = pool
         self._contents = Contents(clients, group.application, contents)
         self._compute_platform = compute_platform
+        self._facts: GroupFacts | None = None
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -74,9 +75,9 @@ class CodeDeploy:
             answer = call(self._clients.codedeploy, "get_deployment_group", **_names(self._group))
         except GroupNotFoundError:
             return None
-        facts = facts_of(answer["deploymentGroupInfo"])
-        self._compute_platform = facts.compute_platform
-        return facts
+        self._facts = facts_of(answer["deploymentGroupInfo"])
+        self._compute_platform = self._facts.compute_platform
+        return self._facts
 
     def survey(self, since: datetime, now: datetime) -> tuple[GroupFacts | None, Iterator[tuple[Deployment, ...]]]:
         """The group and its deployments, newest first, in parts; what lies further back is read only when asked for.
@@ -265,7 +266,9 @@ class CodeDeploy:
             case ComputePlatform.LAMBDA:
                 return LambdaPlatform(self._clients, self._settings, self._contents.text)
             case ComputePlatform.ECS:
-                return EcsPlatform(self._clients, self._settings, self._contents.text)
+                return EcsPlatform(
+                    self._clients, self._settings, self._contents.text, lambda: self._facts or self.facts()
+                )
             case _:
                 return ServerPlatform(self._clients, self._settings)
 

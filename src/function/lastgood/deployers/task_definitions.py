@@ -53,13 +53,16 @@ class TaskDefinitions:
         return Evidence(revision, problem, marks_in({tag.get("key", "") for tag in answer.get("tags") or ()}))
 
     def prepare(self, revision: Revision, live: Sequence[Image] = ()) -> Preparation:
-        """ECS starts nothing new from an INACTIVE task definition. What `live` shows of a tag is what it means now."""
+        """ECS starts nothing new from an INACTIVE task definition. What `live` shows of a tag is what it means now.
+
+        A tag that is the same for every release, and that nothing shows, may mean anything.
+        """
         status, problem = self._status(revision)
         if problem or status not in {"ACTIVE", "INACTIVE"}:
             return Preparation(problem=problem or f"{revision.label} is {status}.")
         now = {image.reference: image.digest for image in live if image.digest}
         served = [image for image in revision.images if image.digest and not image.pinned]
-        pins = tuple(image for image in served if now.get(image.reference, image.digest) != image.digest)
+        pins = tuple(image for image in served if now.get(image.reference, _by_name(image)) != image.digest)
         again = revision.identity if status == "INACTIVE" or pins else ""
         return Preparation(register_task_definition=again, pins=pins)
 
@@ -86,6 +89,11 @@ class TaskDefinitions:
                 return "", f"The task definition {revision.label} no longer exists."
             return "ACTIVE", ""
         return _judged(answer, revision)
+
+
+def _by_name(image: Image) -> str:
+    """What a reference that nothing shows the meaning of is taken for: one that names a release, for what it was."""
+    return "" if image.moves else image.digest
 
 
 def _judged(answer: Mapping[str, Any], revision: Revision) -> tuple[str, str]:

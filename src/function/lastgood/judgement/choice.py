@@ -17,6 +17,7 @@ from lastgood.model import (
     Deployment,
     Floor,
     Rejection,
+    Revision,
     same_content,
     same_images,
 )
@@ -269,6 +270,16 @@ def floor_source(deployment: Deployment) -> str:
     """What makes a release a floor, where no operator did."""
     where = "a mark on the revision" if deployment.floor_on_revision else "the description"
     return f"{where} of {deployment.deployment_id}"
+
+
+def digests_wanted(good: Revision, suspects: Iterable[Deployment]) -> tuple[str, ...]:
+    """What the good revision's containers have to run, as `container=digest`.
+
+    The digest is empty where nobody knows it and the name does not tell: a tag that moves, or that a suspect names too.
+    """
+    theirs = {image.reference for suspect in suspects for image in suspect.revision.images}
+    doubtful = (i for i in good.images if i.digest or i.moves or (i.reference in theirs and not i.pinned))
+    return tuple(f"{image.container}={image.digest}" for image in doubtful)
 
 
 def good_note(good: Deployment, suspects: Iterable[Deployment]) -> str:

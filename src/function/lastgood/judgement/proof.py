@@ -111,12 +111,12 @@ def _proven(rollback: Rollback, running: Deployment, wanted: str, *, certain: bo
 
 
 def _digests_as_wanted(rollback: Rollback, live: Live) -> bool | None:
-    """Whether the containers run the digests that served; None where nobody can know, True where no digest is known."""
+    """Whether the containers run the digests that served; None where nobody can know, True where a name says enough."""
     wanted = dict(text.split("=", 1) for text in rollback.good_digests)
-    if not wanted and not any(image.digest for image in live.images):
-        return True
     running = {image.container: image.digest for image in live.images}
-    pairs = [(wanted.get(name, ""), running.get(name, "")) for name in wanted.keys() | running.keys()]
+    if not wanted:
+        return None if any(running.values()) else True
+    pairs = [(digest, running.get(container, "")) for container, digest in wanted.items()]
     if any(good and found and good != found for good, found in pairs):
         return False
     return True if all(good and found for good, found in pairs) else None

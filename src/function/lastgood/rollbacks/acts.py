@@ -24,6 +24,7 @@ from lastgood.judgement import (
     TakeOver,
     Wait,
 )
+from lastgood.judgement.choice import digests_wanted
 from lastgood.judgement.onset import onset_attributes, onset_of
 from lastgood.judgement.stacks import command_for, debt
 from lastgood.judgement.steps import block
@@ -326,7 +327,7 @@ def _pins(decision: Decision, deployer: str, origin: Origin | None) -> dict[str,
     if decision.good:
         pins["good_deployment_id"] = decision.good.deployment_id
         pins["good_revision"] = decision.good.revision.identity
-        pins["good_digests"] = tuple(f"{i.container}={i.digest}" for i in decision.good.revision.images if i.digest)
+        pins["good_digests"] = digests_wanted(decision.good.revision, decision.suspects)
         pins["good_commit"] = commit_in(decision.good.revision.commit)
     if decision.chosen.floor:
         pins["floor_deployment_id"] = decision.chosen.floor

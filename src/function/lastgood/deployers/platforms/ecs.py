@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,17 +12,19 @@ from lastgood.clients import Clients, call
 from lastgood.deployers.appspec import AppSpec, AppSpecError, appspec_location
 from lastgood.deployers.contents import AppSpecText, inline
 from lastgood.deployers.task_definitions import TaskDefinitions
-from lastgood.model import Deployment, Evidence, GroupFacts, Live, Preparation, Revision
+from lastgood.deployers.tasks import running_images, task_sets
+from lastgood.model import Deployment, Evidence, GroupFacts, Image, Live, Preparation, Revision
 from lastgood.settings import Settings
 
 
 @dataclass(frozen=True)
 class EcsPlatform:
-    """ECS blue/green under CodeDeploy: the task definition's ARN is what is deployed."""
+    """ECS blue/green under CodeDeploy: the task definition's ARN is what is deployed. `group` reads where to."""
 
     clients: Clients
     settings: Settings
     content: AppSpecText
+    group: Callable[[], GroupFacts | None]
 
     @property
     def deployment_config(self) -> str:
@@ -44,7 +46,7 @@ class EcsPlatform:
         """The task definition of the primary task set. A second active one may have a share of the traffic.
 
         A deployment that was stopped half way leaves both task sets and their shares as they were, and the shares
-        stand in the load balancer alone.
+        stand in the load balancer alone. What the tasks run is read where a tag of `revision` may mean anything.
         """
         answer = call(self.clients.ecs, "describe_services", cluster=group.ecs_cluster, services=[group.ecs_service])
         services = answer.get("services") or [{}]
@@ -54,16 +56,33 @@ class EcsPlatform:
             identity=str(primary.get("taskDefinition", "")),
             split=any(s.get("status") == "ACTIVE" for s in sets),
             deployment_id=str(primary.get("externalId", "")),
+            images=self._running(group, primary) if _in_doubt(revision.images) else (),
         )
 
+    def _running(self, group: GroupFacts, task_set: Mapping[str, Any]) -> tuple[Image, ...]:
+        return running_images(self.clients, group.ecs_cluster, str(task_set.get("id", "")))
+
     def evidence(self, deployment: Deployment) -> Evidence:
-        """Whether the task definition can still be deployed, and what its tags say."""
-        return TaskDefinitions(self.clients).evidence(deployment.revision)
+        """Whether the task definition can still be deployed, what its tags say, and what a moving image tag brought.
+
+        The last only while its task set is there.
+        """
+        found = TaskDefinitions(self.clients).evidence(deployment.revision)
+        if not any(image.moves and not image.digest for image in found.revision.images):
+            return found
+        return replace(found, revision=replace(found.revision, images=self.ran(deployment, found.revision.images)))
+
+    def ran(self, deployment: Deployment, images: tuple[Image, ...]) -> tuple[Image, ...]:
+        """The images of a deployment with the digests that its tasks run, while its task set is there."""
+        group = self.group()
+        sets = task_sets(self.clients, group.ecs_cluster, group.ecs_service) if group else []
+        own = next((s for s in sets if s.get("externalId") == deployment.deployment_id), None)
+        running = {i.container: i for i in self._running(group, own)} if group and own else {}
+        return tuple(replace(i, digest=i.digest or running.get(i.container, i).digest) for i in images)
 
     def before(self, first: Deployment, group: GroupFacts) -> Revision | None:
         """The task set that the service was created with, while it exists: CodeDeploy's own name a deployment."""
-        answer = call(self.clients.ecs, "describe_services", cluster=group.ecs_cluster, services=[group.ecs_service])
-        sets = (answer.get("services") or [{}])[0].get("taskSets") or []
+        sets = task_sets(self.clients, group.ecs_cluster, group.ecs_service)
         original = next((s for s in sets if not s.get("externalId") and s.get("status") in {"PRIMARY", "ACTIVE"}), None)
         if original is None:
             return None
@@ -74,8 +93,8 @@ class EcsPlatform:
         return self.revision(appspec_location(spec, self.settings), first.created_at)
 
     def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:
-        """ECS refuses new task sets from an INACTIVE task definition."""
-        return TaskDefinitions(self.clients).prepare(revision)
+        """ECS refuses new task sets from an INACTIVE task definition, and resolves a tag anew."""
+        return TaskDefinitions(self.clients).prepare(revision, live.images)
 
     def redeployable(self, revision: Revision, live: Live, task_definition: str) -> dict[str, Any]:
         """The old AppSpec, pointing to the task definition that was registered again where one was."""
@@ -85,8 +104,13 @@ class EcsPlatform:
         return appspec_location(spec, self.settings)
 
     def do(self, todo: Preparation, revision: Revision) -> str:
-        """Register an INACTIVE task definition again, unchanged, with its tags. Returns the new ARN."""
-        return TaskDefinitions(self.clients).register(revision) if todo.register_task_definition else ""
+        """Register a task definition again: an INACTIVE one, or with the digests that served. Returns its new ARN."""
+        return TaskDefinitions(self.clients).register(revision, todo.pins) if todo.register_task_definition else ""
+
+
+def _in_doubt(images: tuple[Image, ...]) -> bool:
+    """Some image is not fixed by its name alone."""
+    return any(not image.pinned and (image.moves or image.digest) for image in images)
 
 
 _PARTS = ("networkconfiguration", "capacityproviderstrategy", "platformversion", "loadbalancerinfo")

@@ -1,0 +1,38 @@
+"""What images ECS under CodeDeploy really runs: tags that move, tasks' digests, and what is called proven.
+
+The judge is which content serves in the simulated AWS.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from scene import Scene, scene
+
+SHOP = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop"
+
+
+def define(it: Scene, image: str, memory: int = 512) -> int:
+    """Register the next revision of `web`. Returns its number."""
+    box = {"name": "app", "image": image, "essential": True, "memory": memory, "portMappings": [{"containerPort": 80}]}
+    return int(it.sim.register_task_definition("web", containerDefinitions=[box]).rpartition(":")[2])
+
+
+def release_pushed(it: Scene, tag: str, content: str, memory: int = 512, **more: object) -> str:
+    """A pipeline's release: push the image, register a definition, deploy it."""
+    it.sim.push_image(f"{SHOP}:{tag}", content)
+    return it.release(define(it, f"{SHOP}:{tag}", memory), **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("tag", ["latest", "v1"], ids=["moves by its name", "names a release, and is used again"])
+def test_two_definitions_with_one_tag_are_never_called_verified_while_nobody_knows_the_image(tag: str) -> None:
+    """The tag brings the suspect's image under the good definition's name."""
+    with scene("ECS") as it:
+        release_pushed(it, tag, "good", memory=256, settle=True, rest=86_400)
+        bad = release_pushed(it, tag, "bad", memory=512, settle=True, rest=120)
+        it.sim.declare_bad(bad)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert head["suspect_deployment_id"] == bad
+        assert head["reason_code"] != "VERIFIED", head["explanation"]
+        assert head["needs_human"] is True
