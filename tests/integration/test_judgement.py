@@ -5,6 +5,7 @@ Floors in tags, bad revisions again, limits, storms, alarms that fire already, a
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -283,6 +284,53 @@ def test_a_storm_is_told_once_and_every_group_of_it_is_recorded() -> None:
             "⛈️ Too many deployment groups are in alarm at once: rollbacks rest"
         ]
         assert "shop/shard-0, shop/shard-1, shop/shard-2" in storms[0]["explanation"]
+
+
+def fire_in_cloudwatch(it: Scene, *groups: str) -> None:
+    """Their alarms fire; no message of it has come yet."""
+    for group in groups:
+        it.local.alarm(group, tags=group_tags("shop", group))
+
+
+def test_a_storm_is_seen_when_the_first_of_its_messages_comes() -> None:
+    with scene("Server") as it:
+        first, *others = shards(it, 6)
+        fire_in_cloudwatch(it, *others)
+        fires(it, first)
+        ended(it, "BLOCKED", "STORM")
+        assert "6 deployment groups went into alarm within 10 min" in it.head["explanation"]
+        assert not it.calls("CreateDeployment") and not it.calls("StopDeployment")
+        assert len([title for title in told(it) if "Too many" in title]) == 1
+
+
+def test_what_has_come_and_what_fires_beside_it_are_counted_together() -> None:
+    with scene("Server", settings={"LASTGOOD_STORM_GROUPS": "3"}) as it:
+        first, second, third, last = shards(it, 4)
+        for group in (first, second):
+            fires(it, group)
+            it.local.alarm(group, "OK")
+        fire_in_cloudwatch(it, third)
+        assert fires(it, last)["reason"] == "STORM"
+
+
+@pytest.mark.parametrize("why", ["one service's", "nobody's", "old", "looked at", "hidden"])
+def test_alarms_that_fire_beside_a_bad_release_are_no_storm_where_they_are(why: str) -> None:
+    with scene("Server", settings={"LASTGOOD_STORM_GROUPS": "2"}) as it:
+        first, *others = shards(it, 6)
+        tags = {"one service's": group_tags("shop", first), "nobody's": {"team": "shop"}}
+        for group in others:
+            it.local.alarm(group, tags=tags.get(why, group_tags("shop", group)))
+        if why == "old":
+            it.sim.advance(601)
+        if why == "looked at":
+            it.sim.advance(1)
+            it.deliver({"action": "resume", **WHO_AND_WHY})
+            it.sim.advance(1)
+        refused = RefusedError("describe_alarms", "AccessDenied", "no")
+        looking = patch.object(Alarms, "_firing", side_effect=refused) if why == "hidden" else nullcontext()
+        with looking:
+            fires(it, first)
+        ended(it, "ROLLED_BACK", "VERIFIED")
 
 
 def test_rollbacks_go_on_when_somebody_resumes_everything_in_a_storm() -> None:

@@ -22,6 +22,9 @@ CHILD_AFTER = timedelta(minutes=1)
 MOST_HISTORY_PAGES = 2
 """Of an alarm that changed more often than 200 times, nothing older is of interest."""
 
+MOST_FIRING_PAGES = 5
+"""Of more than 500 alarms that fire, no more are looked through for those that began a moment ago."""
+
 MOST_FIRING = 50
 """Of more alarms than this that fire at once, only so many are looked at when a release comes."""
 
@@ -134,18 +137,31 @@ class Alarms:
 
     def firing(self) -> list[FiringAlarm]:
         """The alarms that are in ALARM now and whose actions are not suppressed."""
-        answer = call(
-            self._client,
-            "describe_alarms",
-            StateValue="ALARM",
-            AlarmTypes=types(self._client),
-            MaxRecords=MOST_FIRING,
-        )
-        return [
+        return self._firing(MaxRecords=MOST_FIRING)[0]
+
+    def fired_since(self, since: datetime) -> list[FiringAlarm]:
+        """Those that went into ALARM since then. What may not be read, or cannot be right now, is left out."""
+        found: list[FiringAlarm] = []
+        token: dict[str, Any] = {}
+        try:
+            for _ in range(MOST_FIRING_PAGES):
+                alarms, token = self._firing(MaxRecords=100, **token)
+                found += [alarm for alarm in alarms if alarm.changed_at >= since]
+                if not token:
+                    break
+        except LastgoodError:
+            return found
+        return found
+
+    def _firing(self, **asked: Any) -> tuple[list[FiringAlarm], dict[str, Any]]:
+        """A page of the alarms in ALARM, and what asks for the next one."""
+        answer = call(self._client, "describe_alarms", StateValue="ALARM", AlarmTypes=types(self._client), **asked)
+        alarms = [
             FiringAlarm(alarm["AlarmName"], alarm["AlarmArn"], changed)
             for alarm in listed(answer)
             if (changed := _changed_at(alarm)) and not _silenced_by(alarm)
         ]
+        return alarms, {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}
 
     def tags(self, alarm_arn: str) -> dict[str, str]:
         """The alarm's tags, for routing; none if it is gone. Raises RefusedError where they may not be read."""
@@ -156,6 +172,13 @@ class Alarms:
                 raise
             return {}
         return {tag["Key"]: tag["Value"] for tag in answer.get("Tags", [])}
+
+    def known_tags(self, alarm_arn: str) -> dict[str, str]:
+        """The alarm's tags; none where they may not be read: then the routes alone say whose alarm it is."""
+        try:
+            return self.tags(alarm_arn)
+        except RefusedError:
+            return {}
 
 
 def history_of(name: str, items: Iterable[Mapping[str, Any]]) -> AlarmHistory:

@@ -42,12 +42,13 @@ from lastgood.model import (
 from lastgood.routing import BY_MESSAGE, contradiction
 from lastgood.settings import Settings
 from lastgood.stacks import Stacks, held_by_a_stack
+from lastgood.storm import Storm
 from lastgood.vouching import Vouching
 
 ALARM_HISTORY_KEPT = timedelta(days=30)
 """CloudWatch keeps an alarm's history for about so long."""
 
-WAIT_FOR_ALARM_HISTORY = 3.0
+WAIT_FOR_OTHER_ALARMS = 3.0
 """Seconds."""
 
 MAX_UNUSABLE = 5
@@ -99,11 +100,13 @@ class Observer:
         reading_alarm = self.pool.submit(self._alarm, rollback, asked_at) if by_alarm else None
         month = now - ALARM_HISTORY_KEPT
         reading_past = self.pool.submit(self.alarms.history, rollback.alarm_name, month, now) if by_alarm else None
+        storm = Storm(self.alarms, self.pool, self.settings)
+        reading_storm = self.pool.submit(storm.fired, now, policy) if by_alarm and policy.storm_groups else None
         reading_controls = self.pool.submit(self._controls, rollback.group, policy, now)
         began = min(rollback.alarm_changed_at or now, now)
         facts, parts = deployer.survey(began - policy.attribution_window - timedelta(hours=1), now)
-        controls = reading_controls.result()
         alarm, against = reading_alarm.result() if reading_alarm else (None, "")
+        controls = storm.seen(rollback, reading_controls.result(), _in_time(reading_storm) or (), policy)
         seen = Observation(
             group=facts,
             alarm=alarm,
@@ -111,7 +114,7 @@ class Observer:
             contradiction=against,
             locked_by=_holder(rollback, controls),
             controls=controls,
-            alarm_history=_in_time(reading_past),
+            alarm_history=_in_time(reading_past) or AlarmHistory(),
         )
         policy = replace(policy, mode=controls.mode or policy.mode)
         return self._search(rollback, seen, policy, now, deployer, parts), policy
@@ -273,8 +276,14 @@ class Observer:
 
     def _controls(self, group: DeploymentGroup, policy: Policy, now: datetime) -> Controls:
         """What operators said. DynamoDB answers both parts sooner than a second connection to it would be open."""
-        pause_all, groups = self.ledger.alarmed_groups(now, policy.storm_window)
-        controls = replace(self.ledger.controls(group, now), pause_all=pause_all, groups_in_alarm=groups)
+        common = self.ledger.common(now, policy.storm_window)
+        controls = replace(
+            self.ledger.controls(group, now),
+            pause_all=common.pause_all,
+            groups_in_alarm=common.groups_in_alarm,
+            unfounded_groups=common.unfounded_groups,
+            resumed_at=common.resumed_at,
+        )
         return controls if self.settings.floors_from != "description" else replace(controls, floor=None)
 
     # --- acting -------------------------------------------------------------------------------------------------------
@@ -379,14 +388,12 @@ def _images(digests: tuple[str, ...]) -> tuple[Image, ...]:
     return tuple(Image(container, "", digest) for container, digest in pairs)
 
 
-def _in_time(reading: Future[AlarmHistory] | None) -> AlarmHistory:
-    """An alarm's past is worth no waiting: what has not come beside the other reads is unknown."""
-    if reading is None:
-        return AlarmHistory()
+def _in_time[Found](reading: Future[Found] | None) -> Found | None:
+    """An alarm's past, and other alarms, are worth no waiting: what has not come beside the other reads is unknown."""
     try:
-        return reading.result(WAIT_FOR_ALARM_HISTORY)
+        return reading.result(WAIT_FOR_OTHER_ALARMS) if reading else None
     except TimeoutError:
-        return AlarmHistory()
+        return None
 
 
 def _is_suspect(rollback: Rollback, facts: GroupFacts) -> bool:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lastgood.alarms import FiringAlarm
-from lastgood.errors import LastgoodError, RefusedError
+from lastgood.errors import LastgoodError
 from lastgood.judgement.blame import brings_back
 from lastgood.judgement.choice import floor_source
 from lastgood.judgement.wording import clock, duration
@@ -214,20 +214,13 @@ class Releases:
     def _firing(self, group: DeploymentGroup, made: Deployment) -> FiringAlarm | None:
         """The alarm of this group that fires longest, if it began before the release."""
         firing = [alarm for alarm in self._parts.alarms.firing() if alarm.changed_at < made.created_at]
-        tags = self._parts.pool.map(self._tags, [alarm.arn for alarm in firing])
+        tags = self._parts.pool.map(self._parts.alarms.known_tags, [alarm.arn for alarm in firing])
         ours = [
             alarm
             for alarm, tagged in zip(firing, tags, strict=True)
             if group in speaks_for(alarm.name, tagged, self._parts.settings).groups
         ]
         return min(ours, key=lambda alarm: alarm.changed_at, default=None)
-
-    def _tags(self, alarm_arn: str) -> dict[str, str]:
-        """Where tags may not be read, the routes alone say whose alarm it is."""
-        try:
-            return self._parts.alarms.tags(alarm_arn)
-        except RefusedError:
-            return {}
 
     def _told(
         self, group: DeploymentGroup, made: Deployment, reason: Reason, alarm: FiringAlarm | None = None

@@ -176,6 +176,11 @@ class Actor:
     services_only: bool = False
     codedeploy_only: bool = False
 
+    @property
+    def is_aws(self) -> bool:
+        """AWS alone: all that happens is its own doing."""
+        return self.make is Nobody
+
 
 NATIVE = Actor("CodeDeploy's own alarm rollback", Nobody, native=True, codedeploy_only=True)
 ECS = Actor("ECS's own circuit breaker and alarms", Nobody, native=True, services_only=True)

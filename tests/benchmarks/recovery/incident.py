@@ -256,6 +256,9 @@ class Incident:
             made = self.place.release(self.it, release.number, release.pace, self.scenario.moving, **request)
             self.released[made] = release.number
         except Exception:
+            if release.fails:
+                # It is this release that is to fail, not whichever comes next.
+                self.it.sim.engine.failures.pop()
             self.later(60, partial(self.release, release))
 
     def _remember(self, number: int) -> None:

@@ -77,7 +77,7 @@ def judged(made: Incident, actor: str, answering: Nobody) -> Verdict:
     scenario, called = made.scenario, answering.called_people()
     wrong = [act for act in acts(made) if is_wrong(act, scenario)]
     only_good = set(made.moments[-1].shares) <= scenario.good
-    touched = bool(wrong) or any(act.what == "deploys" for act in acts(made))
+    touched = needlessly_touched(made, own_acts(acts(made), ACTORS[actor]))
     right = {
         BACK: only_good,
         CALL: only_good and not touched and called,
@@ -116,6 +116,18 @@ def _told(act: Act) -> str:
     if act.number == OTHER_GROUP:
         return f"{act.what} in another group"
     return f"{act.what} what nobody released" if act.number == UNKNOWN else f"{act.what} revision {act.number}"
+
+
+def own_acts(everything: list[Act], actor: Actor) -> list[Act]:
+    """What the actor itself did. What AWS does beside somebody is not that one's doing, but counts in the end."""
+    return everything if actor.is_aws else [act for act in everything if not act.by_aws]
+
+
+def needlessly_touched(made: Incident, own: list[Act]) -> bool:
+    """Whether somebody acted wrongly, or deployed anything although AWS had put nothing bad into service itself."""
+    by_aws = [act for act in acts(made) if act not in own and act.what == "deploys"]
+    to_mend = any(is_wrong(act, made.scenario) for act in by_aws)
+    return any(is_wrong(act, made.scenario) or (act.what == "deploys" and not to_mend) for act in own)
 
 
 def is_wrong(act: Act, scenario: Scenario) -> bool:

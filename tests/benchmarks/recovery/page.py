@@ -79,8 +79,10 @@ _HOW_TO_READ = (
     "A *world* is one scenario at one kind of place. Minutes count from the first failing request until only what is "
     "good serves, the alarm's own two to three minutes included; *never* is the share of incidents in which something "
     "has to go back and that does not come. A *wrong act* stops a good deployment or puts something into service that "
-    "is not good; where AWS itself did it, that is said. An *honest ending* is the right one; a wrong one of which "
-    "people are told counts half. Judged is what the simulator knows to serve, never what anybody says."
+    "is not good. Where AWS itself did it, that is said, and it is not held against whoever answers beside it: where "
+    "hands off is right, that one may put right what AWS did wrong, and nothing else. An *honest ending* is the right "
+    "one; a wrong one of which people are told counts half. Judged is what the simulator knows to serve, never what "
+    "anybody says."
 )
 
 _PAGE = """\

@@ -27,7 +27,7 @@ def test_a_pause_holds_until_it_is_resumed(ledger):
 
 def test_a_pause_of_everything_is_no_groups_pause(ledger):
     ledger.set_control(None, "PAUSE", {"requested_by": "ann", "explanation": "region is ill", "until": ""})
-    everything, _ = ledger.alarmed_groups(NOW, minutes(10))
+    everything = ledger.common(NOW, minutes(10)).pause_all
     assert everything is not None
     assert (everything.requested_by, everything.until) == ("ann", None)
     assert ledger.controls(SHOP, NOW).pause_group is None
@@ -87,8 +87,8 @@ def test_only_groups_that_an_alarm_opened_within_the_window_count_for_the_storm(
     at_minute(-9.9, "one")
     at_minute(0, "two/with/slashes")
     at_minute(0, "by-hand", storm=False)
-    pause, groups = ledger.alarmed_groups(at(0), minutes(10))
-    assert (pause, groups) == (None, frozenset({"shop/one", "shop/two/with/slashes"}))
+    found = ledger.common(at(0), minutes(10))
+    assert (found.pause_all, found.groups_in_alarm) == (None, frozenset({"shop/one", "shop/two/with/slashes"}))
 
 
 def test_a_past_rollback_with_an_outcome_of_a_newer_version_still_counts(ledger, table):

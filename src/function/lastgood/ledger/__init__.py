@@ -39,10 +39,10 @@ from typing import Any
 
 from lastgood.errors import LostLeaseError
 from lastgood.ledger.codec import changes, read_rollback, stored_name, to_item
-from lastgood.ledger.controls import bad_sk, group_pk, read_alarmed_groups, read_controls, rolled_away
+from lastgood.ledger.controls import bad_sk, group_pk, read_common, read_controls, rolled_away
 from lastgood.ledger.dynamo import Table
 from lastgood.ledger.watches import WATCH_PK, Watch, read_watches, watch_item
-from lastgood.model import Controls, DeploymentGroup, Pause, Rollback
+from lastgood.model import Controls, DeploymentGroup, Rollback
 from lastgood.times import iso
 
 __all__ = [
@@ -288,10 +288,10 @@ class Ledger:
         """Everything that operators and past rollbacks left for this group. One consistent query of its partition."""
         return read_controls(self._table.query(group_pk(group)), now)
 
-    def alarmed_groups(self, now: datetime, storm_window: timedelta) -> tuple[Pause | None, frozenset[str]]:
+    def common(self, now: datetime, storm_window: timedelta) -> Controls:
         """The pause of everything, and which groups an alarm opened a rollback for within the window."""
         low = f"OPENED#{iso(now - storm_window)}"
-        return read_alarmed_groups(self._table.query("CONTROL", low=low, high="PAUSE"))
+        return read_common(self._table.query("CONTROL", low=low, high="PAUSE"))
 
     def tells_of_storm(self, rollback_id: str, now: datetime, storm_window: timedelta) -> bool:
         """True for the one rollback that tells people of a storm; the others are recorded in silence."""

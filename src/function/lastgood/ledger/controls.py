@@ -40,17 +40,25 @@ def read_controls(rows: Iterable[Mapping[str, Any]], now: datetime) -> Controls:
     )
 
 
-def read_alarmed_groups(rows: Iterable[Mapping[str, Any]]) -> tuple[Pause | None, frozenset[str]]:
-    """The pause of everything, and the groups that an alarm opened a rollback for, from the common partition.
+def read_common(rows: Iterable[Mapping[str, Any]]) -> Controls:
+    """What applies to every group: the pause of everything, and the groups that alarms opened rollbacks for.
 
     Whoever resumes everything has looked: what fired before that counts no more, nor does what turned out unfounded.
     """
     rows = list(rows)
     said = next((row for row in rows if row["sk"] == "PAUSE"), {})
-    since = f"OPENED#{said.get('resumed_at', '')}"
-    opened = (row["sk"] for row in rows if row["sk"].startswith("OPENED#") and not row.get("unfounded_at"))
-    groups = {sk.split("#", 2)[2] for sk in opened if sk > since}
-    return _pause(said) if said else None, frozenset(groups)
+    resumed = str(said.get("resumed_at", ""))
+    opened = [row for row in rows if row["sk"].startswith("OPENED#") and row["sk"] > f"OPENED#{resumed}"]
+    return Controls(
+        pause_all=_pause(said) if said else None,
+        groups_in_alarm=frozenset(_opened_for(row) for row in opened if not row.get("unfounded_at")),
+        unfounded_groups=frozenset(_opened_for(row) for row in opened if row.get("unfounded_at")),
+        resumed_at=parse_iso(resumed) if resumed else None,
+    )
+
+
+def _opened_for(row: Mapping[str, Any]) -> str:
+    return str(row["sk"]).split("#", 2)[2]
 
 
 def rolled_away(rollback: Rollback) -> tuple[str, ...]:

@@ -61,7 +61,11 @@ class PastRollback:
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """What operators and earlier rollbacks left in the audit table for one deployment group."""
+    """What operators and earlier rollbacks left in the audit table for one deployment group.
+
+    `groups_in_alarm` are the keys of the groups that went into alarm within the storm window, `unfounded_groups` those
+    of which only a message said so. What fired before `resumed_at` counts no more: somebody has looked.
+    """
 
     pause_all: Pause | None = None
     pause_group: Pause | None = None
@@ -73,6 +77,8 @@ class Controls:
     marked_good: frozenset[str] = frozenset()
     past: tuple[PastRollback, ...] = ()
     groups_in_alarm: frozenset[str] = frozenset()
+    unfounded_groups: frozenset[str] = frozenset()
+    resumed_at: datetime | None = None
     open_rollback_id: str = ""
 
 

@@ -336,7 +336,7 @@ class FollowUps:
         now, settings = self._now(), self._parts.settings
         if settings.kill_switch:
             return "LASTGOOD_KILL_SWITCH is on."
-        pause_all, _ = self._parts.ledger.alarmed_groups(now, settings.storm_window)
+        pause_all = self._parts.ledger.common(now, settings.storm_window).pause_all
         pauses = (pause_all, self._parts.ledger.controls(self.rollback.group, now).pause_group)
         held = next((pause for pause in pauses if pause and pause.holds(now)), None)
         return f"{held.requested_by} paused rollbacks: {held.reason}" if held else ""

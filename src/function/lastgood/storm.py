@@ -1,0 +1,48 @@
+"""Which deployment groups are in alarm at once: CloudWatch shows a storm before all of its messages have come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from lastgood.alarms import Alarms, FiringAlarm
+from lastgood.model import Controls, Policy, Rollback
+from lastgood.routing import speaks_for
+from lastgood.settings import Settings
+
+LOOKED_AT = 3
+"""So many alarms for each group of the limit are asked for their tags: a service mostly has two or three alarms."""
+
+
+@dataclass(frozen=True)
+class Storm:
+    """What CloudWatch knows of a storm. The table counts the messages that came; in a storm the first come alone."""
+
+    alarms: Alarms
+    pool: ThreadPoolExecutor
+    settings: Settings
+
+    def fired(self, now: datetime, policy: Policy) -> Sequence[FiringAlarm]:
+        """The alarms that fire and began within the storm window, whether or not their messages have come."""
+        return self.alarms.fired_since(now - policy.storm_window)
+
+    def seen(self, rollback: Rollback, controls: Controls, fired: Sequence[FiringAlarm], policy: Policy) -> Controls:
+        """The controls with the groups that these alarms speak for, where they may be too many for one release.
+
+        Tags cost a call each, so they are read only when the alarms could make it a storm.
+        """
+        known = controls.groups_in_alarm | {rollback.group.key}
+        counted = [alarm for alarm in fired if controls.resumed_at is None or alarm.changed_at > controls.resumed_at]
+        most = len(known) + sum(max(1, len(speaks_for(each.name, {}, self.settings).groups)) for each in counted)
+        if len(known) > policy.storm_groups or most <= policy.storm_groups:
+            return controls
+        asked = counted[: LOOKED_AT * policy.storm_groups]
+        tags = self.pool.map(self.alarms.known_tags, [alarm.arn for alarm in asked])
+        groups = {
+            group.key
+            for alarm, tagged in zip(asked, tags, strict=True)
+            for group in speaks_for(alarm.name, tagged, self.settings).groups
+        }
+        return replace(controls, groups_in_alarm=controls.groups_in_alarm | (groups - controls.unfounded_groups))
