@@ -272,7 +272,7 @@ class Observer:
             if history[-1].created_at < month:
                 break
         known = tuple(seen.good if seen.good and d.deployment_id == seen.good.deployment_id else d for d in history)
-        return replace(seen, history=known, alarm_history=_in_time(reading))
+        return replace(seen, history=known, alarm_history=_in_time(reading) or AlarmHistory())
 
     def _controls(self, group: DeploymentGroup, policy: Policy, now: datetime) -> Controls:
         """What operators said. DynamoDB answers both parts sooner than a second connection to it would be open."""
