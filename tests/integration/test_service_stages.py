@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lastgood.errors import RetryableError
-from scene import ALARM, ServiceScene, service_scene
+from scene import ALARM, ServiceScene, scene, service_scene
 
 BEFORE, AFTER = "PRE_PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT"
 DENIED = ("AccessDeniedException", "not authorized to perform: ecs:ContinueServiceDeployment")
@@ -156,3 +156,122 @@ def test_a_release_in_its_bake_time_is_still_active_and_is_flipped_back() -> Non
         assert it.run_to_end()["outcome"] == "ROLLED_BACK"
         assert (it.status(suspect), serves(it, 1)) == ("ROLLBACK_SUCCESSFUL", True)
         assert it.calls("UpdateService") == []
+
+
+# --- the rollback's own deployment waits ---
+
+
+def released_past_its_hook(it: ServiceScene) -> None:
+    """`web:2` waited at the hook, somebody let it go on, and it has succeeded: only an update puts `web:1` back."""
+    paused_release(it)
+    it.sim.engine.service_deployments.stages.answer(
+        it.owner.deployments[-1], it.owner.deployments[-1].hooks[-1].id, "CONTINUE"
+    )
+    it.sim.advance(600)
+    assert serves(it, 2)
+
+
+def test_a_rollback_that_the_services_own_hook_pauses_is_told_at_once_with_the_command() -> None:
+    with service_scene(**pauses(BEFORE)) as it:
+        released_past_its_hook(it)
+        it.alarm_fires()
+        it.sim.advance(120)
+        it.sweep()
+        waiting = it.owner.deployments[-1]
+        assert waiting.hooks[-1].status == "AWAITING_ACTION" and serves(it, 2)
+        command = "aws ecs continue-service-deployment --action CONTINUE --hook-id " + waiting.hooks[-1].id
+        (told,) = [notice for notice in it.local.notices() if command in str(notice)]
+        assert "the good revision is not back yet" in str(told)
+        assert answers(it) == []
+
+
+def test_a_hook_may_wait_longer_than_a_rollback_may_take() -> None:
+    """Ten hours later somebody lets it go on; a deadline of two hours is no reason to give it up."""
+    with service_scene(**pauses(BEFORE)) as it:
+        released_past_its_hook(it)
+        it.alarm_fires()
+        for _ in range(10):
+            it.sim.advance(3600)
+            it.sweep()
+        assert it.head.get("outcome") is None
+        waiting = it.owner.deployments[-1]
+        it.sim.engine.service_deployments.stages.answer(waiting, waiting.hooks[-1].id, "CONTINUE")
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"], serves(it, 1)) == ("ROLLED_BACK", "VERIFIED", True)
+
+
+def test_a_rollback_that_nobody_lets_go_on_fails_when_the_hook_is_over() -> None:
+    with service_scene(**pauses(BEFORE, timeoutInMinutes=600)) as it:
+        released_past_its_hook(it)
+        it.alarm_fires()
+        it.sim.advance(9.9 * 3600)
+        it.sweep()
+        assert it.head.get("outcome") is None
+        head = it.run_to_end(minutes=20)
+        assert (head["outcome"], head["reason_code"]) == ("FAILED", "ROLLBACK_DEPLOYMENT_FAILED")
+        assert head["needs_human"] is True and serves(it, 2)
+
+
+def test_where_the_setting_says_so_a_rollback_is_told_to_go_on() -> None:
+    with service_scene(settings={"LASTGOOD_ROLLBACK_PAUSES": "continue"}, **pauses(BEFORE)) as it:
+        released_past_its_hook(it)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"], serves(it, 1)) == ("ROLLED_BACK", "VERIFIED", True)
+        assert answers(it) == ["CONTINUE"]
+        assert [s["kind"] for s in it.steps if s["step_name"] == "LET_GO_ON"] == ["intent", "result"]
+
+
+def test_a_pause_by_an_operator_holds_the_word_too() -> None:
+    with service_scene(settings={"LASTGOOD_ROLLBACK_PAUSES": "continue"}, **pauses(BEFORE)) as it:
+        released_past_its_hook(it)
+        it.alarm_fires()
+        by = {"ecs_service": "main/web", "requested_by": "me", "reason": "wait"}
+        it.local.handle({"action": "pause", **by})
+        it.sim.advance(120)
+        it.sweep()
+        assert answers(it) == [] and serves(it, 2)
+        it.local.handle({"action": "resume", **by})
+        assert it.run_to_end()["outcome"] == "ROLLED_BACK"
+
+
+def test_a_word_that_may_not_be_given_is_told() -> None:
+    with service_scene(settings={"LASTGOOD_ROLLBACK_PAUSES": "continue"}, **pauses(BEFORE)) as it:
+        released_past_its_hook(it)
+        it.sim.fail_call("ContinueServiceDeployment", *DENIED, count=99)
+        it.alarm_fires()
+        for _ in range(8):
+            it.sim.advance(60)
+            it.sweep()
+        assert any("not authorized to perform: ecs:ContinueServiceDeployment" in str(n) for n in it.local.notices())
+
+
+READY = {
+    "deploymentStyle": {"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
+    "blueGreenDeploymentConfiguration": {
+        "deploymentReadyOption": {"actionOnTimeout": "STOP_DEPLOYMENT", "waitTimeInMinutes": 60}
+    },
+}
+
+
+@pytest.mark.parametrize("setting", ["tell", "continue"])
+def test_a_rollback_that_codedeploy_holds_ready_is_told_or_let_go_on(setting: str) -> None:
+    with scene("ECS", settings={"LASTGOOD_ROLLBACK_PAUSES": setting}, **READY) as it:
+        for number in (2, 3):
+            made = it.release(number)
+            it.sim.advance(300)
+            it.sim.engine.continue_deployment(it.sim.engine.deployment(made))
+            it.sim.settle()
+            it.sim.advance(1800)
+        assert it.is_live(3)
+        it.alarm_fires()
+        it.sim.advance(120)
+        it.sweep()
+        command = "aws deploy continue-deployment --deployment-wait-type READY_WAIT --deployment-id "
+        made = it.head["rollback_deployment_id"]
+        assert any(command + made in str(notice) for notice in it.local.notices()) is (setting == "tell")
+        head = it.run_to_end()
+        assert (head["outcome"], it.is_live(2)) == (
+            ("ROLLED_BACK", True) if setting == "continue" else ("FAILED", False)
+        )
+        assert len(it.calls("ContinueDeployment")) == (setting == "continue")

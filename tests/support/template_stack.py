@@ -41,6 +41,7 @@ EVERYTHING_ON = {
     "ArtifactBucketArns": "arn:aws:s3:::bundles,arn:aws:s3:::more-bundles",
     "EcsServices": "*/*",
     "FindStacks": "true",
+    "RollbackPauses": "continue",
     "PipelinePattern": "shop-*",
     "EnablePipelineRerun": "true",
     "EnablePipelineHold": "true",

@@ -17,6 +17,7 @@ NEEDED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "codedeploy": {
         "BatchGetDeploymentTargets": (),
         "BatchGetDeployments": (),
+        "ContinueDeployment": ("deploymentWaitType",),
         "CreateDeployment": ("fileExistsBehavior", "overrideAlarmConfiguration"),
         "GetApplicationRevision": (),
         "GetDeployment": (),

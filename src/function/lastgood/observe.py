@@ -366,6 +366,8 @@ class Observer:
         running = deployer.deployment(rollback.rollback_deployment_id)
         seen = Observation(rollback=running)
         late = now - rollback.opened_at > policy.deadline
+        if running is not None and running.gate is not None:
+            return self._held(rollback, policy, now, None, seen)
         if running is None or (running.active and not late) or running.status in {"Failed", "Stopped"}:
             return seen
         facts = deployer.facts()

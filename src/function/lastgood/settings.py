@@ -164,6 +164,12 @@ class Settings:
     appspec_hooks: str = _setting(
         "keep", one_of("keep", "drop"), "Whether a rollback runs the validation functions of the old AppSpec."
     )
+    rollback_pauses: str = _setting(
+        "tell",
+        one_of("tell", "continue"),
+        "What to do when a rollback's own deployment waits for somebody's word (a PAUSE hook of ECS, or Ready at "
+        "CodeDeploy): tell people, or give it.",
+    )
     override_alarms: bool = _setting(
         "true",
         parse_flag,

@@ -18,6 +18,7 @@ from template_stack import EVERYTHING_ON, ROOT, SHIPPED, Stack
 # For these IAM knows no resource, or none for every form of the call.
 WITHOUT_A_RESOURCE = {
     "codedeploy:StopDeployment": "IAM knows no resource for it",
+    "codedeploy:ContinueDeployment": "IAM knows no resource for it",
     "codedeploy:ListDeploymentTargets": "IAM knows no resource for it",
     "codedeploy:BatchGetDeploymentTargets": "IAM knows no resource for it",
     "cloudwatch:GetMetricData": "IAM knows no resource for it",

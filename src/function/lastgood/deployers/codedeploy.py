@@ -32,6 +32,7 @@ from lastgood.model import (
     Deployment,
     DeploymentGroup,
     Evidence,
+    Gate,
     GroupFacts,
     Live,
     Preparation,
@@ -42,6 +43,7 @@ from lastgood.settings import Settings
 
 APPSPECS_AT_A_TIME = 4
 _WAITED_FOR = ("InProgress", "Unknown")
+_GO_ON = "aws deploy continue-deployment --deployment-wait-type READY_WAIT --deployment-id {}"
 MARKER_PREFIX = "lastgood "
 """What the description of each deployment that we create begins with; the rollback's id follows."""
 
@@ -197,6 +199,16 @@ class CodeDeploy:
             return "AlreadyCompleted"
         return str(answer.get("status", "Pending"))
 
+    def let_go_on(self, deployment: Deployment) -> None:
+        """Reroute the traffic of a deployment that is Ready for it."""
+        call(
+            self._clients.codedeploy,
+            "continue_deployment",
+            writes=True,
+            deploymentId=deployment.deployment_id,
+            deploymentWaitType="READY_WAIT",
+        )
+
     def silent(self, deployment_id: str) -> tuple[str, ...]:
         """The targets that a deployment still waits for: instances, or a function's alias. Empty where unknown."""
         asked: dict[str, Any] = {"deploymentId": deployment_id}
@@ -295,6 +307,7 @@ class CodeDeploy:
             instances_skipped=overview.get("Skipped", 0),
             floor=FLOOR_MARKER in text,
             needs_approval=APPROVAL_MARKER in text,
+            gate=Gate(_GO_ON.format(info["deploymentId"])) if info.get("status") == "Ready" else None,
         )
 
 

@@ -201,6 +201,11 @@ class EcsService:
             action=action,
         )
 
+    def let_go_on(self, deployment: Deployment) -> None:
+        """Answer the hook that pauses a deployment with CONTINUE."""
+        if deployment.gate is not None:
+            self._answer(deployment, deployment.gate, "CONTINUE")
+
     def silent(self, deployment_id: str) -> tuple[str, ...]:
         """ECS's stop waits for no instance that could be named."""
         return ()

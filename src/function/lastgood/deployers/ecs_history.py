@@ -39,6 +39,7 @@ ROLLBACK = "/rollback"
 """What the id of ECS's own rollback ends with, after the id of the service deployment that it undoes."""
 
 DONE = ("SUCCESSFUL", "ROLLBACK_SUCCESSFUL")
+_GO_ON = "aws ecs continue-service-deployment --action CONTINUE --hook-id {} --service-deployment-arn {}"
 _ENDED = {"SUCCESSFUL": "Succeeded", "STOPPED": "Stopped"}
 _UNDONE = {
     "ROLLBACK_IN_PROGRESS": "ROLLBACK_IN_PROGRESS",
@@ -291,8 +292,9 @@ def _gate(raw: Mapping[str, Any]) -> Gate | None:
     hook = next((each for each in hooks if each.get("status") == "AWAITING_ACTION"), None)
     if hook is None:
         return None
-    expires = hook.get("expiresAt")
-    return Gate(str(hook.get("hookId", "")), _utc(expires) if expires else None, str(hook.get("timeoutAction", "")))
+    expires, hook_id = hook.get("expiresAt"), str(hook.get("hookId", ""))
+    command = _GO_ON.format(hook_id, raw["serviceDeploymentArn"])
+    return Gate(command, hook_id, _utc(expires) if expires else None, str(hook.get("timeoutAction", "")))
 
 
 def _triggered(raw: Mapping[str, Any]) -> bool:

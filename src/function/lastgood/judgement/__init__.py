@@ -29,6 +29,7 @@ from lastgood.judgement.steps import (
     Close,
     Create,
     Decision,
+    LetGoOn,
     Proceed,
     RegisterTaskDefinition,
     Stop,
@@ -52,6 +53,7 @@ __all__ = [
     "Create",
     "Decision",
     "Guard",
+    "LetGoOn",
     "Proceed",
     "RegisterTaskDefinition",
     "Stop",
@@ -77,7 +79,7 @@ def decide(rollback: Rollback, seen: Observation, policy: Policy, now: datetime)
         case Phase.REDEPLOYING:
             return unless_held(case, redeploy(case))
         case Phase.VERIFYING:
-            return verify(case)
+            return unless_held(case, verify(case))
         case Phase.CLOSED:
             return Wait(rollback.reason_code or Reason.VERIFIED, "It is closed already.")
         case _:

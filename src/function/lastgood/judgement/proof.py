@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from lastgood.judgement.case import Case
-from lastgood.judgement.steps import Chosen, Close, Decision, TakeOver, fail, wait
+from lastgood.judgement.steps import Chosen, Close, Decision, LetGoOn, TakeOver, fail, wait
 from lastgood.judgement.theirs import beside, whose, why_it_failed
-from lastgood.judgement.wording import duration
-from lastgood.model import Deployment, GroupFacts, Live, Outcome, Reason, Revision, Rollback, same_images
+from lastgood.judgement.wording import at_a_gate, duration
+from lastgood.model import Deployment, Gate, GroupFacts, Live, Outcome, Reason, Revision, Rollback, same_images
 
 # CodeDeploy reports Succeeded a moment before the alias or the service shows it.
 LIVE_GRACE = timedelta(minutes=5)
+NOW = timedelta(0)
 
 
 def verify(case: Case) -> Decision:
@@ -35,7 +36,10 @@ def verify(case: Case) -> Decision:
 
 def _still_running(case: Case, running: Deployment) -> Decision:
     rollback, live = case.rollback, case.seen.live
-    if not case.late:
+    gate = running.gate
+    if gate is not None and (not _late(case) or (gate.expires_at is not None and case.now < gate.expires_at)):
+        return _at_its_gate(case, running, gate)
+    if not _late(case):
         return wait(f"{running.deployment_id} is {running.status}.")
     # Mid-shift the old task set is still the primary one, and it may run the same task definition.
     if live.deployment_id == running.deployment_id and live.identity == _wanted(rollback):
@@ -44,6 +48,20 @@ def _still_running(case: Case, running: Deployment) -> Decision:
         return Close(Reason.VERIFIED, proven, Outcome.ROLLED_BACK)
     after = duration(case.policy.deadline)
     return fail(Reason.DEADLINE_PASSED, f"{running.deployment_id} is still {running.status} after {after}.")
+
+
+def _late(case: Case) -> bool:
+    """The time in which something else held it up does not count: a hook may wait longer than a rollback may take."""
+    began = max(case.rollback.opened_at, case.rollback.held_up_ended_at or case.rollback.opened_at)
+    return case.now - began > case.policy.deadline
+
+
+def _at_its_gate(case: Case, running: Deployment, gate: Gate) -> Decision:
+    """The service's own hook, or the group's own setting, holds the good revision back as it would a release."""
+    waits = f"{running.deployment_id} is {running.status}{at_a_gate(running)}"
+    if case.policy.rollback_pauses == "continue" and not case.rollback.adopted:
+        return LetGoOn(Reason.IN_PROGRESS, f"{waits}: it is told to go on.", running)
+    return wait(f"{waits}, so the good revision is not back yet. To let it go on: {gate.command}", told_after=NOW)
 
 
 def _wanted(rollback: Rollback) -> str:

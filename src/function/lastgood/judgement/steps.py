@@ -20,6 +20,7 @@ class Action(StrEnum):
     CLEAR_ALIAS = "CLEAR_ALIAS"
     REGISTER_TASK_DEFINITION = "REGISTER_TASK_DEFINITION"
     CREATE = "CREATE"
+    LET_GO_ON = "LET_GO_ON"
     ASK_APPROVAL = "ASK_APPROVAL"
     WAIT = "WAIT"
     CLOSE = "CLOSE"
@@ -137,6 +138,14 @@ class Create(_Decided):
 
 
 @dataclass(frozen=True, slots=True)
+class LetGoOn(_Decided):
+    """Give the rollback's own deployment the word for which it waits."""
+
+    action: ClassVar = Action.LET_GO_ON
+    deployment: Deployment
+
+
+@dataclass(frozen=True, slots=True)
 class AskApproval(_Decided):
     """Ask people before anything is touched."""
 
@@ -164,7 +173,7 @@ class Close(_Decided):
     unfounded: bool = False
 
 
-type Effect = Stop | ClearAlias | RegisterTaskDefinition | Create
+type Effect = Stop | ClearAlias | RegisterTaskDefinition | Create | LetGoOn
 """What changes something in AWS."""
 
 type Decision = Effect | Proceed | Adopt | TakeOver | AskApproval | Wait | Close

@@ -15,6 +15,7 @@ from lastgood.judgement.steps import (
     Close,
     Create,
     Decision,
+    LetGoOn,
     RegisterTaskDefinition,
     Stop,
     block,
@@ -49,7 +50,7 @@ _TAKEN = {"Pending", "Accepted"}
 
 def unless_held(case: Case, decision: Decision) -> Decision:
     """A kill switch or a pause also holds what is under way: nothing more is done until it is lifted."""
-    if not isinstance(decision, Stop | ClearAlias | RegisterTaskDefinition | Create):
+    if not isinstance(decision, Stop | ClearAlias | RegisterTaskDefinition | Create | LetGoOn):
         return decision
     controls = case.seen.controls
     pauses = [p for p in (controls.pause_all, controls.pause_group) if p and p.holds(case.now)]
@@ -103,8 +104,8 @@ def _still_active(case: Case, suspect: Deployment) -> Decision:
         )
         return fail(Reason.DEADLINE_PASSED, still)
     asked = rollback.stop_requested_at
-    unanswered = suspect.gate is not None and asked is not None and case.now - asked >= STOP_AGAIN_AFTER
-    if asked is not None and rollback.stop_answer in _TAKEN and not unanswered:
+    paused = bool(suspect.gate and suspect.gate.hook_id) and asked is not None and case.now - asked >= STOP_AGAIN_AFTER
+    if asked is not None and rollback.stop_answer in _TAKEN and not paused:
         return _stopping(case, suspect, asked)
     if asked is not None and case.now - asked < STOP_AGAIN_AFTER:
         return wait(f"{suspect.deployment_id} is stopping.")

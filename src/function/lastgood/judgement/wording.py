@@ -55,7 +55,7 @@ def at_a_gate(deployment: Deployment) -> str:
         return ""
     until = f" until {gate.expires_at:%Y-%m-%d %H:%M}Z" if gate.expires_at else ""
     otherwise = f", when ECS takes {gate.otherwise}" if gate.otherwise and until else ""
-    return f", paused at a lifecycle hook{until}{otherwise}" if gate.hook_id else f", waiting for a go-ahead{until}"
+    return f", paused at a lifecycle hook{until}{otherwise}" if gate.hook_id else ", waiting for a go-ahead"
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:

@@ -118,8 +118,10 @@ class Gate:
     """Where a deployment waits for somebody's word: at a lifecycle hook of ECS, or Ready at CodeDeploy.
 
     Without one, `otherwise` (ROLLBACK, CONTINUE or empty) follows at `expires_at`, where AWS says when that is.
+    `command` is the command line that lets it go on.
     """
 
+    command: str
     hook_id: str = ""
     expires_at: datetime | None = None
     otherwise: str = ""

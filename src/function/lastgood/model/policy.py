@@ -100,6 +100,7 @@ class Policy:
     storm_window: timedelta = timedelta(minutes=10)
     stop_without_target: str = "first-deployment"
     native_rollback: bool = True
+    rollback_pauses: str = "tell"
     native_rollback_grace: timedelta = timedelta(seconds=30)
     create_settle: timedelta = timedelta(seconds=60)
     deadline: timedelta = timedelta(hours=2)

@@ -18,6 +18,7 @@ from lastgood.judgement import (
     Close,
     Create,
     Decision,
+    LetGoOn,
     Proceed,
     RegisterTaskDefinition,
     Stop,
@@ -86,6 +87,8 @@ class Acts:
                 self._register(decision, seen.preparation)
             case Create():
                 self._create(decision)
+            case LetGoOn():
+                self._let_go_on(decision)
             case AskApproval():
                 self._step(Kind.DECISION, decision)
                 self._draft.change(phase=Phase.AWAITING_APPROVAL)
@@ -202,6 +205,20 @@ class Acts:
             self._delays.over()
             self._result(Action.CREATE, f"{made} is created.", made)
 
+    def _let_go_on(self, decision: LetGoOn) -> None:
+        """To say it twice does no harm: whether it was heard shows at the next look."""
+        if not self._delays.known:
+            self._step(Kind.INTENT, decision, decision.deployment.deployment_id)
+        self._draft.save()
+        try:
+            self._deployer().let_go_on(decision.deployment)
+        except (RefusedError, PassingError) as error:
+            return self._refused_for_now(Action.LET_GO_ON, error)
+        except RetryableError as error:
+            return self._result(Action.LET_GO_ON, str(error))
+        self._delays.over()
+        self._result(Action.LET_GO_ON, "It goes on.", decision.deployment.deployment_id)
+
     def _created(self, decision: Create) -> str:
         revision = decision.target.revision
         create = partial(self._deployer().create, self._draft.rollback, decision.group, revision, decision.live)
@@ -265,7 +282,7 @@ class Acts:
             case Create():
                 return self._draft.rollback.phase is Phase.VERIFYING
             case _:
-                return isinstance(decision, AskApproval)
+                return isinstance(decision, AskApproval | LetGoOn)
 
     def _wait_a_little(self, seen: Observation) -> bool:
         """A stop is about to take effect: look again in a moment instead of waiting for the next event."""

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from lastgood.draft import Draft
 from lastgood.judgement import Wait
 from lastgood.judgement.way_back import TOLD_AFTER
+from lastgood.model import Phase
 
 
 class Delays:
@@ -27,6 +28,8 @@ class Delays:
         """It was decided to wait, perhaps for something that should not last."""
         if decision.told_after is not None:
             self._lasts(decision.explanation, decision.told_after)
+        elif self._draft.rollback.phase is Phase.VERIFYING:
+            self.over()
 
     def refused(self, why: str) -> None:
         """AWS refused an act for now, without effect."""
