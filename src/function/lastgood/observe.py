@@ -367,7 +367,7 @@ class Observer:
         seen = Observation(rollback=running)
         late = now - rollback.opened_at > policy.deadline
         if running is not None and running.gate is not None:
-            return self._held(rollback, policy, now, None, seen)
+            return self._held(rollback, policy, deployer, now, None, seen)
         if running is None or (running.active and not late) or running.status in {"Failed", "Stopped"}:
             return seen
         facts = deployer.facts()
