@@ -10,10 +10,9 @@ from local_aws import Stack, local_stack
 from local_aws.processes import tail
 from local_aws.stack import LOGS
 
-# A signal is stale after so many seconds, so that the test of a stale one need not wait for a quarter of an hour.
-MAX_SIGNAL_AGE = 20
 PARAMETERS = {
-    "MaxSignalAge": f"{MAX_SIGNAL_AGE}s",
+    # The shortest, so that the end of a recovery can be awaited.
+    "RecoveryWindow": "1m",
     "EcsServices": "*/*",
     # The tests put more groups into alarm at once than a healthy region does.
     "StormGroups": "0",

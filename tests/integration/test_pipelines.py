@@ -155,6 +155,44 @@ def test_a_github_revision_names_its_commit_without_any_pipeline() -> None:
         it.run_to_end()
         assert (it.head["suspect_commit"], it.head["good_commit"]) == (BAD, GOOD)
         assert it.head["revert_command"] == f"git revert {BAD}"
+        assert f"https://github.com/acme/shop/compare/{GOOD}...{BAD}" in closing_notice(it)
+
+
+@pytest.mark.parametrize(
+    ("page", "compared"),
+    [
+        ("https://github.com/acme/shop/commit/{}", f"https://github.com/acme/shop/compare/{GOOD}...{BAD}"),
+        ("https://gitlab.com/a/b/shop/-/commit/{}", f"https://gitlab.com/a/b/shop/-/compare/{GOOD}...{BAD}"),
+        (
+            "https://bitbucket.org/acme/shop/commits/{}",
+            f"https://bitbucket.org/acme/shop/branches/compare/{BAD}%0D{GOOD}",
+        ),
+        ("https://git.acme.example/x/shop/commit/{}", f"https://git.acme.example/x/shop/compare/{GOOD}...{BAD}"),
+    ],
+)
+def test_where_the_repository_is_known_people_get_the_address_of_what_the_bad_commit_brought(
+    page: str, compared: str
+) -> None:
+    with released() as it:
+        it.sim.pipelines.pipeline("shop").pages.update({commit: page.format(commit) for commit in (GOOD, BAD)})
+        assert rolled_back(it)["compare_url"] == compared
+        assert f"commits: {compared}" in closing_notice(it)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "",
+        "javascript:alert(1)//commit/{}",
+        "https://user:secret@evil.example/a/commit/{}",
+        "https://console.aws.amazon.com/codesuite/settings/connections/redirect?Commit={}",
+    ],
+)
+def test_what_is_no_page_of_a_commit_leads_to_no_link(page: str) -> None:
+    with released() as it:
+        it.sim.pipelines.pipeline("shop").pages.update({commit: page.format(commit) for commit in (GOOD, BAD)})
+        assert rolled_back(it).get("compare_url", "") == ""
+        assert "/compare/" not in closing_notice(it)
 
 
 @pytest.mark.parametrize("key", ["codepipeline-artifact-revision-summary", "commit"])

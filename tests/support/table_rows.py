@@ -64,6 +64,7 @@ def full() -> Rollback:
         remark="It is not proven.",
         calls_people=True,
         floor_deployment_id="d-FLOOR",
+        compare_url="https://github.com/acme/shop/compare/a...b",
         took_lock_of="rb-none",
         alarm_contributor="2868f7dcc58a8caf",
         alarm_attributes={"FunctionName": "checkout"},

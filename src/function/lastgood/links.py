@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -47,6 +48,25 @@ def record(region: str, table: str, rollback_id: str) -> str:
     return f"{_console(region)}/dynamodbv2/home?region={region}#edit-item?itemMode=2&{where}"
 
 
+_COMMIT_PAGE = re.compile(r"(https://[\w.-]+(?:/[\w.~-]+)+)/commits?/[0-9a-f]{7,64}/?")
+_ON_GITHUB = re.compile(r"github:([\w.-]+/[\w.-]+)@[0-9a-f]{7,64}")
+
+
+def compare(commit_page: str, good: str, bad: str) -> str:
+    """What the bad commit brought on top of the good one, at GitHub, GitLab or Bitbucket; empty where that is unknown.
+
+    `commit_page` is the address of one of their commits, as CodePipeline has it, or GitHub's name of a revision. GitLab
+    has its `/-` before both.
+    """
+    on_github, page = _ON_GITHUB.match(commit_page), _COMMIT_PAGE.fullmatch(commit_page)
+    if not (good and bad and good != bad and (on_github or page)):
+        return ""
+    repository = f"https://github.com/{on_github[1]}" if on_github else page[1] if page else ""
+    if repository.startswith("https://bitbucket.org/"):
+        return f"{repository}/branches/compare/{bad}%0D{good}"
+    return f"{repository}/compare/{good}...{bad}"
+
+
 def of_record(region: str, table: str, head: Mapping[str, Any]) -> dict[str, str]:
     """All that apply to a rollback, by what they show."""
     made: dict[str, str] = {}
@@ -61,5 +81,7 @@ def of_record(region: str, table: str, head: Mapping[str, Any]) -> dict[str, str
         made["service"] = service(region, *names)
     elif all(names):
         made["deployment group"] = deployment_group(region, *names)
+    if head.get("compare_url"):
+        made["commits"] = str(head["compare_url"])
     made["record"] = record(region, table, str(head.get("rollback_id", "")))
     return made

@@ -128,7 +128,7 @@ def _links(rollback: Rollback, place: Place) -> tuple[str, ...]:
     """Addresses of the console, each after what it shows."""
     if not place.region:
         return ()
-    names = ("alarm_name", "application", "deployment_group", "controller", "rollback_id")
+    names = ("alarm_name", "application", "deployment_group", "controller", "rollback_id", "compare_url")
     ids = ("suspect_deployment_id", "good_deployment_id", "rollback_deployment_id")
     head = {name: getattr(rollback, name) for name in (*names, *ids)}
     found = links.of_record(place.region, place.table, head)

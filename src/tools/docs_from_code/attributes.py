@@ -106,6 +106,7 @@ MEANINGS: dict[str, str] = {
     "suspect_commit": "The commit of the suspect.",
     "good_commit": "The commit of the good revision.",
     "revert_command": "`git revert` of the suspect's commit.",
+    "compare_url": "Where people see what the bad commit brought, on GitHub, GitLab or Bitbucket, if that is known.",
     "suspect_execution_id": "The pipeline's run that made the suspect.",
     "good_execution_id": "The run that made the good revision.",
     "rerun_request": "The run that is to be started for the good commit, as the call takes it.",

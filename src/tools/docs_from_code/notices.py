@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
 from lastgood.model import ComputePlatform, Outcome, Phase, Reason, Rollback, TriggerKind
 from lastgood.notice_text import Place, compose
 from lastgood.notices import CLOSED, NEEDS_HUMAN, chat_message, email
+from lastgood_cli.stack_template import StackTemplate
 
 _OPENED = datetime(2026, 11, 23, 10, 4, 12, tzinfo=UTC)
 _PLACE = Place(table="lastgood-AuditTable-1X", approval_expiry=timedelta(minutes=30)).at(
     "arn:aws:sns:eu-west-1:123456789012:lastgood-NotificationTopic"
 )
+_STACK = {"RollbackFunction": "FUNCTION", "AWS::Region": "REGION", "AWS::StackName": "lastgood"}
 _WAITS = Rollback(
     "rb-20261123T100412345Z-0123456789ab",
     "shop",
@@ -55,8 +59,25 @@ def _chat() -> str:
     return f"```json\n{json.dumps(made, indent=2, ensure_ascii=False)}\n```"
 
 
+def _buttons() -> str:
+    """The custom actions of the template: where each hangs, and its command."""
+    with patch.dict(os.environ, {"AWS_DEFAULT_REGION": "us-east-1"}):
+        made = StackTemplate({"ChatButtons": "true"}, _STACK).resources()
+    rows = ["| button | on notices | command |", "|---|---|---|"]
+    for action in (each["Properties"] for each in made.values() if each["Type"] == "AWS::Chatbot::CustomAction"):
+        (attached,) = action["Attachments"]
+        where = ", ".join(
+            f"`{attached['Variables'][each['VariableName']].rpartition('.')[2]}`"
+            + (f" is `{each['Value']}`" if each["Operator"] == "EQUALS" else " is there")
+            for each in attached["Criteria"]
+        )
+        rows.append(f"| {attached['ButtonText']} | {where} | `{action['Definition']['CommandText']}` |")
+    return "\n".join(rows)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "mail-approval": lambda: _mail(_WAITS, NEEDS_HUMAN),
     "mail-end": lambda: _mail(_DONE, CLOSED),
     "chat": _chat,
+    "chat-buttons": _buttons,
 }

@@ -31,7 +31,8 @@ NAME = "lastgood"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
 # A new stack only observes; this one acts, on whatever the simulator plays.
 ACTS = {"Mode": "auto", "ActOnEverything": "true", "EnableEcs": "true", "EnableDashboard": "true"}
-SIMULATED = ("CODEDEPLOY", "CODEPIPELINE", "LAMBDA", "ECS")
+# S3 too: the bundles that are released are where they were released.
+SIMULATED = ("CODEDEPLOY", "CODEPIPELINE", "LAMBDA", "ECS", "S3")
 LOGS = ("aws.log", "codedeploy.log")
 
 

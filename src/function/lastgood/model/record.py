@@ -178,6 +178,7 @@ class Rollback:
     suspect_commit: str = ""
     good_commit: str = ""
     revert_command: str = ""
+    compare_url: str = ""
     suspect_execution_id: str = ""
     good_execution_id: str = ""
     rerun_request: str = ""

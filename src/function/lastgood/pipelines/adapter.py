@@ -192,7 +192,13 @@ def _source(action: Mapping[str, Any], artifacts: Mapping[str, Mapping[str, Any]
     names = [each.get("name", "") for each in (action.get("output") or {}).get("outputArtifacts") or ()]
     artifact = next((artifacts[name] for name in names if name in artifacts), {})
     revision = artifact.get("revisionId") or _result(action).get("externalExecutionId", "")
-    return Source(action["actionName"], _provider(action), revision, artifact.get("revisionSummary", ""))
+    return Source(
+        action["actionName"],
+        _provider(action),
+        revision,
+        artifact.get("revisionSummary", ""),
+        artifact.get("revisionUrl", ""),
+    )
 
 
 def _inbound(pipeline: str, stage: str) -> dict[str, Any]:

@@ -17,10 +17,19 @@ from lastgood.draft import Draft
 from lastgood.errors import LastgoodError, LostLeaseError, RefusedError, RetryableError
 from lastgood.judgement.wording import duration
 from lastgood.ledger import Kind
+from lastgood.links import compare
 from lastgood.model import FollowUp, Rollback
 from lastgood.parts import Parts
 from lastgood.pipelines.commands import revert_command
-from lastgood.pipelines.rules import RUNNING, brings_something_new, changed_since, commits, overtaken, start_request
+from lastgood.pipelines.rules import (
+    RUNNING,
+    brings_something_new,
+    changed_since,
+    commit_page,
+    commits,
+    overtaken,
+    start_request,
+)
 from lastgood.pipelines.runs import Run, Stage, hold_reason
 from lastgood.pipelines.wording import PURPOSE, by_hand, release_the_revert, what_was_found
 from lastgood.settings import Settings
@@ -152,6 +161,7 @@ class FollowUps:
             suspect_commit=bad_commit,
             good_commit=good_commit,
             revert_command=revert_command(bad_commit),
+            compare_url=it.compare_url or compare(commit_page(bad_commit, suspect), good_commit, bad_commit),
             suspect_execution_id=suspect.execution_id if suspect else "",
             good_execution_id=good.execution_id if good else "",
         )

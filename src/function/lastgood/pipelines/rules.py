@@ -33,6 +33,12 @@ def commits(suspect: Run | None, good: Run | None) -> tuple[str, str]:
     return bad_commit, good_commit
 
 
+def commit_page(commit: str, *runs: Run | None) -> str:
+    """Where people see the commit that a run brought; empty where none says so."""
+    sources = (source for run in runs if run for source in run.sources)
+    return next((source.page for source in sources if commit and source.commit == commit), "")
+
+
 def start_request(pipeline: str, definition: Definition, good: Run, token: str) -> tuple[dict[str, Any] | None, str]:
     """What StartPipelineExecution needs to run the pipeline for the sources of `good`, or None and why it cannot be.
 

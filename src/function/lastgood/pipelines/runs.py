@@ -16,12 +16,16 @@ _HELD = re.compile(r"lastgood (rb-[A-Za-z0-9-]+) ")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What one source action of a run brought: `revision` is a commit, an object's version, an image's digest."""
+    """What one source action of a run brought: `revision` is a commit, an object's version, an image's digest.
+
+    `page` is where people see it, as CodePipeline says.
+    """
 
     action: str
     provider: str
     revision: str
     summary: str = ""
+    page: str = ""
 
     @property
     def commit(self) -> str:

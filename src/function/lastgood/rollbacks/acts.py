@@ -31,6 +31,7 @@ from lastgood.judgement.stacks import command_for, debt
 from lastgood.judgement.steps import block
 from lastgood.judgement.theirs import why_it_failed
 from lastgood.ledger import Kind
+from lastgood.links import compare
 from lastgood.model import Deployment, Observation, Origin, Phase, Preparation, Reason
 from lastgood.parts import Parts
 from lastgood.pipelines.commands import revert_command
@@ -346,6 +347,8 @@ def _pins(decision: Decision, deployer: str, origin: Origin | None) -> dict[str,
         pins["good_revision"] = decision.good.revision.identity
         pins["good_digests"] = digests_wanted(decision.good.revision, decision.suspects)
         pins["good_commit"] = commit_in(decision.good.revision.commit)
+        suspect = pins.get("suspect_revision", "")
+        pins["compare_url"] = compare(suspect, pins["good_commit"], pins.get("suspect_commit", ""))
     if decision.chosen.floor:
         pins["floor_deployment_id"] = decision.chosen.floor
     if decision.candidates:

@@ -239,6 +239,7 @@ def _artifact(run: Run, action: ActionRun) -> Answer:
         name=f"{action.name}Output",
         revisionId=action.external_id,
         revisionSummary=run.summaries.get(action.external_id) or None,
+        revisionUrl=run.pages.get(action.external_id) or None,
         created=run.started_at,
     )
 

@@ -27,7 +27,8 @@ class ActionRun:
 
 @dataclass(eq=False)
 class Run:
-    """One execution. `sources` maps each source action to its revision, `summaries` to what was said of it.
+    """One execution. `sources` maps each source action to its revision, `summaries` and `pages` each of these to what
+    was said of it and where people see it.
 
     `artifact` is what it deploys, once that is built; `rolls_back_to` is set for an execution of type ROLLBACK.
     """
@@ -46,6 +47,7 @@ class Run:
     rolls_back_to: str = ""
     artifact: dict[str, Any] = field(default_factory=dict)
     actions: list[ActionRun] = field(default_factory=list)
+    pages: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -80,6 +82,7 @@ class Pipeline:
     variables: dict[str, str] = field(default_factory=dict)
     head: dict[str, str] = field(default_factory=dict)
     summaries: dict[str, str] = field(default_factory=dict)
+    pages: dict[str, str] = field(default_factory=dict)
     builds: dict[str, Any] = field(default_factory=dict)
     built: set[str] = field(default_factory=set)
     transitions: dict[str, Transition] = field(default_factory=lambda: {s: Transition() for s in STAGES[1:]})

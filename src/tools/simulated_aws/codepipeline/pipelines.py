@@ -91,6 +91,7 @@ class Pipelines:
         """A run that has not begun with any stage yet."""
         now = self.engine.now()
         run = Run(self.engine.new_uuid(), now, pipeline.version, sources, pipeline.summaries, trigger, variables, now)
+        run.pages = pipeline.pages
         pipeline.runs.append(run)
         return run
 
