@@ -15,7 +15,7 @@ from botocore import xform_name
 
 from answering import answering
 from integration.test_cli_judgement import ALARM, configuration, mend, unknown_to_moto
-from lastgood_cli.doctor import RULES
+from lastgood_cli.doctor.function import RULES
 from stage.local import group_tags
 from terminal import Terminal, terminal
 

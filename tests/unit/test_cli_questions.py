@@ -47,6 +47,8 @@ from lastgood_cli.main import cli
 from lastgood_cli.stack_template import StackTemplate
 from stage.local import ROOT
 
+COMMAND = ROOT / "src" / "tools" / "lastgood_cli"
+
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:lastgood"
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:AlarmTopic"
 AUTO = Policy()
@@ -657,9 +659,8 @@ def test_a_group_on_ecs_is_judged_alike() -> None:
 
 
 def test_every_command_that_a_fix_names_exists() -> None:
-    source = "".join(
-        (ROOT / "src/tools/lastgood_cli" / name).read_text() for name in ("checks.py", "doctor.py", "group_checks.py")
-    )
+    places = [path for package in ("checks", "doctor") for path in (COMMAND / package).glob("*.py")]
+    source = "".join(path.read_text() for path in (*places, COMMAND / "group_checks.py"))
     named = set(re.findall(r": lastgood ([a-z]+(?: [a-z]+)?)", source))
     assert len(named) >= 4
     for command in named:

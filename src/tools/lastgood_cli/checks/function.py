@@ -1,0 +1,157 @@
+"""Whether the function can run, may be invoked, and may do what it must."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lastgood.errors import SettingsError
+from lastgood.judgement.wording import duration
+from lastgood.settings import Settings, unknown_variables
+from lastgood_cli import fixes
+from lastgood_cli.checks.check import Check
+from lastgood_cli.checks.policies import allows
+
+
+def function_state(configuration: Mapping[str, Any]) -> tuple[Check, ...]:
+    """Whether the function can run, and runs what was deployed last."""
+    state, update = configuration.get("State", "Active"), configuration.get("LastUpdateStatus", "Successful")
+    why, update_why = configuration.get("StateReason", ""), configuration.get("LastUpdateStatusReason", "")
+    ready = state in {"Active", "Inactive"}
+    return (
+        Check(
+            "it is active",
+            ready,
+            f"It is {state}. {why}".strip() if state != "Active" else "",
+            "" if ready else "Wait if it is Pending; otherwise: sam build && sam deploy",
+        ),
+        Check(
+            "its last update succeeded",
+            update == "Successful",
+            "" if update == "Successful" else f"It is {update}. {update_why}".strip(),
+            "" if update == "Successful" else "Wait if it is InProgress; otherwise: sam build && sam deploy",
+        ),
+    )
+
+
+def version(deployed: str, own: str) -> Check:
+    """Whether the command is of the function's version: only then is what it plans what the function would do."""
+    name = "it is this command's version"
+    if deployed == own:
+        return Check(name, True, f"{own}.")
+    fix = "In the checkout of the newer one: git pull && make deploy, or: pipx install --force ."
+    return Check(name, False, f"It is {deployed or 'of an unknown version'}; this command is {own}.", fix)
+
+
+def not_throttled(concurrency: Mapping[str, Any], function_arn: str) -> Check:
+    """Whether the function may run at all: the console's button Throttle reserves no concurrency for it."""
+    reserved = concurrency.get("ReservedConcurrentExecutions")
+    ok = reserved is None or reserved > 0
+    said = "" if ok else "Its reserved concurrency is 0: it is never invoked."
+    return Check("it may run", ok, said, "" if ok else fixes.free_concurrency(function_arn))
+
+
+def of_the_stack(
+    name: str, variable: str, given: str, stacks: str, function_arn: str, environ: Mapping[str, str]
+) -> Check:
+    """Whether a setting names the stack's own resource. `stacks` is empty where the stack could not be read."""
+    if not stacks or given == stacks:
+        return Check(name, True, given)
+    said = f"{variable} is {given or 'empty'}, and the stack's is {stacks}."
+    return Check(name, False, said, fixes.set_variables(function_arn, environ, **{variable: stacks}))
+
+
+def settings_valid(environ: Mapping[str, str]) -> tuple[Check, ...]:
+    """Every problem of the settings on its own line, and variables that mean nothing."""
+    try:
+        Settings.from_env(environ)
+        checks = [Check("its settings are valid", True)]
+    except SettingsError as error:
+        fix = "Correct the stack's parameter and deploy."
+        checks = [Check("its settings are valid", False, problem, fix) for problem in error.problems]
+    checks += [
+        Check(f"{name} is known", False, "It is no setting: misspelt, it changes nothing.", "Remove or rename it.")
+        for name in unknown_variables(environ)
+    ]
+    return tuple(checks)
+
+
+def switched_on(settings: Settings) -> Check:
+    """The kill switch and the mode that holds where no group has its own."""
+    if settings.kill_switch:
+        fix = "Deploy with KillSwitch=false."
+        return Check("it is switched on", False, "LASTGOOD_KILL_SWITCH is on: nothing is ever rolled back.", fix)
+    said = {"off": "nothing is rolled back", "observe": "it records and does nothing", "approve": "it asks first"}
+    meaning = said.get(settings.mode, "it acts by itself")
+    fix = "" if settings.mode != "off" else "Deploy with another Mode, or: lastgood mode APPLICATION/GROUP auto"
+    return Check("it is switched on", settings.mode != "off", f"Mode {settings.mode}: {meaning}.", fix)
+
+
+def permissions(results: Sequence[Mapping[str, Any]]) -> tuple[Check, ...]:
+    """IAM's simulation of what the function does, as `SimulatePrincipalPolicy` answers."""
+    denied = [r for r in results if r.get("EvalDecision") != "allowed"]
+    if not denied:
+        return (Check("it may do what it must", True, f"{len(results)} actions were simulated."),)
+    return tuple(
+        Check(
+            f"it may {r['EvalActionName']}",
+            False,
+            f"{r.get('EvalDecision')} on {r.get('EvalResourceName', '*')}.",
+            "Deploy with fitting parameters: ApplicationPattern, DeploymentGroupPattern, EcsServices, TaskRoleArns, "
+            "ArtifactBucketArns, PipelinePattern; look at any permissions boundary and denial.",
+        )
+        for r in denied
+    )
+
+
+def release_in_alarm(settings: Settings) -> Check:
+    """What becomes of a release that meets a firing alarm, and whether the alarm has time to recover first."""
+    name = "a release in a firing alarm is dealt with"
+    grace, looks_back = settings.release_in_alarm_grace, settings.evaluation_window
+    if settings.release_in_alarm == "rollback" and grace < looks_back:
+        said = (
+            f"It is rolled back after {duration(grace)}; an alarm looks back {duration(looks_back)} and cannot recover."
+        )
+        return Check(name, False, said, "Deploy with a ReleaseInAlarmGrace that is longer than EvaluationWindow.")
+    meaning = {"tell": "People are told.", "ignore": "Nobody is told: ReleaseInAlarm is ignore."}
+    rolled_back = f"It is rolled back if the alarm still fires {duration(grace)} later."
+    return Check(name, True, meaning.get(settings.release_in_alarm, rolled_back))
+
+
+def may_be_invoked(policy: str, topic_arn: str, function_arn: str) -> Check:
+    """Whether the function lets the topic invoke it."""
+    name = "the topic may invoke the function"
+    return _invocable(name, policy, "sns.amazonaws.com", topic_arn, function_arn)
+
+
+def rule_may_invoke(what: str, policy: str, rule_arn: str, function_arn: str) -> Check:
+    """Whether the function lets one of EventBridge's rules invoke it."""
+    return _invocable(f"{what} may invoke it", policy, "events.amazonaws.com", rule_arn, function_arn)
+
+
+def alarms_may_invoke(policy: str, alarm_arn: str, function_arn: str) -> Check:
+    """Whether the function lets an alarm invoke it that names it among its actions."""
+    service = "lambda.alarms.cloudwatch.amazonaws.com"
+    return _invocable("it may invoke the function", policy, service, alarm_arn, function_arn)
+
+
+def _invocable(name: str, policy: str, service: str, source_arn: str, function_arn: str) -> Check:
+    ok = allows(policy, "lambda:InvokeFunction", service, source_arn)
+    fix = "" if ok else fixes.add_permission(function_arn, service, source_arn)
+    return Check(name, ok, "" if ok else "The function's policy does not allow it.", fix)
+
+
+def dead_letters(count: int, queue: str) -> Check:
+    """Whether anything waits in the dead-letter queue."""
+    name = "its dead-letter queue is empty"
+    if not count:
+        return Check(name, True)
+    said = "1 event waits there." if count == 1 else f"{count} events wait there."
+    return Check(name, False, said, f"Read them, mend the cause, redrive {queue}: a stale message then does nothing.")
+
+
+def recent_errors(datapoints: Sequence[Mapping[str, Any]]) -> Check:
+    """Whether the function has failed lately, by Lambda's own metric."""
+    count = int(sum(point.get("Sum", 0) for point in datapoints))
+    fix = "Read its logs, and: lastgood health" if count else ""
+    return Check("it has not failed in the last hour", not count, f"It failed {count} times." if count else "", fix)

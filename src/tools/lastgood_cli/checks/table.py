@@ -1,0 +1,73 @@
+"""Whether the audit table is whole, and nothing in it is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from lastgood.times import parse_iso
+from lastgood_cli import fixes
+from lastgood_cli.checks.check import Check
+
+OVERDUE = timedelta(minutes=10)
+INDEXES = ("by_deployment_group", "by_day", "open")
+
+
+def table_state(table: Mapping[str, Any], function_arn: str) -> tuple[Check, ...]:
+    """The audit table with its indexes, as `DescribeTable` answers."""
+    status = table.get("TableStatus", "")
+    indexes = {
+        index["IndexName"]: index.get("IndexStatus", "ACTIVE") for index in table.get("GlobalSecondaryIndexes", [])
+    }
+    missing = [name for name in INDEXES if indexes.get(name) != "ACTIVE"]
+    protected = bool(table.get("DeletionProtectionEnabled"))
+    name = str(table.get("TableName", "TABLE"))
+    return (
+        Check(
+            "it is active",
+            status == "ACTIVE",
+            "" if status == "ACTIVE" else f"It is {status}.",
+            "" if status == "ACTIVE" else "Wait if it is UPDATING; otherwise look at it in DynamoDB's console.",
+        ),
+        Check(
+            "its indexes are active",
+            not missing,
+            f"Not active: {', '.join(missing)}." if missing else "",
+            f"aws dynamodb update-table --table-name {name} --global-secondary-index-updates …, as in template.yaml"
+            if missing
+            else "",
+        ),
+        Check(
+            "it is protected from deletion",
+            protected,
+            "" if protected else "A mistake could delete the record.",
+            "" if protected else fixes.protect_table(function_arn, name),
+        ),
+    )
+
+
+def table_backups(answer: Mapping[str, Any], table: str, function_arn: str) -> Check:
+    """Point-in-time recovery."""
+    description = answer.get("ContinuousBackupsDescription", {}).get("PointInTimeRecoveryDescription", {})
+    ok = description.get("PointInTimeRecoveryStatus") == "ENABLED"
+    fix = "" if ok else fixes.back_table_up(function_arn, table)
+    return Check("it can be restored to a point in time", ok, "" if ok else "Recovery is not enabled.", fix)
+
+
+def table_expiry(answer: Mapping[str, Any], table: str, function_arn: str) -> Check:
+    """Time to live."""
+    description = answer.get("TimeToLiveDescription", {})
+    ok = description.get("TimeToLiveStatus") == "ENABLED" and description.get("AttributeName") == "expires_at"
+    fix = "" if ok else fixes.expire_records(function_arn, table)
+    return Check("old records expire", ok, "" if ok else "Its time to live does not use expires_at.", fix)
+
+
+def nothing_overdue(rows: Sequence[Mapping[str, Any]], now: datetime) -> Check:
+    """Whether every open rollback is being looked after; `rows` are items of the index `open`."""
+    late = [row for row in rows if now - parse_iso(str(row["next_check_at"])) > OVERDUE]
+    said = (
+        f"{', '.join(str(row['rollback_id']) for row in late[:3])} should have been visited long ago." if late else ""
+    )
+    fix = "The sweep does not get through: look at the function's logs." if late else ""
+    return Check("no open rollback is left alone", not late, said or f"{len(rows)} open.", fix)

@@ -1,0 +1,96 @@
+"""The alarms that lead to lastgood: whether each reaches it, and where it leads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lastgood.model import DeploymentGroup
+from lastgood_cli import checks as check
+from lastgood_cli import fixes
+from lastgood_cli.checks import Check, Part
+from lastgood_cli.coverage import all_alarms
+from lastgood_cli.doctor.folding import FEW, folded
+from lastgood_cli.doctor.looking import attempted
+from lastgood_cli.doctor.patient import Patient
+from lastgood_cli.lookout import Lookout, points_here
+
+type Watched = dict[DeploymentGroup, list[Mapping[str, Any]]]
+"""The deployment groups to look at, each with the alarms that lead to it."""
+
+
+def examine_alarms(
+    patient: Patient, eyes: Lookout, alarm: str, group: DeploymentGroup | None
+) -> tuple[list[Part], Watched]:
+    """The parts of all alarms that lead here, or of the one that is named, and the groups that they lead to."""
+    watched: Watched = {group: []} if group else {}
+    if alarm:
+        described = {alarm: eyes.described(alarm)}
+    elif group:
+        described = {}
+    else:
+        described = {each["AlarmName"]: each for each in _alarms_here(patient, eyes)}
+    muted = _anything_muted(patient) if len(described) > FEW else True
+    parts = []
+    for name, told in described.items():
+        part, leads_to = _alarm(patient, eyes, name, told, muted)
+        parts.append(part)
+        for each in leads_to:
+            watched.setdefault(each, []).extend([told] if told else [])
+    if not described and group is None:
+        parts.append(Part("Alarms", (_no_alarm(),)))
+    return folded(parts, "Alarms", "{} reach lastgood and lead to a deployment group"), watched
+
+
+def _alarms_here(patient: Patient, eyes: Lookout) -> list[dict[str, Any]]:
+    return [a for a in all_alarms(eyes.clients.cloudwatch) if points_here(a, eyes.settings, patient.arn)]
+
+
+def _anything_muted(patient: Patient) -> bool:
+    """Whether any mute rule is active: only then is it worth asking for each of many alarms."""
+    try:
+        answer = patient.aws.client("cloudwatch").list_alarm_mute_rules(Statuses=["ACTIVE"])
+    except (BotoCoreError, ClientError):
+        return True
+    return bool(answer.get("AlarmMuteRuleSummaries"))
+
+
+def _alarm(
+    patient: Patient, eyes: Lookout, name: str, alarm: dict[str, Any] | None, may_be_muted: bool
+) -> tuple[Part, tuple[DeploymentGroup, ...]]:
+    title = f"Alarm {name}"
+    if alarm is None:
+        fix = "aws cloudwatch describe-alarms --alarm-name-prefix …"
+        return Part(title, (Check("it exists", False, "CloudWatch knows no alarm of that name here.", fix),)), ()
+    routing = eyes.routing(eyes.signal_of(name, alarm))
+    leads = ", ".join(group.key for group in routing.groups)
+    fix = "" if leads else fixes.add_alarm_action(patient.arn, name)
+    said = f"{leads}, by {routing.source}." if leads else routing.problem
+    checks = [
+        Check("it exists", True, f"It is {alarm['StateValue']}."),
+        *check.alarm_actions(alarm, eyes.settings, patient.arn),
+        check.alarm_suppressed(alarm),
+    ]
+    if may_be_muted:
+        checks += attempted("it is not muted", lambda: check.alarm_muted(_mute_rules(patient, name)))
+    if patient.arn in (alarm.get("AlarmActions") or ()):
+        arn = str(alarm["AlarmArn"])
+        checks += attempted(
+            "it may invoke the function", lambda: check.alarms_may_invoke(patient.policy, arn, patient.arn)
+        )
+    checks.append(Check("it leads to a deployment group", bool(leads), said, fix))
+    return Part(title, tuple(checks)), routing.groups
+
+
+def _mute_rules(patient: Patient, name: str) -> list[dict[str, Any]]:
+    client = patient.aws.client("cloudwatch")
+    answer = client.list_alarm_mute_rules(AlarmName=name, Statuses=["ACTIVE"])
+    found: list[dict[str, Any]] = answer.get("AlarmMuteRuleSummaries", [])
+    return found
+
+
+def _no_alarm() -> Check:
+    fix = "lastgood connect ALARM --group APPLICATION/GROUP"
+    return Check("an alarm leads here", False, "No alarm would ever wake lastgood.", fix)

@@ -1,0 +1,52 @@
+"""A deployment group: whether it could be rolled back now, and its pipeline after that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lastgood.model import Controller, DeploymentGroup
+from lastgood.settings import PipelineRule
+from lastgood.signals import OperatorRequest
+from lastgood_cli.checks import Part
+from lastgood_cli.doctor.looking import Found, attempted
+from lastgood_cli.doctor.patient import Patient
+from lastgood_cli.expecting import Expecting
+from lastgood_cli.group_checks import group_checks, how_long, pipeline_checks, stage_transition
+from lastgood_cli.lookout import Lookout, group_names
+
+
+def examine_group(patient: Patient, eyes: Lookout, group: DeploymentGroup, alarms: Sequence[Mapping[str, Any]]) -> Part:
+    """Whether the group could be rolled back now. `alarms`: those that lead to it, as CloudWatch describes them."""
+    request = OperatorRequest(
+        "rollback",
+        *group_names(group),
+        reason="lastgood doctor",
+        requested_by="doctor",
+        controller=group.controller,
+    )
+    checks = attempted("a rollback could begin now", lambda: group_checks(eyes.for_request(request)))
+
+    def minutes() -> Found:
+        expecting = Expecting(patient.aws, eyes.settings.attribution_window)
+        return how_long(expecting.of(group, alarms))
+
+    checks += attempted("how long an incident would take", minutes)
+    kind = "ECS service" if group.controller is Controller.ECS else "Deployment group"
+    return Part(f"{kind} {group.key}", checks)
+
+
+def examine_pipeline(patient: Patient, rule: PipelineRule, group: DeploymentGroup) -> Part:
+    """Whether the pipeline can do what its rule says after a rollback."""
+    client = patient.aws.client("codepipeline")
+
+    def defined() -> Found:
+        return pipeline_checks(rule, group, client.get_pipeline(name=rule.pipeline)["pipeline"])
+
+    def transition() -> Found:
+        return stage_transition(rule, group, client.get_pipeline_state(name=rule.pipeline)["stageStates"])
+
+    checks = attempted("it exists", defined)
+    if rule.hold and all(each.ok for each in checks):
+        checks += attempted(f"the way into {rule.hold} is open", transition)
+    return Part(f"Pipeline {rule.pipeline}, after a rollback of {group.key}", checks)

@@ -1,0 +1,46 @@
+"""A look at AWS that ends in checks, also where AWS does not let it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lastgood.errors import LastgoodError, RefusedError
+from lastgood_cli.checks import Check
+
+GONE = {"NotFound", "NotFoundException", "ResourceNotFoundException", "NoSuchEntity", "QueueDoesNotExist"}
+_DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException"}
+_UNKNOWN_CALL = {"InvalidAction", "UnknownOperationException", "UnknownOperation", "NotImplemented"}
+_GONE_FIX = "Restore it: delete the stack but keep its table, and deploy it again; see docs/deploy.md."
+_NO_GROUP = {"DeploymentGroupDoesNotExistException", "ApplicationDoesNotExistException"}
+type Found = Check | tuple[Check, ...]
+
+
+def attempted(name: str, look: Callable[[], Found]) -> tuple[Check, ...]:
+    """The checks that `look` makes; where AWS does not let it, one that says what is missing."""
+    try:
+        found = look()
+    except ClientError as error:
+        told = error.response.get("Error", {})
+        return (_unmade(name, error.operation_name, str(told.get("Code", "")), str(told.get("Message", ""))),)
+    except RefusedError as error:
+        return (_unmade(name, error.operation, error.code, error.message),)
+    except (BotoCoreError, LastgoodError) as error:
+        return (Check(name, None, str(error), "Try again in a moment."),)
+    return found if isinstance(found, tuple) else (found,)
+
+
+def _unmade(name: str, operation: str, code: str, message: str) -> Check:
+    if code in _DENIED:
+        return Check(name, None, f"You may not call {operation}.", "What you need: lastgood permissions operator")
+    if code in GONE or code.endswith("NonExistentQueue"):
+        return Check(name, False, f"It does not exist: {operation} answers {code}.", _GONE_FIX)
+    if code in _NO_GROUP:
+        return Check(name, False, message, "Mend the alarm's tags, or LASTGOOD_ROUTES.")
+    if code == "PipelineNotFoundException":
+        fix = "Mend LASTGOOD_PIPELINES (the stack's parameter Pipelines); aws codepipeline list-pipelines"
+        return Check(name, False, "CodePipeline has no pipeline of that name here.", fix)
+    if code in _UNKNOWN_CALL:
+        return Check(name, None, f"{operation} is unknown here: {message}", "Nothing; look at it in the console.")
+    return Check(name, None, f"{operation} answers {code}: {message}", "Try again in a moment.")
