@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -86,7 +85,7 @@ def sample(count: int = 12, text: str = "") -> str:
     ]
     stories = [closed(number, outcome=kinds[number % 4]) for number in range(count)]
     if text:
-        stories = [replace(each, explanation=text, alarm_name=text, good_revision=text) for each in stories]
+        stories = [each.changed(explanation=text, alarm_name=text, good_revision=text) for each in stories]
     return page([Chapter(each, steps) for each in stories], SINCE, UNTIL, made_at=UNTIL)
 
 

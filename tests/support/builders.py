@@ -98,7 +98,7 @@ def observation(*history: Deployment, **more: Any) -> Observation:
 
 
 def rollback(phase: Phase = Phase.CLAIMED, **more: Any) -> Rollback:
-    """A rollback that an alarm opened."""
+    """A rollback that an alarm opened, with other values for any fields of its groups, given side by side."""
     facts: dict[str, Any] = {
         "rollback_id": ROLLBACK_ID,
         "application": "shop",
@@ -109,7 +109,9 @@ def rollback(phase: Phase = Phase.CLAIMED, **more: Any) -> Rollback:
         "alarm_name": "shop-errors",
         "alarm_changed_at": ALARM_AT,
     }
-    return Rollback(phase=phase, **{**facts, **more})
+    if "suspect_revision" in more:
+        more.setdefault("suspect_revisions", (more.pop("suspect_revision"),))
+    return Rollback.of({"phase": phase, **facts, **more})
 
 
 def by_operator(phase: Phase = Phase.CLAIMED, **more: Any) -> Rollback:

@@ -112,7 +112,7 @@ def after_stop(record: Rollback | None = None, later: float = 5, policy: Policy 
 
 def redeploying(later: float = 5, *, record: Rollback | None = None, **seen: Any) -> Decision:
     """What is decided `later` seconds after CreateDeployment was attempted."""
-    attempted = replace(record or stopping(), phase=Phase.REDEPLOYING, create_attempted_at=NOW)
+    attempted = (record or stopping()).changed(phase=Phase.REDEPLOYING, create_attempted_at=NOW)
     return decide(attempted, replace(READY, **seen), Policy(), NOW + seconds(later))
 
 
@@ -122,8 +122,8 @@ BACK = our_rollback("d-5", "v1", 1, rollback_id=ROLLBACK_ID, took=1)
 def verifying(running: Deployment | None = BACK, later: float = 3, **seen: Any) -> Decision:
     """What is decided `later` minutes after the alarm."""
     facts: dict[str, Any] = {"group": group(), "rollback": running, **seen}
-    record = replace(
-        stopping(), phase=Phase.VERIFYING, rollback_deployment_id="d-5", redeployed_revision="v1", redeployed_at=at(1)
+    record = stopping().changed(
+        phase=Phase.VERIFYING, rollback_deployment_id="d-5", redeployed_revision="v1", redeployed_at=at(1)
     )
     return decide(record, Observation(**facts), Policy(), at(later))
 

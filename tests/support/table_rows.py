@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from builders import ROLLBACK_ID, at, rollback
@@ -28,14 +27,14 @@ def step(text: str = "because", kind: Kind = Kind.NOTE, occurred: float = 1) -> 
 
 def opened(ledger: Ledger, record: Rollback | None = None, *, storm: bool = True) -> Rollback:
     """A rollback that is in the table, as its opener holds it."""
-    record = replace(record or rollback(), step_count=1)
+    record = (record or rollback()).changed(step_count=1)
     assert ledger.open(record, step(), counts_for_storm=storm).kind == "opened"
     return record
 
 
 def close(ledger: Ledger, record: Rollback, outcome: Outcome = Outcome.ROLLED_BACK, **more: Any) -> Rollback:
     """End it as the story does, with its notices still to be sent."""
-    closed = replace(record, phase=Phase.CLOSED, outcome=outcome, closed_at=at(5), **more)
+    closed = record.changed(phase=Phase.CLOSED, outcome=outcome, closed_at=at(5), **more)
     extra = ledger.closing(closed, acted=True, watch_until=None)
     return ledger.write(record, closed, [step("done")], next_check_at=at(6), extra=extra)
 
@@ -48,9 +47,9 @@ def full() -> Rollback:
     """Every field has a value."""
     return rollback(
         Phase.CLOSED,
-        outcome=Outcome.FAILED,
-        reason_code=Reason.LIVE_DIFFERS,
-        explanation="live differs",
+        outcome=Outcome.ROLLED_BACK,
+        reason_code=Reason.VERIFIED,
+        explanation="v1 is live",
         compute_platform=ComputePlatform.ECS,
         controller=Controller.ECS,
         alarm_arn="arn:aws:cloudwatch:eu-west-1:123456789012:alarm:shop-errors",
@@ -76,7 +75,6 @@ def full() -> Rollback:
         approved_by="bob",
         rejected_by="eve",
         suspect_deployment_id="d-2",
-        suspect_revision="v2",
         suspect_created_at=at(-10),
         suspect_revisions=("v2", "v3"),
         good_deployment_id="d-1",
@@ -101,7 +99,6 @@ def full() -> Rollback:
         stopped_at=at(2),
         create_attempted_at=at(3),
         redeployed_at=at(4),
-        verified_at=at(5),
         closed_at=at(6),
         alarm_recovered_at=at(7),
         not_recovered_at=at(9),
@@ -120,7 +117,6 @@ def full() -> Rollback:
         good_commit="a1" * 20,
         suspect_execution_id="run-2",
         good_execution_id="run-1",
-        revert_command="git revert b2",
         rerun_request="{}",
         rerun_command="aws codepipeline start-pipeline-execution",
         rerun_execution_id="run-3",

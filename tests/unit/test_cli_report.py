@@ -44,7 +44,7 @@ def closed(outcome: Outcome = Outcome.ROLLED_BACK, reason: Reason = Reason.VERIF
     worked = {
         "stopped_at": at(0.5),
         "redeployed_at": ALARM_AT + seconds(35),
-        "verified_at": ALARM_AT + seconds(95),
+        "closed_at": ALARM_AT + seconds(95),
         "alarm_recovered_at": at(4),
         "suspect_revision": "v2",
         "good_revision": "v1",
@@ -92,7 +92,7 @@ class Reader(HTMLParser):
 
 
 def test_times_count_from_the_alarm_and_only_for_rollbacks_that_worked() -> None:
-    slow = closed(verified_at=ALARM_AT + seconds(300))
+    slow = closed(closed_at=ALARM_AT + seconds(300))
     failed = closed(Outcome.FAILED, Reason.ROLLBACK_DEPLOYMENT_FAILED, redeployed_at=at(60))
     found = {s.name: s for s in spreads(told(closed(), slow, failed))}
     assert found["Live"].marks == (("median", 95.0), ("p90", 300.0), ("worst", 300.0))

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import at, rollback
-from lastgood.model import FollowUp, Outcome, Phase
+from lastgood.model import FollowUp, Outcome, Phase, follow_up_due, notices_due
 from lastgood.pipelines.commands import start_command
 from lastgood.pipelines.rules import (
     brings_something_new,
@@ -274,7 +274,7 @@ MOVED = {"rollback_deployment_id": "d-NEW"}
 
 
 def due(phase: Phase = Phase.CLOSED, **more: Any) -> FollowUp | None:
-    return rollback(phase, **{**RULE, **more}).follow_up
+    return follow_up_due(rollback(phase, **{**RULE, **more}))
 
 
 @pytest.mark.parametrize("phase", [Phase.CLAIMED, Phase.AWAITING_APPROVAL, Phase.STOPPING, Phase.REDEPLOYING])
@@ -304,17 +304,17 @@ def test_a_rollback_that_put_nothing_back_holds_and_reruns_nothing(outcome: Outc
 
 
 def test_nothing_is_due_where_no_rule_was_pinned_or_no_suspect_is_known() -> None:
-    assert rollback(Phase.CLOSED, outcome=Outcome.ROLLED_BACK, suspect_deployment_id="d-BAD").follow_up is None
+    assert follow_up_due(rollback(Phase.CLOSED, outcome=Outcome.ROLLED_BACK, suspect_deployment_id="d-BAD")) is None
     assert due(outcome=Outcome.BLOCKED, suspect_deployment_id="") is None
 
 
 @pytest.mark.parametrize("rule", [{"held_at": datetime(2026, 3, 2, tzinfo=UTC)}, {"rerun_execution_id": "run-2"}])
 def test_the_closing_notice_waits_for_what_is_prompt_and_not_for_what_takes_days(rule: dict[str, Any]) -> None:
     ended = rollback(Phase.CLOSED, outcome=Outcome.ROLLED_BACK, **RULE)
-    assert "closed" not in ended.notices_due
+    assert "closed" not in notices_due(ended)
     told = rollback(Phase.CLOSED, outcome=Outcome.ROLLED_BACK, **RULE, **rule, followed_up=("FIND_COMMITS",))
-    assert told.follow_up in {FollowUp.WATCH_RERUN, FollowUp.RELEASE}
-    assert "closed" in told.notices_due
+    assert follow_up_due(told) in {FollowUp.WATCH_RERUN, FollowUp.RELEASE}
+    assert "closed" in notices_due(told)
 
 
 def test_whatever_is_settled_is_never_due_again() -> None:
@@ -331,4 +331,4 @@ def test_whatever_is_settled_is_never_due_again() -> None:
             held_at=at(0) + timedelta(minutes=1),
             followed_up=tuple(FollowUp),
         )
-        assert settled.follow_up is None
+        assert follow_up_due(settled) is None

@@ -10,8 +10,8 @@ import pytest
 from samcli.yamlhelper import yaml_parse
 
 from docs_from_code import attributes, pages
-from lastgood.ledger import stored_name
-from lastgood.model import APPROVAL_MARKER, FLOOR_MARKER, TIMES, DeploymentGroup, Reason, Rejection, Rollback
+from lastgood.ledger.codec import stored_names
+from lastgood.model import APPROVAL_MARKER, FLOOR_MARKER, TIMES, DeploymentGroup, Reason, Rejection
 from lastgood.settings import Settings, variable
 from lastgood.signals import ACTIONS
 from lastgood_cli.connect import tags_for
@@ -34,7 +34,7 @@ def test_the_readme_is_short() -> None:
 
 
 def test_every_attribute_of_a_head_item_has_a_meaning_and_nothing_else_has() -> None:
-    stored = {stored_name(spec.name) for spec in fields(Rollback)} | {f"seconds_to_{name}" for name in TIMES} | KEYS
+    stored = {*stored_names()} | {f"seconds_to_{name}" for name in TIMES} | KEYS
     assert attributes.MEANINGS.keys() == stored
 
 
@@ -68,7 +68,7 @@ def test_every_name_in_the_table_of_judgement_is_one_that_the_code_knows() -> No
     table = re.search(r"Judgement that outlives one rollback:\n\n(.*?)\n\n", PROSE["how-it-works.md"], flags=re.DOTALL)
     assert table
     named = set(re.findall(r"`([^`]+)`", table[1]))
-    known = {*Reason, *ACTIONS, FLOOR_MARKER, APPROVAL_MARKER, *(spec.name for spec in fields(Rollback))}
+    known = {*Reason, *ACTIONS, FLOOR_MARKER, APPROVAL_MARKER, *stored_names()}
     known |= {variable(spec.name) for spec in fields(Settings)}
     assert {name.split("=")[0] for name in named} - {str(each) for each in known} <= {'{"action": "drill"}'}
     assert len(named) > 10

@@ -7,7 +7,7 @@ from typing import Any
 
 from lastgood.errors import RefusedError
 from lastgood.judgement.onset import onset_attributes
-from lastgood.model import AlarmState, DeploymentGroup, Outcome, Reason, Rollback
+from lastgood.model import AlarmState, DeploymentGroup, Outcome, Reason, Rollback, Trigger
 from lastgood.parts import Parts
 from lastgood.results import ignored, result_of
 from lastgood.rollbacks import Rollbacks
@@ -43,7 +43,7 @@ class AlarmChanges:
         return [self._open(signal, group, routing.source) for group in routing.groups]
 
     def _open(self, signal: AlarmSignal, group: DeploymentGroup, routed_by: str) -> dict[str, Any]:
-        rollback = replace(self._rollback(signal, group), routed_by=routed_by)
+        rollback = self._rollback(signal, group).changed(routed_by=routed_by)
         if not is_allowed(group, self._parts.settings):
             why = f"{group.key} is not in LASTGOOD_ALLOWED_GROUPS, so nothing is done to it."
             return result_of(self._rollbacks.record(rollback, Reason.NOT_ALLOWED, why))
@@ -64,14 +64,9 @@ class AlarmChanges:
         return route(signal, tags, settings)
 
     def _rollback(self, signal: AlarmSignal, group: DeploymentGroup) -> Rollback:
-        return Rollback(
-            rollback_id=rollback_id(signal.key, group, signal.changed_at),
-            application=group.application,
-            deployment_group=group.deployment_group,
-            controller=group.controller,
-            trigger_kind=signal.trigger_kind,
-            opened_at=self._parts.clock(),
-            signal_at=signal.changed_at,
+        trigger = Trigger(
+            signal.trigger_kind,
+            signal.changed_at,
             alarm_name=signal.alarm_name,
             alarm_arn=signal.alarm_arn,
             alarm_changed_at=signal.changed_at,
@@ -80,6 +75,8 @@ class AlarmChanges:
             alarm_attributes=signal.attributes,
             **onset_attributes(signal.onset),
         )
+        opened_as = rollback_id(signal.key, group, signal.changed_at)
+        return Rollback.opened(opened_as, group, trigger, self._parts.clock())
 
     def _is_ok(self, signal: AlarmSignal) -> list[dict[str, Any]]:
         results = [self._recovered(signal, group) for group in self._route(signal).groups]
@@ -88,13 +85,15 @@ class AlarmChanges:
     def _recovered(self, signal: AlarmSignal, group: DeploymentGroup) -> dict[str, Any]:
         lock = self._parts.ledger.lock(group)
         found = self._parts.ledger.load(lock.open_rollback_id or lock.last_rollback_id)
-        ours = found is not None and found.alarm_name == signal.alarm_name and found.opened_at <= signal.changed_at
+        ours = (
+            found is not None and found.trigger.alarm_name == signal.alarm_name and found.opened_at <= signal.changed_at
+        )
         if found is None or not ours:
             return ignored(f"{signal.alarm_name} is OK; no rollback of {group.key} waits for that.")
         if found.open or self._is_watched(found):
             # One OK is not yet a recovery: the sweep reads the alarm when the recovery window ends.
             return result_of(found)
-        alarm = self._parts.alarms.read(found.alarm_name)
+        alarm = self._parts.alarms.read(found.trigger.alarm_name)
         if alarm is None or alarm.state is not AlarmState.OK:
             return ignored(f"{signal.alarm_name} is said to be OK; CloudWatch itself does not say so.")
         at = alarm.changed_at or self._parts.clock()

@@ -13,7 +13,7 @@ from typing import Any
 
 from lastgood.errors import RefusedError
 from lastgood.judgement import Decision, decide
-from lastgood.model import DeploymentGroup, Outcome, Phase, Reason, Rollback, TriggerKind
+from lastgood.model import DeploymentGroup, Outcome, Phase, Reason, Rollback, Trigger, TriggerKind
 from lastgood.notices import CLOSED
 from lastgood.observe import Observer
 from lastgood.parts import Parts
@@ -27,6 +27,7 @@ RESERVE = timedelta(seconds=20)
 """So much of the invocation's time is kept for telling people."""
 
 ALARM_THAT_IS_NOT_THERE = "lastgood-drill"
+WHO = "the daily drill"
 
 
 class Drill:
@@ -118,18 +119,11 @@ class Drill:
     def _call_people(self) -> None:
         """As a notice that is no rollback's: nothing of it is kept, for the table may be what is wrong."""
         now = self._parts.clock()
-        told = Rollback(
-            rollback_id=f"drill-{now:%Y%m%d}",
-            application="",
-            deployment_group="",
-            trigger_kind=TriggerKind.MANUAL,
-            opened_at=now,
-            signal_at=now,
+        told = _opened(DeploymentGroup("", ""), Trigger(TriggerKind.MANUAL, now, requested_by=WHO), now).changed(
             phase=Phase.CLOSED,
             outcome=Outcome.FAILED,
             reason_code=Reason.DRILL_FAILED,
             explanation=" ".join(self._problems),
-            requested_by="the daily drill",
             closed_at=now,
             needs_human=True,
         )
@@ -140,15 +134,9 @@ class Drill:
 
 def _dry_run(group: DeploymentGroup, now: datetime) -> Rollback:
     """What an operator's dry run would open; it is never recorded."""
-    return Rollback(
-        rollback_id=f"drill-{now:%Y%m%d}",
-        application=group.application,
-        deployment_group=group.deployment_group,
-        controller=group.controller,
-        trigger_kind=TriggerKind.MANUAL,
-        opened_at=now,
-        signal_at=now,
-        requested_by="the daily drill",
-        request_reason="to know today that a rollback would work",
-        dry_run=True,
-    )
+    why = "to know today that a rollback would work"
+    return _opened(group, Trigger(TriggerKind.MANUAL, now, requested_by=WHO, request_reason=why, dry_run=True), now)
+
+
+def _opened(group: DeploymentGroup, trigger: Trigger, now: datetime) -> Rollback:
+    return Rollback.opened(f"drill-{now:%Y%m%d}", group, trigger, now)

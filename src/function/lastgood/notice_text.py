@@ -59,7 +59,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One message about one rollback. `kind` is one of `Rollback.notices_due`."""
+    """One message about one rollback. `kind` is one of `notices_due`."""
 
     notice_id: str
     kind: str
@@ -89,7 +89,7 @@ def compose(rollback: Rollback, kind: str, place: Place = Place()) -> Notice:
     elif kind == GOES_ON:
         title = f"▶️ The rollback of {where} goes on"
     elif kind == PIPELINE:
-        title = f"🔁 The pipeline {rollback.pipeline} of {where}"
+        title = f"🔁 The pipeline {rollback.trail.pipeline} of {where}"
     else:
         title = f"⏪ Rolling back {where}"
     return Notice(
@@ -128,34 +128,41 @@ def _links(rollback: Rollback, place: Place) -> tuple[str, ...]:
     """Addresses of the console, each after what it shows."""
     if not place.region:
         return ()
-    names = ("alarm_name", "application", "deployment_group", "controller", "rollback_id", "compare_url")
-    ids = ("suspect_deployment_id", "good_deployment_id", "rollback_deployment_id")
-    head = {name: getattr(rollback, name) for name in (*names, *ids)}
+    head = {
+        "rollback_id": rollback.rollback_id,
+        "application": rollback.application,
+        "deployment_group": rollback.deployment_group,
+        "controller": rollback.controller,
+        "alarm_name": rollback.trigger.alarm_name,
+        "suspect_deployment_id": rollback.choice.suspect_deployment_id,
+        "good_deployment_id": rollback.choice.good_deployment_id,
+        "rollback_deployment_id": rollback.progress.rollback_deployment_id,
+        "compare_url": rollback.trail.compare_url,
+    }
     found = links.of_record(place.region, place.table, head)
     return tuple(f"{what}: {address}" for what, address in found.items() if place.table or what != "record")
 
 
 def _story(rollback: Rollback, kind: str, place: Place) -> str:
+    trail, choice, progress = rollback.trail, rollback.choice, rollback.progress
     lines = [
-        rollback.pipeline_alert * (kind == PIPELINE),
-        rollback.held_up_by * (kind == HELD_UP),
+        trail.pipeline_alert * (kind == PIPELINE),
+        progress.held_up_by * (kind == HELD_UP),
         rollback.explanation,
         taken_over(rollback),
         _live(rollback),
-        f"Suspect: {rollback.suspect_deployment_id} ({rollback.suspect_revision})"
-        * bool(rollback.suspect_deployment_id),
-        f"Last good: {rollback.good_deployment_id} ({rollback.good_revision})" * bool(rollback.good_deployment_id),
-        f"Rollback deployment: {rollback.rollback_deployment_id}" * bool(rollback.rollback_deployment_id),
+        f"Suspect: {choice.suspect_deployment_id} ({choice.suspect_revision})" * bool(choice.suspect_deployment_id),
+        f"Last good: {choice.good_deployment_id} ({choice.good_revision})" * bool(choice.good_deployment_id),
+        f"Rollback deployment: {progress.rollback_deployment_id}" * bool(progress.rollback_deployment_id),
         _alarm(rollback, kind),
-        f"Commits: {rollback.suspect_commit or 'unknown'} is bad, {rollback.good_commit or 'unknown'} is good"
-        * bool(rollback.suspect_commit or rollback.good_commit),
-        f"Pipeline {rollback.pipeline}: runs again as {rollback.rerun_execution_id}"
-        * bool(rollback.rerun_execution_id),
-        f"Pipeline {rollback.pipeline}: the stage {rollback.hold_stage} is held"
-        * bool(rollback.held_at and not rollback.released_at),
-        rollback.pipeline_problem,
+        f"Commits: {trail.suspect_commit or 'unknown'} is bad, {trail.good_commit or 'unknown'} is good"
+        * bool(trail.suspect_commit or trail.good_commit),
+        f"Pipeline {trail.pipeline}: runs again as {trail.rerun_execution_id}" * bool(trail.rerun_execution_id),
+        f"Pipeline {trail.pipeline}: the stage {trail.hold_stage} is held"
+        * bool(trail.held_at and not trail.released_at),
+        trail.pipeline_problem,
         _stack(rollback),
-        rollback.stack_debt,
+        progress.stack_debt,
         f"Account {place.account}, region {place.region}" * bool(place.account),
         f"Rollback id: {rollback.rollback_id}",
     ]
@@ -165,28 +172,28 @@ def _story(rollback: Rollback, kind: str, place: Place) -> str:
 def _live(rollback: Rollback) -> str:
     """What serves now, as far as the record proves it."""
     if rollback.outcome is Outcome.ROLLED_BACK:
-        return f"Live: {rollback.good_revision}" * bool(rollback.good_revision)
+        return f"Live: {rollback.choice.good_revision}" * bool(rollback.choice.good_revision)
     if rollback.outcome in {Outcome.FAILED, Outcome.BLOCKED}:
         return "Live: not proven; look at the deployment group"
-    if rollback.phase is Phase.AWAITING_APPROVAL and rollback.suspect_revision:
-        return f"Live: {rollback.suspect_revision}, until somebody approves"
+    if rollback.phase is Phase.AWAITING_APPROVAL and rollback.choice.suspect_revision:
+        return f"Live: {rollback.choice.suspect_revision}, until somebody approves"
     return ""
 
 
 def _stack(rollback: Rollback) -> str:
     """Which stack holds what is moved, or that nobody could tell."""
-    if rollback.origin == "unknown":
+    if rollback.choice.origin == "unknown":
         return "Stack: it could not be told whether one holds this"
-    state = f", {rollback.stack_status}" * bool(rollback.stack_status)
-    return f"Stack: {rollback.suspect_stack}{state}" * bool(rollback.suspect_stack)
+    state = f", {rollback.choice.stack_status}" * bool(rollback.choice.stack_status)
+    return f"Stack: {rollback.choice.suspect_stack}{state}" * bool(rollback.choice.suspect_stack)
 
 
 def _alarm(rollback: Rollback, kind: str) -> str:
-    if not rollback.alarm_name:
-        return f"Asked for by {rollback.requested_by}"
-    said = f"Alarm: {rollback.alarm_name}"
-    if rollback.alarm_recovered_at:
-        return f"{said}, OK again since {_clock(rollback.alarm_recovered_at)}"
+    if not rollback.trigger.alarm_name:
+        return f"Asked for by {rollback.trigger.requested_by}"
+    said = f"Alarm: {rollback.trigger.alarm_name}"
+    if rollback.progress.alarm_recovered_at:
+        return f"{said}, OK again since {_clock(rollback.progress.alarm_recovered_at)}"
     if kind == NOT_RECOVERED:
         return f"{said}, {_not_ok(rollback).removeprefix('is ')}"
     watched = rollback.outcome is Outcome.ROLLED_BACK
@@ -196,25 +203,25 @@ def _alarm(rollback: Rollback, kind: str) -> str:
 def _not_ok(rollback: Rollback) -> str:
     """How the alarm is, that did not recover."""
     silent = {"INSUFFICIENT_DATA": "measures nothing", "gone": "no longer exists"}
-    return silent.get(rollback.not_recovered_state, "is still firing")
+    return silent.get(rollback.progress.not_recovered_state, "is still firing")
 
 
 def _go_further_back(rollback: Rollback, place: Place) -> tuple[str, ...]:
     """The next older good revision, ready to be approved: lastgood never goes there by itself."""
-    if not rollback.next_good_deployment_id:
+    if not rollback.progress.next_good_deployment_id:
         return ()
     reason = "the alarm did not recover after the rollback"
     event = {
         "action": "rollback",
         **rollback.group.address,
-        "to_deployment_id": rollback.next_good_deployment_id,
+        "to_deployment_id": rollback.progress.next_good_deployment_id,
         "force": True,
         "requested_by": "you",
         "reason": reason,
     }
-    arguments = ("--to", rollback.next_good_deployment_id, "--force", "--reason", reason)
+    arguments = ("--to", rollback.progress.next_good_deployment_id, "--force", "--reason", reason)
     command = place.command("rollback", rollback.group.key, *arguments)
-    return (_step(f"If you approve, go further back to {rollback.next_good_revision}", command, event),)
+    return (_step(f"If you approve, go further back to {rollback.progress.next_good_revision}", command, event),)
 
 
 def _clock(moment: datetime) -> str:
@@ -244,7 +251,7 @@ def _next_steps(rollback: Rollback, kind: str, place: Place) -> tuple[str, ...]:
     for_git = _for_the_pipeline(rollback, place) if kind == CLOSED else ()
     if rollback.needs_human or kind == NOT_RECOVERED:
         further = _go_further_back(rollback, place) if kind == NOT_RECOVERED else ()
-        for_stack = (f"For the stack: {rollback.stack_command}",) if rollback.stack_command else ()
+        for_stack = (f"For the stack: {rollback.choice.stack_command}",) if rollback.choice.stack_command else ()
         more = (*further, *_about_floor(rollback, place), *for_stack, *for_git)
         return ("Look at the service now: lastgood does nothing more by itself", *_todo(rollback, place), *more, show)
     return (*for_git, show)
@@ -252,8 +259,8 @@ def _next_steps(rollback: Rollback, kind: str, place: Place) -> tuple[str, ...]:
 
 def _about_floor(rollback: Rollback, place: Place) -> tuple[str, ...]:
     """How the floor that keeps a rollback from going back is taken away again, or set where it does not count yet."""
-    floor = rollback.floor_deployment_id
-    asked = rollback.suspect_deployment_id if rollback.reason_code is Reason.FLOOR_RELEASED and not floor else ""
+    floor = rollback.choice.floor_deployment_id
+    asked = rollback.choice.suspect_deployment_id if rollback.reason_code is Reason.FLOOR_RELEASED and not floor else ""
     if not (floor or asked):
         return ()
     words, action = (("floor", "set"), "set_floor") if asked else (("floor", "clear"), "clear_floor")
@@ -266,7 +273,7 @@ def _about_floor(rollback: Rollback, place: Place) -> tuple[str, ...]:
 
 def _todo(rollback: Rollback, place: Place) -> tuple[str, ...]:
     """What the catalogue advises for the reason, with commands as they are typed for this place."""
-    if rollback.floor_deployment_id:
+    if rollback.choice.floor_deployment_id:
         return ()  # `_about_floor` says it, with the floor's id.
     todo = what_to_do(rollback.reason_code or Reason.IN_PROGRESS, rollback.group if rollback.application else None)
     return (todo.replace("`lastgood ", f"`{place.command()} ").replace("`", ""),) if todo else ()
@@ -279,15 +286,13 @@ def _step(what: str, command: str, event: Mapping[str, Any]) -> str:
 
 def _for_the_pipeline(rollback: Rollback, place: Place) -> tuple[str, ...]:
     """How the newest definition becomes right again: at once by the pipeline, more slowly and clearly in git."""
-    steps = []
-    if rollback.outcome is Outcome.ROLLED_BACK and rollback.rerun_command and not rollback.rerun_execution_id:
-        steps.append(f"Run the pipeline for the good commit: {rollback.rerun_command}")
-    if rollback.held_at and not rollback.released_at:
+    steps, trail = [], rollback.trail
+    if rollback.outcome is Outcome.ROLLED_BACK and trail.rerun_command and not trail.rerun_execution_id:
+        steps.append(f"Run the pipeline for the good commit: {trail.rerun_command}")
+    if trail.held_at and not trail.released_at:
         release = {"action": "release", **rollback.group.address}
         command = place.command("release", rollback.group.key, "--reason", "…")
         steps.append(_step("When the fix is ready, release the pipeline", command, release))
-    if rollback.revert_command:
-        steps.append(
-            f"The slower, clearer way back: {rollback.revert_command} (with -m 1 for a merge), and release that"
-        )
+    if trail.revert_command:
+        steps.append(f"The slower, clearer way back: {trail.revert_command} (with -m 1 for a merge), and release that")
     return tuple(steps)

@@ -95,15 +95,17 @@ class Observer:
     def _survey(
         self, rollback: Rollback, policy: Policy, now: datetime, deployer: Deployer
     ) -> tuple[Observation, Policy]:
-        by_alarm = rollback.trigger_kind is not TriggerKind.MANUAL and bool(rollback.alarm_name)
+        by_alarm = rollback.trigger.trigger_kind is not TriggerKind.MANUAL and bool(rollback.trigger.alarm_name)
         asked_at = now if policy.require_evidence else None
         reading_alarm = self.pool.submit(self._alarm, rollback, asked_at) if by_alarm else None
         month = now - ALARM_HISTORY_KEPT
-        reading_past = self.pool.submit(self.alarms.history, rollback.alarm_name, month, now) if by_alarm else None
+        reading_past = (
+            self.pool.submit(self.alarms.history, rollback.trigger.alarm_name, month, now) if by_alarm else None
+        )
         storm = Storm(self.alarms, self.pool, self.settings)
         reading_storm = self.pool.submit(storm.fired, now, policy) if by_alarm and policy.storm_groups else None
         reading_controls = self.pool.submit(self._controls, rollback.group, policy, now)
-        began = min(rollback.alarm_changed_at or now, now)
+        began = min(rollback.trigger.alarm_changed_at or now, now)
         facts, parts = deployer.survey(began - policy.attribution_window - timedelta(hours=1), now)
         alarm, against = reading_alarm.result() if reading_alarm else (None, "")
         controls = storm.seen(rollback, reading_controls.result(), _in_time(reading_storm) or (), policy)
@@ -124,11 +126,11 @@ class Observer:
 
         Both on one connection: CodeDeploy's answers, which are read beside them, take longer.
         """
-        alarm = self.alarms.read(rollback.alarm_name, evidence_at, rollback.alarm_contributor)
-        if alarm is None or rollback.routed_by not in {"", BY_MESSAGE}:
+        alarm = self.alarms.read(rollback.trigger.alarm_name, evidence_at, rollback.trigger.alarm_contributor)
+        if alarm is None or rollback.trigger.routed_by not in {"", BY_MESSAGE}:
             return alarm, ""
         try:
-            tags = self.alarms.tags(rollback.alarm_arn) if rollback.alarm_arn else {}
+            tags = self.alarms.tags(rollback.trigger.alarm_arn) if rollback.trigger.alarm_arn else {}
         except RefusedError:
             return alarm, contradiction(rollback, None, self.settings)
         return alarm, contradiction(rollback, tags, self.settings)
@@ -264,7 +266,9 @@ class Observer:
             return replace(seen, history=last.history, alarm_history=last.alarm_history)
         month = now - ALARM_HISTORY_KEPT
         reading = (
-            self.pool.submit(self.alarms.history, rollback.alarm_name, month, now) if rollback.alarm_name else None
+            self.pool.submit(self.alarms.history, rollback.trigger.alarm_name, month, now)
+            if rollback.trigger.alarm_name
+            else None
         )
         history: tuple[Deployment, ...] = ()
         for part in deployer.survey(month, now)[1]:
@@ -291,11 +295,11 @@ class Observer:
     def _after_stop(
         self, rollback: Rollback, deployer: Deployer, now: datetime, last: Observation | None
     ) -> Observation:
-        suspect = self._known(rollback.suspect_deployment_id, last)
-        if suspect is None and rollback.suspect_deployment_id:
-            suspect = deployer.deployment(rollback.suspect_deployment_id)
+        suspect = self._known(rollback.choice.suspect_deployment_id, last)
+        if suspect is None and rollback.choice.suspect_deployment_id:
+            suspect = deployer.deployment(rollback.choice.suspect_deployment_id)
         seen = Observation(suspect=suspect, group=last.group if last else None)
-        if suspect is not None and suspect.active and not rollback.replaces:
+        if suspect is not None and suspect.active and not rollback.may_replace_running:
             return replace(seen, silent=deployer.silent(suspect.deployment_id)) if _hangs(rollback, now) else seen
         if suspect is not None and suspect.rollback_deployment_id:
             native = deployer.deployment(suspect.rollback_deployment_id)
@@ -303,10 +307,10 @@ class Observer:
             if (
                 native
                 and not native.ended_badly
-                and (native.active or native.revision.identity == rollback.good_revision)
+                and (native.active or native.revision.identity == rollback.choice.good_revision)
             ):
                 return seen
-        return self._ready(rollback, deployer, seen, last) if rollback.good_deployment_id else seen
+        return self._ready(rollback, deployer, seen, last) if rollback.choice.good_deployment_id else seen
 
     def _known(self, deployment_id: str, last: Observation | None) -> Deployment | None:
         """A deployment that this visit has seen already, and that was over then."""
@@ -316,7 +320,7 @@ class Observer:
     def _before_create(
         self, rollback: Rollback, deployer: Deployer, now: datetime, last: Observation | None
     ) -> Observation:
-        if rollback.create_attempted_at is not None:
+        if rollback.progress.create_attempted_at is not None:
             made = deployer.marked(rollback, now)
             if made is not None:
                 return Observation(rollback=made)
@@ -335,35 +339,35 @@ class Observer:
                 newest = Vouching(self.ledger, rollback.group, Controls()).signed((newest,))[0]
         good, problem = self._good(rollback, deployer, last)
         if facts is None or good is None:
-            gone = f"{rollback.good_deployment_id} or its deployment group is gone."
+            gone = f"{rollback.choice.good_deployment_id} or its deployment group is gone."
             return replace(seen, group=facts, preparation=Preparation(problem=gone))
         if problem:
             return replace(seen, group=facts, newest=newest, good=good, preparation=Preparation(problem=problem))
         readable = rollback.group.can(facts.compute_platform).reads_live
         live = deployer.live(facts, good.revision) if readable else Live()
         todo = deployer.prepare(facts, good.revision, live)
-        if rollback.redeployed_revision:
+        if rollback.progress.redeployed_revision:
             todo = replace(todo, register_task_definition="")
         return replace(seen, group=facts, newest=newest, good=good, live=live, preparation=todo)
 
     def _good(self, rollback: Rollback, deployer: Deployer, last: Observation | None) -> tuple[Deployment | None, str]:
         """What goes back, and why it cannot: a later visit looks as closely as the one that chose it."""
-        good = self._known(rollback.good_deployment_id, last)
+        good = self._known(rollback.choice.good_deployment_id, last)
         if good is not None and last is not None and good.deployment_id in last.examined:
             return good, last.unusable.get(good.deployment_id, "")
-        good = good or deployer.deployment(rollback.good_deployment_id)
+        good = good or deployer.deployment(rollback.choice.good_deployment_id)
         if good is None:
             return None, ""
         evidence = deployer.evidence(good)
         found = replace(good, revision=evidence.revision)
-        if evidence.revision.identity != rollback.good_revision and not evidence.problem:
+        if evidence.revision.identity != rollback.choice.good_revision and not evidence.problem:
             return found, evidence.revision.moves or f"it is {evidence.revision.identity} by now"
         return found, evidence.problem
 
     # --- proof --------------------------------------------------------------------------------------------------------
 
     def _verify(self, rollback: Rollback, policy: Policy, deployer: Deployer, now: datetime) -> Observation:
-        running = deployer.deployment(rollback.rollback_deployment_id)
+        running = deployer.deployment(rollback.progress.rollback_deployment_id)
         seen = Observation(rollback=running)
         late = now - rollback.opened_at > policy.deadline
         if running is not None and running.gate is not None:
@@ -374,13 +378,13 @@ class Observer:
         if facts is None:
             return seen
         revision = running.revision
-        if not revision.identity and rollback.suspect_deployment_id:
+        if not revision.identity and rollback.choice.suspect_deployment_id:
             # Where it was deployed to, the suspect says too.
-            suspect = deployer.deployment(rollback.suspect_deployment_id)
+            suspect = deployer.deployment(rollback.choice.suspect_deployment_id)
             revision = suspect.revision if suspect else revision
-        if rollback.good_digests:
+        if rollback.choice.good_digests:
             # What the containers run is read only where it is known to matter.
-            revision = replace(revision, images=_images(rollback.good_digests))
+            revision = replace(revision, images=_images(rollback.choice.good_digests))
         return replace(seen, group=facts, live=deployer.live(facts, revision))
 
 
@@ -401,18 +405,18 @@ def _in_time[Found](reading: Future[Found] | None) -> Found | None:
 def _is_suspect(rollback: Rollback, facts: GroupFacts) -> bool:
     """The suspect has ended, and nothing came after it: there is no need to look at it once more."""
     ended = facts.last_attempted_status in TERMINAL_STATUSES
-    return ended and facts.last_attempted_id == rollback.suspect_deployment_id
+    return ended and facts.last_attempted_id == rollback.choice.suspect_deployment_id
 
 
 def _holder(rollback: Rollback, controls: Controls) -> str | None:
     """Who holds the group's lock; None for a rollback that is only supposed: it never took one."""
-    return controls.open_rollback_id if rollback.lease_owner else None
+    return controls.open_rollback_id if rollback.bookkeeping.lease_owner else None
 
 
 def _hangs(rollback: Rollback, now: datetime) -> bool:
     """The stop takes so long that people are told, and were not yet."""
-    asked = rollback.stop_requested_at
-    return asked is not None and now - asked >= HANGS_AFTER and not rollback.held_up_by
+    asked = rollback.progress.stop_requested_at
+    return asked is not None and now - asked >= HANGS_AFTER and not rollback.progress.held_up_by
 
 
 def _perhaps_a_release(case: Case) -> list[Deployment]:

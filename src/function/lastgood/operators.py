@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lastgood.errors import LastgoodError
-from lastgood.model import Deployment, DeploymentGroup, Phase, Rollback, TriggerKind
+from lastgood.model import Deployment, DeploymentGroup, Phase, Rollback, Trigger, TriggerKind
 from lastgood.parts import Parts
 from lastgood.pipelines.runs import holder
 from lastgood.results import answer, pipeline_of, refusal, result_of
@@ -47,21 +47,17 @@ class Operators:
         if self._is_nowhere(request):
             return _no_group(request)
         now, group = self._parts.clock(), _group(request)
-        rollback = Rollback(
-            # Lambda repeats an asynchronous request under the same id, so a retry finds what the first try opened.
-            rollback_id=rollback_id(f"manual|{self._request_id}", group, None),
-            application=group.application,
-            deployment_group=group.deployment_group,
-            controller=group.controller,
-            trigger_kind=TriggerKind.MANUAL,
-            opened_at=now,
-            signal_at=now,
+        trigger = Trigger(
+            TriggerKind.MANUAL,
+            now,
             requested_by=request.requested_by,
             request_reason=request.reason + self._through(),
             dry_run=request.dry_run,
             force=request.force,
             to_deployment_id=request.to_deployment_id,
         )
+        # Lambda repeats an asynchronous request under the same id, so a retry finds what the first try opened.
+        rollback = Rollback.opened(rollback_id(f"manual|{self._request_id}", group, None), group, trigger, now)
         found = self._rollbacks.open(rollback, self._request_id)
         return result_of(found, joined=found.rollback_id != rollback.rollback_id)
 
@@ -79,7 +75,11 @@ class Operators:
             return _unknown(request.rollback_id)
         if found.phase is not Phase.AWAITING_APPROVAL:
             return refusal("not_waiting", f"{found.rollback_id} does not wait for approval: it is {found.phase}.")
-        if self._parts.settings.doors and "approved_by" in changes and _same(found.requested_by, request.requested_by):
+        if (
+            self._parts.settings.doors
+            and "approved_by" in changes
+            and _same(found.trigger.requested_by, request.requested_by)
+        ):
             return refusal(
                 "own_request", f"{request.requested_by} asked for {found.rollback_id}: somebody else has to approve it."
             )
@@ -171,8 +171,8 @@ class Operators:
         released = self._notes.release_stage(held.rollback_id, request.requested_by, note)
         if released is None:
             return refusal("busy", f"{held.rollback_id} is being advanced right now; send it again in a moment.")
-        if released.released_at is None:
-            return refusal("not_released", released.pipeline_problem or "It is tried again within minutes.")
+        if released.trail.released_at is None:
+            return refusal("not_released", released.trail.pipeline_problem or "It is tried again within minutes.")
         return answer("release", f"The stage {rule.hold} of {rule.pipeline} is open again.")
 
     def _is_nowhere(self, request: OperatorRequest) -> bool:

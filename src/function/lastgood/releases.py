@@ -16,7 +16,7 @@ from lastgood.judgement.blame import brings_back
 from lastgood.judgement.choice import floor_source
 from lastgood.judgement.wording import clock, duration
 from lastgood.ledger import Watch
-from lastgood.model import AlarmState, Deployment, DeploymentGroup, Outcome, Reason, Rollback, TriggerKind
+from lastgood.model import AlarmState, Deployment, DeploymentGroup, Outcome, Reason, Rollback, Trigger, TriggerKind
 from lastgood.parts import Parts
 from lastgood.pipelines.rules import runs_again
 from lastgood.results import ignored, result_of
@@ -94,14 +94,14 @@ class Releases:
         alarm = self._parts.alarms.read(watch.alarm_name)
         fires = alarm is not None and alarm.state is AlarmState.ALARM
         # One that recovered and fires again has sent its message.
-        same = fires and told is not None and alarm is not None and (alarm.changed_at or now) <= told.signal_at
+        same = fires and told is not None and alarm is not None and (alarm.changed_at or now) <= told.trigger.signal_at
         if told is None or not same:
             ledger.settle(watch, now)
         elif now >= watch.until:
             made = self._parts.deployer_for(told.group, None).deployment(watch.deployment_id)
             # What cannot be read is not acted on: the sweep comes again.
             known = self._brought_back(told.group, made) if made else {}
-            self._rollbacks.open(replace(_rollback_of(told, watch, now), brought_back=known), f"grace|{watch.key}")
+            self._rollbacks.open(_rollback_of(told, watch, now).changed(brought_back=known), f"grace|{watch.key}")
             ledger.settle(watch, now)
 
     def _known_bad(self, group: DeploymentGroup, made: Deployment) -> Rollback | None:
@@ -125,7 +125,7 @@ class Releases:
             return None
         counts = self._parts.settings.floors_from != "operators"
         told = self._told(group, made, Reason.FLOOR_RELEASED)
-        told = replace(told, floor_deployment_id=made.deployment_id if counts else "")
+        told = told.changed(floor_deployment_id=made.deployment_id if counts else "")
         why = f"{made.deployment_id} releases {_label(made)} as a floor, says {floor_source(made)}. "
         why += _from_now_on(group) if counts else _NO_FLOOR
         return self._rollbacks.record(told, Reason.FLOOR_RELEASED, why, people=None if counts else True)
@@ -205,8 +205,8 @@ class Releases:
 
     def _made_again(self, rollback: Rollback) -> list[str]:
         """The deployments that runs of the pipeline for the good commit made after a rollback."""
-        pipelines, pipeline = self._parts.pipelines, rollback.pipeline
-        if not pipeline or not (rollback.good_execution_id or rollback.good_commit):
+        pipelines, pipeline = self._parts.pipelines, rollback.trail.pipeline
+        if not pipeline or not (rollback.trail.good_execution_id or rollback.trail.good_commit):
             return []
         again = runs_again(pipelines.recent(pipeline), rollback)
         return [made for execution_id in again for made in pipelines.deployments(pipeline, execution_id)]
@@ -225,36 +225,24 @@ class Releases:
     def _told(
         self, group: DeploymentGroup, made: Deployment, reason: Reason, alarm: FiringAlarm | None = None
     ) -> Rollback:
-        return Rollback(
-            rollback_id=rollback_id(f"{reason}|{made.deployment_id}", group, made.created_at),
-            application=group.application,
-            deployment_group=group.deployment_group,
-            controller=group.controller,
-            trigger_kind=TriggerKind.RELEASE,
-            opened_at=self._parts.clock(),
-            signal_at=made.created_at,
-            alarm_name=alarm.name if alarm else "",
-            alarm_arn=alarm.arn if alarm else "",
-            alarm_changed_at=alarm.changed_at if alarm else None,
-            suspect_deployment_id=made.deployment_id,
-            suspect_revision=made.revision.identity,
-        )
+        trigger = Trigger(TriggerKind.RELEASE, made.created_at)
+        if alarm:
+            trigger = replace(trigger, alarm_name=alarm.name, alarm_arn=alarm.arn, alarm_changed_at=alarm.changed_at)
+        told_as = rollback_id(f"{reason}|{made.deployment_id}", group, made.created_at)
+        blamed = {"suspect_deployment_id": made.deployment_id, "suspect_revisions": (made.revision.identity,)}
+        return Rollback.opened(told_as, group, trigger, self._parts.clock()).changed(**blamed)
 
 
 def _rollback_of(told: Rollback, watch: Watch, now: datetime) -> Rollback:
-    return Rollback(
-        rollback_id=rollback_id(f"grace|{watch.key}", told.group, watch.until),
-        application=told.application,
-        deployment_group=told.deployment_group,
-        controller=told.controller,
-        trigger_kind=TriggerKind.RELEASE,
-        opened_at=now,
-        signal_at=now,
-        alarm_name=told.alarm_name,
-        alarm_arn=told.alarm_arn,
-        alarm_changed_at=told.alarm_changed_at,
+    trigger = Trigger(
+        TriggerKind.RELEASE,
+        now,
+        alarm_name=told.trigger.alarm_name,
+        alarm_arn=told.trigger.alarm_arn,
+        alarm_changed_at=told.trigger.alarm_changed_at,
         released_in_alarm=watch.deployment_id,
     )
+    return Rollback.opened(rollback_id(f"grace|{watch.key}", told.group, watch.until), told.group, trigger, now)
 
 
 def _from_now_on(group: DeploymentGroup) -> str:

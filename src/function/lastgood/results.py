@@ -25,11 +25,11 @@ def result_of(rollback: Rollback, *, joined: bool = False) -> dict[str, Any]:
         "explanation": explanation,
         "application": rollback.application,
         "deployment_group": rollback.deployment_group,
-        "suspect_deployment_id": rollback.suspect_deployment_id,
-        "good_deployment_id": rollback.good_deployment_id,
-        "rollback_deployment_id": rollback.rollback_deployment_id,
-        "suspect_commit": rollback.suspect_commit,
-        "good_commit": rollback.good_commit,
+        "suspect_deployment_id": rollback.choice.suspect_deployment_id,
+        "good_deployment_id": rollback.choice.good_deployment_id,
+        "rollback_deployment_id": rollback.progress.rollback_deployment_id,
+        "suspect_commit": rollback.trail.suspect_commit,
+        "good_commit": rollback.trail.good_commit,
         **({"controller": str(rollback.controller)} if rollback.controller is not Controller.CODE_DEPLOY else {}),
     }
 
@@ -47,7 +47,7 @@ def pipeline_of(rollback: Rollback) -> dict[str, Any]:
         "released_at",
         "pipeline_problem",
     )
-    found = {name: value for name in names if (value := getattr(rollback, name))}
+    found = {name: value for name in names if (value := getattr(rollback.trail, name))}
     return {name: iso(value) if isinstance(value, datetime) else value for name, value in found.items()}
 
 

@@ -21,7 +21,7 @@ BY_MESSAGE = "message tags"
 
 
 class Speaker(Protocol):
-    """What speaks for deployment groups: a signal, or the rollback that it opened."""
+    """What speaks for deployment groups: a signal, or the trigger of the rollback that it opened."""
 
     @property
     def alarm_name(self) -> str: ...
@@ -56,12 +56,12 @@ def contradiction(rollback: Rollback, tags: Mapping[str, str] | None, settings: 
 
     `tags` are the alarm's in CloudWatch; None where they may not be read, and then only a route by its name counts.
     """
-    named, alarm = rollback.group.key, clean(rollback.alarm_name, 255)
+    named, alarm = rollback.group.key, clean(rollback.trigger.alarm_name, 255)
     if tags is None:
-        if rollback.group in speaks_for(rollback.alarm_name, {}, settings).groups:
+        if rollback.group in speaks_for(rollback.trigger.alarm_name, {}, settings).groups:
             return ""
         return f"The message's tags name {named}, but the tags of the alarm {alarm} may not be read in CloudWatch."
-    found = route(rollback, tags, settings)
+    found = route(rollback.trigger, tags, settings)
     if rollback.group in found.groups:
         return ""
     elsewhere = " and ".join(group.key for group in found.groups)

@@ -40,7 +40,7 @@ class Stacks:
         moved = _moved(rollback.group, facts, suspect) if self.settings.find_stacks else ""
         if not moved:
             return None
-        account = self.settings.account_id or f"{rollback.alarm_arn}:::::".split(":")[4]
+        account = self.settings.account_id or f"{rollback.trigger.alarm_arn}:::::".split(":")[4]
         if not account and not moved.startswith("arn:"):
             return Origin(problem="the account is not known; set LASTGOOD_ACCOUNT_ID")
         try:

@@ -67,8 +67,8 @@ class Sweep:
         if now < watch.until:
             return
         rollback = ledger.load(watch.rollback_id)
-        if rollback is not None and rollback.alarm_recovered_at is None:
-            alarm = self._parts.alarms.read(rollback.alarm_name, contributor=rollback.alarm_contributor)
+        if rollback is not None and rollback.progress.alarm_recovered_at is None:
+            alarm = self._parts.alarms.read(rollback.trigger.alarm_name, contributor=rollback.trigger.alarm_contributor)
             if alarm is not None and alarm.state is AlarmState.OK:
                 self._notes.alarm_recovered(watch.rollback_id, alarm.changed_at or now)
             else:

@@ -9,7 +9,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from lastgood.judgement import Decision
-from lastgood.model import Outcome, Rollback
+from lastgood.model import Outcome, Rollback, seconds_of
 from lastgood.signals import Refusal, Signal
 
 _LONG = {"tags"}
@@ -47,15 +47,16 @@ class Telemetry:
             explanation=rollback.explanation,
         )
         self._count("Rollback" + outcome.title().replace("_", ""))
-        for name, seconds in rollback.seconds.items():
+        for name, seconds in seconds_of(rollback).items():
             if name != "recover":
                 self._seconds(name, seconds)
 
     def recovered(self, rollback: Rollback) -> None:
         """The alarm of a rollback is OK again."""
         self.logger.info("recovered", rollback_id=rollback.rollback_id, deployment_group=rollback.group.key)
-        if rollback.outcome is Outcome.ROLLED_BACK and "recover" in rollback.seconds:
-            self._seconds("recover", rollback.seconds["recover"])
+        recover = seconds_of(rollback).get("recover")
+        if rollback.outcome is Outcome.ROLLED_BACK and recover is not None:
+            self._seconds("recover", recover)
 
     def followed_up(self, rollback: Rollback, what: str, text: str) -> None:
         """Something for the pipeline is settled, or given up."""

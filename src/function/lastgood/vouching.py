@@ -39,6 +39,6 @@ class Vouching:
         found = self.ledger.load(deployment.made_by)
         if found is None or found.group != self.group:
             return False
-        if found.rollback_deployment_id:
-            return found.rollback_deployment_id == deployment.deployment_id
-        return found.create_attempted_at is not None
+        if found.progress.rollback_deployment_id:
+            return found.progress.rollback_deployment_id == deployment.deployment_id
+        return found.progress.create_attempted_at is not None

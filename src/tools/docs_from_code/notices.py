@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
-from lastgood.model import ComputePlatform, Outcome, Phase, Reason, Rollback, TriggerKind
+from lastgood.model import ComputePlatform, DeploymentGroup, Outcome, Phase, Reason, Rollback, Trigger, TriggerKind
 from lastgood.notice_text import Place, compose
 from lastgood.notices import CLOSED, NEEDS_HUMAN, chat_message, email
 from lastgood_cli.stack_template import StackTemplate
@@ -19,26 +18,22 @@ _PLACE = Place(table="lastgood-AuditTable-1X", approval_expiry=timedelta(minutes
     "arn:aws:sns:eu-west-1:123456789012:lastgood-NotificationTopic"
 )
 _STACK = {"RollbackFunction": "FUNCTION", "AWS::Region": "REGION", "AWS::StackName": "lastgood"}
-_WAITS = Rollback(
+_WAITS = Rollback.opened(
     "rb-20261123T100412345Z-0123456789ab",
-    "shop",
-    "prod",
-    TriggerKind.SNS,
+    DeploymentGroup("shop", "prod"),
+    Trigger(TriggerKind.SNS, _OPENED, alarm_name="shop-prod-error-rate", alarm_changed_at=_OPENED),
     _OPENED,
-    _OPENED,
+).changed(
     phase=Phase.AWAITING_APPROVAL,
     reason_code=Reason.NEEDS_APPROVAL,
     explanation="The plan: stop d-BADBADBAD and put shop-41.zip back.",
     compute_platform=ComputePlatform.SERVER,
-    alarm_name="shop-prod-error-rate",
-    alarm_changed_at=_OPENED,
     suspect_deployment_id="d-BADBADBAD",
-    suspect_revision="s3://bundles/shop-42.zip",
+    suspect_revisions=("s3://bundles/shop-42.zip",),
     good_deployment_id="d-GOODGOOD1",
     good_revision="s3://bundles/shop-41.zip",
 )
-_DONE = replace(
-    _WAITS,
+_DONE = _WAITS.changed(
     phase=Phase.CLOSED,
     outcome=Outcome.ROLLED_BACK,
     reason_code=Reason.VERIFIED,

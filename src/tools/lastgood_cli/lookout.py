@@ -34,6 +34,7 @@ from lastgood.model import (
     Policy,
     Reason,
     Rollback,
+    Trigger,
     TriggerKind,
 )
 from lastgood.observe import Observer
@@ -147,11 +148,10 @@ def headline(decision: Decision) -> str:
 def pinned(rollback: Rollback, decision: Decision) -> Rollback:
     """The rollback one step further, with who is blamed and what goes back fixed."""
     suspect, good = decision.suspects[:1], decision.good
-    return replace(
-        rollback,
+    return rollback.changed(
         phase=Phase.STOPPING,
         suspect_deployment_id=suspect[0].deployment_id if suspect else "",
-        suspect_revision=suspect[0].revision.identity if suspect else "",
+        suspect_revisions=tuple(each.revision.identity for each in suspect),
         good_deployment_id=good.deployment_id if good else "",
         good_revision=good.revision.identity if good else "",
     )
@@ -274,34 +274,23 @@ class Lookout:
 
     def for_group(self, group: DeploymentGroup) -> Plan:
         """What would happen to a group if an alarm of its own fired now."""
-        rollback = Rollback(
-            "rb-plan",
-            *group_names(group),
-            TriggerKind.SNS,
-            self.now,
-            self.now,
-            controller=group.controller,
-            alarm_changed_at=self.now,
-        )
+        rollback = self._opened(group, Trigger(TriggerKind.SNS, self.now, alarm_changed_at=self.now))
         supposed = "Supposed: an alarm that leads here goes into ALARM now."
         return self._judged(f"Plan for an alarm of {group.key}", rollback, self.observer, (supposed,))
 
     def for_request(self, request: OperatorRequest) -> Plan:
         """What would happen if an operator asked for this rollback now."""
         group = DeploymentGroup(request.application, request.deployment_group, request.controller)
-        rollback = Rollback(
-            "rb-plan",
-            *group_names(group),
+        trigger = Trigger(
             TriggerKind.MANUAL,
             self.now,
-            self.now,
-            controller=group.controller,
             requested_by=request.requested_by,
             request_reason=request.reason,
             force=request.force,
             to_deployment_id=request.to_deployment_id,
         )
-        return self._judged(f"Plan for a rollback of {group.key} by hand", rollback, self.observer, ())
+        about = f"Plan for a rollback of {group.key} by hand"
+        return self._judged(about, self._opened(group, trigger), self.observer, ())
 
     def _for_signal(self, signal: Signal | Refusal, suppose: Suppose) -> tuple[Plan, ...]:
         match signal:
@@ -346,13 +335,9 @@ class Lookout:
         return self.observer.alarms.read(name)
 
     def _rollback(self, signal: AlarmSignal, group: DeploymentGroup, routed_by: str) -> Rollback:
-        return Rollback(
-            "rb-plan",
-            *group_names(group),
+        trigger = Trigger(
             signal.trigger_kind,
-            self.now,
             signal.changed_at,
-            controller=group.controller,
             alarm_name=signal.alarm_name,
             alarm_arn=signal.alarm_arn,
             alarm_changed_at=signal.changed_at,
@@ -360,6 +345,10 @@ class Lookout:
             **onset_attributes(signal.onset),
             routed_by=routed_by,
         )
+        return self._opened(group, trigger)
+
+    def _opened(self, group: DeploymentGroup, trigger: Trigger) -> Rollback:
+        return Rollback.opened("rb-plan", group, trigger, self.now)
 
     def _judged(
         self,
@@ -442,4 +431,8 @@ def recorded(rollback: Rollback) -> tuple[Answer, ...]:
 
 def began_to_act(rollback: Rollback) -> bool:
     """True where something was stopped, adopted or deployed: then every question had been answered with yes."""
-    return bool(rollback.stop_requested_at or rollback.create_attempted_at or rollback.rollback_deployment_id)
+    return bool(
+        rollback.progress.stop_requested_at
+        or rollback.progress.create_attempted_at
+        or rollback.progress.rollback_deployment_id
+    )

@@ -262,7 +262,11 @@ def explain(session: Session, rollback_id: str) -> Exit | None:
 
 def explained(rollback: Rollback) -> Plan:
     """A recorded rollback in the shape of a plan."""
-    about = f"the alarm {rollback.alarm_name}" if rollback.alarm_name else f"the request of {rollback.requested_by}"
+    about = (
+        f"the alarm {rollback.trigger.alarm_name}"
+        if rollback.trigger.alarm_name
+        else f"the request of {rollback.trigger.requested_by}"
+    )
     ended = str(rollback.outcome or f"open, {rollback.phase}")
     return Plan(
         f"{rollback.rollback_id}, {about}",
@@ -270,5 +274,5 @@ def explained(rollback: Rollback) -> Plan:
         rollback.explanation,
         recorded(rollback),
         rollback.group,
-        candidates=rollback.candidates,
+        candidates=rollback.choice.candidates,
     )

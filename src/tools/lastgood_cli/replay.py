@@ -30,6 +30,7 @@ from lastgood.model import (
     Policy,
     Reason,
     Rollback,
+    Trigger,
     TriggerKind,
 )
 
@@ -240,18 +241,14 @@ def _replayed(
 
 
 def _opened(transition: Transition, group: DeploymentGroup, now: datetime) -> Rollback:
-    return Rollback(
-        f"rb-backtest-{transition.at:%Y%m%dT%H%M%SZ}",
-        group.application,
-        group.deployment_group,
+    trigger = Trigger(
         TriggerKind.SNS,
-        now,
         transition.at,
-        controller=group.controller,
         alarm_name=transition.alarm_name,
         alarm_changed_at=transition.at,
         evaluation_seconds=transition.evaluation_seconds,
     )
+    return Rollback.opened(f"rb-backtest-{transition.at:%Y%m%dT%H%M%SZ}", group, trigger, now)
 
 
 def _told(

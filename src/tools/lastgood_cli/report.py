@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from itertools import groupby
 from math import ceil
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,10 @@ class Chapter:
 
     def seconds(self, what: str, moment: str) -> float | None:
         """Seconds until `what` (`stop`, …) was reached: as recorded, else from the alarm or request to that moment."""
-        at: datetime | None = getattr(self.rollback, moment)
+        at: datetime | None = attrgetter(moment)(self.rollback)
         if what in self.recorded or at is None:
             return self.recorded.get(what)
-        began = self.rollback.alarm_changed_at or self.rollback.opened_at
+        began = self.rollback.trigger.alarm_changed_at or self.rollback.opened_at
         return max(0.0, (at - began).total_seconds())
 
     @property
@@ -105,10 +106,10 @@ class Mark:
 
 
 MEASURED = (
-    ("Stop", "the failing deployment has ended", "stop", "stopped_at"),
-    ("Redeploy", "the redeployment is created", "redeploy", "redeployed_at"),
+    ("Stop", "the failing deployment has ended", "stop", "progress.stopped_at"),
+    ("Redeploy", "the redeployment is created", "redeploy", "progress.redeployed_at"),
     ("Live", "the last good revision is proven live", "verify", "verified_at"),
-    ("Recover", "the alarm is OK again", "recover", "alarm_recovered_at"),
+    ("Recover", "the alarm is OK again", "recover", "progress.alarm_recovered_at"),
 )
 """What is timed: its name and meaning in the page, its name in the record, the moment that ends it."""
 
@@ -202,13 +203,13 @@ def minute(moment: datetime | None) -> str:
 def chain(rollback: Rollback) -> tuple[tuple[str, datetime, str], ...]:
     """The moments of a rollback in order: (name, time, time since it began)."""
     named = (
-        ("alarm", rollback.alarm_changed_at),
+        ("alarm", rollback.trigger.alarm_changed_at),
         ("opened", rollback.opened_at),
-        ("stop asked", rollback.stop_requested_at),
-        ("stopped", rollback.stopped_at),
-        ("redeployed", rollback.redeployed_at),
+        ("stop asked", rollback.progress.stop_requested_at),
+        ("stopped", rollback.progress.stopped_at),
+        ("redeployed", rollback.progress.redeployed_at),
         ("proven live", rollback.verified_at),
-        ("alarm OK", rollback.alarm_recovered_at),
+        ("alarm OK", rollback.progress.alarm_recovered_at),
         ("closed", rollback.closed_at if rollback.outcome is not Outcome.ROLLED_BACK else None),
     )
     moments = sorted(((name, at) for name, at in named if at is not None), key=lambda pair: pair[1])
@@ -219,12 +220,14 @@ def chain(rollback: Rollback) -> tuple[tuple[str, datetime, str], ...]:
 def gist(chapter: Chapter) -> str:
     """A rollback in one line: for one that worked, from what to what and how fast; for others, why."""
     rollback = chapter.rollback
-    if rollback.outcome is not Outcome.ROLLED_BACK or not rollback.good_revision:
+    if rollback.outcome is not Outcome.ROLLED_BACK or not rollback.choice.good_revision:
         return rollback.explanation
-    text = f"{rollback.suspect_revision or 'What was live'} went back to {rollback.good_revision}"
-    live, healed = chapter.seconds("verify", "verified_at"), chapter.seconds("recover", "alarm_recovered_at")
+    text = f"{rollback.choice.suspect_revision or 'What was live'} went back to {rollback.choice.good_revision}"
+    live, healed = chapter.seconds("verify", "verified_at"), chapter.seconds("recover", "progress.alarm_recovered_at")
     if live is not None:
-        text += f", proven live {span(live)} after {'the alarm' if rollback.alarm_changed_at else 'the request'}"
+        text += (
+            f", proven live {span(live)} after {'the alarm' if rollback.trigger.alarm_changed_at else 'the request'}"
+        )
     if healed is not None:
         text += f"; the alarm was OK after {span(healed)}"
     return text + "."
@@ -256,7 +259,7 @@ def page(stories: Sequence[Chapter], since: datetime, until: datetime, *, source
         failed=[r for r in rollbacks if r.outcome is Outcome.FAILED],
         refused=[r for r in rollbacks if r.outcome in {Outcome.SKIPPED, Outcome.BLOCKED}],
         open_now=[r for r in rollbacks if r.phase is not Phase.CLOSED],
-        adopted=[r for r in rollbacks if r.adopted and r.outcome is Outcome.ROLLED_BACK],
+        adopted=[r for r in rollbacks if r.progress.adopted and r.outcome is Outcome.ROLLED_BACK],
         called=[r for r in rollbacks if r.needs_human],
     )
     return made

@@ -239,7 +239,7 @@ def test_a_running_deployment_of_a_service_is_replaced_where_a_stop_would_bring_
     )
     ready = Observation(suspect=BAD_RUNNING, newest=BAD_RUNNING, good=GOOD, group=group(ComputePlatform.ECS))
     assert decide(pinned, ready, Policy(), NOW).action is Action.CREATE
-    asked_to_stop = replace(pinned, stop_requested_at=NOW)
+    asked_to_stop = pinned.changed(stop_requested_at=NOW)
     assert decide(asked_to_stop, ready, Policy(), NOW).action is Action.WAIT
 
 

@@ -468,7 +468,7 @@ def test_force_acts_in_observe_mode():
 
 @pytest.mark.parametrize("asked", [by_operator(dry_run=True), by_operator(dry_run=True, force=True)])
 def test_a_dry_run_decides_the_same_and_touches_nothing(asked):
-    real = first_step(BAD_RUNNING, GOOD, asked=replace(asked, dry_run=False))
+    real = first_step(BAD_RUNNING, GOOD, asked=asked.changed(dry_run=False))
     dry = first_step(BAD_RUNNING, GOOD, asked=asked)
     assert (dry.action, dry.outcome) == (Action.CLOSE, Outcome.DRY_RUN)
     assert (dry.reason, dry.good, dry.suspects, dry.candidates) == (

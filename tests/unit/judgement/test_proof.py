@@ -86,7 +86,7 @@ def test_what_cannot_be_read_is_no_proof():
 
 
 def test_a_task_definition_that_was_registered_again_is_proof_under_its_new_name():
-    record = replace(stopping(), phase=Phase.VERIFYING, rollback_deployment_id="d-5", redeployed_revision="task:8")
+    record = stopping().changed(phase=Phase.VERIFYING, rollback_deployment_id="d-5", redeployed_revision="task:8")
     seen = Observation(group=group(), rollback=BACK, live=Live("task:8"))
     assert decide(record, seen, Policy(), at(3)).outcome is Outcome.ROLLED_BACK
     old = replace(seen, live=Live("v1"))

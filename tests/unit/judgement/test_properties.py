@@ -205,7 +205,7 @@ def unhindered(asked: Rollback, seen: Observation, policy: Policy) -> tuple[Roll
     """Nothing is switched off, asked about or brakes: what remains is whom it blames and what goes back."""
     memory = replace(seen.controls, pause_all=None, pause_group=None, past=(), groups_in_alarm=frozenset())
     seen = replace(seen, controls=memory, alarm=alarm(), group=seen.group or group())
-    return replace(asked, dry_run=False), seen, replace(policy, mode=Mode.AUTO, kill_switch=False)
+    return asked.changed(dry_run=False), seen, replace(policy, mode=Mode.AUTO, kill_switch=False)
 
 
 def paused(seen: Observation) -> bool:
@@ -315,7 +315,7 @@ def test_nothing_is_stopped_that_is_a_rollback_or_newer_than_the_alarm_or_cloudf
     assert stopped.active
     assert not stopped.is_rollback
     assert stopped.creator not in {"CloudFormation", "CloudFormationRollback"}
-    assert asked.alarm_changed_at is None or stopped.created_at <= ALARM_AT
+    assert asked.trigger.alarm_changed_at is None or stopped.created_at <= ALARM_AT
 
 
 @CALM
@@ -333,7 +333,7 @@ def test_nothing_is_blamed_that_came_after_the_breach_began(asked, seen, policy)
 def test_what_goes_back_is_never_what_the_alarm_blames_nor_known_bad(asked, seen, policy):
     asked, seen, policy = unhindered(asked, seen, policy)
     decision = decide(asked, seen, policy, NOW)
-    if decision.good is None or asked.force:
+    if decision.good is None or asked.trigger.force:
         return
     assert decision.good.revision.identity not in seen.controls.known_bad
     assert all(decision.good.deployment_id != s.deployment_id for s in decision.suspects)
@@ -343,12 +343,12 @@ def test_what_goes_back_is_never_what_the_alarm_blames_nor_known_bad(asked, seen
 @CALM
 @given(questions(), surveys(), policies, st.sampled_from(["observe", "off", "dry run", "paused", "kill switch"]))
 def test_nothing_is_touched_while_lastgood_may_not_act(asked, seen, policy, why):
-    asked = replace(asked, force=False)
+    asked = asked.changed(force=False)
     match why:
         case "observe" | "off":
             policy = replace(policy, mode=Mode(why))
         case "dry run":
-            asked = replace(asked, dry_run=True)
+            asked = asked.changed(dry_run=True)
         case "paused":
             seen = replace(seen, controls=replace(seen.controls, pause_group=Pause("x", "bob")))
         case _:
@@ -371,17 +371,15 @@ def test_neither_force_nor_anything_else_passes_the_kill_switch(asked, seen, pol
 @given(questions(), surveys(), policies)
 def test_only_force_passes_a_pause(asked, seen, policy):
     decision = decide(asked, seen, policy, NOW)
-    if paused(seen) and not (asked.force and not asked.alarm_name) and not policy.kill_switch:
+    if paused(seen) and not (asked.trigger.force and not asked.trigger.alarm_name) and not policy.kill_switch:
         assert (decision.action, decision.reason) == (Action.CLOSE, Reason.PAUSED)
 
 
 @CALM
 @given(questions(), surveys(), policies)
 def test_a_dry_run_plans_what_the_real_one_does(asked, seen, policy):
-    real = decide(
-        replace(asked, dry_run=False), seen, replace(policy, mode=Mode.AUTO, stop_without_target="never"), NOW
-    )
-    dry = decide(replace(asked, dry_run=True), seen, replace(policy, mode=Mode.AUTO, stop_without_target="never"), NOW)
+    real = decide(asked.changed(dry_run=False), seen, replace(policy, mode=Mode.AUTO, stop_without_target="never"), NOW)
+    dry = decide(asked.changed(dry_run=True), seen, replace(policy, mode=Mode.AUTO, stop_without_target="never"), NOW)
     assert dry.action is Action.CLOSE
     assert (dry.good, dry.suspects, dry.candidates) == (real.good, real.suspects, real.candidates)
     if real.action is Action.CLOSE:
@@ -396,7 +394,7 @@ def test_nobody_goes_two_steps_back_for_one_incident(history, back_to, later, se
     """Once a rollback is what was deployed last, an alarm can adopt it at most."""
     older = [d for d in history if d.created_at < NOW]
     done = our_rollback("d-99", back_to, later, took=0.1)
-    asked = replace(rollback(), alarm_changed_at=at(later), opened_at=at(later + 1))
+    asked = rollback().changed(alarm_changed_at=at(later), opened_at=at(later + 1))
     decision = decide(asked, replace(seen, history=newest_first(done, *older)), policy, at(later + 1))
     assert decision.action in {Action.CLOSE, Action.ADOPT}
     assert decision.action is Action.CLOSE or decision.deployment == done
@@ -411,7 +409,7 @@ def test_a_release_in_a_firing_alarm_never_leads_back_to_what_came_after_the_ala
     asked = rollback(released_in_alarm=landed.deployment_id, opened_at=at(20), signal_at=at(20))
     decision = decide(asked, replace(seen, history=newest_first(landed, *history[1:])), policy, at(20))
     if decision.good is not None and decision.action is not Action.ADOPT:
-        assert decision.good.created_at <= asked.alarm_changed_at
+        assert decision.good.created_at <= asked.trigger.alarm_changed_at
         assert landed in decision.suspects
 
 
@@ -466,9 +464,9 @@ def test_a_rollback_is_called_verified_only_when_the_good_revision_is_live(story
 def test_what_people_said_against_the_chosen_revision_meanwhile_is_heard(story, policy):
     record, seen = story
     decision = decide(record, seen, policy, NOW)
-    if decision.action is Action.CREATE and not record.force:
+    if decision.action is Action.CREATE and not record.trigger.force:
         floor = seen.controls.floor
-        assert record.good_revision not in seen.controls.known_bad
+        assert record.choice.good_revision not in seen.controls.known_bad
         assert floor is None or seen.good is None or seen.good.created_at >= floor.created_at
 
 

@@ -297,4 +297,4 @@ def test_a_pause_holds_what_is_under_way_until_it_ends_and_force_passes_it():
         assert held(record, until=5).action is Action.WAIT
         assert held(record, until=5).explanation == "ann paused rollbacks: migration"
         assert held(record, until=0.5).action is Action.CREATE
-        assert held(replace(record, force=True), until=5).action is Action.CREATE
+        assert held(record.changed(force=True), until=5).action is Action.CREATE

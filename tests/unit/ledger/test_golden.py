@@ -14,6 +14,7 @@ import pytest
 
 from lastgood.ledger import read_rollback, to_item
 from lastgood.ledger.codec import changes
+from lastgood.model import seconds_of
 from table_rows import step
 
 ITEMS = {path.stem: json.loads(path.read_text()) for path in sorted((Path(__file__).parent / "golden").glob("*.json"))}
@@ -70,4 +71,4 @@ def test_a_write_after_reading_leaves_every_other_attribute_as_it_was(item, ledg
 @EVERY
 def test_the_spans_are_those_that_were_counted_when_it_was_written(item):
     stored = {name: value for name, value in item.items() if name.startswith("seconds_to_")}
-    assert {f"seconds_to_{name}": span for name, span in read_rollback(item).seconds.items()} == stored
+    assert {f"seconds_to_{name}": span for name, span in seconds_of(read_rollback(item)).items()} == stored

@@ -101,14 +101,14 @@ def test_a_lease_ends_a_margin_after_its_holders_deadline_because_clocks_differ(
     assert ledger.lease(ROLLBACK_ID, "you", at(9), at(5) + seconds(29)) is None
     taken = ledger.lease(ROLLBACK_ID, "you", at(9), at(5) + seconds(31))
     assert taken is not None
-    assert taken.lease_owner == "you"
+    assert taken.bookkeeping.lease_owner == "you"
 
 
 def test_a_lease_that_was_given_back_is_free_at_once(ledger):
     opened(ledger)
     held = ledger.lease(ROLLBACK_ID, "me", at(5), NOW)
     assert held is not None
-    ledger.write(held, replace(held, lease_owner="", lease_until=None), [])
+    ledger.write(held, held.changed(lease_owner="", lease_until=None), [])
     assert ledger.lease(ROLLBACK_ID, "you", at(5), NOW) is not None
 
 
@@ -137,11 +137,11 @@ def test_of_two_writers_of_the_same_version_one_loses_and_leaves_no_step(ledger)
 
 def test_what_is_written_is_what_is_read(ledger):
     record = opened(ledger)
-    written = ledger.write(record, replace(full(), version=0, step_count=1), [step("one"), step("two")])
+    written = ledger.write(record, full().changed(version=0, step_count=1), [step("one"), step("two")])
     assert ledger.load(ROLLBACK_ID) == written
-    cleared = ledger.write(written, replace(written, stopped_at=None, suspect_deployment_id="", notified=()), [])
+    cleared = ledger.write(written, written.changed(stopped_at=None, suspect_deployment_id="", notified=()), [])
     assert ledger.load(ROLLBACK_ID) == cleared
-    assert cleared.stopped_at is None
+    assert cleared.progress.stopped_at is None
 
 
 # --- steps ------------------------------------------------------------------------------------------------------------
@@ -154,13 +154,13 @@ def test_steps_are_numbered_through_all_writes_and_read_in_order(ledger):
     found = ledger.steps(ROLLBACK_ID)
     assert [s["sk"] for s in found] == [f"STEP#{n:04d}" for n in range(1, 14)]
     assert [s["explanation"] for s in found] == ["because", *map(str, range(1, 13))]
-    assert record.step_count == 13
+    assert record.bookkeeping.step_count == 13
 
 
 def test_a_step_is_written_once_and_never_changed(ledger):
     record = opened(ledger)
     ledger.write(record, record, [step("what happened")])
-    forgetful = replace(record, version=1)
+    forgetful = record.changed(version=1)
     with pytest.raises(LostLeaseError):
         ledger.write(forgetful, forgetful, [step("another story")])
     assert [s["explanation"] for s in ledger.steps(ROLLBACK_ID)] == ["because", "what happened"]
@@ -204,7 +204,7 @@ def test_a_past_rollback_names_the_deployment_that_it_created(ledger):
     """ECS's deployments carry no marker: this is how the next visit knows which of them were lastgood's own."""
     before = opened(ledger)
     made = replace(before, phase=Phase.CLOSED, outcome=Outcome.ROLLED_BACK, closed_at=at(5))
-    made = replace(made, rollback_deployment_id="NCWGC2ZR-taawPAYrIaU5")
+    made = made.changed(rollback_deployment_id="NCWGC2ZR-taawPAYrIaU5")
     ledger.write(before, made, [], extra=ledger.closing(made, acted=True, watch_until=None))
     (found,) = ledger.controls(SHOP, NOW).past
     assert found.rollback_deployment_id == "NCWGC2ZR-taawPAYrIaU5"
@@ -240,7 +240,7 @@ def test_a_rollback_that_could_not_go_anywhere_condemns_nothing(ledger):
 
 def test_a_rollback_that_touched_nothing_leaves_no_memory(ledger):
     record = opened(ledger)
-    skipped = replace(record, phase=Phase.CLOSED, outcome=Outcome.SKIPPED, suspect_revisions=("v2",), closed_at=at(5))
+    skipped = record.changed(phase=Phase.CLOSED, outcome=Outcome.SKIPPED, suspect_revisions=("v2",), closed_at=at(5))
     ledger.write(record, skipped, [], extra=ledger.closing(skipped, acted=False, watch_until=None))
     controls = ledger.controls(SHOP, NOW)
     assert (controls.past, controls.known_bad) == ((), {})
@@ -275,7 +275,7 @@ def test_the_longest_waiting_comes_first_and_no_more_than_asked_for(ledger):
 def test_a_closed_rollback_stays_due_until_its_notices_are_out(ledger, table):
     closed = close(ledger, opened(ledger))
     assert ledger.due(at(9)) == [ROLLBACK_ID]
-    told = ledger.write(closed, replace(closed, notified=("opened", "closed")), [])
+    told = ledger.write(closed, closed.changed(notified=("opened", "closed")), [])
     assert ledger.due(at(9)) == []
     assert not {"open_key", "next_check_at"} & set(head_of(table))
     assert ledger.load(ROLLBACK_ID) == told
@@ -287,7 +287,7 @@ def test_a_rollback_is_watched_for_its_alarm_until_that_is_settled(ledger):
     extra = ledger.closing(closed, acted=True, watch_until=at(20))
     ledger.write(record, closed, [], extra=extra)
     (watch,) = ledger.watched(at(6))
-    assert watch == Watch(ROLLBACK_ID, at(20), record.alarm_name)
+    assert watch == Watch(ROLLBACK_ID, at(20), record.trigger.alarm_name)
     assert ledger.watched(at(25)) == [watch], "overdue, and still to be settled"
     ledger.settle(watch, at(7))
     assert ledger.watched(at(8)) == []

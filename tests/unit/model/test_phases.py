@@ -56,4 +56,4 @@ def test_a_phase_that_may_not_follow_is_refused(before, after):
 
 def test_what_else_changes_leaves_the_phase_alone():
     closed = rollback(Phase.CLOSED).changed(notified=("closed",))
-    assert (closed.phase, closed.notified) == (Phase.CLOSED, ("closed",))
+    assert (closed.phase, closed.bookkeeping.notified) == (Phase.CLOSED, ("closed",))

@@ -148,7 +148,7 @@ class CodeDeploy:
 
     def marked(self, rollback: Rollback, now: datetime) -> Deployment | None:
         """The deployment that a rollback created, found by its marker; None if there is none (yet)."""
-        since = rollback.create_attempted_at or now
+        since = rollback.progress.create_attempted_at or now
         for info in self._history().created_since(since - timedelta(minutes=5), now):
             deployment = self._deployment(info)
             if deployment.made_by == rollback.rollback_id:
@@ -236,7 +236,7 @@ class CodeDeploy:
         """
         platform = self._platform
         try:
-            revision = platform.redeployable(good, live, rollback.redeployed_revision)
+            revision = platform.redeployable(good, live, rollback.progress.redeployed_revision)
         except AppSpecError as error:
             raise RefusedError("create_deployment", "UnreadableAppSpec", str(error)) from error
         answer = call(
@@ -313,9 +313,9 @@ class CodeDeploy:
 
 def description(rollback: Rollback) -> str:
     """What the redeployment says of itself; it starts with the marker by which it is found again."""
-    text = f"{MARKER_PREFIX}{rollback.rollback_id} puts back {rollback.good_deployment_id}"
-    if rollback.suspect_deployment_id:
-        text += f" instead of {rollback.suspect_deployment_id}"
+    text = f"{MARKER_PREFIX}{rollback.rollback_id} puts back {rollback.choice.good_deployment_id}"
+    if rollback.choice.suspect_deployment_id:
+        text += f" instead of {rollback.choice.suspect_deployment_id}"
     return text[:100]
 
 

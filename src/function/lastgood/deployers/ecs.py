@@ -106,11 +106,13 @@ class EcsService:
         the suspect, by ECS's own clock, not older than the attempt, and goes to the task definition that was meant.
         Should somebody else have started the very same one in that moment, it is as good as ours.
         """
-        since = (rollback.create_attempted_at or now) - _CLOCK_SKEW
+        since = (rollback.progress.create_attempted_at or now) - _CLOCK_SKEW
         listing = self._pool.submit(self._history.listed, createdAt={"after": since})
-        suspect = self.deployment(rollback.suspect_deployment_id) if rollback.suspect_deployment_id else None
+        suspect = (
+            self.deployment(rollback.choice.suspect_deployment_id) if rollback.choice.suspect_deployment_id else None
+        )
         listed = [raw for raw in listing.result().items if suspect is None or created(raw) > suspect.created_at]
-        wanted = rollback.redeployed_revision or rollback.good_revision
+        wanted = rollback.progress.redeployed_revision or rollback.choice.good_revision
         found = self._history.deployments(newest_first(listed))
         return next((d for d in found if d.is_release and d.revision.identity == wanted), None)
 
@@ -144,7 +146,7 @@ class EcsService:
     def stop(self, deployment: Deployment, *, native: bool) -> str:
         """Stop a deployment; ECS goes back to the revision before it. Returns `Accepted`, or `AlreadyCompleted`.
 
-        There is no other stop, so one without rollback (`native` false) is refused; see `Rollback.replaces`.
+        There is no other stop, so one without rollback (`native` false) is refused; see `Rollback.may_replace_running`.
         """
         if not native:
             raise RefusedError(
@@ -225,10 +227,10 @@ class EcsService:
             writes=True,
             cluster=self._group.application,
             service=self._group.deployment_group,
-            taskDefinition=rollback.redeployed_revision or good.identity,
+            taskDefinition=rollback.progress.redeployed_revision or good.identity,
         )
         try:
-            made = self.marked(rollback, rollback.create_attempted_at or rollback.opened_at)
+            made = self.marked(rollback, rollback.progress.create_attempted_at or rollback.opened_at)
         except LastgoodError as error:
             # The update was made, whatever became of the look at it: never "it had no effect".
             raise AmbiguousError(f"the service was updated, and its deployment could not be read: {error}") from error

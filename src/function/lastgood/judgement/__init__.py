@@ -96,9 +96,9 @@ def judge(case: Case) -> Decision:
 def await_approval(case: Case) -> Decision:
     """Judge again once it is approved: what was true when people were asked may no longer be."""
     rollback = case.rollback
-    if rollback.rejected_by:
-        return case.refuse(Reason.APPROVAL_REJECTED, f"{rollback.rejected_by} rejected it.")
-    if rollback.approved_by:
+    if rollback.progress.rejected_by:
+        return case.refuse(Reason.APPROVAL_REJECTED, f"{rollback.progress.rejected_by} rejected it.")
+    if rollback.progress.approved_by:
         return judge(replace(case, approved=True))
     if case.now - rollback.opened_at > case.policy.approval_expiry:
         return case.refuse(

@@ -288,7 +288,8 @@ def _released_into(
 
 def brings_back(deployment: Deployment, rollback: Rollback) -> bool:
     """Whether a deployment deploys the very revision that a rollback put back, under its old or its new name."""
-    put_back = {rollback.good_revision, rollback.redeployed_revision} - {"", *rollback.suspect_revisions}
+    choice = rollback.choice
+    put_back = {choice.good_revision, rollback.progress.redeployed_revision} - {"", *choice.suspect_revisions}
     return deployment.revision.known and deployment.revision.identity in put_back
 
 

@@ -44,12 +44,12 @@ class Case:
     @property
     def by_alarm(self) -> bool:
         """False when an operator asked: then nobody has to be blamed by a clock."""
-        return self.rollback.trigger_kind is not TriggerKind.MANUAL
+        return self.rollback.trigger.trigger_kind is not TriggerKind.MANUAL
 
     @property
     def forced(self) -> bool:
         """An operator asked for it with `force` and a reason."""
-        return self.rollback.force and not self.by_alarm
+        return self.rollback.trigger.force and not self.by_alarm
 
     @property
     def late(self) -> bool:
@@ -64,18 +64,18 @@ class Case:
     @cached_property
     def attribution(self) -> Attribution:
         """Whom the alarm blames."""
-        seconds = self.rollback.evaluation_seconds
+        seconds = self.rollback.trigger.evaluation_seconds
         evaluation = timedelta(seconds=seconds) if seconds else self.policy.evaluation_window
         return attribute(
             self.seen.history,
-            alarm_at=self.rollback.alarm_changed_at if self.by_alarm else None,
+            alarm_at=self.rollback.trigger.alarm_changed_at if self.by_alarm else None,
             attribution_window=self.policy.attribution_window,
             evaluation_window=evaluation,
             now=self.now,
-            requested_at=None if self.by_alarm else self.rollback.signal_at,
+            requested_at=None if self.by_alarm else self.rollback.trigger.signal_at,
             force=self.forced,
-            released_in_alarm=self.rollback.released_in_alarm,
-            brought_back=self.rollback.brought_back,
+            released_in_alarm=self.rollback.trigger.released_in_alarm,
+            brought_back=self.rollback.trigger.brought_back,
             onset=self.onset,
         )
 
@@ -99,7 +99,7 @@ class Case:
         suspects = self.attribution.suspects
         if not suspects or not self.by_alarm:
             return ""
-        return noise(self.lives.alarms, self.rollback.alarm_name, suspects[-1].created_at)
+        return noise(self.lives.alarms, self.rollback.trigger.alarm_name, suspects[-1].created_at)
 
     @property
     def caution(self) -> str:
@@ -128,7 +128,7 @@ class Case:
             self.attribution.suspects,
             controls=self.seen.controls,
             unusable=self.seen.unusable,
-            to_deployment_id=self.rollback.to_deployment_id,
+            to_deployment_id=self.rollback.trigger.to_deployment_id,
             force=self.forced,
             examined=self.seen.examined if self.searching else None,
             lives=self.lives,

@@ -19,7 +19,7 @@ def first_step(case: Case) -> Decision:
     suspect, good = case.attribution.suspect, case.selection.good
     if suspect and suspect.active:
         native = native_flip(case)
-        if case.rollback.replaces and not native:
+        if case.rollback.may_replace_running and not native:
             return Proceed(
                 Reason.SUSPECT_ACTIVE,
                 f"{subject(suspect)}. A stop would bring back what was before it, which is not what is wanted: "
@@ -106,7 +106,7 @@ def adoptable(case: Case) -> bool:
 def native_flip(case: Case) -> bool:
     """CodeDeploy's own rollback is the quick way where it only moves traffic, if it goes where we would go."""
     group, good = case.seen.group, case.selection.good
-    if group is None or good is None or not case.policy.native_rollback or case.rollback.to_deployment_id:
+    if group is None or good is None or not case.policy.native_rollback or case.rollback.trigger.to_deployment_id:
         return False
     moves_traffic = group.blue_green or case.rollback.group.can(group.compute_platform).native_moves_traffic
     last = next((d for d in case.seen.history if d.deployment_id == group.last_successful_id), None)

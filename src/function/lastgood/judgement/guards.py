@@ -56,8 +56,8 @@ def _mode_off(case: Case) -> Decision | None:
 
 
 def _fresh(case: Case) -> Decision | None:
-    changed = case.rollback.alarm_changed_at
-    if not case.by_alarm or changed is None or case.approved or case.rollback.released_in_alarm:
+    changed = case.rollback.trigger.alarm_changed_at
+    if not case.by_alarm or changed is None or case.approved or case.rollback.trigger.released_in_alarm:
         return None
     # The age that counts is the age at which the signal came: a rollback that was opened in time and then waited
     # for a retry is not stale.
@@ -73,12 +73,13 @@ def _fresh(case: Case) -> Decision | None:
 def _confirmed(case: Case) -> Decision | None:
     if not case.by_alarm or not case.seen.alarm_read:
         return None
-    alarm, said = case.seen.alarm, case.rollback.alarm_changed_at
+    alarm, said = case.seen.alarm, case.rollback.trigger.alarm_changed_at
     if alarm is None:
         return case.unfounded(
             Reason.ALARM_NOT_CONFIRMED,
-            f"CloudWatch knows no alarm named {case.rollback.alarm_name!r} here. If it is real, it was deleted or "
-            "renamed since its message, or is of a type that this boto3 does not know, as an old one does log alarms.",
+            f"CloudWatch knows no alarm named {case.rollback.trigger.alarm_name!r} here. If it is real, it was deleted "
+            "or renamed since its message, or is of a type that this boto3 does not know, as an old one does log "
+            "alarms.",
         )
     if alarm.suppressed_by:
         return case.refuse(Reason.ALARM_SUPPRESSED, f"The alarm's actions are suppressed by {alarm.suppressed_by}.")
@@ -104,7 +105,7 @@ def _confirmed(case: Case) -> Decision | None:
     return case.refuse(
         Reason.ALARM_RECOVERED,
         "The alarm is OK again; nothing has to be rolled back.",
-        calls_people=bool(case.rollback.failed_rollback_id),
+        calls_people=bool(case.rollback.choice.failed_rollback_id),
     )
 
 
@@ -121,14 +122,14 @@ def _fired_before(case: Case, alarm: AlarmFacts) -> bool:
 
     A release that came while the alarm fired already is blamed for a change that was before it.
     """
-    said, dated = case.rollback.alarm_changed_at, alarm.changed_at
-    if said is None or dated is None or case.rollback.released_in_alarm:
+    said, dated = case.rollback.trigger.alarm_changed_at, alarm.changed_at
+    if said is None or dated is None or case.rollback.trigger.released_in_alarm:
         return False
     return dated < said - CLOCKS_DIFFER_BY
 
 
 def _of_another_time(case: Case, alarm: AlarmFacts) -> Decision:
-    said, dated = case.rollback.alarm_changed_at, alarm.changed_at
+    said, dated = case.rollback.trigger.alarm_changed_at, alarm.changed_at
     return case.unfounded(
         Reason.ALARM_NOT_CONFIRMED,
         f"The message says that the alarm went into ALARM at {said:%Y-%m-%d %H:%M:%SZ}; CloudWatch has it in ALARM "
@@ -158,7 +159,7 @@ def _attributable(case: Case) -> Decision | None:
     blame = case.attribution
     if blame.reason is None:
         return None
-    if case.forced and case.rollback.to_deployment_id:
+    if case.forced and case.rollback.trigger.to_deployment_id:
         return None
     return case.refuse(blame.reason, blame.explanation, calls_people=True if blame.undecided else None)
 
@@ -198,7 +199,7 @@ def _cooled_down(case: Case) -> Decision | None:
             f"{len(recent)} rollbacks in {duration(case.policy.rollback_window)} are the limit for a deployment group: "
             "something else is wrong here. The group is paused until somebody resumes it.",
         )
-        return replace(blocked, pauses_group=not case.rollback.dry_run and case.policy.mode is not Mode.OBSERVE)
+        return replace(blocked, pauses_group=not case.rollback.trigger.dry_run and case.policy.mode is not Mode.OBSERVE)
     return None
 
 
@@ -240,11 +241,11 @@ def _names_of_the_suspects(case: Case) -> set[str]:
 
 
 def _observe_only(case: Case) -> Decision | None:
-    if not case.rollback.dry_run and (case.policy.mode is not Mode.OBSERVE or case.forced):
+    if not case.rollback.trigger.dry_run and (case.policy.mode is not Mode.OBSERVE or case.forced):
         return None
     would = first_step(case)
-    reason = would.reason if case.rollback.dry_run else Reason.OBSERVE_MODE
-    why = "Dry run" if case.rollback.dry_run else "Observe mode"
+    reason = would.reason if case.rollback.trigger.dry_run else Reason.OBSERVE_MODE
+    why = "Dry run" if case.rollback.trigger.dry_run else "Observe mode"
     told = f"{why}: nothing was done. It would have been this: {would.explanation}"
     return Close(reason, told, Outcome.DRY_RUN, chosen=would.chosen)
 

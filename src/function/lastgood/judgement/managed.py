@@ -34,7 +34,7 @@ def not_cloudformation(case: Case) -> Decision | None:
 
 
 def _has_time(case: Case) -> bool:
-    return not (case.late or case.rollback.dry_run or case.policy.mode is Mode.OBSERVE)
+    return not (case.late or case.rollback.trigger.dry_run or case.policy.mode is Mode.OBSERVE)
 
 
 def _may_be_stopped(case: Case) -> bool:

@@ -13,7 +13,7 @@ def good_revision(case: Case) -> Decision | None:
         return None
     reason, explanation = _why_none(case)
     suspect = case.attribution.suspect
-    if suspect and suspect.active and not case.rollback.dry_run and _native_goes_to_what_was_live(case, reason):
+    if suspect and suspect.active and not case.rollback.trigger.dry_run and _native_goes_to_what_was_live(case, reason):
         return Stop(
             reason,
             f"{explanation} {suspect.deployment_id} is still running: it is stopped, "
@@ -22,7 +22,7 @@ def good_revision(case: Case) -> Decision | None:
             native=True,
             chosen=case.chosen,
         )
-    if suspect and suspect.active and _stops_without_target(case, reason) and not case.rollback.dry_run:
+    if suspect and suspect.active and _stops_without_target(case, reason) and not case.rollback.trigger.dry_run:
         return Stop(
             reason,
             f"{explanation} {suspect.deployment_id} is still running and is stopped, so that it goes no further."
@@ -42,7 +42,7 @@ def _split_alias_stays(case: Case) -> str:
 
 
 def _why_none(case: Case) -> tuple[Reason, str]:
-    if case.rollback.to_deployment_id:
+    if case.rollback.trigger.to_deployment_id:
         return _why_not_requested(case)
     below = case.selection.rejected_for(Rejection.BELOW_FLOOR)
     if below:
@@ -70,7 +70,7 @@ def _why_none(case: Case) -> tuple[Reason, str]:
 
 
 def _why_not_requested(case: Case) -> tuple[Reason, str]:
-    wanted = case.rollback.to_deployment_id
+    wanted = case.rollback.trigger.to_deployment_id
     asked = next((c for c in case.selection.candidates if c.deployment_id == wanted), None)
     if asked is None:
         return Reason.NO_GOOD_REVISION, f"{wanted} is not in the recent history of {case.rollback.group.key}."
@@ -99,7 +99,7 @@ def _native_goes_to_what_was_live(case: Case, reason: Reason) -> bool:
     policy, floor = case.policy, case.floor
     if policy.mode is not Mode.AUTO or not policy.native_rollback or policy.stop_without_target == "never":
         return False
-    if case.rollback.to_deployment_id or last.deployment_id != group.last_successful_id:
+    if case.rollback.trigger.to_deployment_id or last.deployment_id != group.last_successful_id:
         return False
     if last.revision in case.seen.controls.known_bad or (floor and last.created_at < floor.created_at):
         return False
@@ -112,7 +112,7 @@ def _unknown_before(case: Case) -> Candidate | None:
 
 
 def _stops_without_target(case: Case, reason: Reason) -> bool:
-    if case.policy.mode is not Mode.AUTO or case.rollback.to_deployment_id:
+    if case.policy.mode is not Mode.AUTO or case.rollback.trigger.to_deployment_id:
         return False
     if case.rollback.group.can().stop_restores_previous:
         # Its only stop brings the revision before back: one that was just refused.

@@ -24,14 +24,14 @@ def onset_of(rollback: Rollback, alarm: AlarmFacts | None) -> Onset | None:
     full and the metric late, so only releases that came at least two periods, and five minutes, after it are cleared. A
     release that users met before a quick alarm fired is always among those that can be blamed.
     """
-    fired = rollback.alarm_changed_at
+    fired = rollback.trigger.alarm_changed_at
     if fired is None:
         return None
-    margin = timedelta(seconds=rollback.onset_margin_seconds)
-    stored = Onset(rollback.onset_at or fired, margin, rollback.onset_measured)
+    margin = timedelta(seconds=rollback.trigger.onset_margin_seconds)
+    stored = Onset(rollback.trigger.onset_at or fired, margin, rollback.trigger.onset_measured)
     told = (alarm.onset if alarm and _speaks_of(alarm, fired) else None, stored if stored.measured else None)
     believed = (each for each in told if each and fired - LONGEST_BREACH <= each.at <= fired)
-    return next(believed, None) or _estimated(fired, alarm, timedelta(seconds=rollback.evaluation_seconds))
+    return next(believed, None) or _estimated(fired, alarm, timedelta(seconds=rollback.trigger.evaluation_seconds))
 
 
 def _speaks_of(alarm: AlarmFacts, fired: datetime) -> bool:

@@ -22,11 +22,11 @@ def verify(case: Case) -> Decision:
     if running is None:
         return fail(
             Reason.ROLLBACK_DEPLOYMENT_FAILED,
-            f"{rollback.group.deployer} no longer knows {rollback.rollback_deployment_id}.",
+            f"{rollback.group.deployer} no longer knows {rollback.progress.rollback_deployment_id}.",
         )
     if running.active:
         return _still_running(case, running)
-    if running.ended_badly and rollback.adopted:
+    if running.ended_badly and rollback.progress.adopted:
         why = f"{why_it_failed(running, rollback.group.deployer)}. It did not put back what was live: lastgood goes on."
         return TakeOver(Reason.SUSPECT_STOPPED, why, running, chosen=Chosen(failed=running))
     if running.status != "Succeeded":
@@ -44,7 +44,7 @@ def _still_running(case: Case, running: Deployment) -> Decision:
     # Mid-shift the old task set is still the primary one, and it may run the same task definition.
     if live.deployment_id == running.deployment_id and live.identity == _wanted(rollback):
         # ECS blue/green stays InProgress until the old task set is terminated, which may take two days.
-        proven = f"{rollback.redeployed_revision} is live; {running.deployment_id} is only waiting to end."
+        proven = f"{rollback.progress.redeployed_revision} is live; {running.deployment_id} is only waiting to end."
         return Close(Reason.VERIFIED, proven, Outcome.ROLLED_BACK)
     after = duration(case.policy.deadline)
     return fail(Reason.DEADLINE_PASSED, f"{running.deployment_id} is still {running.status} after {after}.")
@@ -52,24 +52,24 @@ def _still_running(case: Case, running: Deployment) -> Decision:
 
 def _late(case: Case) -> bool:
     """The time in which something else held it up does not count: a hook may wait longer than a rollback may take."""
-    began = max(case.rollback.opened_at, case.rollback.held_up_ended_at or case.rollback.opened_at)
+    began = max(case.rollback.opened_at, case.rollback.progress.held_up_ended_at or case.rollback.opened_at)
     return case.now - began > case.policy.deadline
 
 
 def _at_its_gate(case: Case, running: Deployment, gate: Gate) -> Decision:
     """The service's own hook, or the group's own setting, holds the good revision back as it would a release."""
     waits = f"{running.deployment_id} is {running.status}{at_a_gate(running)}"
-    if case.policy.rollback_pauses == "continue" and not case.rollback.adopted:
+    if case.policy.rollback_pauses == "continue" and not case.rollback.progress.adopted:
         return LetGoOn(Reason.IN_PROGRESS, f"{waits}: it is told to go on.", running)
     return wait(f"{waits}, so the good revision is not back yet. To let it go on: {gate.command}", told_after=NOW)
 
 
 def _wanted(rollback: Rollback) -> str:
-    return rollback.redeployed_revision or rollback.good_revision
+    return rollback.progress.redeployed_revision or rollback.choice.good_revision
 
 
 def _prove_live(case: Case, running: Deployment) -> Decision:
-    if not case.rollback.good_deployment_id and _away_from_the_suspect(case.rollback, running, case.seen.live):
+    if not case.rollback.choice.good_deployment_id and _away_from_the_suspect(case.rollback, running, case.seen.live):
         return _put_back_unknown(case, running)
     wanted, live = _wanted(case.rollback), case.seen.live
     same = _digests_as_wanted(case.rollback, live)
@@ -94,14 +94,14 @@ def _prove_live(case: Case, running: Deployment) -> Decision:
 
 def _whose_doing(rollback: Rollback, running: Deployment) -> str:
     """What others had to do with it."""
-    who = f" It was {whose(running, rollback.group.deployer)}." if rollback.adopted else ""
+    who = f" It was {whose(running, rollback.group.deployer)}." if rollback.progress.adopted else ""
     return f"{who}{beside(rollback)}"
 
 
 def _away_from_the_suspect(rollback: Rollback, running: Deployment, live: Live) -> bool:
     if not live.identity or live.split or by_the_suspect(rollback, live):
         return False
-    return live.identity == running.revision.identity or live.identity not in rollback.suspect_revisions
+    return live.identity == running.revision.identity or live.identity not in rollback.choice.suspect_revisions
 
 
 def _put_back_unknown(case: Case, running: Deployment) -> Close:
@@ -130,7 +130,7 @@ def _proven(rollback: Rollback, running: Deployment, wanted: str, *, certain: bo
 
 def _digests_as_wanted(rollback: Rollback, live: Live) -> bool | None:
     """Whether the containers run the digests that served; None where nobody can know, True where a name says enough."""
-    wanted = dict(text.split("=", 1) for text in rollback.good_digests)
+    wanted = dict(text.split("=", 1) for text in rollback.choice.good_digests)
     running = {image.container: image.digest for image in live.images}
     if not wanted:
         return None if any(running.values()) else True
@@ -142,7 +142,7 @@ def _digests_as_wanted(rollback: Rollback, live: Live) -> bool | None:
 
 def by_the_suspect(rollback: Rollback, live: Live) -> bool:
     """The suspect itself made live what it is, under whatever name."""
-    return bool(live.deployment_id) and live.deployment_id == rollback.suspect_deployment_id
+    return bool(live.deployment_id) and live.deployment_id == rollback.choice.suspect_deployment_id
 
 
 def is_live(good: Revision, live: Live, suspects: Sequence[Deployment]) -> bool:

@@ -23,18 +23,18 @@ def without_the_lock(rollback: Rollback, seen: Observation) -> Decision | None:
 def choice_again(case: Case) -> Decision | None:
     """What goes back is looked at once more by what AWS says of it now; an operator may force one that is named."""
     rollback, good = case.rollback, case.seen.good
-    named = rollback.force and bool(rollback.to_deployment_id)
-    if named and rollback.to_deployment_id == rollback.good_deployment_id:
+    named = rollback.trigger.force and bool(rollback.trigger.to_deployment_id)
+    if named and rollback.trigger.to_deployment_id == rollback.choice.good_deployment_id:
         return None
-    if not rollback.suspect_deployment_id:
+    if not rollback.choice.suspect_deployment_id:
         return _contradicted(rollback, "the record blames no deployment")
     return _rejected(case, good) if good else None
 
 
 def _rejected(case: Case, good: Deployment) -> Decision | None:
     rollback, seen = case.rollback, case.seen
-    if rollback.suspect_created_at and good.created_at >= rollback.suspect_created_at:
-        return _contradicted(rollback, f"it is not older than the suspect {rollback.suspect_deployment_id}")
+    if rollback.choice.suspect_created_at and good.created_at >= rollback.choice.suspect_created_at:
+        return _contradicted(rollback, f"it is not older than the suspect {rollback.choice.suspect_deployment_id}")
     suspects = [d for d in (seen.suspect,) if d is not None]
     found = select((good,), suspects, controls=seen.controls, unusable={}, lives=case.lives)
     if found.good is not None:
@@ -45,6 +45,6 @@ def _rejected(case: Case, good: Deployment) -> Decision | None:
 def _contradicted(rollback: Rollback, why: str) -> Decision:
     return block(
         Reason.RECORD_CONTRADICTED,
-        f"{rollback.good_deployment_id}, which the record says goes back, is not what would be chosen: {why} Nothing "
-        "is deployed.",
+        f"{rollback.choice.good_deployment_id}, which the record says goes back, is not what would be chosen: {why} "
+        "Nothing is deployed.",
     )

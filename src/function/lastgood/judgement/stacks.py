@@ -72,14 +72,14 @@ def advice(stack: str, origin: Origin | None) -> str:
 
 def left_alone(rollback: Rollback) -> bool:
     """What a stack holds, or may hold, is redeployed only if an operator insists."""
-    return not rollback.force and bool(rollback.suspect_stack or rollback.origin == "unknown")
+    return not rollback.trigger.force and bool(rollback.choice.suspect_stack or rollback.choice.origin == "unknown")
 
 
 def debt(rollback: Rollback) -> str:
     """What follows for the stack once what it holds was moved without it; empty where no stack holds it."""
-    if not rollback.suspect_stack:
+    if not rollback.choice.suspect_stack:
         return ""
-    believes = f"The stack {rollback.suspect_stack} believes in {rollback.suspect_revision}"
+    believes = f"The stack {rollback.choice.suspect_stack} believes in {rollback.choice.suspect_revision}"
     if rollback.compute_platform is ComputePlatform.LAMBDA:
         return (
             f"{believes}: its next update that changes the version fails with INVALID_LAMBDA_CONFIGURATION, until the "

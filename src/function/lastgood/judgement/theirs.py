@@ -91,8 +91,8 @@ def reason_to_watch(rollback: Deployment, suspect: Deployment | None) -> Reason:
 
 def beside(rollback: Rollback) -> str:
     """What is said of others at the end: that a stack rolls back too, and whose rollback failed before."""
-    failed = f" {rollback.failed_rollback}." if rollback.failed_rollback else ""
-    return f"{rolls_back_too(rollback.suspect_stack, rollback.stack_status)}{failed}"
+    failed = f" {rollback.choice.failed_rollback}." if rollback.choice.failed_rollback else ""
+    return f"{rolls_back_too(rollback.choice.suspect_stack, rollback.choice.stack_status)}{failed}"
 
 
 def why_it_failed(rollback: Deployment, deployer: str) -> str:

@@ -56,7 +56,7 @@ def unless_held(case: Case, decision: Decision) -> Decision:
     pauses = [p for p in (controls.pause_all, controls.pause_group) if p and p.holds(case.now)]
     if case.policy.kill_switch:
         return wait("LASTGOOD_KILL_SWITCH is on: the rollback under way is held.")
-    if pauses and not case.rollback.force:
+    if pauses and not case.rollback.trigger.force:
         return wait(f"{pauses[0].requested_by} paused rollbacks: {pauses[0].reason}")
     return decision
 
@@ -64,12 +64,12 @@ def unless_held(case: Case, decision: Decision) -> Decision:
 def after_stop(case: Case) -> Decision:
     """What follows the stop: wait for it, adopt the deployer's own rollback, or put the good revision back."""
     rollback, suspect = case.rollback, case.seen.suspect
-    if suspect is not None and suspect.active and not rollback.replaces:
+    if suspect is not None and suspect.active and not rollback.may_replace_running:
         return _still_active(case, suspect)
     native = case.seen.rollback
-    if not rollback.good_deployment_id:
+    if not rollback.choice.good_deployment_id:
         return _without_good(case, native)
-    if native is not None and not native.ended_badly and native.revision.identity == rollback.good_revision:
+    if native is not None and not native.ended_badly and native.revision.identity == rollback.choice.good_revision:
         return _adopt(rollback, native)
     if case.late:
         return _not_started(case)
@@ -103,9 +103,9 @@ def _still_active(case: Case, suspect: Deployment) -> Decision:
             f"{suspect.deployment_id} is still {suspect.status}, {most} after the rollback began.{_held_up(rollback)}"
         )
         return fail(Reason.DEADLINE_PASSED, still)
-    asked = rollback.stop_requested_at
+    asked = rollback.progress.stop_requested_at
     paused = bool(suspect.gate and suspect.gate.hook_id) and asked is not None and case.now - asked >= STOP_AGAIN_AFTER
-    if asked is not None and rollback.stop_answer in _TAKEN and not paused:
+    if asked is not None and rollback.progress.stop_answer in _TAKEN and not paused:
         return _stopping(case, suspect, asked)
     if asked is not None and case.now - asked < STOP_AGAIN_AFTER:
         return wait(f"{suspect.deployment_id} is stopping.")
@@ -113,9 +113,9 @@ def _still_active(case: Case, suspect: Deployment) -> Decision:
         Reason.SUSPECT_ACTIVE,
         f"{suspect.deployment_id} is {suspect.status}{at_a_gate(suspect)}, so it is (again) asked to stop.",
         suspect,
-        rollback.native_rollback_asked,
+        rollback.progress.native_rollback_asked,
     )
-    if rollback.good_deployment_id:
+    if rollback.choice.good_deployment_id:
         return again
     # Why nothing can go back stays the record's reason until it is closed.
     return replace(again, reason=rollback.reason_code or again.reason, explanation=rollback.explanation)
@@ -139,17 +139,18 @@ def _stopping(case: Case, suspect: Deployment, asked: datetime) -> Decision:
 
 
 def _held_up(rollback: Rollback) -> str:
-    return f" {rollback.held_up_by}" if rollback.held_up_by and rollback.held_up_ended_at is None else ""
+    progress = rollback.progress
+    return f" {progress.held_up_by}" if progress.held_up_by and progress.held_up_ended_at is None else ""
 
 
 def _native_may_come(case: Case) -> bool:
     """A native rollback was asked for, and is given a moment to show up."""
     rollback, suspect = case.rollback, case.seen.suspect
-    if not rollback.native_rollback_asked or case.seen.rollback is not None:
+    if not rollback.progress.native_rollback_asked or case.seen.rollback is not None:
         return False
-    if suspect is None or suspect.status != "Stopped" or rollback.stop_requested_at is None:
+    if suspect is None or suspect.status != "Stopped" or rollback.progress.stop_requested_at is None:
         return False
-    return case.now - rollback.stop_requested_at < case.policy.native_rollback_grace
+    return case.now - rollback.progress.stop_requested_at < case.policy.native_rollback_grace
 
 
 def _adopt(rollback: Rollback, deployment: Deployment) -> Decision:
@@ -157,7 +158,7 @@ def _adopt(rollback: Rollback, deployment: Deployment) -> Decision:
     return Adopt(
         Reason.NATIVE_ROLLBACK if deployment.is_rollback else Reason.ALREADY_ROLLING_BACK,
         f"{who[0].upper()}{who[1:]} {deployment.deployment_id} to {label(deployment)} is adopted and watched."
-        f"{rolls_back_too(rollback.suspect_stack, rollback.stack_status)}",
+        f"{rolls_back_too(rollback.choice.suspect_stack, rollback.choice.stack_status)}",
         deployment,
     )
 
@@ -177,7 +178,7 @@ def redeploy(case: Case) -> Decision:
         return _found(case.seen.rollback)
     if case.late:
         return _not_started(case)
-    attempted = case.rollback.create_attempted_at
+    attempted = case.rollback.progress.create_attempted_at
     if attempted is not None and case.now - attempted < case.policy.create_settle:
         return wait("Whether the redeployment was created is not known yet; it is looked for before anything is tried.")
     return _clear_way(case)
@@ -190,8 +191,8 @@ def _clear_way(case: Case) -> Decision:
         return _put_back(case)
     if newest.made_by == rollback.rollback_id:
         return _found(newest)
-    if newest.active and newest.deployment_id == rollback.suspect_deployment_id:
-        if rollback.replaces:
+    if newest.active and newest.deployment_id == rollback.choice.suspect_deployment_id:
+        if rollback.may_replace_running:
             return _put_back(case)
         return _still_active(case, newest)
     if _puts_it_back(rollback, newest):
@@ -210,16 +211,16 @@ def _clear_way(case: Case) -> Decision:
 
 def _released_since(rollback: Rollback, newest: Deployment) -> bool:
     """Somebody meant to change what is live after the signal. What was there before it, the guards have judged."""
-    changes = newest.active or newest.created_at > (rollback.alarm_changed_at or rollback.signal_at)
-    known = {rollback.suspect_deployment_id, rollback.failed_rollback_id}
+    changes = newest.active or newest.created_at > (rollback.trigger.alarm_changed_at or rollback.trigger.signal_at)
+    known = {rollback.choice.suspect_deployment_id, rollback.choice.failed_rollback_id}
     return changes and newest.is_release and newest.deployment_id not in known
 
 
 def _puts_it_back(rollback: Rollback, newest: Deployment) -> bool:
     """CodeDeploy, or somebody, puts the good revision back at this moment, or has just done so."""
-    theirs = newest.is_release and newest.deployment_id != rollback.good_deployment_id
+    theirs = newest.is_release and newest.deployment_id != rollback.choice.good_deployment_id
     native = newest.creator == NATIVE_ROLLBACK_CREATOR
-    return (theirs or native) and not newest.ended_badly and newest.revision.identity == rollback.good_revision
+    return (theirs or native) and not newest.ended_badly and newest.revision.identity == rollback.choice.good_revision
 
 
 def _put_back(case: Case) -> Decision:
@@ -229,8 +230,8 @@ def _put_back(case: Case) -> Decision:
         return objection
     todo, good, group = seen.preparation, seen.good, seen.group
     if todo.problem or good is None or group is None:
-        why = todo.problem or f"{rollback.good_deployment_id} or its deployment group is gone."
-        return fail(Reason.REDEPLOY_REFUSED, f"{rollback.good_revision} cannot be deployed any more: {why}")
+        why = todo.problem or f"{rollback.choice.good_deployment_id} or its deployment group is gone."
+        return fail(Reason.REDEPLOY_REFUSED, f"{rollback.choice.good_revision} cannot be deployed any more: {why}")
     if todo.alias_split and left_alone(rollback):
         return _left_to_the_stack(rollback)
     if todo.alias_split:
@@ -240,22 +241,22 @@ def _put_back(case: Case) -> Decision:
             good,
         )
     if _there_already(rollback, group, good, seen.live):
-        live_again = f"{rollback.good_revision} is live again; nothing had to be redeployed.{beside(rollback)}"
+        live_again = f"{rollback.choice.good_revision} is live again; nothing had to be redeployed.{beside(rollback)}"
         return Close(Reason.VERIFIED, live_again, Outcome.ROLLED_BACK)
     if left_alone(rollback):
         return _left_to_the_stack(rollback)
     if todo.register_task_definition:
         return RegisterTaskDefinition(Reason.IN_PROGRESS, _why_registered(todo), good)
-    again = f"{rollback.good_revision}, deployed by {rollback.good_deployment_id}, is deployed again."
+    again = f"{rollback.choice.good_revision}, deployed by {rollback.choice.good_deployment_id}, is deployed again."
     return Create(Reason.IN_PROGRESS, again, good, group, seen.live)
 
 
 def _left_to_the_stack(rollback: Rollback) -> Decision:
     return block(
         Reason.MANAGED_BY_CLOUDFORMATION,
-        f"{rollback.suspect_deployment_id} is stopped, and {rollback.group.deployer} put nothing back by itself. "
-        "A redeployment would leave the stack believing in another version: see that it rolls back "
-        f"({rollback.suspect_stack or 'which stack holds it could not be told'}).",
+        f"{rollback.choice.suspect_deployment_id} is stopped, and {rollback.group.deployer} put nothing back by "
+        "itself. A redeployment would leave the stack believing in another version: see that it rolls back "
+        f"({rollback.choice.suspect_stack or 'which stack holds it could not be told'}).",
     )
 
 
@@ -271,9 +272,9 @@ def _why_registered(todo: Preparation) -> str:
 
 def _objection(rollback: Rollback, seen: Observation) -> Decision | None:
     """What an operator has said against the chosen revision since it was chosen."""
-    if rollback.force and rollback.to_deployment_id:
+    if rollback.trigger.force and rollback.trigger.to_deployment_id:
         return None
-    identity, floor = rollback.good_revision, seen.controls.floor
+    identity, floor = rollback.choice.good_revision, seen.controls.floor
     marked = seen.controls.known_bad_since.get(identity, rollback.opened_at)
     if identity in seen.controls.known_bad and marked >= rollback.opened_at:
         return block(Reason.KNOWN_BAD, f"{identity} is known bad by now: {seen.controls.known_bad[identity]}.")
@@ -290,6 +291,6 @@ def _objection(rollback: Rollback, seen: Observation) -> Decision | None:
 def _there_already(rollback: Rollback, group: GroupFacts, good: Deployment, live: Live) -> bool:
     """Only for platforms whose live state can be read; servers may be half way."""
     readable = rollback.group.can(group.compute_platform).reads_live
-    if not readable or live.split or live.identity != rollback.good_revision:
+    if not readable or live.split or live.identity != rollback.choice.good_revision:
         return False
     return not by_the_suspect(rollback, live) and same_images(live.images, good.revision.images) is not False

@@ -65,9 +65,10 @@ def listed(names: Sequence[str], most: int = 8) -> str:
 
 def taken_over(rollback: Rollback) -> str:
     """What people are told of a lock without its rollback; empty where there was none."""
-    if not rollback.took_lock_of:
+    named = rollback.bookkeeping.took_lock_of
+    if not named:
         return ""
     return (
-        f"The lock of {rollback.group.key} named {rollback.took_lock_of}, which is no open rollback of this group; it "
+        f"The lock of {rollback.group.key} named {named}, which is no open rollback of this group; it "
         "was taken over. Look who wrote to the audit table, or whether it was restored."
     )

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -42,7 +42,7 @@ from lastgood.ledger.codec import changes, read_rollback, stored_name, to_item
 from lastgood.ledger.controls import bad_sk, group_pk, read_common, read_controls, rolled_away
 from lastgood.ledger.dynamo import Table
 from lastgood.ledger.watches import WATCH_PK, Watch, read_watches, watch_item
-from lastgood.model import Controls, DeploymentGroup, Rollback
+from lastgood.model import Controls, DeploymentGroup, Rollback, follow_up_due, notices_due, seconds_of
 from lastgood.times import iso
 
 __all__ = [
@@ -192,15 +192,17 @@ class Ledger:
         Only changed attributes are set, so attributes that a newer version wrote survive.
         """
         steps = list(steps)
-        after = replace(after, version=before.version + 1, step_count=before.step_count + len(steps))
+        version, count = before.bookkeeping.version, before.bookkeeping.step_count
+        after = after.changed(version=version + 1, step_count=count + len(steps))
         sets, removes = changes(before, after)
         if next_check_at is not None:
             sets |= {"open_key": OPEN_KEY, "next_check_at": iso(next_check_at)}
-        elif not after.open and not after.notices_due and after.follow_up is None:
+        elif not after.open and not notices_due(after) and follow_up_due(after) is None:
             removes += ["open_key", "next_check_at"]
-        sets |= {f"seconds_to_{name}": span for name, span in after.seconds.items() if before.seconds.get(name) != span}
-        items = [self._table.set(_pk(after.rollback_id), "META", sets, removes, "version = :expected", before.version)]
-        for number, step in enumerate(steps, start=before.step_count + 1):
+        known = seconds_of(before)
+        sets |= {f"seconds_to_{name}": span for name, span in seconds_of(after).items() if known.get(name) != span}
+        items = [self._table.set(_pk(after.rollback_id), "META", sets, removes, "version = :expected", version)]
+        for number, step in enumerate(steps, start=count + 1):
             items.append(self._table.put(self._step_item(after.rollback_id, number, step), "attribute_not_exists(pk)"))
         if self._table.transact([*items, *extra]) is not None:
             raise LostLeaseError(f"{after.rollback_id} was advanced by another invocation")
@@ -208,14 +210,14 @@ class Ledger:
 
     def note_recovery(self, rollback: Rollback, at: datetime) -> None:
         """Note that the alarm is OK again, beside whoever holds the lease: the version stays as it is."""
-        recovered = replace(rollback, alarm_recovered_at=at)
+        recovered = rollback.changed(alarm_recovered_at=at)
         # Nothing is changed where it was noted before, or where there is no such rollback.
         self._table.change(
             _pk(rollback.rollback_id),
             "META",
             "SET alarm_recovered_at = :at, seconds_to_recover = :seconds",
             "attribute_exists(pk) AND attribute_not_exists(alarm_recovered_at)",
-            {":at": iso(at), ":seconds": recovered.seconds.get("recover", 0)},
+            {":at": iso(at), ":seconds": seconds_of(recovered).get("recover", 0)},
         )
 
     def closing(
@@ -245,15 +247,16 @@ class Ledger:
         ][:holds_lock]
         if acted:
             past = {"pk": pk, "sk": f"PAST#{iso(closed)}#{rollback.rollback_id}", "outcome": str(rollback.outcome)}
-            past |= {"rollback_id": rollback.rollback_id, "rollback_deployment_id": rollback.rollback_deployment_id}
-            if rollback.alarm_changed_at:
-                past |= {"alarm_name": rollback.alarm_name, "alarm_changed_at": iso(rollback.alarm_changed_at)}
+            back = rollback.progress.rollback_deployment_id
+            past |= {"rollback_id": rollback.rollback_id, "rollback_deployment_id": back}
+            if fired := rollback.trigger.alarm_changed_at:
+                past |= {"alarm_name": rollback.trigger.alarm_name, "alarm_changed_at": iso(fired)}
             items.append(self._table.put(self._expiring(past, closed, days=30)))
             items += [self._bad_item(rollback, identity, closed) for identity in rolled_away(rollback)]
-        if unfounded and rollback.alarm_name:
+        if unfounded and rollback.trigger.alarm_name:
             items.append(self._uncounted(rollback, closed))
         if watch_until is not None:
-            watch = Watch(rollback.rollback_id, watch_until, rollback.alarm_name)
+            watch = Watch(rollback.rollback_id, watch_until, rollback.trigger.alarm_name)
             items.append(self._table.put(self._watch_item(watch)))
         if pauses_group:
             why = {"requested_by": "lastgood", "explanation": rollback.explanation, "occurred_at": iso(closed)}

@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any, get_type_hints
 
 from lastgood.model import (
+    GROUPS,
     Candidate,
+    Choice,
     ComputePlatform,
     Controller,
     Outcome,
@@ -17,11 +20,24 @@ from lastgood.model import (
     Reason,
     Rejection,
     Rollback,
+    Trail,
     TriggerKind,
 )
 from lastgood.times import iso, parse_iso
 
+_DERIVED: Mapping[type, tuple[str, ...]] = {
+    Rollback: ("verified_at",),
+    Choice: ("suspect_revision",),
+    Trail: ("revert_command",),
+}
+"""What follows from other fields, and is stored beside them for whoever reads the table."""
+
 _RESERVED = {"force": "forced", "action": "step_name"}
+
+
+def stored_names() -> tuple[str, ...]:
+    """The attributes of a head item that hold the record."""
+    return tuple(stored for kind in (Rollback, *GROUPS.values()) for stored, _ in _stored(kind))
 
 
 def stored_name(name: str) -> str:
@@ -30,9 +46,25 @@ def stored_name(name: str) -> str:
 
 
 def to_item(value: Any) -> dict[str, Any]:
-    """A dataclass as a plain item: enums as their text, times as ISO text, None left out."""
-    pairs = ((stored_name(spec.name), _plain(getattr(value, spec.name))) for spec in fields(value))
-    return {name: plain for name, plain in pairs if plain is not None}
+    """A dataclass as a plain item: enums as their text, times as ISO text, None left out; groups are flattened."""
+    parts = _parts(value) if isinstance(value, Rollback) else (value,)
+    return {name: plain for part in parts for name, plain in _attributes(part).items()}
+
+
+def _parts(rollback: Rollback) -> tuple[Any, ...]:
+    return (rollback, *(getattr(rollback, name) for name in GROUPS))
+
+
+def _attributes(part: Any) -> dict[str, Any]:
+    pairs = ((stored, _plain(getattr(part, name))) for stored, name in _stored(part.__class__))
+    return {stored: plain for stored, plain in pairs if plain is not None}
+
+
+@cache
+def _stored(kind: type) -> tuple[tuple[str, str], ...]:
+    """The attributes that a dataclass is stored with, each with the name that it is read by."""
+    names = [spec.name for spec in fields(kind) if kind is not Rollback or spec.name not in GROUPS]
+    return tuple((stored_name(name), name) for name in (*names, *_DERIVED.get(kind, ())))
 
 
 def _plain(value: Any) -> Any:
@@ -46,8 +78,12 @@ def _plain(value: Any) -> Any:
 
 
 def changes(before: Rollback, after: Rollback) -> tuple[dict[str, Any], list[str]]:
-    """The attributes of a head item to set, and those to remove."""
-    old, new = to_item(before), to_item(after)
+    """The attributes of a head item to set, and those to remove. A group that is the same object did not change."""
+    old, new = dict[str, Any](), dict[str, Any]()
+    for was, now in zip(_parts(before), _parts(after), strict=True):
+        if was is not now:
+            old |= _attributes(was)
+            new |= _attributes(now)
     return {k: v for k, v in new.items() if old.get(k) != v}, [k for k in old if k not in new]
 
 
@@ -65,7 +101,10 @@ def read_rollback(item: Mapping[str, Any]) -> Rollback:
             continue
     # A signal came, at the latest, when it opened the rollback.
     values.setdefault("signal_at", values.get("opened_at"))
-    return Rollback(**values)
+    # Older versions, and the records of releases, held the one suspect's revision alone.
+    if item.get("suspect_revision") and not values.get("suspect_revisions"):
+        values["suspect_revisions"] = (str(item["suspect_revision"]),)
+    return Rollback.of(values)
 
 
 _OF_A_LIFE: Mapping[str, Callable[[Any], Any]] = {"served_seconds": int, "alarms_meanwhile": int, "content_known": bool}
@@ -101,4 +140,9 @@ _BY_TYPE: dict[Any, Callable[[Any], Any]] = {
     Mapping[str, str]: dict,
     tuple[Candidate, ...]: _read_candidates,
 }
-_READERS = {name: _BY_TYPE[kind] for name, kind in get_type_hints(Rollback).items()}
+_READERS = {
+    name: _BY_TYPE[kind]
+    for part in (Rollback, *GROUPS.values())
+    for name, kind in get_type_hints(part).items()
+    if name not in GROUPS
+}

@@ -65,8 +65,8 @@ def rolled_away(rollback: Rollback) -> tuple[str, ...]:
     """The revisions that a rollback's end makes known bad."""
     if rollback.outcome not in {Outcome.ROLLED_BACK, Outcome.FAILED}:
         return ()
-    back = {rollback.good_revision, rollback.redeployed_revision, ""}
-    return tuple(i for i in rollback.suspect_revisions if i not in back)
+    back = {rollback.choice.good_revision, rollback.progress.redeployed_revision, ""}
+    return tuple(i for i in rollback.choice.suspect_revisions if i not in back)
 
 
 def _pause(row: Mapping[str, Any]) -> Pause | None:

@@ -1,9 +1,9 @@
 """The nouns of a rollback: frozen values and enums, standard library only.
 
 `groups`: where a revision is deployed. `deployments`: what was deployed there, and what is live. `record`: a rollback,
-its phases and its outcomes. `reasons`: the codes that say why; `catalogue`: what each means, and what people do.
-`policy`: what settings and operators allow. `observation`: the facts of one look. `stacks`: whether a stack holds what
-would be moved.
+its phases and its outcomes. `due`: what a record calls for. `reasons`: the codes that say why; `catalogue`: what each
+means, and what people do. `policy`: what settings and operators allow. `observation`: the facts of one look. `stacks`:
+whether a stack holds what would be moved.
 
 Stored values use AWS's own spelling (`"InProgress"`, `"ALARM"`). All times are aware and in UTC.
 """
@@ -38,6 +38,12 @@ from lastgood.model.deployments import (
     same_content,
     same_images,
 )
+from lastgood.model.due import (
+    TIMES,
+    follow_up_due,
+    notices_due,
+    seconds_of,
+)
 from lastgood.model.groups import (
     CAPABILITIES,
     Capabilities,
@@ -68,13 +74,18 @@ from lastgood.model.reasons import (
     Rejection,
 )
 from lastgood.model.record import (
+    GROUPS,
     NEXT_PHASES,
-    TIMES,
+    Bookkeeping,
     Candidate,
+    Choice,
     FollowUp,
     Outcome,
     Phase,
+    Progress,
     Rollback,
+    Trail,
+    Trigger,
     TriggerKind,
 )
 from lastgood.model.stacks import (
@@ -89,6 +100,7 @@ __all__ = [
     "CLOUDFORMATION_CREATORS",
     "CLOUDFORMATION_ROLLBACK_CREATOR",
     "FLOOR_MARKER",
+    "GROUPS",
     "NATIVE_ROLLBACK_CREATOR",
     "NEXT_PHASES",
     "OUTCOMES",
@@ -100,8 +112,10 @@ __all__ = [
     "AlarmFacts",
     "AlarmHistory",
     "AlarmState",
+    "Bookkeeping",
     "Candidate",
     "Capabilities",
+    "Choice",
     "ComputePlatform",
     "Controller",
     "Controls",
@@ -127,15 +141,21 @@ __all__ = [
     "Phase",
     "Policy",
     "Preparation",
+    "Progress",
     "Reason",
     "Rejection",
     "Revision",
     "Rollback",
+    "Trail",
+    "Trigger",
     "TriggerKind",
     "calls_people",
+    "follow_up_due",
     "goes_back_by_itself",
+    "notices_due",
     "parse_ecs_service",
     "same_content",
     "same_images",
+    "seconds_of",
     "what_to_do",
 ]

@@ -8,11 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def revert_command(commit: str) -> str:
-    """The slower, clearer way back; empty where the commit is not known."""
-    return f"git revert {commit}" if commit else ""
-
-
 def start_command(request: Mapping[str, Any], region: str) -> str:
     """`aws codepipeline start-pipeline-execution …`, for the same run from a terminal."""
     options = {"region": region, "name": request["name"], "client-request-token": request["clientRequestToken"]}

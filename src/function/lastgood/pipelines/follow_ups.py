@@ -1,7 +1,7 @@
 """What follows a rollback for its pipeline: hold it, find the commits, run it for the good one, release it.
 
 Each is done beside the rollback, which it never delays, undoes or fails: intent, act, result, a few attempts, and else
-a problem on the record that says what to do by hand. What is due follows from the record (`Rollback.follow_up`), so the
+a problem on the record that says what to do by hand. What is due follows from the record (`follow_up_due`), so the
 sweep finishes what a crash interrupted.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,9 +17,8 @@ from lastgood.errors import LastgoodError, LostLeaseError, RefusedError, Retryab
 from lastgood.judgement.wording import duration
 from lastgood.ledger import Kind
 from lastgood.links import compare
-from lastgood.model import FollowUp, Rollback
+from lastgood.model import FollowUp, Rollback, follow_up_due
 from lastgood.parts import Parts
-from lastgood.pipelines.commands import revert_command
 from lastgood.pipelines.rules import (
     RUNNING,
     brings_something_new,
@@ -52,9 +50,8 @@ def pinned(rollback: Rollback, settings: Settings) -> Rollback:
     """The rollback with the rule of its deployment group: a rule that changes later changes nothing under way."""
     rule = settings.pipeline_of(rollback.group)
     if rule is None:
-        return replace(rollback, looks_for_commits=settings.check_bundles)
-    return replace(
-        rollback,
+        return rollback.changed(looks_for_commits=settings.check_bundles)
+    return rollback.changed(
         looks_for_commits=True,
         pipeline=rule.pipeline,
         after_rollback=rule.after_rollback,
@@ -64,7 +61,9 @@ def pinned(rollback: Rollback, settings: Settings) -> Rollback:
 
 def is_due(rollback: Rollback, now: datetime) -> bool:
     """Whether there is something to do for the pipeline now."""
-    return rollback.follow_up is not None and (rollback.follow_up_at is None or rollback.follow_up_at <= now)
+    return follow_up_due(rollback) is not None and (
+        rollback.trail.follow_up_at is None or rollback.trail.follow_up_at <= now
+    )
 
 
 class FollowUps:
@@ -89,7 +88,7 @@ class FollowUps:
     def run(self) -> Rollback:
         """Do what is due. Raises LostLeaseError if somebody else is at it; every other failure ends on the record."""
         try:
-            while (due := self.rollback.follow_up) and is_due(self.rollback, self._now()) and self._has_time():
+            while (due := follow_up_due(self.rollback)) and is_due(self.rollback, self._now()) and self._has_time():
                 match due:
                     case FollowUp.WATCH_RERUN:
                         self._watch_rerun()
@@ -107,7 +106,7 @@ class FollowUps:
 
     def _attempt(self, due: FollowUp) -> None:
         """Intent, act, result. What cannot be done now is tried again, what cannot be done at all is a problem."""
-        if self.rollback.follow_up_attempts >= MAX_ATTEMPTS:
+        if self.rollback.trail.follow_up_attempts >= MAX_ATTEMPTS:
             self._give_up(due, f"No answer in {MAX_ATTEMPTS} attempts.")
             return
         self._intend(due)
@@ -127,41 +126,40 @@ class FollowUps:
 
     def _hold(self) -> None:
         it, stage = self.rollback, self._stage()
+        trail = it.trail
         if stage is None:
-            self._give_up(FollowUp.HOLD, f"The pipeline {it.pipeline} has no stage {it.hold_stage}.")
+            self._give_up(FollowUp.HOLD, f"The pipeline {trail.pipeline} has no stage {trail.hold_stage}.")
         elif stage.enabled:
-            self._pipelines.disable(it.pipeline, it.hold_stage, hold_reason(it.rollback_id))
+            self._pipelines.disable(trail.pipeline, trail.hold_stage, hold_reason(it.rollback_id))
             self._held(self._now())
         elif stage.held_by(it.rollback_id):
             self._held(stage.changed_at or self._now())
         else:
             who = clean(stage.changed_by or "somebody", 100)
-            why = f"{who} disabled the transition into {it.hold_stage} before: {clean(stage.reason, 200)}"
+            why = f"{who} disabled the transition into {trail.hold_stage} before: {clean(stage.reason, 200)}"
             self._settle(FollowUp.HOLD, f"{why}. It is left as it is.")
 
     def _held(self, at: datetime) -> None:
-        it = self.rollback
-        self._settle(
-            FollowUp.HOLD,
-            f"Nothing enters the stage {it.hold_stage} of {it.pipeline} until it is released, or a newer commit waits.",
-            held_at=at,
-        )
+        trail = self.rollback.trail
+        where = f"the stage {trail.hold_stage} of {trail.pipeline}"
+        why = f"Nothing enters {where} until it is released, or a newer commit waits."
+        self._settle(FollowUp.HOLD, why, held_at=at)
 
     # --- commits ------------------------------------------------------------------------------------------------------
 
     def _find(self) -> None:
         it = self.rollback
-        wanted = [each for each in (it.suspect_deployment_id, it.good_deployment_id) if each]
-        runs = self._pipelines.made(it.pipeline, wanted) if it.pipeline else {}
-        suspect, good = runs.get(it.suspect_deployment_id), runs.get(it.good_deployment_id)
+        trail, choice = it.trail, it.choice
+        wanted = [each for each in (choice.suspect_deployment_id, choice.good_deployment_id) if each]
+        runs = self._pipelines.made(trail.pipeline, wanted) if trail.pipeline else {}
+        suspect, good = runs.get(choice.suspect_deployment_id), runs.get(choice.good_deployment_id)
         bad_commit, good_commit = commits(suspect, good)
-        bad_commit = it.suspect_commit or bad_commit or self._pipelines.bundle_commit(it.suspect_revision)
-        good_commit = it.good_commit or good_commit or self._pipelines.bundle_commit(it.good_revision)
+        bad_commit = trail.suspect_commit or bad_commit or self._pipelines.bundle_commit(choice.suspect_revision)
+        good_commit = trail.good_commit or good_commit or self._pipelines.bundle_commit(choice.good_revision)
         self._change(
             suspect_commit=bad_commit,
             good_commit=good_commit,
-            revert_command=revert_command(bad_commit),
-            compare_url=it.compare_url or compare(commit_page(bad_commit, suspect), good_commit, bad_commit),
+            compare_url=it.trail.compare_url or compare(commit_page(bad_commit, suspect), good_commit, bad_commit),
             suspect_execution_id=suspect.execution_id if suspect else "",
             good_execution_id=good.execution_id if good else "",
         )
@@ -171,16 +169,17 @@ class FollowUps:
     def _prepare_rerun(self, good: Run | None) -> None:
         """What would run the pipeline for the good commit: as a request for us, as a command for people."""
         it = self.rollback
-        if it.after_rollback not in {"tell", "rerun"} or not it.good_deployment_id:
+        trail, choice = it.trail, it.choice
+        if trail.after_rollback not in {"tell", "rerun"} or not choice.good_deployment_id:
             return
         if good is None:
             self._problem(
-                f"No run of {it.pipeline} is known that made {it.good_deployment_id}, so it cannot be re-run for the "
-                f"good commit. {release_the_revert(it)}"
+                f"No run of {trail.pipeline} is known that made {choice.good_deployment_id}, so it cannot be re-run "
+                f"for the good commit. {release_the_revert(it)}"
             )
             return
-        definition = self._pipelines.definition(it.pipeline)
-        request, problem = start_request(it.pipeline, definition, good, it.rollback_id)
+        definition = self._pipelines.definition(trail.pipeline)
+        request, problem = start_request(trail.pipeline, definition, good, it.rollback_id)
         if request is None:
             self._problem(f"{problem} {release_the_revert(it)}")
             return
@@ -191,18 +190,19 @@ class FollowUps:
             rerun_request="" if changed else json.dumps(request),
         )
         if changed:
-            self._problem(f"{changed} Look at it, then run: {self.rollback.rerun_command}")
+            self._problem(f"{changed} Look at it, then run: {self.rollback.trail.rerun_command}")
 
     # --- running the pipeline again -----------------------------------------------------------------------------------
 
     def _rerun(self) -> None:
         it = self.rollback
-        request = json.loads(it.rerun_request)
+        trail = it.trail
+        request = json.loads(trail.rerun_request)
         # Once a start may have been sent, only the same start is sent again: its token makes it the same run.
-        if it.rerun_status != STARTING:
+        if trail.rerun_status != STARTING:
             good = frozenset(each["revisionValue"] for each in request["sourceRevisions"])
-            since = it.suspect_created_at or it.opened_at
-            newer = overtaken(self._pipelines.recent(it.pipeline), it.suspect_execution_id, since, good)
+            since = it.choice.suspect_created_at or it.opened_at
+            newer = overtaken(self._pipelines.recent(trail.pipeline), trail.suspect_execution_id, since, good)
             if newer is not None:
                 self._give_up(
                     FollowUp.RERUN,
@@ -215,15 +215,16 @@ class FollowUps:
         started = self._pipelines.start(request)
         self._settle(
             FollowUp.RERUN,
-            f"{it.pipeline} runs again for {it.good_commit or 'the good revision'}: {started}.",
+            f"{trail.pipeline} runs again for {trail.good_commit or 'the good revision'}: {started}.",
             rerun_execution_id=started,
             rerun_status="InProgress",
         )
 
     def _watch_rerun(self) -> None:
         it = self.rollback
+        trail = it.trail
         try:
-            status = self._pipelines.status(it.pipeline, it.rerun_execution_id)
+            status = self._pipelines.status(trail.pipeline, trail.rerun_execution_id)
         except LastgoodError as error:
             status = f"unknown: {error}"
         late = self._now() - (it.closed_at or it.opened_at) > RERUN_WATCH
@@ -231,7 +232,7 @@ class FollowUps:
         if waits and not late:
             self._look_again()
             return
-        text = f"The re-run {it.rerun_execution_id} is {status}."
+        text = f"The re-run {trail.rerun_execution_id} is {status}."
         if status != "Succeeded":
             text += f" After {duration(RERUN_WATCH)} it is watched no more." * waits
             self._alert(f"{text} Look at it in CodePipeline: until a run succeeds, the newest definition is not right.")
@@ -254,33 +255,35 @@ class FollowUps:
 
     def _release_if_wanted(self) -> None:
         it, stage = self.rollback, self._stage()
+        trail = it.trail
         # CodePipeline's own clock, by which its runs are timed too.
-        held_at = (stage.changed_at if stage else None) or it.held_at or it.opened_at
-        if stage is not None and stage.enabled and it.follow_up_attempts:
-            self._released("We opened it, though no answer came.", alert=not it.release_requested_by)
+        held_at = (stage.changed_at if stage else None) or trail.held_at or it.opened_at
+        if stage is not None and stage.enabled and trail.follow_up_attempts:
+            self._released("We opened it, though no answer came.", alert=not trail.release_requested_by)
         elif stage is None or not stage.held_by(it.rollback_id):
             who = clean(stage.changed_by, 100) if stage else ""
             by = f" by {who}" if who else " by nobody that CodePipeline names"
             self._settle(
-                FollowUp.RELEASE, f"There is no hold of ours on {it.hold_stage} (any more); it was last changed{by}."
+                FollowUp.RELEASE,
+                f"There is no hold of ours on {trail.hold_stage} (any more); it was last changed{by}.",
             )
-        elif it.release_requested_by:
-            self._release(f"{it.release_requested_by} asks for it.", alert=False)
-        elif stage.waiting and brings_something_new(self._pipelines.recent(it.pipeline), stage.waiting, held_at):
+        elif trail.release_requested_by:
+            self._release(f"{trail.release_requested_by} asks for it.", alert=False)
+        elif stage.waiting and brings_something_new(self._pipelines.recent(trail.pipeline), stage.waiting, held_at):
             newer = ", ".join(sorted(stage.waiting))
             self._release(f"{newer} brings a commit that is newer than the hold.", alert=True)
         elif self._now() - held_at > HOLD_WATCH:
             self._give_up(FollowUp.RELEASE, f"It is held for {duration(HOLD_WATCH)} already.", alert=True)
 
     def _release(self, why: str, *, alert: bool) -> None:
-        it = self.rollback
-        self._intend(FollowUp.RELEASE, f"The stage {it.hold_stage} of {it.pipeline} is released: {why}")
-        self._pipelines.enable(it.pipeline, it.hold_stage)
+        trail = self.rollback.trail
+        self._intend(FollowUp.RELEASE, f"The stage {trail.hold_stage} of {trail.pipeline} is released: {why}")
+        self._pipelines.enable(trail.pipeline, trail.hold_stage)
         self._released(why, alert=alert)
 
     def _released(self, why: str, *, alert: bool) -> None:
-        it = self.rollback
-        text = f"The stage {it.hold_stage} of {it.pipeline} is open again: {why}"
+        trail = self.rollback.trail
+        text = f"The stage {trail.hold_stage} of {trail.pipeline} is open again: {why}"
         if alert:
             self._alert(text)
         self._settle(FollowUp.RELEASE, text, released_at=self._now())
@@ -288,16 +291,18 @@ class FollowUps:
     # --- recording ----------------------------------------------------------------------------------------------------
 
     def _intend(self, due: FollowUp, text: str = "") -> None:
-        self._note(Kind.INTENT, due, text or f"{PURPOSE[due]} ({self.rollback.pipeline or 'the bundles'}).")
-        self._change(follow_up_attempts=self.rollback.follow_up_attempts + 1, follow_up_at=self._now() + RETRY_AFTER)
+        self._note(Kind.INTENT, due, text or f"{PURPOSE[due]} ({self.rollback.trail.pipeline or 'the bundles'}).")
+        self._change(
+            follow_up_attempts=self.rollback.trail.follow_up_attempts + 1, follow_up_at=self._now() + RETRY_AFTER
+        )
         self._save()
 
     def _settle(self, due: FollowUp, text: str, **changes: Any) -> None:
         self._note(Kind.RESULT, due, text)
-        done = (*self.rollback.followed_up, due)
+        done = (*self.rollback.trail.followed_up, due)
         self._change(followed_up=done, follow_up_attempts=0, follow_up_at=None, **changes)
-        following = self.rollback.follow_up
-        if following is not None and not following.prompt and not self.rollback.release_requested_by:
+        following = follow_up_due(self.rollback)
+        if following is not None and not following.prompt and not self.rollback.trail.release_requested_by:
             self._change(follow_up_at=self._now() + WATCH_PACE)
         self._save()
         self._parts.telemetry.followed_up(self.rollback, due, text)
@@ -309,7 +314,7 @@ class FollowUps:
         if alert:
             self._alert(text)
         # An attempt without an answer may have held the stage all the same: then it is ours to release.
-        unclear = due is FollowUp.HOLD and self.rollback.follow_up_attempts > 1
+        unclear = due is FollowUp.HOLD and self.rollback.trail.follow_up_attempts > 1
         self._settle(due, text, **({"held_at": self._now()} if unclear else {}))
 
     def _look_again(self) -> None:
@@ -317,7 +322,7 @@ class FollowUps:
         self._save()
 
     def _problem(self, text: str) -> None:
-        self._change(pipeline_problem=f"{self.rollback.pipeline_problem} {text}".strip())
+        self._change(pipeline_problem=f"{self.rollback.trail.pipeline_problem} {text}".strip())
 
     def _alert(self, text: str) -> None:
         self._change(pipeline_alert=text)
@@ -330,16 +335,16 @@ class FollowUps:
 
     def _save(self) -> None:
         # Open rollbacks are visited anyway, at their own pace. A closed one is visited until its lease is given back.
-        due = None if self.rollback.open else self.rollback.follow_up_at or self._now()
+        due = None if self.rollback.open else self.rollback.trail.follow_up_at or self._now()
         self._draft.save(next_check_at=due)
 
     # --- small things -------------------------------------------------------------------------------------------------
 
     def _enable_command(self) -> str:
-        return self._pipelines.enable_command(self.rollback.pipeline, self.rollback.hold_stage)
+        return self._pipelines.enable_command(self.rollback.trail.pipeline, self.rollback.trail.hold_stage)
 
     def _stage(self) -> Stage | None:
-        return self._pipelines.stage(self.rollback.pipeline, self.rollback.hold_stage)
+        return self._pipelines.stage(self.rollback.trail.pipeline, self.rollback.trail.hold_stage)
 
     def _held_back(self) -> str:
         """Why nothing may be changed now: the kill switch and pauses hold the pipeline's follow-ups as well."""

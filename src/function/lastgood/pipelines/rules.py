@@ -101,13 +101,16 @@ def runs_again(recent: Iterable[Recent], rollback: Rollback) -> tuple[str, ...]:
     They are told by the good run's sources where that is among the `recent`, else by the good commit alone.
     """
     recent = tuple(recent)
-    good = next((each.revisions for each in recent if each.execution_id == rollback.good_execution_id), frozenset())
-    wanted = {good, frozenset({rollback.good_commit})} - {frozenset(), frozenset({""})}
-    since = rollback.suspect_created_at or rollback.opened_at
+    good = next(
+        (each.revisions for each in recent if each.execution_id == rollback.trail.good_execution_id), frozenset()
+    )
+    wanted = {good, frozenset({rollback.trail.good_commit})} - {frozenset(), frozenset({""})}
+    since = rollback.choice.suspect_created_at or rollback.opened_at
     return tuple(
         each.execution_id
         for each in recent
-        if each.execution_id == rollback.rerun_execution_id or (each.started_at > since and each.revisions in wanted)
+        if each.execution_id == rollback.trail.rerun_execution_id
+        or (each.started_at > since and each.revisions in wanted)
     )
 
 

@@ -21,20 +21,21 @@ def by_hand(due: FollowUp, it: Rollback, enable_command: str) -> str:
     match due:
         case FollowUp.HOLD:
             return (
-                f"Until the bad commit is reverted, the next run of {it.pipeline} puts it back: disable the "
-                f"transition into {it.hold_stage} by hand."
+                f"Until the bad commit is reverted, the next run of {it.trail.pipeline} puts it back: disable the "
+                f"transition into {it.trail.hold_stage} by hand."
             )
         case FollowUp.FIND_COMMITS:
-            return f"Look for {it.suspect_deployment_id} in the history of {it.pipeline or 'what releases it'}."
+            where = it.trail.pipeline or "what releases it"
+            return f"Look for {it.choice.suspect_deployment_id} in the history of {where}."
         case FollowUp.RERUN:
-            return f"By hand: {it.rerun_command}"
+            return f"By hand: {it.trail.rerun_command}"
         case _:
             return f"By hand: {enable_command}"
 
 
 def release_the_revert(rollback: Rollback) -> str:
     """The way that is left where the pipeline cannot be run for the good commit."""
-    what = rollback.revert_command or "revert the bad commit"
+    what = rollback.trail.revert_command or "revert the bad commit"
     return f"By hand: {what}, and release that."
 
 
@@ -42,12 +43,12 @@ def what_was_found(rollback: Rollback, runs: Mapping[str, Run]) -> str:
     """One sentence for each deployment: the commit, and the run that made it, or what is not known."""
     told = []
     for deployment_id, commit in (
-        (rollback.suspect_deployment_id, rollback.suspect_commit),
-        (rollback.good_deployment_id, rollback.good_commit),
+        (rollback.choice.suspect_deployment_id, rollback.trail.suspect_commit),
+        (rollback.choice.good_deployment_id, rollback.trail.good_commit),
     ):
         if not deployment_id:
             continue
         run = runs.get(deployment_id)
-        where = f"the run {run.execution_id}" if run else f"no known run of {rollback.pipeline or 'a pipeline'}"
+        where = f"the run {run.execution_id}" if run else f"no known run of {rollback.trail.pipeline or 'a pipeline'}"
         told.append(f"{deployment_id} comes from {f'commit {commit}' if commit else 'an unknown commit'}, {where}.")
     return " ".join(told)

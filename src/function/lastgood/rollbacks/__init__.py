@@ -9,7 +9,6 @@ written beside it, `leases` how two invocations keep out of each other's way.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lastgood.draft import Draft
@@ -46,7 +45,7 @@ class Rollbacks:
         """
         ledger, now = self._parts.ledger, self._parts.clock()
         rollback = pinned(rollback, self._parts.settings)
-        leased = replace(self.leases.first(rollback), step_count=1)
+        leased = self.leases.first(rollback).changed(step_count=1)
         leased, claim = self._claimed(leased, now)
         match claim.kind:
             case "opened":
@@ -54,7 +53,7 @@ class Rollbacks:
             case "duplicate":
                 return self.resume(rollback.rollback_id) or rollback
             case _:
-                about = {"alarm_name": rollback.alarm_name, "trigger_kind": str(rollback.trigger_kind)}
+                about = {"alarm_name": rollback.trigger.alarm_name, "trigger_kind": str(rollback.trigger.trigger_kind)}
                 ledger.join(claim.rollback_id, key, about, now)
                 return ledger.load(claim.rollback_id) or rollback
 
@@ -64,12 +63,12 @@ class Rollbacks:
         if claim.kind != "busy" or self._holds(claim.rollback_id, leased.group):
             return leased, claim
         if self._parts.ledger.freed(leased.group, claim.rollback_id):
-            leased = replace(leased, took_lock_of=claim.rollback_id)
+            leased = leased.changed(took_lock_of=claim.rollback_id)
         return leased, self._claim(leased, now)
 
     def _claim(self, leased: Rollback, now: datetime) -> Claim:
         step = Step(Kind.NOTE, "OPEN", why_opened(leased), now)
-        return self._parts.ledger.open(leased, step, counts_for_storm=bool(leased.alarm_name))
+        return self._parts.ledger.open(leased, step, counts_for_storm=bool(leased.trigger.alarm_name))
 
     def _holds(self, rollback_id: str, group: DeploymentGroup) -> bool:
         holder = self._parts.ledger.load(rollback_id)

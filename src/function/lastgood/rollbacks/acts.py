@@ -34,7 +34,6 @@ from lastgood.ledger import Kind
 from lastgood.links import compare
 from lastgood.model import Deployment, Observation, Origin, Phase, Preparation, Reason
 from lastgood.parts import Parts
-from lastgood.pipelines.commands import revert_command
 from lastgood.pipelines.runs import commit_in
 from lastgood.rollbacks.closing import LONGEST_EXPLANATION, Closing
 from lastgood.rollbacks.delays import Delays
@@ -132,7 +131,7 @@ class Acts:
             phase=Phase.VERIFYING,
             rollback_deployment_id=found.deployment_id,
             redeployed_at=found.created_at,
-            redeployed_revision=self._draft.rollback.redeployed_revision or found.revision.identity,
+            redeployed_revision=self._draft.rollback.progress.redeployed_revision or found.revision.identity,
             adopted=not (decision.ours or found.made_by),
             stack_debt=debt(self._draft.rollback) if decision.ours else "",
         )
@@ -140,7 +139,7 @@ class Acts:
     def _take_over(self, decision: TakeOver) -> None:
         """What was only watched is judged again from the start; what was begun here goes on."""
         self._step(Kind.DECISION, decision, decision.deployment.deployment_id)
-        begun = self._draft.rollback.stop_requested_at is not None
+        begun = self._draft.rollback.progress.stop_requested_at is not None
         self._draft.change(
             phase=Phase.STOPPING if begun else Phase.CLAIMED,
             rollback_deployment_id="",
@@ -201,7 +200,8 @@ class Acts:
                 rollback_deployment_id=made,
                 redeployed_at=self._parts.clock(),
                 stack_debt=debt(self._draft.rollback),
-                redeployed_revision=self._draft.rollback.redeployed_revision or self._draft.rollback.good_revision,
+                redeployed_revision=self._draft.rollback.progress.redeployed_revision
+                or self._draft.rollback.choice.good_revision,
             )
             self._delays.over()
             self._result(Action.CREATE, f"{made} is created.", made)
@@ -263,9 +263,9 @@ class Acts:
         if seen.group is not None and self._draft.rollback.compute_platform is None:
             self._draft.change(compute_platform=seen.group.compute_platform)
         suspect = seen.suspect
-        if suspect is None or suspect.active or self._draft.rollback.stopped_at is not None:
+        if suspect is None or suspect.active or self._draft.rollback.progress.stopped_at is not None:
             return
-        if self._draft.rollback.stop_requested_at is not None or suspect.status == "Stopped":
+        if self._draft.rollback.progress.stop_requested_at is not None or suspect.status == "Stopped":
             self._draft.change(stopped_at=suspect.completed_at or self._parts.clock())
 
     def must_wait(self, decision: Decision, seen: Observation) -> bool:
@@ -288,7 +288,7 @@ class Acts:
     def _wait_a_little(self, seen: Observation) -> bool:
         """A stop is about to take effect: look again in a moment instead of waiting for the next event."""
         newest = seen.newest
-        stops_still = newest is not None and newest.deployment_id == self._draft.rollback.suspect_deployment_id
+        stops_still = newest is not None and newest.deployment_id == self._draft.rollback.choice.suspect_deployment_id
         if self._draft.rollback.phase is not Phase.STOPPING and not stops_still:
             return False
         pause = next(self._stop_polls, None)
@@ -336,9 +336,7 @@ def _pins(decision: Decision, deployer: str, origin: Origin | None) -> dict[str,
         pins["suspect_stack"] = decision.suspects[0].stack
         pins["stack_command"] = command_for(decision.suspects[0].stack, origin)
         pins["suspect_deployment_id"] = decision.suspects[0].deployment_id
-        pins["suspect_revision"] = decision.suspects[0].revision.identity
         pins["suspect_commit"] = commit_in(decision.suspects[0].revision.commit)
-        pins["revert_command"] = revert_command(pins["suspect_commit"])
         pins["suspect_created_at"] = decision.suspects[-1].created_at
         pins["remark"], pins["calls_people"] = decision.chosen.remark, decision.chosen.calls_people
         pins["suspect_revisions"] = tuple(dict.fromkeys(s.revision.identity for s in decision.suspects))

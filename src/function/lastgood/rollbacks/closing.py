@@ -42,12 +42,11 @@ class Closing:
             explanation=decision.explanation,
             needs_human=decision.needs_human,
             closed_at=now,
-            **({"verified_at": now} if decision.reason is Reason.VERIFIED else {}),
         )
         rolled_back = decision.outcome is Outcome.ROLLED_BACK
-        watch = now + self._policy.recovery_window if rolled_back and draft.rollback.alarm_name else None
+        watch = now + self._policy.recovery_window if rolled_back and draft.rollback.trigger.alarm_name else None
         if decision.reason is Reason.STORM and not self._tells_of_storm():
-            draft.change(notified=(*draft.rollback.notified, "closed"))
+            draft.change(notified=(*draft.rollback.bookkeeping.notified, "closed"))
         follows = partial(
             self._parts.ledger.closing,
             draft.rollback,
@@ -95,14 +94,14 @@ def readable(decision: Decision) -> Decision:
 
 def _with_remark(decision: Close, rollback: Rollback) -> Close:
     """What people should know of the choice is said at the end too."""
-    told = (
-        decision.explanation if rollback.remark in decision.explanation else f"{decision.explanation} {rollback.remark}"
-    )
-    calls = decision.needs_human or (rollback.calls_people and decision.outcome is Outcome.ROLLED_BACK)
+    told, remark = decision.explanation, rollback.choice.remark
+    told = told if remark in told else f"{told} {remark}"
+    calls = decision.needs_human or (rollback.choice.calls_people and decision.outcome is Outcome.ROLLED_BACK)
     return replace(decision, explanation=clean(told, LONGEST_EXPLANATION), calls_people=calls)
 
 
 def _acted(rollback: Rollback) -> bool:
     """Something was stopped, created or adopted: such rollbacks count for the cooldown and the limits."""
-    touched = rollback.stop_requested_at or rollback.rollback_deployment_id or rollback.create_attempted_at
+    progress = rollback.progress
+    touched = progress.stop_requested_at or progress.rollback_deployment_id or progress.create_attempted_at
     return bool(touched) and rollback.outcome in {Outcome.ROLLED_BACK, Outcome.FAILED, Outcome.BLOCKED}

@@ -22,7 +22,7 @@ class Delays:
     def known(self) -> bool:
         """It is held up already: one more attempt that ends the same way is no new line of the story."""
         rollback = self._draft.rollback
-        return rollback.held_up_since is not None and rollback.held_up_ended_at is None
+        return rollback.progress.held_up_since is not None and rollback.progress.held_up_ended_at is None
 
     def waits(self, decision: Wait) -> None:
         """It was decided to wait, perhaps for something that should not last."""
@@ -39,12 +39,12 @@ class Delays:
         """An act went through."""
         if not self.known:
             return
-        told = bool(self._draft.rollback.held_up_by)
+        told = bool(self._draft.rollback.progress.held_up_by)
         self._draft.change(**({"held_up_ended_at": self._clock()} if told else {"held_up_since": None}))
 
     def _lasts(self, why: str, told_after: timedelta) -> None:
         now = self._clock()
-        since = self._draft.rollback.held_up_since or now
+        since = self._draft.rollback.progress.held_up_since or now
         self._draft.change(held_up_since=since)
-        if not self._draft.rollback.held_up_by and now - since >= told_after:
+        if not self._draft.rollback.progress.held_up_by and now - since >= told_after:
             self._draft.change(held_up_by=why)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 from lastgood.ledger import LEASE_MARGIN, Ledger
@@ -21,7 +20,7 @@ class Leases:
 
     def first(self, rollback: Rollback) -> Rollback:
         """A rollback that is about to be opened, leased from the start."""
-        return replace(rollback, lease_owner=self._owner, lease_until=self._deadline + LEASE_MARGIN)
+        return rollback.changed(lease_owner=self._owner, lease_until=self._deadline + LEASE_MARGIN)
 
     def holding[Done](self, rollback_id: str, work: Callable[[Rollback], Done]) -> Done | None:
         """Do `work` with a rollback while nobody else can. None if somebody else is at it, or there is none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lastgood.errors import LastgoodError
 from lastgood.judgement import Case
-from lastgood.model import Deployment, Rollback, TriggerKind
+from lastgood.model import Deployment, Rollback, Trigger, TriggerKind
 from lastgood.observe import Observer
 from lastgood.parts import Parts
 
@@ -15,17 +15,8 @@ def next_older(parts: Parts, rollback: Rollback) -> Deployment | None:
     It is what the choice finds if the rollback itself is blamed, with everything that is held against a revision.
     """
     now = parts.clock()
-    asked = Rollback(
-        rollback_id=rollback.rollback_id,
-        application=rollback.application,
-        deployment_group=rollback.deployment_group,
-        controller=rollback.controller,
-        trigger_kind=TriggerKind.MANUAL,
-        opened_at=now,
-        signal_at=now,
-        force=True,
-        dry_run=True,
-    )
+    trigger = Trigger(TriggerKind.MANUAL, now, force=True, dry_run=True)
+    asked = Rollback.opened(rollback.rollback_id, rollback.group, trigger, now)
     observer = Observer(parts.ledger, parts.alarms, parts.deployer_for, parts.stacks, parts.pool, parts.settings)
     try:
         seen, policy = observer.look(asked, parts.settings.policy(), now, None)
@@ -34,5 +25,5 @@ def next_older(parts: Parts, rollback: Rollback) -> Deployment | None:
         return None
     case = Case(asked, seen, policy, now)
     on_top = case.attribution.suspect
-    ours = on_top is not None and on_top.deployment_id == rollback.rollback_deployment_id
+    ours = on_top is not None and on_top.deployment_id == rollback.progress.rollback_deployment_id
     return case.selection.good if ours else None

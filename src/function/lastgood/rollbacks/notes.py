@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -39,9 +38,9 @@ class Notes:
         def asked(leased: Rollback) -> Rollback:
             changes = {
                 "release_requested_by": requested_by,
-                "held_at": leased.held_at or self._parts.clock(),
+                "held_at": leased.trail.held_at or self._parts.clock(),
                 # It may have been given up before.
-                "followed_up": tuple(each for each in leased.followed_up if each != FollowUp.RELEASE),
+                "followed_up": tuple(each for each in leased.trail.followed_up if each != FollowUp.RELEASE),
                 "follow_up_at": None,
             }
             return self._write(leased, "RELEASE", note, changes)
@@ -57,12 +56,14 @@ class Notes:
 
         def missed(leased: Rollback) -> Rollback:
             now = self._parts.clock()
-            changes: dict[str, Any] = {"not_recovered_at": leased.not_recovered_at or now, "needs_human": True}
+            changes: dict[str, Any] = {"not_recovered_at": leased.progress.not_recovered_at or now, "needs_human": True}
             changes["not_recovered_state"] = str(state or "gone")
             if older is not None:
                 changes["next_good_deployment_id"] = older.deployment_id
                 changes["next_good_revision"] = older.revision.identity
-            text = f"The alarm {leased.alarm_name} {_NOT_OK[state]}: this did not heal it, as far as can be seen."
+            text = (
+                f"The alarm {leased.trigger.alarm_name} {_NOT_OK[state]}: this did not heal it, as far as can be seen."
+            )
             return self._write(leased, "NOT_RECOVERED", text, changes, next_check_at=now + NEXT_CHECK)
 
         if self._noted(rollback.rollback_id, missed) is None:
@@ -75,10 +76,12 @@ class Notes:
 
     def _recovered(self, leased: Rollback, at: datetime) -> Rollback:
         steps = []
-        if leased.alarm_recovered_at is None:
-            steps = [Step(Kind.NOTE, "ALARM_RECOVERED", f"The alarm {leased.alarm_name} is OK again.", at)]
-            self._parts.telemetry.recovered(replace(leased, alarm_recovered_at=at))
-        after = replace(leased, alarm_recovered_at=leased.alarm_recovered_at or at, lease_owner="", lease_until=None)
+        if leased.progress.alarm_recovered_at is None:
+            steps = [Step(Kind.NOTE, "ALARM_RECOVERED", f"The alarm {leased.trigger.alarm_name} is OK again.", at)]
+            self._parts.telemetry.recovered(leased.changed(alarm_recovered_at=at))
+        after = leased.changed(
+            alarm_recovered_at=leased.progress.alarm_recovered_at or at, lease_owner="", lease_until=None
+        )
         return self._parts.ledger.write(leased, after, steps)
 
     def _recovered_beside(self, rollback_id: str, at: datetime) -> Rollback | None:
@@ -100,4 +103,4 @@ class Notes:
         next_check_at: datetime | None = None,
     ) -> Rollback:
         step = Step(Kind.NOTE, action, text, self._parts.clock())
-        return self._parts.ledger.write(leased, replace(leased, **changes), [step], next_check_at=next_check_at)
+        return self._parts.ledger.write(leased, leased.changed(**changes), [step], next_check_at=next_check_at)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from datetime import datetime
 
 from lastgood.judgement.wording import taken_over
@@ -23,9 +22,9 @@ def rollback_id(key: str, group: DeploymentGroup, at: datetime | None) -> str:
 def why_opened(rollback: Rollback) -> str:
     """What caused it, for its first step."""
     cause = (
-        f"The alarm {rollback.alarm_name} went into ALARM."
-        if rollback.alarm_name
-        else f"{rollback.requested_by} asked for it: {rollback.request_reason}"
+        f"The alarm {rollback.trigger.alarm_name} went into ALARM."
+        if rollback.trigger.alarm_name
+        else f"{rollback.trigger.requested_by} asked for it: {rollback.trigger.request_reason}"
     )
     return f"{cause} {taken_over(rollback)}".strip()
 
@@ -34,8 +33,7 @@ def not_opened(
     rollback: Rollback, reason: Reason, explanation: str, now: datetime, *, people: bool | None = None
 ) -> Rollback:
     """The record of a signal that cannot open a rollback: closed from the start, and mostly people are called."""
-    return replace(
-        rollback,
+    return rollback.changed(
         phase=Phase.CLOSED,
         outcome=Outcome.SKIPPED,
         reason_code=reason,

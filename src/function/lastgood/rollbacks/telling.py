@@ -7,6 +7,7 @@ from datetime import timedelta
 from lastgood.draft import Draft
 from lastgood.errors import LostLeaseError
 from lastgood.ledger import Kind
+from lastgood.model import notices_due
 from lastgood.parts import Parts
 from lastgood.rollbacks.closing import LONGEST_EXPLANATION
 from lastgood.text import clean
@@ -17,9 +18,10 @@ TELLING_ENDS_AFTER = timedelta(days=1)
 
 def tell(parts: Parts, draft: Draft) -> None:
     """Send the notices that the record calls for. What fails is sent by the sweep."""
-    for kind in draft.rollback.notices_due:
-        draft.change(notified=(*draft.rollback.notified, *_told(parts, draft, kind)))
-    if draft.rollback.notified != draft.written.notified or draft.rollback.lease_owner:
+    for kind in notices_due(draft.rollback):
+        draft.change(notified=(*draft.rollback.bookkeeping.notified, *_told(parts, draft, kind)))
+    now, written = draft.rollback.bookkeeping, draft.written.bookkeeping
+    if now.notified != written.notified or now.lease_owner:
         try:
             draft.save(yields_lease=True)
         except LostLeaseError:
@@ -32,7 +34,7 @@ def _told(parts: Parts, draft: Draft, kind: str) -> tuple[str, ...]:
     Whoever heard it is not told again because somebody else cannot hear.
     """
     rollback = draft.rollback
-    heard = {mark.partition("@")[2] for mark in rollback.notified if mark.startswith(f"{kind}@")}
+    heard = {mark.partition("@")[2] for mark in rollback.bookkeeping.notified if mark.startswith(f"{kind}@")}
     told = parts.notices.tell(rollback, kind, heard)
     problems = [problem for problem in told.values() if problem]
     if not problems:

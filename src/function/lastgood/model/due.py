@@ -1,0 +1,67 @@
+"""What a rollback's record calls for now: notices to people, acts for the pipeline, and the times to be measured."""
+
+from __future__ import annotations
+
+from lastgood.model.record import FollowUp, Outcome, Phase, Rollback
+
+TIMES = ("detect", "stop", "redeploy", "verify", "recover")
+"""The spans of a rollback that are recorded (`seconds_to_stop`) and sent as metrics (`SecondsToStop`)."""
+
+
+def seconds_of(rollback: Rollback) -> dict[str, int]:
+    """The times that matter, as far as they are known: detecting counts from the release, all else from the alarm.
+
+    Without an alarm, everything counts from the request.
+    """
+    trigger, progress = rollback.trigger, rollback.progress
+    since = trigger.signal_at if trigger.released_in_alarm else trigger.alarm_changed_at or trigger.signal_at
+    spans = (
+        (rollback.choice.suspect_created_at, trigger.alarm_changed_at),
+        (since, progress.stopped_at),
+        (since, progress.redeployed_at),
+        (since, rollback.verified_at),
+        (trigger.alarm_changed_at, progress.alarm_recovered_at),
+    )
+    known = ((name, start, end) for name, (start, end) in zip(TIMES, spans, strict=True) if start and end)
+    return {name: max(0, round((end - start).total_seconds())) for name, start, end in known}
+
+
+def notices_due(rollback: Rollback) -> tuple[str, ...]:
+    """The kinds of notices that the record calls for and that were not sent yet."""
+    progress = rollback.progress
+    follows = follow_up_due(rollback)
+    wanted = {
+        "opened": rollback.open and rollback.phase not in {Phase.CLAIMED, Phase.AWAITING_APPROVAL},
+        "needs_human": rollback.phase is Phase.AWAITING_APPROVAL,
+        # What follows for the pipeline is tried, and told, first; it gives up soon.
+        "closed": not rollback.open and not (follows and follows.prompt),
+        "held_up": rollback.open and bool(progress.held_up_by) and progress.held_up_ended_at is None,
+        "goes_on": rollback.open and progress.held_up_ended_at is not None,
+        "not_recovered": progress.not_recovered_at is not None,
+        "pipeline": bool(rollback.trail.pipeline_alert),
+    }
+    notified = rollback.bookkeeping.notified
+    return tuple(kind for kind, called_for in wanted.items() if called_for and kind not in notified)
+
+
+def follow_up_due(rollback: Rollback) -> FollowUp | None:
+    """What is to be done next for the pipeline, now that the rollback is this far; None: nothing."""
+    trail, rolled_back = rollback.trail, rollback.outcome is Outcome.ROLLED_BACK
+    redeploys = bool(rollback.progress.rollback_deployment_id)
+    # Nothing is looked up before the redeployment runs: that would only delay it.
+    moved = redeploys and (rollback.phase is Phase.VERIFYING or rollback.outcome is Outcome.FAILED)
+    ended = not rollback.open and rollback.outcome is not Outcome.SKIPPED
+    wanted = {
+        FollowUp.HOLD: bool(trail.hold_stage) and not rollback.trigger.dry_run and (moved or rolled_back),
+        FollowUp.FIND_COMMITS: _commits_can_be_found(rollback) and (moved or ended),
+        FollowUp.RERUN: trail.after_rollback == "rerun" and bool(trail.rerun_request) and rolled_back,
+        FollowUp.WATCH_RERUN: bool(trail.rerun_execution_id),
+        FollowUp.RELEASE: trail.held_at is not None,
+    }
+    return next((each for each, due in wanted.items() if due and each not in trail.followed_up), None)
+
+
+def _commits_can_be_found(rollback: Rollback) -> bool:
+    trail, choice = rollback.trail, rollback.choice
+    traced = bool(trail.pipeline) or choice.suspect_revision.startswith("s3://")
+    return trail.looks_for_commits and traced and bool(choice.suspect_deployment_id)

@@ -1,0 +1,124 @@
+"""A rollback's record: where it is, and groups for what opened it, what was chosen, how far it is and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from typing import Any, Self
+
+from lastgood.model.groups import ComputePlatform, Controller, DeploymentGroup
+from lastgood.model.reasons import Reason
+from lastgood.model.record.choice import Candidate, Choice
+from lastgood.model.record.phases import NEXT_PHASES, Outcome, Phase
+from lastgood.model.record.progress import Bookkeeping, Progress
+from lastgood.model.record.trail import FollowUp, Trail
+from lastgood.model.record.trigger import Trigger, TriggerKind
+
+__all__ = [
+    "GROUPS",
+    "NEXT_PHASES",
+    "Bookkeeping",
+    "Candidate",
+    "Choice",
+    "FollowUp",
+    "Outcome",
+    "Phase",
+    "Progress",
+    "Rollback",
+    "Trail",
+    "Trigger",
+    "TriggerKind",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """A rollback, as its head item in the audit table holds it: there, the fields of all groups lie side by side."""
+
+    rollback_id: str
+    application: str
+    deployment_group: str
+    opened_at: datetime
+    trigger: Trigger
+    controller: Controller = Controller.CODE_DEPLOY
+    compute_platform: ComputePlatform | None = None
+    phase: Phase = Phase.CLAIMED
+    outcome: Outcome | None = None
+    reason_code: Reason | None = None
+    explanation: str = ""
+    needs_human: bool = False
+    closed_at: datetime | None = None
+    choice: Choice = field(default_factory=Choice)
+    progress: Progress = field(default_factory=Progress)
+    trail: Trail = field(default_factory=Trail)
+    bookkeeping: Bookkeeping = field(default_factory=Bookkeeping)
+
+    @classmethod
+    def opened(cls, rollback_id: str, group: DeploymentGroup, trigger: Trigger, now: datetime) -> Self:
+        """A rollback of this group that begins now."""
+        return cls(rollback_id, group.application, group.deployment_group, now, trigger, group.controller)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """A rollback from the fields of all its groups side by side, as they are stored."""
+        own, grouped = _by_group(values)
+        return cls(**own, **{name: kind(**grouped.get(name, {})) for name, kind in GROUPS.items()})
+
+    @property
+    def group(self) -> DeploymentGroup:
+        """The deployment group that is rolled back."""
+        return DeploymentGroup(self.application, self.deployment_group, self.controller)
+
+    def changed(self, **changes: Any) -> Self:
+        """The rollback with other values of its fields, whichever groups they are in.
+
+        Raises ValueError for a phase that may not follow the present one, TypeError for a field that does not exist.
+        """
+        own, grouped = _by_group(changes)
+        groups = {name: replace(getattr(self, name), **values) for name, values in grouped.items()}
+        after = replace(self, **own, **groups)
+        if after.phase is not self.phase and after.phase not in NEXT_PHASES[self.phase]:
+            raise ValueError(f"{self.rollback_id} cannot go from {self.phase} to {after.phase}")
+        return after
+
+    @property
+    def open(self) -> bool:
+        """True until it has an outcome."""
+        return self.phase is not Phase.CLOSED
+
+    @property
+    def verified_at(self) -> datetime | None:
+        """When the good revision was seen to be live: that ends a rollback."""
+        return self.closed_at if self.reason_code is Reason.VERIFIED else None
+
+    @property
+    def may_replace_running(self) -> bool:
+        """A suspect that still runs is not stopped first: what goes back replaces it.
+
+        ECS can stop a deployment only by putting back what was before it. Where that is known bad, or not what is
+        wanted, it must not come back even for a moment; and ECS lets an update take a running deployment's place.
+        """
+        return self.group.can().replaces_running and self.progress.stop_requested_at is None
+
+
+GROUPS: Mapping[str, type] = {
+    "trigger": Trigger,
+    "choice": Choice,
+    "progress": Progress,
+    "trail": Trail,
+    "bookkeeping": Bookkeeping,
+}
+"""The groups of a record. A field's name is unique among all of them, for they are stored side by side."""
+
+_GROUP_OF = {spec.name: name for name, kind in GROUPS.items() for spec in fields(kind)}
+
+
+def _by_group(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """The values of the record's own fields, and those of each group that is concerned."""
+    own: dict[str, Any] = {}
+    grouped: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        group = _GROUP_OF.get(name)
+        (own if group is None else grouped.setdefault(group, {}))[name] = value
+    return own, grouped

@@ -1,0 +1,56 @@
+"""Who is blamed, and what goes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from lastgood.model.reasons import Rejection
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A deployment that selection looked at. `rejection` is None for the one that was chosen.
+
+    `served_seconds`, `alarms_meanwhile` (how often an alarm of the group fired while it served) and `content_known` are
+    None where nobody knows, or nobody asked.
+    """
+
+    deployment_id: str
+    revision: str
+    created_at: datetime
+    rejection: Rejection | None
+    explanation: str = ""
+    served_seconds: int | None = None
+    alarms_meanwhile: int | None = None
+    content_known: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The suspects and the last good revision, fixed with the first decision: later steps do not choose again.
+
+    `suspect_revisions` holds the newest suspect's revision first; `suspect_created_at` is the oldest suspect's time.
+    """
+
+    suspect_deployment_id: str = ""
+    suspect_created_at: datetime | None = None
+    suspect_revisions: tuple[str, ...] = ()
+    good_deployment_id: str = ""
+    good_revision: str = ""
+    good_digests: tuple[str, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    remark: str = ""
+    calls_people: bool = False
+    floor_deployment_id: str = ""
+    failed_rollback_id: str = ""
+    failed_rollback: str = ""
+    suspect_stack: str = ""
+    origin: str = ""
+    stack_status: str = ""
+    stack_command: str = ""
+
+    @property
+    def suspect_revision(self) -> str:
+        """What the newest suspect deployed; empty where nobody is blamed."""
+        return self.suspect_revisions[0] if self.suspect_revisions else ""

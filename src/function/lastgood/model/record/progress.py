@@ -1,0 +1,44 @@
+"""How far a rollback is, and who holds its record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What was asked of AWS and of people for a rollback, what came of it, and what was seen afterwards."""
+
+    approved_by: str = ""
+    rejected_by: str = ""
+    stop_requested_at: datetime | None = None
+    stop_answer: str = ""
+    native_rollback_asked: bool = False
+    stopped_at: datetime | None = None
+    create_attempted_at: datetime | None = None
+    redeployed_at: datetime | None = None
+    redeployed_revision: str = ""
+    rollback_deployment_id: str = ""
+    adopted: bool = False
+    stack_debt: str = ""
+    held_up_since: datetime | None = None
+    held_up_by: str = ""
+    held_up_ended_at: datetime | None = None
+    alarm_recovered_at: datetime | None = None
+    not_recovered_at: datetime | None = None
+    not_recovered_state: str = ""
+    next_good_deployment_id: str = ""
+    next_good_revision: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bookkeeping:
+    """What keeps writers of one record out of each other's way, and what was told already."""
+
+    notified: tuple[str, ...] = ()
+    took_lock_of: str = ""
+    version: int = 0
+    step_count: int = 0
+    lease_owner: str = ""
+    lease_until: datetime | None = None

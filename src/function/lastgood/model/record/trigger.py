@@ -1,0 +1,52 @@
+"""What opened a rollback: an alarm, an operator or a release that met a firing alarm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class TriggerKind(StrEnum):
+    """How a signal reached the function."""
+
+    SNS = "sns"
+    SQS = "sqs"
+    ALARM_ACTION = "alarm_action"
+    EVENTBRIDGE = "eventbridge"
+    MANUAL = "manual"
+    RELEASE = "release"
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """The alarm or the request that a rollback answers. Once it is opened, only the onset is still measured.
+
+    `signal_at` is when the alarm changed its state, or when the request came. `released_in_alarm` is the deployment
+    that is blamed because it was released while the alarm fired already; `brought_back` maps the deployments that only
+    brought back what an earlier rollback had put back to that one's id.
+    """
+
+    trigger_kind: TriggerKind
+    signal_at: datetime
+    # an alarm
+    alarm_name: str = ""
+    alarm_arn: str = ""
+    alarm_changed_at: datetime | None = None
+    alarm_contributor: str = ""
+    alarm_attributes: Mapping[str, str] = field(default_factory=dict)
+    evaluation_seconds: int = 0
+    onset_at: datetime | None = None
+    onset_margin_seconds: int = 0
+    onset_measured: bool = False
+    routed_by: str = ""
+    # a release while an alarm fires
+    released_in_alarm: str = ""
+    brought_back: Mapping[str, str] = field(default_factory=dict)
+    # an operator's request
+    requested_by: str = ""
+    request_reason: str = ""
+    dry_run: bool = False
+    force: bool = False
+    to_deployment_id: str = ""
