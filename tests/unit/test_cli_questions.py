@@ -31,6 +31,7 @@ from lastgood.settings import PipelineRule, Settings
 from lastgood.times import iso
 from lastgood_cli import checks, group_checks
 from lastgood_cli.checks import Part, healthy
+from lastgood_cli.checks.table import INDEXES
 from lastgood_cli.lookout import (
     ALONE,
     ROUTED,
@@ -426,7 +427,7 @@ def test_a_table_must_be_whole_active_and_protected() -> None:
     whole = {
         "TableStatus": "ACTIVE",
         "DeletionProtectionEnabled": True,
-        "GlobalSecondaryIndexes": [{"IndexName": n, "IndexStatus": "ACTIVE"} for n in checks.INDEXES],
+        "GlobalSecondaryIndexes": [{"IndexName": n, "IndexStatus": "ACTIVE"} for n in INDEXES],
     }
     assert all(c.ok for c in checks.table_state(whole, ARN))
     broken = {**whole, "TableStatus": "UPDATING", "DeletionProtectionEnabled": False, "GlobalSecondaryIndexes": []}
