@@ -1,4 +1,4 @@
-"""What may go wrong in the world, as a test asks for it: the part of the simulator that is not about calls."""
+"""What may go wrong, as a test asks for it: in a call, in a deployment, in the world around them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from simulated_aws.codedeploy import revisions
 from simulated_aws.codedeploy.native_rollbacks import Plan
 from simulated_aws.codedeploy.obstacles import UNHEALTHY, Hook
+from simulated_aws.model import ServiceError
 from simulated_aws.scenes import Revision, Scenes
 
 
@@ -21,10 +22,68 @@ class Race:
     after: bool = False
 
 
+@dataclass
+class Fault:
+    """What happens to the next `count` calls of an operation: an error, or no answer."""
+
+    operation: str
+    count: int
+    error: ServiceError | None = None
+    after_effect: bool = False
+
+
 class Mishaps(Scenes):
-    """Native rollbacks that go wrong, people who race, silent instances, hooks, names whose content moves."""
+    """Faults, native rollbacks that go wrong, people who race, silent instances, hooks, names whose content moves."""
 
     races: list[Race]
+    faults: list[Fault]
+    _own_alarms: dict[str, str]
+
+    # --- calls and deployments -------------------------------------------------------------------------------
+
+    def throttle(self, operation: str, count: int = 1) -> None:
+        """The next calls of an operation get ThrottlingException. A client that retries uses up several."""
+        self.fail_call(operation, "ThrottlingException", "Rate exceeded", count)
+
+    def fail_call(self, operation: str, code: str, message: str = "", count: int = 1, status: int = 400) -> None:
+        """The next calls of an operation are answered with an error and change nothing."""
+        self.faults.append(Fault(operation, count, ServiceError(code, message, status)))
+
+    def effect_then_timeout(self, operation: str, count: int = 1) -> None:
+        """The next calls take effect, and get no answer: a read timeout in process, an HTTP 500 over HTTP."""
+        self.faults.append(Fault(operation, count, after_effect=True))
+
+    def timeout_without_effect(self, operation: str, count: int = 1) -> None:
+        """The next calls change nothing, and get no answer either."""
+        self.faults.append(Fault(operation, count))
+
+    def fail_next(
+        self,
+        code: str = "HOOK_EXECUTION_FAILURE",
+        message: str = "A hook failed.",
+        after_seconds: float | None = None,
+    ) -> None:
+        """The next deployment (not a native rollback) fails with `code`, so long after its validation."""
+        self.engine.failures.append((code, message, after_seconds))
+
+    def bad_revision(
+        self,
+        application: str,
+        group: str,
+        revision: Revision,
+        code: str = "HEALTH_CONSTRAINTS",
+        message: str = "Too many instances failed.",
+        after_seconds: float | None = None,
+    ) -> None:
+        """Every deployment of this revision fails, whatever AppSpec carries it."""
+        given = self.revision(application, group, revision)
+        owner = self.engine.group(application, group)
+        target = self.engine.target(self.probe(owner, given))
+        self.engine.bad_targets[(owner.id, target)] = (code, message, after_seconds)
+
+    def set_alarm(self, name: str, state: str) -> None:
+        """Say an alarm's state here, over whatever CloudWatch says."""
+        self._own_alarms[name] = state
 
     # --- rollbacks and other people -----------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 from simulated_aws.clock import Clock, VirtualClock
@@ -15,19 +15,17 @@ from simulated_aws.cloudformation.stacks import Stack, Stacks
 from simulated_aws.codedeploy.answers import deployment_info
 from simulated_aws.codedeploy.api import CodeDeployApi
 from simulated_aws.codedeploy.engine import Engine
-from simulated_aws.codedeploy.model import DeploymentGroup
 from simulated_aws.codepipeline.api import PipelinesApi
-from simulated_aws.codepipeline.model import Pipeline
 from simulated_aws.codepipeline.pipelines import Pipelines
 from simulated_aws.ecs.api import EcsApi
 from simulated_aws.ecs.registry_api import RegistryApi
 from simulated_aws.ground_truth import GroundTruth
 from simulated_aws.history import History
 from simulated_aws.lambda_.api import LambdaApi
-from simulated_aws.mishaps import Mishaps, Race
+from simulated_aws.mishaps import Fault, Mishaps, Race
 from simulated_aws.model import NoAnswer, ServiceError
 from simulated_aws.objects import Objects
-from simulated_aws.scenes import Revision
+from simulated_aws.releasing import Releasing
 
 T = TypeVar("T")
 
@@ -43,16 +41,6 @@ class Arrival:
     error: str = ""
 
 
-@dataclass
-class Fault:
-    """What happens to the next `count` calls of an operation: an error, or no answer."""
-
-    operation: str
-    count: int
-    error: ServiceError | None = None
-    after_effect: bool = False
-
-
 @dataclass(frozen=True)
 class Live:
     """What is live: each target and its share. `target` is the only one, or empty while there are several."""
@@ -65,7 +53,7 @@ class Live:
         return next((each for each, share in self.shares.items() if share > 0.999), "")
 
 
-class Simulator(History, Mishaps, GroundTruth):
+class Simulator(History, Mishaps, GroundTruth, Releasing):
     """A CodeDeploy that moves. Use `simulated_aws` or `serve` to get one that boto3 talks to."""
 
     def __init__(
@@ -153,166 +141,7 @@ class Simulator(History, Mishaps, GroundTruth):
         """Every call of an operation (`CreateDeployment`) that arrived, failed ones too."""
         return [each for each in self.arrivals if each.operation == operation]
 
-    # --- time -----------------------------------------------------------------------------------------------
-
-    def advance(self, seconds: float) -> None:
-        """Move time on. Listeners are told on the way, each at its moment."""
-        self._play_until(self.clock.now() + timedelta(seconds=seconds))
-
-    def _play_until(self, until: datetime) -> None:
-        self.catch_up()
-        while self._play_next(until):
-            pass
-        self.clock.advance_to(until)
-
-    def catch_up(self) -> None:
-        """Do what is due on the clock, and tell the listeners. Needed if the clock is moved from outside."""
-        with self._lock:
-            self.engine.tick()
-        self._deliver()
-
-    def _play_next(self, until: datetime) -> bool:
-        with self._lock:
-            played = self.engine.play_next(until)
-        self._deliver()
-        return played
-
-    def _deliver(self) -> None:
-        # Not under the lock: a listener may call AWS from threads of its own.
-        self.engine.events.deliver()
-
-    def settle(self, deployment_id: str | None = None, limit_seconds: float = 200_000) -> None:
-        """Move time on until a deployment (else every one) is over. Raises TimeoutError past the limit."""
-        limit = self.clock.now() + timedelta(seconds=limit_seconds)
-        self.catch_up()
-        while self._going(deployment_id):
-            if not self._play_next(limit):
-                raise TimeoutError(f"{deployment_id or 'a deployment'} is not over after {limit_seconds} seconds")
-
-    def _going(self, deployment_id: str | None) -> bool:
-        if deployment_id:
-            return not self.engine.deployment(deployment_id).terminal
-        groups = [group for each in self.engine.applications.values() for group in each.groups.values()]
-        services = self.engine.service_deployments.services.values()
-        stacks = any(stack.going for stack in self.stacks.stacks.values())
-        return stacks or any(group.active for group in groups) or any(service.active for service in services)
-
-    def timing(self, application: str = "", group: str = "", *, config: str = "", **fields: float | None) -> None:
-        """Change durations (fields of `Timing`) of a group, of a configuration, or of everything."""
-        key = (application, group) if group else (config,) if config else ()
-        self.engine.set_timing(key, **fields)
-
-    # --- releasing ------------------------------------------------------------------------------------------
-
-    def release(
-        self,
-        application: str,
-        group: str,
-        revision: Revision,
-        *,
-        creator: str = "user",
-        external_id: str = "",
-        settle: bool = False,
-        **request: Any,
-    ) -> str:
-        """Create a deployment as a pipeline would, outside the log of arrivals. Returns its id.
-
-        `request` is more of CreateDeployment's parameters; `settle` runs it to its end. A bundle that is named by its
-        key alone is uploaded first, as a pipeline does, unless it is there; a new image is pushed to a tag such as
-        `latest`, unless a test pushes what it wants there.
-        """
-        given = {
-            "applicationName": application,
-            "deploymentGroupName": group,
-            "revision": self.revision(application, group, revision),
-            **request,
-        }
-        with self._lock:
-            self.engine.tick()
-            owner = self.engine.group(application, group)
-            self.upload(owner, revision, self.clock.now())
-            if owner.platform == "ECS":
-                self.build_images(self.engine.target(self.probe(owner, given["revision"])))
-            made = self.engine.create_deployment(given, creator, external_id)
-        if settle:
-            self.settle(made.id)
-        return made.id
-
-    def update_stack(self, name: str, revision: str | int, *, settle: bool = False) -> str:
-        """What `sam deploy` or a CDK pipeline does: the template names another version, or task definition.
-
-        Returns the id of the deployment that the stack made, empty if there was none.
-        """
-        with self._lock:
-            self.engine.tick()
-            stack = self.stacks.stack(name)
-            wanted = str(revision)
-            if stack.group in self.engine.service_deployments.services:
-                wanted = self.engine.ecs_world.task_definition(wanted).arn
-            self.stacks.update_stack(stack, wanted)
-            deployment = stack.deployment
-        if settle:
-            self.settle()
-        return deployment
-
-    def _tell_stack(self, stack: Stack) -> None:
-        self.engine.events.tell_stack(stack, self.engine.now(), self.engine.new_uuid())
-
-    def pipeline(self, name: str, application: str, group: str, **options: Any) -> Pipeline:
-        """A pipeline that releases to a group; `options` are fields of `Pipeline` (`pipeline_type`, `mode` …)."""
-        with self._lock:
-            return self.pipelines.create(name, application, group, **options)
-
-    def push(
-        self, pipeline: str, commit: str, builds: Revision, *, settle: bool = False, summary: str = "", action: str = ""
-    ) -> str:
-        """A commit reaches a pipeline, which builds a revision from it and releases that. Returns the run's id.
-
-        `settle` lets time pass until the run is over, or waits before a stage.
-        """
-        with self._lock:
-            self.engine.tick()
-            run = self.pipelines.push(pipeline, commit, builds, summary, action)
-        limit = self.clock.now() + timedelta(days=2)
-        while settle and run.status == "InProgress" and not run.waiting and self._play_next(limit):
-            pass
-        return run.id
-
-    def _build(self, application: str, group: str, revision: Revision, again: bool) -> dict[str, Any]:
-        """What a build gives, bundles uploaded. Building a commit again gives a new revision with the same content."""
-        owner = self.engine.group(application, group)
-        if again and not isinstance(revision, dict):
-            revision = self._copied(owner, revision)
-        self.upload(owner, revision, self.clock.now())
-        return self.revision(application, group, revision)
-
-    def _copied(self, group: DeploymentGroup, revision: str | int) -> str | int:
-        if group.platform == "ECS":
-            old = self.engine.ecs_world.task_definition(self._task_definition_arn(group, revision))
-            return self.register_task_definition(group.family, **old.content)
-        if group.platform == "Lambda":
-            function, _ = self._alias_of(group)
-            like = self.engine.lambda_world.function(function).versions[str(revision)]
-            return self.publish_version(function, f"the same as {revision}", like.code, **like.configuration)
-        return f"{revision}.{len(group.deployments)}"
-
-    def release_service(self, cluster: str, service: str, task_definition: str, *, settle: bool = False) -> str:
-        """Update a service as a pipeline would, outside the log of arrivals: to `family:revision` or an ARN.
-
-        A new image is pushed to a tag such as `latest`, as in `release`. Returns the service deployment's id; `settle`
-        runs it to its end.
-        """
-        with self._lock:
-            self.engine.tick()
-            owner = self.engine.service_deployments.services[(cluster, service)]
-            arn = self.engine.ecs_world.task_definition(task_definition).arn
-            self.build_images(arn)
-            made = self.engine.service_deployments.update(owner, arn, force=True)
-        if made is None:
-            raise LookupError(f"{task_definition} started no deployment")
-        if settle:
-            self.settle()
-        return made.id
+    # --- what is there ------------------------------------------------------------------------------------
 
     def service_deployments(self, cluster: str, service: str) -> dict[str, str]:
         """The status of each deployment of a service by its id, oldest first."""
@@ -350,54 +179,11 @@ class Simulator(History, Mishaps, GroundTruth):
             owner = self.engine.group(application, group)
             return Live(self.engine.platform_of(owner).live(owner))
 
-    # --- what goes wrong ------------------------------------------------------------------------------------
-
-    def fail_next(
-        self,
-        code: str = "HOOK_EXECUTION_FAILURE",
-        message: str = "A hook failed.",
-        after_seconds: float | None = None,
-    ) -> None:
-        """The next deployment (not a native rollback) fails with `code`, so long after its validation."""
-        self.engine.failures.append((code, message, after_seconds))
-
-    def bad_revision(
-        self,
-        application: str,
-        group: str,
-        revision: Revision,
-        code: str = "HEALTH_CONSTRAINTS",
-        message: str = "Too many instances failed.",
-        after_seconds: float | None = None,
-    ) -> None:
-        """Every deployment of this revision fails, whatever AppSpec carries it."""
-        given = self.revision(application, group, revision)
-        owner = self.engine.group(application, group)
-        target = self.engine.target(self.probe(owner, given))
-        self.engine.bad_targets[(owner.id, target)] = (code, message, after_seconds)
-
-    def throttle(self, operation: str, count: int = 1) -> None:
-        """The next calls of an operation get ThrottlingException. A client that retries uses up several."""
-        self.fail_call(operation, "ThrottlingException", "Rate exceeded", count)
-
-    def fail_call(self, operation: str, code: str, message: str = "", count: int = 1, status: int = 400) -> None:
-        """The next calls of an operation are answered with an error and change nothing."""
-        self.faults.append(Fault(operation, count, ServiceError(code, message, status)))
-
-    def effect_then_timeout(self, operation: str, count: int = 1) -> None:
-        """The next calls take effect, and get no answer: a read timeout in process, an HTTP 500 over HTTP."""
-        self.faults.append(Fault(operation, count, after_effect=True))
-
-    def timeout_without_effect(self, operation: str, count: int = 1) -> None:
-        """The next calls change nothing, and get no answer either."""
-        self.faults.append(Fault(operation, count))
-
-    def set_alarm(self, name: str, state: str) -> None:
-        """Say an alarm's state here, over whatever CloudWatch says."""
-        self._own_alarms[name] = state
-
     def _alarm_state(self, name: str) -> str:
         return self._own_alarms.get(name) or self._outer_alarms(name)
+
+    def _tell_stack(self, stack: Stack) -> None:
+        self.engine.events.tell_stack(stack, self.engine.now(), self.engine.new_uuid())
 
     # --- events ---------------------------------------------------------------------------------------------
 
