@@ -38,6 +38,7 @@ EVERYTHING_ON = {
     "SubnetIds": "subnet-0a1b2c3d",
     "SecurityGroupIds": "sg-0a1b2c3d",
     "TaskRoleArns": "arn:aws:iam::123456789012:role/task,arn:aws:iam::123456789012:role/execution",
+    "ImageRepositoryArns": "arn:aws:ecr:us-east-1:123456789012:repository/shop",
     "ArtifactBucketArns": "arn:aws:s3:::bundles,arn:aws:s3:::more-bundles",
     "EcsServices": "*/*",
     "FindStacks": "true",

@@ -49,6 +49,7 @@ NEEDED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "StopServiceDeployment": ("stopType",),
         "UpdateService": (),
     },
+    "ecr": {"DescribeImages": ()},
     "s3": {"GetObject": (), "GetObjectTagging": (), "HeadObject": (), "ListObjectVersions": ()},
     "codepipeline": {
         "DisableStageTransition": (),

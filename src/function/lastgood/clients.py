@@ -116,6 +116,11 @@ class Clients:
         return self._on_first_use("ecs", WRITES)
 
     @cached_property
+    def ecr(self) -> Any:
+        """Only to look whether an image that served is still there."""
+        return self._on_first_use("ecr", READS)
+
+    @cached_property
     def s3(self) -> Any:
         """Only to look whether a bundle is still there."""
         return self._on_first_use("s3", READS)

@@ -17,7 +17,7 @@ from lastgood.model import DeploymentGroup, Outcome, Phase, Reason, Rollback, Tr
 from lastgood.notices import CLOSED
 from lastgood.observe import Observer
 from lastgood.parts import Parts
-from lastgood.routing import is_allowed
+from lastgood.routing import is_allowed, named_groups
 from lastgood.times import iso
 
 MOST_GROUPS = 20
@@ -52,11 +52,7 @@ class Drill:
 
     def _turn(self) -> list[DeploymentGroup]:
         """The groups of today: those of the routes and the default, each once, in turns where there are many."""
-        settings = self._parts.settings
-        groups = [found.group for found in settings.routes]
-        if settings.default_application:
-            groups.append(DeploymentGroup(settings.default_application, settings.default_deployment_group))
-        each = list(dict.fromkeys(groups))
+        each = named_groups(self._parts.settings)
         start = self._parts.clock().toordinal() * MOST_GROUPS % len(each) if len(each) > MOST_GROUPS else 0
         return (each[start:] + each[:start])[:MOST_GROUPS]
 

@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 
 from lastgood.alarms import Alarms
 from lastgood.clients import Clients
+from lastgood.closer_look import CloserLook
 from lastgood.deployers import deployers
 from lastgood.deployers.protocol import Deployer, DeployerFor
 from lastgood.errors import RefusedError
 from lastgood.judgement import Case
+from lastgood.judgement.recheck import changed_since
 from lastgood.judgement.theirs import to_compare
 from lastgood.judgement.way_back import HANGS_AFTER
 from lastgood.ledger import Ledger
@@ -172,7 +174,7 @@ class Observer:
             if case.attribution.reason and not unread:
                 return seen
             if unread:
-                seen = self._with_evidence(seen, unread, deployer)
+                seen = self._with_evidence(rollback, seen, unread, deployer)
             elif not case.selection.settled and (more := next(parts, ())):
                 seen = replace(seen, history=seen.history + self._signed(more, rollback, seen))
             elif case.selection.good is not None:
@@ -199,11 +201,10 @@ class Observer:
             and (d.deployment_id in ours or (d.created_at > since and d.status == "Succeeded"))
         ]
 
-    def _with_evidence(self, seen: Observation, unread: list[Deployment], deployer: Deployer) -> Observation:
-        found = {
-            d.deployment_id: evidence
-            for d, evidence in zip(unread, self.pool.map(deployer.evidence, unread), strict=True)
-        }
+    def _with_evidence(
+        self, rollback: Rollback, seen: Observation, unread: list[Deployment], deployer: Deployer
+    ) -> Observation:
+        found = CloserLook(rollback.group, deployer, self.ledger, self.pool).at(unread, seen.history)
         problems = {name: evidence.problem for name, evidence in found.items() if evidence.problem}
         return replace(
             seen,
@@ -358,11 +359,9 @@ class Observer:
         good = good or deployer.deployment(rollback.choice.good_deployment_id)
         if good is None:
             return None, ""
-        evidence = deployer.evidence(good)
+        evidence = CloserLook(rollback.group, deployer, self.ledger, self.pool).at([good])[good.deployment_id]
         found = replace(good, revision=evidence.revision)
-        if evidence.revision.identity != rollback.choice.good_revision and not evidence.problem:
-            return found, evidence.revision.moves or f"it is {evidence.revision.identity} by now"
-        return found, evidence.problem
+        return found, evidence.problem or changed_since(rollback, evidence.revision)
 
     # --- proof --------------------------------------------------------------------------------------------------------
 

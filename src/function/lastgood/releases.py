@@ -17,6 +17,7 @@ from lastgood.judgement.choice import floor_source
 from lastgood.judgement.wording import clock, duration
 from lastgood.ledger import Watch
 from lastgood.model import AlarmState, Deployment, DeploymentGroup, Outcome, Reason, Rollback, Trigger, TriggerKind
+from lastgood.notekeeping import Notekeeping
 from lastgood.parts import Parts
 from lastgood.pipelines.rules import runs_again
 from lastgood.results import ignored, result_of
@@ -41,13 +42,17 @@ class Releases:
     def __init__(self, parts: Parts, rollbacks: Rollbacks) -> None:
         self._parts = parts
         self._rollbacks = rollbacks
+        self._notekeeping = Notekeeping(parts)
 
     def handle(self, signal: DeploymentSignal | ServiceDeploymentSignal) -> list[dict[str, Any]]:
         """A deployment moved: CodeDeploy's, or of a service that ECS itself deploys; that one has no id of its own."""
         if signal.group is None:
             return [ignored(f"{signal.service_arn} does not name its cluster; the sweep goes on with its rollback.")]
         deployment_id = signal.deployment_id if isinstance(signal, DeploymentSignal) else ""
-        return self._changed(signal.group, signal.state, deployment_id)
+        results = self._changed(signal.group, signal.state, deployment_id)
+        if signal.state == "SUCCESS":
+            self._notekeeping.ended(signal.group, deployment_id)
+        return results
 
     def _changed(self, group: DeploymentGroup, state: str, deployment_id: str) -> list[dict[str, Any]]:
         """Take up the group's open rollback, or look at the release. The event is not believed."""

@@ -74,6 +74,14 @@ def speaks_for(alarm_name: str, tags: Mapping[str, str], settings: Settings) -> 
     return _by_tags(tags) or _by_routes(alarm_name, settings) or Routing()
 
 
+def named_groups(settings: Settings) -> list[DeploymentGroup]:
+    """The groups that the settings name, by a route or as the default; tags on alarms lead to others too."""
+    groups = [found.group for found in settings.routes]
+    if settings.default_application:
+        groups.append(DeploymentGroup(settings.default_application, settings.default_deployment_group))
+    return list(dict.fromkeys(groups))
+
+
 def is_allowed(group: DeploymentGroup, settings: Settings) -> bool:
     """True where a glob of the allow-list covers `application/deployment-group`, or `ecs:cluster/service`."""
     return any(fnmatchcase(group.key, pattern) for pattern in settings.allowed_groups)

@@ -9,6 +9,7 @@ from typing import Any
 
 from lastgood.ledger import Watch
 from lastgood.model import AlarmState
+from lastgood.notekeeping import Notekeeping
 from lastgood.parts import Parts
 from lastgood.releases import Releases
 from lastgood.rollbacks import Rollbacks
@@ -30,7 +31,7 @@ class Sweep:
         self._deadline = deadline
 
     def run(self) -> dict[str, Any]:
-        """Finish what events did not: advance what is open, send what was not told, watch alarms recover.
+        """Finish what events did not: advance what is open, tell what was not told, watch alarms, note releases.
 
         Beside that, what a rollback reads first is asked whether it answers.
         """
@@ -45,6 +46,8 @@ class Sweep:
                 break
             failed += not self._attempt(step, each)
             visited += 1
+        if self._deadline - self._parts.clock() >= RESERVE:
+            Notekeeping(self._parts).catch_up()
         self._parts.telemetry.unanswered(self._parts.reach.problems(asked))
         self._parts.telemetry.swept(visited, failed)
         return {"swept": visited, "failed": failed}

@@ -28,6 +28,10 @@ FROM "AuditTable"."open" WHERE open_key = 'open'""",
         """SELECT * FROM "AuditTable" WHERE pk = 'GROUP#shop/prod'""",
     ),
     (
+        "The notebook of its releases (what each contained, what it replaced, when it served):",
+        """SELECT * FROM "AuditTable" WHERE pk = 'GROUP#shop/prod' AND begins_with(sk, 'RELEASE#')""",
+    ),
+    (
         "Rollbacks of a group that called for people:",
         """SELECT opened_at, outcome, reason_code, explanation FROM "AuditTable"."by_deployment_group"
 WHERE deployment_group_key = 'shop/prod' AND opened_at >= '2026-11-01' AND needs_human = true""",

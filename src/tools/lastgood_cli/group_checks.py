@@ -140,6 +140,7 @@ def platform_actions(
         found += [("ecs:ListTasks", "*"), ("ecs:DescribeTasks", f"{ecs}:task/any/any")]
         found.append(("ecs:RegisterTaskDefinition", f"{ecs}:task-definition/any:1"))
         found += [("iam:PassRole", role) for role in _listed(parameters, "TaskRoleArns")]
+        found += [("ecr:DescribeImages", arn) for arn in _listed(parameters, "ImageRepositoryArns")]
     if platforms and set(platforms) != {ComputePlatform.SERVER}:
         found += [("s3:GetObject", f"{bucket}/any") for bucket in _listed(parameters, "ArtifactBucketArns")]
     return tuple(found)

@@ -174,6 +174,8 @@ def test_the_stack_takes_right_values_and_refuses_wrong_ones(setting: str, text:
         ("TaskRoleArns", "*", False),
         ("TaskRoleArns", "arn:aws:iam::123456789012:role/*", False),
         ("TaskRoleArns", "arn:aws:iam::123456789012:role/tasks/*", True),
+        ("ImageRepositoryArns", "arn:aws:ecr:us-east-1:123456789012:repository/team/*", True),
+        ("ImageRepositoryArns", "arn:aws:ecr:us-east-1:123456789012:repository/*", False),
         ("ArtifactBucketArns", "arn:aws:s3:::bundles", True),
         ("ArtifactBucketArns", "arn:aws:s3:::bundles/*", False),
         ("PipelinePattern", "", True),

@@ -221,6 +221,12 @@ def test_bundles_are_read_only_from_the_buckets_that_are_named() -> None:
     assert allowed["s3:ListBucket"].resources == ["arn:aws:s3:::bundles", "arn:aws:s3:::more-bundles"]
 
 
+def test_images_are_looked_up_only_in_the_repositories_that_are_named() -> None:
+    assert not granted("ecr:")
+    allowed = Stack(**EVERYTHING_ON).allowed()
+    assert allowed["ecr:DescribeImages"].resources == ["arn:aws:ecr:us-east-1:123456789012:repository/shop"]
+
+
 READS_OF_PIPELINES = {
     f"codepipeline:{name}"
     for name in (

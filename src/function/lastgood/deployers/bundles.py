@@ -16,7 +16,7 @@ from typing import Any
 from lastgood.clients import Clients, call
 from lastgood.deployers.appspec import AppSpecError
 from lastgood.errors import RefusedError
-from lastgood.model import Deployment, Revision
+from lastgood.model import Deployment, Note, Revision
 
 _APPSPEC_LIMIT = 1_000_000
 _GONE = {"404", "NoSuchKey", "NoSuchVersion", "NotFound", "NoSuchBucket"}
@@ -53,10 +53,38 @@ def pinned(clients: Clients, deployment: Deployment) -> tuple[Revision, str]:
     if not head:
         moves = f"{where} was overwritten after {deployment.deployment_id} deployed it: its key holds what came later"
         return replace(revision, moves=f"{moves}. {_HOW}"), ""
+    return _pinned_to(revision, head), ""
+
+
+def as_noted(clients: Clients, deployment: Deployment, note: Note) -> Revision:
+    """What a deployment deployed, by the version that the notebook says; as it was where S3 says otherwise.
+
+    Where S3 tells which versions may have been current, it must be one of them; else it must be there, and not be
+    younger than the deployment.
+    """
+    revision = deployment.revision
+    bare, _, version = note.content.partition("?versionId=")
+    if not version or bare != revision.identity:
+        return revision
+    try:
+        head = call(clients.s3, "head_object", **s3_object(revision.location), VersionId=version)
+    except RefusedError:
+        return revision
+    try:
+        possible = {v.get("VersionId") for v in _possible_versions(clients, deployment)}
+    except RefusedError:
+        possible = {version}
+    if version not in possible or not _older(head, deployment.completed_at or deployment.created_at):
+        return revision
+    return replace(_pinned_to(revision, {**head, "VersionId": version}), noted=True)
+
+
+def _pinned_to(revision: Revision, head: Mapping[str, Any]) -> Revision:
+    """The revision with the version and the ETag of an object's head."""
     version = {"version": head["VersionId"]} if head.get("VersionId", "null") != "null" else {}
     s3 = {**revision.location["s3Location"], "eTag": _bare(head["ETag"]), **version}  # type: ignore[dict-item]
     location = {**revision.location, "s3Location": s3}
-    return replace(revision, identity=s3_identity(location), location=location, moves=""), ""
+    return replace(revision, identity=s3_identity(location), location=location, moves="")
 
 
 def _pinned(location: Mapping[str, Any]) -> bool:
@@ -70,21 +98,24 @@ def _older(found: Mapping[str, Any], made_at: datetime) -> bool:
 
 
 def _version_then(clients: Clients, deployment: Deployment) -> Mapping[str, Any]:
-    """The version that was current when a deployment began, if none came while it ran; empty if nobody can tell.
+    """The version that was current when a deployment began, if none came while it ran; empty if nobody can tell."""
+    possible = _possible_versions(clients, deployment)
+    only = possible[0] if len(possible) == 1 else {}
+    return only if only and _older(only, deployment.created_at) else {}
 
-    Instances fetch the bundle when their turn comes, so a version that was written meanwhile may be what some got.
+
+def _possible_versions(clients: Clients, deployment: Deployment) -> list[Mapping[str, Any]]:
+    """The versions that a deployment may have fetched: the one that was current when it began, and what came meanwhile.
+
+    Instances fetch the bundle when their turn comes.
     """
     wanted = s3_object(deployment.revision.location)
     answer = call(clients.s3, "list_object_versions", Bucket=wanted["Bucket"], Prefix=wanted["Key"])
-    versions = [v for v in answer.get("Versions", []) if v.get("Key") == wanted["Key"]]
-    ended = deployment.completed_at
+    versions = [dict(v) for v in answer.get("Versions", []) if v.get("Key") == wanted["Key"]]
     older = [v for v in versions if _older(v, deployment.created_at)]
-    meanwhile = [
-        v for v in versions if v not in older and (ended is None or v["LastModified"].astimezone(UTC) <= ended)
-    ]
-    if meanwhile or not older:
-        return {}
-    return dict(max(older, key=lambda version: version["LastModified"]))
+    ended = deployment.completed_at
+    meanwhile = [v for v in versions if v not in older and (ended is None or _older(v, ended))]
+    return [*sorted(older, key=lambda version: version["LastModified"])[-1:], *meanwhile]
 
 
 def s3_identity(location: Mapping[str, Any]) -> str:

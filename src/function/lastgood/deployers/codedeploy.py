@@ -35,6 +35,7 @@ from lastgood.model import (
     Gate,
     GroupFacts,
     Live,
+    Note,
     Preparation,
     Revision,
     Rollback,
@@ -168,6 +169,14 @@ class CodeDeploy:
         if not deployment.revision.identity:
             return Evidence(deployment.revision)
         return self._platform.evidence(deployment)
+
+    def contents(self, deployment: Deployment) -> Revision:
+        """What a deployment that has just ended contains, as exactly as AWS can tell: for the notebook."""
+        return self._platform.contents(deployment) if deployment.revision.identity else deployment.revision
+
+    def noted(self, deployment: Deployment, note: Note) -> Evidence:
+        """What the notebook adds to what is known of a deployment, where AWS does not contradict it."""
+        return self._platform.noted(deployment, note)
 
     def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> Preparation:
         """What has to be done before the last good revision is deployed again."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,6 +34,7 @@ from lastgood.deployers.ecs_history import (
     newest_first,
     status_of,
 )
+from lastgood.deployers.registry import gone
 from lastgood.deployers.task_definitions import TaskDefinitions
 from lastgood.errors import AmbiguousError, GroupNotFoundError, LastgoodError, RefusedError, RetryableError
 from lastgood.model import (
@@ -43,6 +45,7 @@ from lastgood.model import (
     Gate,
     GroupFacts,
     Live,
+    Note,
     Preparation,
     Revision,
     Rollback,
@@ -128,10 +131,20 @@ class EcsService:
         return Live(str(primary.get("taskDefinition", "")), split=others or not _stable(primary), images=images)
 
     def evidence(self, deployment: Deployment) -> Evidence:
-        """Whether the task definition can still be deployed, and what its tags say."""
+        """Whether the task definition, and the image under a moving tag, can still be had, and what its tags say."""
         if not deployment.revision.identity:
             return Evidence(deployment.revision)
-        return self._definitions.evidence(deployment.revision)
+        found = self._definitions.evidence(deployment.revision)
+        moving = [image for image in found.revision.images if image.moves and image.digest]
+        return replace(found, problem=found.problem or gone(self._clients, moving))
+
+    def contents(self, deployment: Deployment) -> Revision:
+        """The definition with the digests that its service revision recorded."""
+        return self.evidence(deployment).revision
+
+    def noted(self, deployment: Deployment, note: Note) -> Evidence:
+        """Nothing more: what the notebook knows of a service is from its service revisions, which are read anyway."""
+        return Evidence(deployment.revision)
 
     def before(self, first: Deployment, facts: GroupFacts) -> Deployment | None:
         """Nothing more: the history ends with the source revision of the oldest deployment that is listed."""

@@ -108,7 +108,11 @@ class Case:
         if good is None:
             return ""
         unproven = f"{name(good)} is not proven, but no older revision is: {doubt}" if doubt else ""
-        return " ".join(filter(None, (good_note(good, self.attribution.suspects), unproven, self._passed_over(good))))
+        noted = (
+            f"What {name(good)} contained is known from the notebook of releases alone." if good.revision.noted else ""
+        )
+        remarks = (good_note(good, self.attribution.suspects), noted, unproven, self._passed_over(good))
+        return " ".join(filter(None, remarks))
 
     def _passed_over(self, good: Deployment) -> str:
         """A newer revision that is known bad, and was released again all the same."""

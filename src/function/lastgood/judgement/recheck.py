@@ -5,7 +5,8 @@ from __future__ import annotations
 from lastgood.judgement.case import Case
 from lastgood.judgement.choice import select
 from lastgood.judgement.steps import Decision, block
-from lastgood.model import Deployment, Observation, Reason, Rollback
+from lastgood.judgement.wording import listed
+from lastgood.model import Deployment, Observation, Reason, Revision, Rollback
 
 
 def without_the_lock(rollback: Rollback, seen: Observation) -> Decision | None:
@@ -18,6 +19,15 @@ def without_the_lock(rollback: Rollback, seen: Observation) -> Decision | None:
         f"The lock of {rollback.group.key} names {holder}, not {rollback.rollback_id}: this record was not written by "
         "the function alone, or the table was restored. It does nothing; look who wrote it.",
     )
+
+
+def changed_since(rollback: Rollback, revision: Revision) -> str:
+    """Why what goes back is no longer what was chosen, by its name or by its images; empty if it is."""
+    if revision.identity != rollback.choice.good_revision:
+        return revision.moves or f"it is {revision.identity} by now"
+    wanted = dict(text.split("=", 1) for text in rollback.choice.good_digests)
+    lost = [i.reference for i in revision.images if (wanted.get(i.container) or i.digest) != i.digest]
+    return f"which image {listed(lost)} was is not known any more." if lost else ""
 
 
 def choice_again(case: Case) -> Decision | None:

@@ -11,6 +11,7 @@ One table, partition key `pk`, sort key `sk`:
 | `GROUP#<group key>` | `PAST#<time>#<id>` | a rollback that acted, for cooldown and limits |
 | `GROUP#<group key>` | `BAD#<hash>` | a known-bad revision; `marked_good_at` takes it back |
 | `GROUP#<group key>` | `MODE`, `PAUSE`, `FLOOR`, `FLOOR_CLEARED#<deployment>` | what an operator set |
+| `GROUP#<group key>` | `RELEASE#<time>#<deployment>` | the notebook: what a release contained and when it served |
 | `CONTROL` | `PAUSE` | the pause of everything |
 | `CONTROL` | `OPENED#<time>#<group>` | a group in alarm, for the storm brake; not if `unfounded_at` is there |
 | `CONTROL` | `DRILL` | when the last drill was, and what it found |
@@ -19,8 +20,8 @@ One table, partition key `pk`, sort key `sk`:
 
 A group's key is `<application>/<group>`, or `ecs:<cluster>/<service>` where ECS itself deploys.
 
-`codec` turns a rollback and its steps into items and back, `controls` what operators left, `watches` the watched
-alarms; `dynamo` is the only module that calls DynamoDB.
+`codec` turns a rollback and its steps into items and back, `controls` what operators left, `notebook` the releases,
+`watches` the watched alarms; `dynamo` is the only module that calls DynamoDB.
 
 Indexes: `by_deployment_group` (`deployment_group_key`, `opened_at`), `by_day` (`day`, `opened_at`), and `open`
 (`open_key`, `next_check_at`), which holds a rollback only while the sweep has something to do for it. Times are
@@ -41,6 +42,7 @@ from lastgood.errors import LostLeaseError
 from lastgood.ledger.codec import changes, read_rollback, stored_name, to_item
 from lastgood.ledger.controls import bad_sk, group_pk, read_common, read_controls, rolled_away
 from lastgood.ledger.dynamo import Table
+from lastgood.ledger.notebook import RELEASE, Notebook
 from lastgood.ledger.watches import WATCH_PK, Watch, read_watches, watch_item
 from lastgood.model import Controls, DeploymentGroup, Rollback, follow_up_due, notices_due, seconds_of
 from lastgood.times import iso
@@ -107,6 +109,7 @@ class Ledger:
     def __init__(self, client: Any, table: str, retention: timedelta) -> None:
         self._table = Table(client, table)
         self._retention = retention
+        self.notebook = Notebook(self._table, retention)
 
     # --- opening ------------------------------------------------------------------------------------------------------
 
@@ -288,8 +291,11 @@ class Ledger:
     # --- what applies to a deployment group ---------------------------------------------------------------------------
 
     def controls(self, group: DeploymentGroup, now: datetime) -> Controls:
-        """Everything that operators and past rollbacks left for this group. One consistent query of its partition."""
-        return read_controls(self._table.query(group_pk(group)), now)
+        """Everything that operators and past rollbacks left for this group. One consistent query of its partition.
+
+        The notebook of its releases is at the end of the partition, and is not read here.
+        """
+        return read_controls(self._table.query(group_pk(group), low="A", high=RELEASE), now)
 
     def common(self, now: datetime, storm_window: timedelta) -> Controls:
         """The pause of everything, and which groups an alarm opened a rollback for within the window."""

@@ -124,6 +124,20 @@ class Table:
                 return rows
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
+    def newest(self, pk: str, prefix: str, limit: int) -> list[dict[str, Any]]:
+        """The last items of a partition whose `sk` begins so, last first, consistently read."""
+        answer = call(
+            self._client,
+            "query",
+            TableName=self._name,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+            ExpressionAttributeValues=_marshal({":pk": pk, ":prefix": prefix}),
+            ConsistentRead=True,
+            ScanIndexForward=False,
+            Limit=limit,
+        )
+        return [_unmarshal(item) for item in answer.get("Items", [])]
+
     def query_index(self, index: str, condition: str, values: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
         """The first items of an index, eventually consistent."""
         answer = call(

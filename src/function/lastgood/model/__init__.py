@@ -1,9 +1,9 @@
 """The nouns of a rollback: frozen values and enums, standard library only.
 
-`groups`: where a revision is deployed. `deployments`: what was deployed there, and what is live. `record`: a rollback,
-its phases and its outcomes. `due`: what a record calls for. `reasons`: the codes that say why; `catalogue`: what each
-means, and what people do. `policy`: what settings and operators allow. `observation`: the facts of one look. `stacks`:
-whether a stack holds what would be moved.
+`groups`: where a revision is deployed. `deployments`: what was deployed there, and what is live. `notes`: what the
+notebook says of a release. `record`: a rollback, its phases and its outcomes. `due`: what a record calls for.
+`reasons`: the codes that say why; `catalogue`: what each means, and what people do. `policy`: what settings and
+operators allow. `observation`: the facts of one look. `stacks`: whether a stack holds what would be moved.
 
 Stored values use AWS's own spelling (`"InProgress"`, `"ALARM"`). All times are aware and in UTC.
 """
@@ -53,6 +53,7 @@ from lastgood.model.groups import (
     GroupFacts,
     parse_ecs_service,
 )
+from lastgood.model.notes import Note, around
 from lastgood.model.observation import (
     AlarmFacts,
     AlarmHistory,
@@ -132,6 +133,7 @@ __all__ = [
     "Marks",
     "Meaning",
     "Mode",
+    "Note",
     "Observation",
     "Onset",
     "Origin",
@@ -149,6 +151,7 @@ __all__ = [
     "Trail",
     "Trigger",
     "TriggerKind",
+    "around",
     "calls_people",
     "follow_up_due",
     "goes_back_by_itself",

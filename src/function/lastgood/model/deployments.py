@@ -53,7 +53,7 @@ class Revision:
     `digest` is what AWS recorded of the content, where it was read: equal content under two names is one revision.
     `parts` are the settings of an AppSpec, or of a service, that are deployed too. `images` are what its containers
     ran; empty where that was not read. `target` is what is deployed to, where one group
-    deploys to several: `function:alias`.
+    deploys to several: `function:alias`. `noted`: what it contains is known from the notebook of releases alone.
     """
 
     kind: str
@@ -67,6 +67,7 @@ class Revision:
     target: str = ""
     unreadable: str = ""
     images: tuple[Image, ...] = ()
+    noted: bool = False
 
     @property
     def known(self) -> bool:

@@ -98,7 +98,7 @@ def permissions(results: Sequence[Mapping[str, Any]]) -> tuple[Check, ...]:
             False,
             f"{r.get('EvalDecision')} on {r.get('EvalResourceName', '*')}.",
             "Deploy with fitting parameters: ApplicationPattern, DeploymentGroupPattern, EcsServices, TaskRoleArns, "
-            "ArtifactBucketArns, PipelinePattern; look at any permissions boundary and denial.",
+            "ArtifactBucketArns, ImageRepositoryArns, PipelinePattern; look at any permissions boundary and denial.",
         )
         for r in denied
     )

@@ -26,10 +26,11 @@ class Images:
         self.tags: dict[str, Image] = {}
         self._deleted: set[str] = set()
         self._built: set[str] = set()
+        self._pushed: dict[str, datetime] = {}
 
     def push(self, image: str, content: str, at: datetime | None = None) -> str:
         """Move `repository:tag` to an image with this content. Returns the digest, the same for equal content."""
-        self.tags[image] = Image(_digest(content), at)
+        self.tags[image] = self._pushed_now(_digest(content), at)
         self._deleted.discard(self.tags[image].digest)
         self._built.discard(image)
         return self.tags[image].digest
@@ -43,7 +44,16 @@ class Images:
         moves = "@" not in image and not any(letter.isdigit() for letter in tag)
         if moves and (image in self._built or image not in self.tags):
             self._built.add(image)
-            self.tags[image] = Image(_digest(f"{image}, as built at {at.isoformat()}"), at)
+            self.tags[image] = self._pushed_now(_digest(f"{image}, as built at {at.isoformat()}"), at)
+
+    def pushed_at(self, digest: str) -> datetime | None:
+        """When an image first came; None if nobody pushed it."""
+        return self._pushed.get(digest)
+
+    def _pushed_now(self, digest: str, at: datetime | None) -> Image:
+        if at is not None:
+            self._pushed.setdefault(digest, at)
+        return Image(digest, at)
 
     def delete(self, image: str) -> None:
         """Take an image away, by tag or by digest: no task can be started with it any more."""

@@ -27,8 +27,10 @@ class RegistryApi:
                 message = f"The image with imageId {asked} does not exist within the repository."
                 raise ServiceError("ImageNotFoundException", message)
             tagged = {"imageTags": [asked["imageTag"]]} if asked.get("imageTag") else {}
+            pushed = self._images.pushed_at(digest)
+            dated = {"imagePushedAt": pushed.timestamp()} if pushed else {}
             details.append({"registryId": self._account, "repositoryName": given["repositoryName"],
-                            "imageDigest": digest, **tagged})  # fmt: skip
+                            "imageDigest": digest, **tagged, **dated})  # fmt: skip
         return {"imageDetails": details}
 
     def batch_get_image(self, given: dict[str, Any]) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,9 +12,10 @@ from typing import Any
 from lastgood.clients import Clients, call
 from lastgood.deployers.appspec import AppSpec, AppSpecError, appspec_location
 from lastgood.deployers.contents import AppSpecText, inline
+from lastgood.deployers.registry import lost, stored
 from lastgood.deployers.task_definitions import TaskDefinitions
 from lastgood.deployers.tasks import running_images, task_sets
-from lastgood.model import Deployment, Evidence, GroupFacts, Image, Live, Preparation, Revision
+from lastgood.model import Deployment, Evidence, GroupFacts, Image, Live, Note, Preparation, Revision
 from lastgood.settings import Settings
 
 
@@ -80,6 +82,34 @@ class EcsPlatform:
         running = {i.container: i for i in self._running(group, own)} if group and own else {}
         return tuple(replace(i, digest=i.digest or running.get(i.container, i).digest) for i in images)
 
+    def contents(self, deployment: Deployment) -> Revision:
+        """The definition with the digests that its tasks run."""
+        found = TaskDefinitions(self.clients).evidence(deployment.revision).revision
+        return replace(found, images=self.ran(deployment, found.images))
+
+    def noted(self, deployment: Deployment, note: Note) -> Evidence:
+        """The digests that its tasks ran, by the notebook: once its task set is gone, AWS cannot tell them.
+
+        An image that the registry no longer has cannot go back. One that came there after the deployment had ended is
+        not what it ran, whatever the note says.
+        """
+        ended = deployment.completed_at or deployment.created_at
+        known = {i.container: i.digest for i in note.images if _DIGEST.fullmatch(i.digest)}
+        looked = [self._as_noted(i, known.get(i.container, ""), ended) for i in deployment.revision.images]
+        images = tuple(image for image, _ in looked)
+        revision = replace(deployment.revision, images=images, noted=images != deployment.revision.images)
+        return Evidence(revision, next((gone for _, gone in looked if gone), ""))
+
+    def _as_noted(self, image: Image, digest: str, ended: datetime) -> tuple[Image, str]:
+        """An image with the digest that was noted, and that it is lost, as a sentence."""
+        if image.digest or not digest:
+            return image, ""
+        found = stored(self.clients, image.reference, digest)
+        if found.pushed_at and found.pushed_at > ended:
+            return image, ""
+        noted = replace(image, digest=digest)
+        return noted, lost(noted) if found.there is False else ""
+
     def before(self, first: Deployment, group: GroupFacts) -> Revision | None:
         """The task set that the service was created with, while it exists: CodeDeploy's own name a deployment."""
         sets = task_sets(self.clients, group.ecs_cluster, group.ecs_service)
@@ -106,6 +136,10 @@ class EcsPlatform:
     def do(self, todo: Preparation, revision: Revision) -> str:
         """Register a task definition again: an INACTIVE one, or with the digests that served. Returns its new ARN."""
         return TaskDefinitions(self.clients).register(revision, todo.pins) if todo.register_task_definition else ""
+
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+"""One digest; a container whose tasks ran several has no one image to go back to."""
 
 
 def _in_doubt(images: tuple[Image, ...]) -> bool:

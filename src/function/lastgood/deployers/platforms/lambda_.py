@@ -14,7 +14,7 @@ from lastgood.deployers.appspec import AppSpec, AppSpecError, appspec_location
 from lastgood.deployers.contents import AppSpecText, inline
 from lastgood.deployers.marks import marks_in, unless_denied
 from lastgood.errors import RefusedError
-from lastgood.model import Deployment, Evidence, GroupFacts, Live, Preparation, Revision
+from lastgood.model import Deployment, Evidence, GroupFacts, Live, Note, Preparation, Revision
 from lastgood.settings import Settings
 
 
@@ -68,6 +68,14 @@ class LambdaPlatform:
         # An Inactive version is only idle: Lambda wakes it at the next call.
         problem = "" if state in {"Active", "Inactive"} else f"Version {version} of {function} is {state}."
         return Evidence(replace(revision, digest=_digest(found)), problem, marks_in(found.get("Description") or ""))
+
+    def contents(self, deployment: Deployment) -> Revision:
+        """The version with a digest of its code and configuration."""
+        return self.evidence(deployment).revision
+
+    def noted(self, deployment: Deployment, note: Note) -> Evidence:
+        """Nothing more: a published version never changes."""
+        return Evidence(deployment.revision)
 
     def before(self, first: Deployment, group: GroupFacts) -> Revision | None:
         """The version that its AppSpec names as current: CodeDeploy refuses one that is not the alias's."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from lastgood.model import Deployment, Evidence, GroupFacts, Live, Preparation, Revision
+from lastgood.model import Deployment, Evidence, GroupFacts, Live, Note, Preparation, Revision
 
 
 class Platform(Protocol):
@@ -27,6 +27,14 @@ class Platform(Protocol):
 
     def evidence(self, deployment: Deployment) -> Evidence:
         """What a closer look at the deployment's revision shows: its content, its marks, whether it can be had."""
+        ...
+
+    def contents(self, deployment: Deployment) -> Revision:
+        """What a deployment that has just ended contains, as exactly as AWS can tell."""
+        ...
+
+    def noted(self, deployment: Deployment, note: Note) -> Evidence:
+        """What the notebook adds to what is known of a deployment's revision, where AWS does not contradict it."""
         ...
 
     def before(self, first: Deployment, group: GroupFacts) -> Revision | None:

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from lastgood.clients import Clients, call
-from lastgood.deployers.bundles import pinned, s3_object, s3_revision
+from lastgood.deployers.bundles import as_noted, pinned, s3_object, s3_revision
 from lastgood.deployers.marks import marks_in, unless_denied
 from lastgood.errors import RefusedError
-from lastgood.model import Deployment, Evidence, GroupFacts, Live, Preparation, Revision
+from lastgood.model import Deployment, Evidence, GroupFacts, Live, Note, Preparation, Revision
 from lastgood.settings import Settings
 
 _FULL_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
@@ -68,6 +68,15 @@ class ServerPlatform:
         except RefusedError as error:
             return Evidence(revision, "", unless_denied(error))
         return Evidence(revision, "", marks_in([tag.get("Key", "") for tag in answer.get("TagSet", [])]))
+
+    def contents(self, deployment: Deployment) -> Revision:
+        """The bundle's version and ETag, where S3 proves them."""
+        return pinned(self.clients, deployment)[0] if deployment.revision.kind == "S3" else deployment.revision
+
+    def noted(self, deployment: Deployment, note: Note) -> Evidence:
+        """The bundle's version, by the notebook: CodeDeploy keeps none that the caller did not give."""
+        revision = deployment.revision
+        return Evidence(as_noted(self.clients, deployment, note) if revision.kind == "S3" else revision)
 
     def before(self, first: Deployment, group: GroupFacts) -> Revision | None:
         """Nobody knows what was on the servers before CodeDeploy."""

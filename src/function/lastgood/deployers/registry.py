@@ -1,0 +1,61 @@
+"""ECR: whether an image that served is still there, and since when."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from lastgood.clients import Clients, call
+from lastgood.errors import RefusedError
+from lastgood.model import Image
+
+_REFERENCE = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z.]+/(?P<repository>[^:@]+)"
+)
+_GONE = {"ImageNotFoundException", "RepositoryNotFoundException"}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What ECR says of an image: whether it is there (None: it did not say), and when it was pushed."""
+
+    there: bool | None = None
+    pushed_at: datetime | None = None
+
+
+def gone(clients: Clients, images: Iterable[Image]) -> str:
+    """That an image which served is no longer in its registry, as a sentence; empty where none is known to be gone."""
+    missing = (i for i in images if stored(clients, i.reference, i.digest).there is False)
+    image = next(missing, None)
+    return lost(image) if image else ""
+
+
+def lost(image: Image) -> str:
+    """The sentence for an image that is gone."""
+    return f"{image.reference} was {image.digest} then, which is no longer in the registry."
+
+
+def stored(clients: Clients, reference: str, digest: str) -> Stored:
+    """Ask for an image by its digest, in the repository that a reference names. Unknown where it may not be read.
+
+    Only registries of ECR in the function's own region are asked.
+    """
+    named = _REFERENCE.match(reference)
+    if named is None or named["region"] != clients.ecr.meta.region_name:
+        return Stored()
+    try:
+        answer = call(
+            clients.ecr,
+            "describe_images",
+            registryId=named["account"],
+            repositoryName=named["repository"],
+            imageIds=[{"imageDigest": digest}],
+        )
+    except RefusedError as error:
+        return Stored(there=False) if error.code in _GONE else Stored()
+    found: Mapping[str, Any] = next(iter(answer.get("imageDetails") or ()), {})
+    pushed: datetime | None = found.get("imagePushedAt")
+    return Stored(bool(found), pushed.astimezone(UTC) if pushed else None)

@@ -1,0 +1,51 @@
+"""What the notebook of releases says of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from lastgood.model.deployments import Deployment, Image
+
+_SAME_TIME = timedelta(milliseconds=2)
+"""The table keeps times in milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A release as it was noted when it had ended: what it contained, and when it served.
+
+    `revision` is what was deployed, as a revision's identity; `content` what that held: an object with its version or
+    ETag, a digest of code or definition; empty where nobody could tell. `replaced` is the deployment that was live
+    before, as far as the notebook knows.
+    """
+
+    deployment_id: str
+    created_at: datetime
+    revision: str
+    content: str = ""
+    images: tuple[Image, ...] = ()
+    served_from: datetime | None = None
+    served_until: datetime | None = None
+    replaced: str = ""
+    replaced_by: str = ""
+
+    def is_of(self, deployment: Deployment) -> bool:
+        """AWS tells the same of it as the note: whoever wrote it, it is about this deployment."""
+        same = self.deployment_id == deployment.deployment_id and _name(self.revision) == _name(
+            deployment.revision.identity
+        )
+        return same and abs(self.created_at - deployment.created_at) <= _SAME_TIME
+
+
+def _name(identity: str) -> str:
+    """An object's name without its version or ETag: those are its content."""
+    return identity.partition("?")[0]
+
+
+def around(notes: Sequence[Note], created_at: datetime) -> tuple[Note | None, Note | None]:
+    """The notes of what came just before and just after a release, of notes that are newest first."""
+    older = next((note for note in notes if note.created_at < created_at), None)
+    newer = next((note for note in reversed(notes) if note.created_at > created_at), None)
+    return older, newer

@@ -1,0 +1,76 @@
+"""Notes what each release contained when it has ended: the notebook that later rollbacks look into.
+
+It comes after everything else that an event leads to, and whatever fails here is only told: the sweep comes again, and
+without a note a rollback asks AWS alone.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from lastgood.deployers.protocol import Deployer
+from lastgood.model import Deployment, DeploymentGroup, GroupFacts, Note, around
+from lastgood.parts import Parts
+from lastgood.routing import is_allowed, named_groups
+
+EACH_GROUP_EVERY = 10
+"""Minutes. So often, at most, the sweep asks whether a group has released something that nobody noted."""
+
+
+class Notekeeping:
+    """Keeps the notebook of every group."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def ended(self, group: DeploymentGroup, deployment_id: str = "") -> None:
+        """A deployment ended well, or so an event says: without an id, the group's newest."""
+        try:
+            self._note(group, deployment_id)
+        except Exception as error:
+            # A note is a help. What keeps it from being written keeps nothing else from being done.
+            self._parts.telemetry.failed("notebook", error, deployment_group=group.key)
+
+    def catch_up(self) -> None:
+        """The sweep's turn: one of the groups that the settings name, for an event may have got lost."""
+        groups = named_groups(self._parts.settings)
+        minute = int(self._parts.clock().timestamp()) // 60
+        turn = minute % max(EACH_GROUP_EVERY, len(groups))
+        if turn < len(groups):
+            self.ended(groups[turn])
+
+    def _note(self, group: DeploymentGroup, deployment_id: str) -> None:
+        if not is_allowed(group, self._parts.settings):
+            return
+        deployer = self._parts.deployer_for(group, None)
+        facts = deployer.facts()
+        wanted = deployment_id or (facts.last_successful_id if facts else "")
+        notes = self._parts.ledger.notebook.read(group) if wanted else []
+        if facts is None or not wanted or any(note.deployment_id == wanted for note in notes):
+            return
+        made = deployer.deployment(wanted)
+        if made is not None and made.status == "Succeeded" and (made.is_release or made.is_rollback):
+            self._write(group, _note_of(made, deployer, facts, notes), notes)
+
+    def _write(self, group: DeploymentGroup, note: Note, notes: list[Note]) -> None:
+        notebook, now = self._parts.ledger.notebook, self._parts.clock()
+        older, _ = around(notes, note.created_at)
+        if notebook.write(group, note, now) and older is not None:
+            notebook.ended(group, older, note.created_at, note.deployment_id)
+
+
+def _note_of(made: Deployment, deployer: Deployer, facts: GroupFacts, notes: list[Note]) -> Note:
+    older, newer = around(notes, made.created_at)
+    holds = deployer.contents(made)
+    until: datetime | None = newer.created_at if newer else None
+    return Note(
+        made.deployment_id,
+        made.created_at,
+        made.revision.identity,
+        holds.digest or (holds.identity if not holds.moves else ""),
+        holds.images,
+        served_from=made.completed_at,
+        served_until=until,
+        replaced=older.deployment_id if older else "",
+        replaced_by=newer.deployment_id if newer else "",
+    )
