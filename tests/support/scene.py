@@ -18,6 +18,7 @@ from typing import Any
 from unittest.mock import patch
 
 from simulated_aws import Simulator, simulated_aws
+from simulated_aws.codepipeline.model import Run
 from stage.local import Local, alarm_event, group_tags, service_tags
 
 ALARM = "shop-prod-error-rate"
@@ -176,6 +177,47 @@ class ServiceScene(Scene):
         return self.sim.service_deployments(self.application, self.group)[deployment_id]
 
 
+class StageScene(Scene):
+    """The stage `Deploy` of the pipeline `shop`, which copies what it builds to S3."""
+
+    def __init__(self, sim: Simulator, local: Local, **options: Any) -> None:
+        self.platform, self.sim, self.local = "Pipeline", sim, local
+        self.rollback_id = ""
+        self.application, self.group = "shop", "Deploy"
+        local.tags[ALARM] = self.tags
+        self.pipeline = sim.pipeline("shop", "shop", "prod", **{"deploys_with": "S3", **options})
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tag of an alarm that watches this stage."""
+        return {"lastgood:pipeline": "shop/Deploy"}
+
+    def revision(self, number: int) -> str:
+        """The n-th commit."""
+        return f"{number:x}" * 40
+
+    def release(self, number: int, *, settle: bool = False, rest: float = 7200, **request: Any) -> str:
+        """Push the n-th commit. Settled releases get two hours of peace afterwards. Returns the execution's id."""
+        made = self.sim.push("shop", self.revision(number), number, settle=settle, **request)
+        if settle:
+            self.sim.advance(rest)
+        return made
+
+    @property
+    def live(self) -> str:
+        """The content that serves."""
+        shares = self.sim.serving("pipeline:shop", "Deploy")
+        return next(iter(shares)) if len(shares) == 1 else ""
+
+    def is_live(self, number: int) -> bool:
+        """Whether what the n-th commit builds has all the traffic."""
+        return self.live == str(number)
+
+    def execution(self, execution_id: str) -> Run:
+        """An execution as CodePipeline has it."""
+        return self.sim.pipelines.run_of("shop", execution_id)
+
+
 def number_of(revision: str) -> int:
     """The n of `…:n` and `vn.zip`, as the simulator or the record names them; -1 where there is none.
 
@@ -191,6 +233,13 @@ def service_scene(*, settings: dict[str, str] | None = None, **options: Any) -> 
     """A scene with a service. `settings` are the function's variables, `options` the service's."""
     with _world(settings) as (sim, local):
         yield ServiceScene(sim, local, **options)
+
+
+@contextmanager
+def stage_scene(*, settings: dict[str, str] | None = None, **options: Any) -> Iterator[StageScene]:
+    """A scene with a stage of a pipeline. `settings` are the function's variables, `options` the pipeline's."""
+    with _world(settings) as (sim, local):
+        yield StageScene(sim, local, **options)
 
 
 @contextmanager

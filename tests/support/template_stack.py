@@ -41,6 +41,7 @@ EVERYTHING_ON = {
     "ImageRepositoryArns": "arn:aws:ecr:us-east-1:123456789012:repository/shop",
     "ArtifactBucketArns": "arn:aws:s3:::bundles,arn:aws:s3:::more-bundles",
     "EcsServices": "*/*",
+    "PipelineStages": "shop-*/Deploy",
     "FindStacks": "true",
     "RollbackPauses": "continue",
     "ChatButtons": "true",

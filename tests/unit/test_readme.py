@@ -14,7 +14,6 @@ from lastgood.ledger.codec import stored_names
 from lastgood.model import APPROVAL_MARKER, FLOOR_MARKER, TIMES, DeploymentGroup, Reason, Rejection
 from lastgood.settings import Settings, variable
 from lastgood.signals import ACTIONS
-from lastgood_cli.connect import tags_for
 
 TEXT = (pages.ROOT / "README.md").read_text()
 PROSE = {path.name: path.read_text() for path in (pages.ROOT / "README.md", *(pages.ROOT / "docs").glob("*.md"))}
@@ -81,6 +80,6 @@ def test_the_alarm_of_the_page_on_connecting_leads_to_its_group() -> None:
     alarm = yaml_parse(found[1])["ErrorRate"]["Properties"]
     assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopicArn"}]
     tags = {tag["Key"]: tag["Value"] for tag in alarm["Tags"]}
-    assert tags == tags_for(DeploymentGroup("shop", "prod"))
+    assert tags == DeploymentGroup("shop", "prod").tags
     for key in tags:
         assert PROSE["connecting.md"].count(f'"{key}"') == 3, "in CloudFormation, Terraform and CDK"

@@ -16,7 +16,9 @@ from lastgood.signals import AlarmSignal
 
 SHOP = DeploymentGroup("shop", "prod")
 SERVICE_GROUP = DeploymentGroup("production", "shop", Controller.ECS)
+STAGE = DeploymentGroup("shop", "Deploy", Controller.PIPELINE)
 APPLICATION, GROUP, SERVICE = "lastgood:application", "lastgood:deployment-group", "lastgood:ecs-service"
+PIPELINE = "lastgood:pipeline"
 
 
 def settings(*routes: tuple[str, str, str], **more: str) -> Settings:
@@ -97,6 +99,40 @@ def test_an_application_tag_cannot_pass_for_a_service() -> None:
     found = route(alarm(), {APPLICATION: "ecs:production", GROUP: "shop"}, settings())
     assert found.groups == ()
     assert "ecs:" in found.problem
+
+
+def test_a_pipeline_tag_names_a_stage_beside_or_instead_of_a_group() -> None:
+    assert route(alarm(), {PIPELINE: " shop/Deploy "}, settings(**DEFAULT)) == Routing((STAGE,), "alarm tags")
+    every = {PIPELINE: "shop/Deploy", SERVICE: "production/shop", APPLICATION: "shop", GROUP: "prod"}
+    assert route(alarm(), every, settings()).groups == (SHOP, SERVICE_GROUP, STAGE)
+    assert not needs_tags(alarm(tags={PIPELINE: "shop/Deploy"}), settings())
+    assert STAGE.tags == {PIPELINE: "shop/Deploy"}
+
+
+def test_a_route_may_lead_to_a_stage() -> None:
+    routes = json.dumps([{"alarm": "shop-*", "pipeline": "shop", "stage": "Deploy"}])
+    made = Settings.from_env({"LASTGOOD_TABLE": "audit", "LASTGOOD_ROUTES": routes})
+    assert route(alarm(), {}, made) == Routing((STAGE,), "LASTGOOD_ROUTES")
+
+
+@pytest.mark.parametrize(
+    ("globs", "allowed"), [("*", True), ("shop/*", False), ("pipeline:*", True), ("pipeline:shop/Deploy", True)]
+)
+def test_the_allow_list_covers_stages_by_their_own_keys(globs: str, allowed: bool) -> None:
+    assert is_allowed(STAGE, settings(allowed_groups=globs)) is allowed
+
+
+def test_an_application_tag_cannot_pass_for_a_stage() -> None:
+    found = route(alarm(), {APPLICATION: "pipeline:shop", GROUP: "Deploy"}, settings())
+    assert found.groups == ()
+    assert PIPELINE in found.problem
+
+
+@pytest.mark.parametrize("stage", ["", "shop", "a/b/c", "a b/c", "a/", "/b", "a/b\n\x1b[31m", "a/*"])
+def test_a_pipeline_tag_of_another_shape_is_a_problem(stage: str) -> None:
+    found = route(alarm(), {PIPELINE: stage}, settings(**DEFAULT))
+    assert found.groups == ()
+    assert "pipeline/stage" in found.problem and found.problem.isprintable()
 
 
 @pytest.mark.parametrize("service", ["", "shop", "a/b/c", "a b/c", "a/", "/b", "a/b\n\x1b[31m"])

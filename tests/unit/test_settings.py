@@ -138,6 +138,11 @@ def test_a_route_may_name_an_ecs_service():
     assert route.group == DeploymentGroup("production", "shop", Controller.ECS)
 
 
+def test_a_route_may_name_a_stage_of_a_pipeline():
+    (route,) = settings(routes='[{"alarm": "shop-*", "pipeline": " shop ", "stage": "Deploy"}]').routes
+    assert route.group == DeploymentGroup("shop", "Deploy", Controller.PIPELINE)
+
+
 @pytest.mark.parametrize(
     "routes",
     [
@@ -153,6 +158,11 @@ def test_a_route_may_name_an_ecs_service():
         '[{"alarm": "a", "ecs_service": "shop"}]',
         '[{"alarm": "a", "ecs_service": "a/b/c"}]',
         '[{"alarm": "a", "ecs_service": 5}]',
+        '[{"alarm": "a", "pipeline": "shop"}]',
+        '[{"alarm": "a", "pipeline": "shop", "stage": "a/b"}]',
+        '[{"alarm": "a", "pipeline": "shop", "stage": "*"}]',
+        '[{"alarm": "a", "pipeline": "shop", "stage": "Deploy", "application": "b"}]',
+        '[{"alarm": "a", "application": "pipeline:b", "deployment_group": "c"}]',
         '[{"alarm": "", "application": "b", "deployment_group": "c"}]',
         '[{"alarm": "a", "application": " ", "deployment_group": "c"}]',
         '[{"alarm": "a", "application": 5, "deployment_group": "c"}]',
@@ -262,6 +272,7 @@ def test_a_rule_for_services_and_one_for_deployment_groups_cover_nothing_of_each
     assert not everything.covers(service)
     assert PipelineRule("ecs:*/*", "services").covers(service)
     assert not PipelineRule("ecs:*/*", "services").covers(DeploymentGroup("main", "web"))
+    assert not everything.covers(DeploymentGroup("main", "web", Controller.PIPELINE))
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,7 @@ _SPECIFIC: dict[str, type[RefusedError]] = {
     "DeploymentAlreadyCompletedException": AlreadyCompletedError,
     "ClusterNotFoundException": GroupNotFoundError,
     "ServiceNotFoundException": GroupNotFoundError,
+    "PipelineNotFoundException": GroupNotFoundError,
 }
 
 
@@ -127,8 +128,13 @@ class Clients:
 
     @cached_property
     def codepipeline(self) -> Any:
-        """Only where a pipeline belongs to the deployment group. Its writes may be repeated: see `pipelines`."""
+        """Only for stages of pipelines, and for the pipeline of a deployment group. Its writes may be repeated."""
         return self._on_first_use("codepipeline", READS)
+
+    @cached_property
+    def codepipeline_writer(self) -> Any:
+        """Only to roll a stage back, which takes no token; one attempt per call."""
+        return self._on_first_use("codepipeline", WRITES)
 
     @cached_property
     def cloudformation(self) -> Any:

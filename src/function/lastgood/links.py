@@ -37,6 +37,17 @@ def service(region: str, cluster: str, name: str) -> str:
     return f"{_console(region)}/ecs/v2/{where}/deployments?region={region}"
 
 
+def stage(region: str, pipeline: str) -> str:
+    """A pipeline with its stages."""
+    return f"{_console(region)}/codesuite/codepipeline/pipelines/{quote(pipeline, safe='')}/view?region={region}"
+
+
+def execution(region: str, pipeline: str, execution_id: str) -> str:
+    """An execution of a pipeline."""
+    where = f"pipelines/{quote(pipeline, safe='')}/executions/{quote(execution_id, safe='')}/timeline"
+    return f"{_console(region)}/codesuite/codepipeline/{where}?region={region}"
+
+
 def alarm(region: str, name: str) -> str:
     """A CloudWatch alarm."""
     return f"{_console(region)}/cloudwatch/home?region={region}#alarmsV2:alarm/{quote(name, safe='')}"
@@ -72,12 +83,17 @@ def of_record(region: str, table: str, head: Mapping[str, Any]) -> dict[str, str
     made: dict[str, str] = {}
     if head.get("alarm_name"):
         made["alarm"] = alarm(region, str(head["alarm_name"]))
+    names = (str(head.get("application") or ""), str(head.get("deployment_group") or ""))
+    of_a_pipeline = head.get("controller") == Controller.PIPELINE
     for name in ("suspect", "good", "rollback"):
         found = str(head.get(f"{name}_deployment_id") or "")
         if found.startswith("d-"):
             made[f"{name} deployment"] = deployment(region, found)
-    names = (str(head.get("application") or ""), str(head.get("deployment_group") or ""))
-    if all(names) and head.get("controller") == Controller.ECS:
+        elif found and of_a_pipeline:
+            made[f"{name} execution"] = execution(region, names[0], found)
+    if all(names) and of_a_pipeline:
+        made["pipeline"] = stage(region, names[0])
+    elif all(names) and head.get("controller") == Controller.ECS:
         made["service"] = service(region, *names)
     elif all(names):
         made["deployment group"] = deployment_group(region, *names)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Protocol
 
-from lastgood.model import DeploymentGroup, Rollback, parse_ecs_service
+from lastgood.model import DeploymentGroup, Rollback, parse_ecs_service, parse_stage
 from lastgood.settings import Settings
 from lastgood.signals import AlarmSignal, name_problem
 from lastgood.text import clean
@@ -15,6 +15,13 @@ from lastgood.text import clean
 APPLICATION_TAG = "lastgood:application"
 DEPLOYMENT_GROUP_TAG = "lastgood:deployment-group"
 ECS_SERVICE_TAG = "lastgood:ecs-service"
+PIPELINE_TAG = "lastgood:pipeline"
+
+_BOTH_NAMES: Mapping[str, Callable[[str], DeploymentGroup]] = {
+    ECS_SERVICE_TAG: parse_ecs_service,
+    PIPELINE_TAG: parse_stage,
+}
+"""The tags that hold both names of what they lead to, and how each is read."""
 
 BY_MESSAGE = "message tags"
 """How a record says that it was led by its message's tags alone: a hint, until CloudWatch has the same."""
@@ -42,7 +49,7 @@ def needs_tags(signal: AlarmSignal, settings: Settings) -> bool:
     CloudWatch can be told which tags to leave out of messages, so what a message lacks proves nothing.
     """
     tags = signal.tags or {}
-    return ECS_SERVICE_TAG not in tags and not (APPLICATION_TAG in tags and DEPLOYMENT_GROUP_TAG in tags)
+    return not _BOTH_NAMES.keys() & tags.keys() and not (APPLICATION_TAG in tags and DEPLOYMENT_GROUP_TAG in tags)
 
 
 def route(speaker: Speaker, tags: Mapping[str, str] | None, settings: Settings) -> Routing:
@@ -83,22 +90,21 @@ def named_groups(settings: Settings) -> list[DeploymentGroup]:
 
 
 def is_allowed(group: DeploymentGroup, settings: Settings) -> bool:
-    """True where a glob of the allow-list covers `application/deployment-group`, or `ecs:cluster/service`."""
+    """True where a glob of the allow-list covers the group's key."""
     return any(fnmatchcase(group.key, pattern) for pattern in settings.allowed_groups)
 
 
 def _by_tags(tags: Mapping[str, str]) -> Routing | None:
     """Tags that are wrong stop the routing: whoever set them meant something, and no route knows what."""
     named = {key: tags[key] for key in (APPLICATION_TAG, DEPLOYMENT_GROUP_TAG) if key in tags}
-    service = tags.get(ECS_SERVICE_TAG)
-    if not named and service is None:
+    others = {key: tags[key] for key in _BOTH_NAMES if key in tags}
+    if not named and not others:
         return None
-    problem = _group_problem(named) or _service_problem(service)
+    problem = _group_problem(named) or next(filter(None, (_other_problem(*each) for each in others.items())), "")
     if problem:
         return Routing(problem=problem)
     groups = (DeploymentGroup(named[APPLICATION_TAG].strip(), named[DEPLOYMENT_GROUP_TAG].strip()),) if named else ()
-    services = (parse_ecs_service(service),) if service else ()
-    return Routing((*groups, *services), "alarm tags")
+    return Routing((*groups, *(_BOTH_NAMES[key](value) for key, value in others.items())), "alarm tags")
 
 
 def _group_problem(named: Mapping[str, str]) -> str:
@@ -112,13 +118,11 @@ def _group_problem(named: Mapping[str, str]) -> str:
     return ""
 
 
-def _service_problem(service: str | None) -> str:
-    if service is None:
-        return ""
+def _other_problem(key: str, value: str) -> str:
     try:
-        parse_ecs_service(service)
+        _BOTH_NAMES[key](value)
     except ValueError as error:
-        return f"The alarm's tag {ECS_SERVICE_TAG} {error}; it is {clean(service, 100)!r}."
+        return f"The alarm's tag {key} {error}; it is {clean(value, 100)!r}."
     return ""
 
 
@@ -135,6 +139,6 @@ def _by_default(speaker: Speaker, settings: Settings) -> Routing:
         return Routing((group,), "default")
     return Routing(
         problem=f"Nothing says which deployment group the alarm {clean(speaker.alarm_name, 255)} speaks for. "
-        f"Tag the alarm with {APPLICATION_TAG} and {DEPLOYMENT_GROUP_TAG} (or {ECS_SERVICE_TAG}), or add it to "
-        "LASTGOOD_ROUTES."
+        f"Tag the alarm with {APPLICATION_TAG} and {DEPLOYMENT_GROUP_TAG} (or {ECS_SERVICE_TAG}, or {PIPELINE_TAG}), "
+        "or add it to LASTGOOD_ROUTES."
     )

@@ -13,14 +13,21 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
-from lastgood.model import Controller, DeploymentGroup, Mode, parse_ecs_service
+from lastgood.model import Controller, DeploymentGroup, Mode, parse_ecs_service, parse_stage, prefix_of
 
 _DURATION = re.compile(r"(\d{1,6})([smhd])")
 LONGEST = timedelta(days=3650)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_ROUTE_KEYS = {"alarm", "application", "deployment_group"}
-_SERVICE_ROUTE_KEYS = {"alarm", "ecs_service"}
+_ROUTE_KEYS = (
+    {"alarm", "application", "deployment_group"},
+    {"alarm", "ecs_service"},
+    {"alarm", "pipeline", "stage"},
+)
 _LONGEST = {"ecs_service": 511}
+_INSTEAD = {
+    "ecs:": 'name the service with "ecs_service" instead',
+    "pipeline:": 'name the stage with "pipeline" and "stage" instead',
+}
 _PIPELINE_OPTIONS = {"after_rollback", "hold"}
 _AFTER_ROLLBACK = ("tell", "rerun", "none")
 _SERVICE = "ecs:"
@@ -82,10 +89,8 @@ class PipelineRule:
     hold: str = ""
 
     def covers(self, group: DeploymentGroup) -> bool:
-        """A glob of deployment groups covers no service, however wide it is."""
-        return self.groups.startswith(_SERVICE) == group.key.startswith(_SERVICE) and fnmatchcase(
-            group.key, self.groups
-        )
+        """A glob of deployment groups covers no service and no stage, however wide it is."""
+        return prefix_of(self.groups) == prefix_of(group.key) and fnmatchcase(group.key, self.groups)
 
 
 def parse_text(value: str) -> str:
@@ -176,21 +181,33 @@ def _pipeline(row: object) -> PipelineRule:
 
 
 def _route(row: object) -> Route:
-    if not isinstance(row, dict) or set(row) not in (_ROUTE_KEYS, _SERVICE_ROUTE_KEYS):
+    if not isinstance(row, dict) or set(row) not in _ROUTE_KEYS:
         raise ValueError(
-            'each route must have exactly "alarm", "application" and "deployment_group", or "alarm" and "ecs_service"'
+            'each route must have exactly "alarm", "application" and "deployment_group", or "alarm" and "ecs_service", '
+            'or "alarm", "pipeline" and "stage"'
         )
     values = cast(dict[str, Any], row)
     if not all(
         isinstance(value, str) and 0 < len(value.strip()) <= _LONGEST.get(key, 255) for key, value in row.items()
     ):
         raise ValueError("each value of a route must be a text of 1 to 255 characters")
-    if values.get("application", "").strip().startswith("ecs:"):
-        raise ValueError('an "application" of a route begins with ecs:; name the service with "ecs_service" instead')
-    if "ecs_service" not in values:
+    if prefix := prefix_of(values.get("application", "").strip()):
+        raise ValueError(f'an "application" of a route begins with {prefix}; {_INSTEAD[prefix]}')
+    if "application" in values:
         return Route(**{key: value.strip() for key, value in values.items()})
+    group = _service_of(values["ecs_service"]) if "ecs_service" in values else _stage_of(**values)
+    return Route(values["alarm"].strip(), group.application, group.deployment_group, group.controller)
+
+
+def _service_of(text: str) -> DeploymentGroup:
     try:
-        group = parse_ecs_service(values["ecs_service"])
+        return parse_ecs_service(text)
     except ValueError as error:
         raise ValueError(f'a route\'s "ecs_service" {error}') from None
-    return Route(values["alarm"].strip(), group.application, group.deployment_group, group.controller)
+
+
+def _stage_of(pipeline: str, stage: str, **_: str) -> DeploymentGroup:
+    try:
+        return parse_stage(f"{pipeline.strip()}/{stage.strip()}")
+    except ValueError:
+        raise ValueError('a route\'s "pipeline" and "stage" must be the names of a pipeline and of a stage') from None

@@ -154,6 +154,13 @@ class Settings:
         "CDK mostly do not say so themselves. What one holds, or may hold, is moved only with force; needs "
         "cloudformation:DescribeStackResources and cloudformation:DescribeStacks.",
     )
+    rerun_outdated_stages: bool = _setting(
+        "false",
+        parse_flag,
+        "Where a pipeline was changed since its last good execution, RollbackStage is refused: run the pipeline again "
+        "from its start for that execution's source revisions instead, never for the newest; needs "
+        "codepipeline:StartPipelineExecution.",
+    )
     release_in_alarm: str = _setting(
         "tell",
         one_of("ignore", "tell", "rollback"),

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from lastgood.model import Controller, DeploymentGroup, Mode, Reason
+from lastgood.model import DeploymentGroup, Mode, Reason
 from lastgood.signals import ACTIONS, GROUP, Act
 from lastgood_cli import proposals
 from lastgood_cli.asking import Event, send, show_answer
@@ -112,11 +112,7 @@ def _parameters(act: Act) -> Iterator[click.Parameter]:
 
 
 def _names(group: DeploymentGroup | None) -> Event:
-    if group is None:
-        return {}
-    if group.controller is Controller.ECS:
-        return {"ecs_service": f"{group.application}/{group.deployment_group}"}
-    return {"application": group.application, "deployment_group": group.deployment_group}
+    return dict(group.address) if group else {}
 
 
 def event_of(act: Act, given: Mapping[str, Any], requested_by: str) -> Event:

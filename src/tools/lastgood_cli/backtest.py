@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 import click
@@ -118,8 +119,8 @@ def _way(eyes: Lookout, name: str) -> _Way | None:
 
 def _group_history(eyes: Lookout, group: DeploymentGroup, since: datetime) -> tuple[GroupHistory, str]:
     """The group with its newest deployments since a time, and a note if there were more than are read."""
-    if group.controller is Controller.ECS:
-        return _service_history(eyes, group, since)
+    if group.controller is not Controller.CODE_DEPLOY:
+        return _listed_history(eyes, group, since)
     deployer = eyes.observer.deployer_for(group, None)
     facts = deployer.facts()
     if facts is None:
@@ -133,13 +134,14 @@ def _group_history(eyes: Lookout, group: DeploymentGroup, since: datetime) -> tu
     return GroupHistory(facts, tuple(deployments)), more if len(ids) > MOST_DEPLOYMENTS else ""
 
 
-def _service_history(eyes: Lookout, group: DeploymentGroup, since: datetime) -> tuple[GroupHistory, str]:
-    """The service with the deployments that ECS still lists since a time: at most those of 90 days."""
+def _listed_history(eyes: Lookout, group: DeploymentGroup, since: datetime) -> tuple[GroupHistory, str]:
+    """The service (ECS lists 90 days) or the stage (a year) with what is still listed since a time."""
     facts, parts = eyes.observer.deployer_for(group, None).survey(since, eyes.now)
     if facts is None:
         return GroupHistory(None), f"{group.key} does not exist (any more)."
     controls = eyes.observer.ledger.controls(group, eyes.now)
-    return GroupHistory(facts, tuple(d for part in parts for d in signed(part, controls))), ""
+    wanted = takewhile(lambda part: not part or part[0].created_at >= since, parts)
+    return GroupHistory(facts, tuple(d for part in wanted for d in signed(part, controls))), ""
 
 
 def _deployment_ids(eyes: Lookout, group: DeploymentGroup, since: datetime) -> list[str]:

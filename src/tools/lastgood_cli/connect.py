@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.text import Text
 
-from lastgood.model import Controller, DeploymentGroup
+from lastgood.model import DeploymentGroup
 from lastgood_cli.asking import confirm
 from lastgood_cli.context import Session
 from lastgood_cli.coverage import Covers, known_groups, look, nearest
@@ -23,13 +23,6 @@ MOST_ACTIONS = 5
 STACK_TAG = "aws:cloudformation:stack-name"
 
 # --- pure: what is written ---
-
-
-def tags_for(group: DeploymentGroup) -> dict[str, str]:
-    """The tags with which an alarm says that it speaks for a group."""
-    if group.controller is Controller.ECS:
-        return {"lastgood:ecs-service": f"{group.application}/{group.deployment_group}"}
-    return {"lastgood:application": group.application, "lastgood:deployment-group": group.deployment_group}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +44,7 @@ class Change:
 
 def change_of(alarm: Mapping[str, Any], tags: Mapping[str, str], group: DeploymentGroup, topic: str) -> Change:
     """What has to be changed about an alarm, so that it speaks for the group. Raises Problem where it cannot be."""
-    wanted = tags_for(group)
+    wanted = group.tags
     actions = {kind: _with(alarm.get(kind) or [], topic, alarm["AlarmName"]) for kind in ("AlarmActions", "OKActions")}
     same = all(actions[kind] == list(alarm.get(kind) or []) for kind in actions) and alarm.get("ActionsEnabled", True)
     return Change(

@@ -36,7 +36,7 @@ MOST_VERSIONS = 5
 
 _KINDS: dict[type, str] = {
     AlarmSignal: "alarm",
-    DeploymentSignal: "CodeDeploy deployment",
+    DeploymentSignal: "CodeDeploy deployment or stage",
     ServiceDeploymentSignal: "ECS service deployment",
     OperatorRequest: "operator",
     SweepSignal: "sweep",

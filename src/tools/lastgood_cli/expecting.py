@@ -41,11 +41,14 @@ class Expecting:
         first = [detection(slowest)] if slowest else []
         advice = list(alarm_advice(slowest)) if slowest else []
         with suppress(ClientError):
-            if group.controller is Controller.CODE_DEPLOY:
-                past, back = self._codedeploy_seconds(group)
-                advice += self._codedeploy_advice(group, past)
-            else:
-                past, back = self._service_seconds(group), []
+            match group.controller:
+                case Controller.CODE_DEPLOY:
+                    past, back = self._codedeploy_seconds(group)
+                    advice += self._codedeploy_advice(group, past)
+                case Controller.ECS:
+                    past, back = self._service_seconds(group), []
+                case Controller.PIPELINE:
+                    past, back = self._stage_seconds(group), []
             return expected([*first, redeployment(past, back)], advice)
         return expected(first, advice)
 
@@ -80,6 +83,17 @@ class Expecting:
         )["serviceDeployments"]
         both = ((each.get("startedAt"), each.get("finishedAt")) for each in found)
         return [(finished - started).total_seconds() for started, finished in both if started and finished]
+
+    def _stage_seconds(self, group: DeploymentGroup) -> list[float]:
+        """How long the stage took, with all its actions, in the newest executions in which they all succeeded."""
+        pipeline, stage = group_names(group)
+        listed = self._aws.client("codepipeline").list_action_executions(pipelineName=pipeline, maxResults=100)
+        runs: dict[str, list[Described]] = {}
+        for action in listed["actionExecutionDetails"]:
+            if action["stageName"] == stage:
+                runs.setdefault(action["pipelineExecutionId"], []).append(action)
+        well = (run for run in runs.values() if all(action["status"] == "Succeeded" for action in run))
+        return [(max(a["lastUpdateTime"] for a in r) - min(a["startTime"] for a in r)).total_seconds() for r in well]
 
 
 def _names(group: DeploymentGroup) -> dict[str, str]:

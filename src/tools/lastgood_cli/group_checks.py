@@ -109,8 +109,7 @@ def needed_actions(
         ("dynamodb:Query", f"{table_arn}/index/open"),
     ]
     for group in groups or (DeploymentGroup("any", "any"),):
-        on_group = _on_service if group.controller is Controller.ECS else _on_deployment_group
-        needed += on_group(group, settings, here)
+        needed += _ON[group.controller](group, settings, here)
         rule = settings.pipeline_of(group)
         needed += _on_pipeline(rule, f"arn:{here.format('codepipeline')}:{rule.pipeline}") if rule else ()
     if settings.notification_topic_arn:
@@ -173,9 +172,31 @@ def _on_service(group: DeploymentGroup, settings: Settings, here: str) -> Iterat
     yield "ecs:DescribeTaskDefinition", "*"
 
 
+def _on_stage(group: DeploymentGroup, settings: Settings, here: str) -> Iterator[tuple[str, str]]:
+    base = f"arn:{here.format('codepipeline')}"
+    for action in (*_PIPELINE_READS, "StopPipelineExecution"):
+        yield f"codepipeline:{action}", f"{base}:{group.application}"
+    yield "codepipeline:RollbackStage", f"{base}:{group.place}"
+    if settings.rerun_outdated_stages:
+        yield "codepipeline:StartPipelineExecution", f"{base}:{group.application}"
+
+
+_ON = {
+    Controller.CODE_DEPLOY: _on_deployment_group,
+    Controller.ECS: _on_service,
+    Controller.PIPELINE: _on_stage,
+}
+_PIPELINE_READS = (
+    "GetPipeline",
+    "GetPipelineExecution",
+    "GetPipelineState",
+    "ListActionExecutions",
+    "ListPipelineExecutions",
+)
+
+
 def _on_pipeline(rule: PipelineRule, arn: str) -> Iterator[tuple[str, str]]:
-    reads = ("GetPipeline", "GetPipelineExecution", "GetPipelineState")
-    for action in (*reads, "ListActionExecutions", "ListPipelineExecutions"):
+    for action in _PIPELINE_READS:
         yield f"codepipeline:{action}", arn
     if rule.after_rollback == "rerun":
         yield "codepipeline:StartPipelineExecution", arn

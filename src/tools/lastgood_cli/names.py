@@ -1,4 +1,4 @@
-"""A deployment group's name on the command line: `shop/prod`, or `ecs:cluster/service` where ECS itself deploys."""
+"""A deployment group's name on the command line: `shop/prod`, `ecs:cluster/service`, or `pipeline:name/stage`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from typing import Any
 
 import click
 
-from lastgood.model import DeploymentGroup, parse_ecs_service
+from lastgood.model import DeploymentGroup, parse_prefixed, prefix_of
 from lastgood.signals import name_problem
 from lastgood_cli.output import harmless
 
 SERVICE = "ecs:"
+_CALLED = {"ecs:": "service", "pipeline:": "stage"}
 
 
 class GroupName(click.ParamType):
-    """`shop/prod`, or `ecs:cluster/service`. Whether there is one of that name is for AWS to say."""
+    """`shop/prod`, `ecs:cluster/service` or `pipeline:name/stage`. Whether there is one is for AWS to say."""
 
     name = "APPLICATION/DEPLOYMENT_GROUP"
 
@@ -32,11 +33,11 @@ class GroupName(click.ParamType):
 
 def parse_group(text: str) -> DeploymentGroup:
     """The reverse of DeploymentGroup.key. Raises ValueError with the end of a sentence."""
-    if text.startswith(SERVICE):
-        try:
-            return parse_ecs_service(text.removeprefix(SERVICE))
-        except ValueError as error:
-            raise ValueError(f"; a service {error}") from None
+    try:
+        if (other := parse_prefixed(text)) is not None:
+            return other
+    except ValueError as error:
+        raise ValueError(f"; a {_CALLED[prefix_of(text)]} {error}") from None
     names = text.split("/")
     problem = next((found for name in names if (found := name_problem(name))), "")
     if len(names) != 2 or problem:

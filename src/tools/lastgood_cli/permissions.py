@@ -60,7 +60,10 @@ READS: dict[str, tuple[str, ...]] = {
         "cloudwatch:GetMetricStatistics",
         "cloudwatch:GetMetricData",
         "codepipeline:GetPipeline",
+        "codepipeline:GetPipelineExecution",
         "codepipeline:GetPipelineState",
+        "codepipeline:ListActionExecutions",
+        "codepipeline:ListPipelineExecutions",
         "lambda:GetAlias",
         "lambda:GetFunctionConfiguration",
         # What a bundle's key holds, where a deployment recorded neither version nor ETag; only its head is asked for.

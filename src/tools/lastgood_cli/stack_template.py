@@ -120,6 +120,8 @@ class StackTemplate:
                 return glue.join(self.resolve(parts))
             case "Split", [str(glue), text]:
                 return str(self.resolve(text)).split(glue)
+            case "Select", [index, parts]:
+                return self.resolve(parts)[int(index)]
             case "FindInMap", [str(name), *keys]:
                 first, second = (self.resolve(key) for key in keys)
                 known = isinstance(first, str) and isinstance(second, str)

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lastgood import links
-from lastgood.model import TIMES, Controller
+from lastgood.model import CAPABILITIES, TIMES, Controller
 from lastgood_cli.figures import seconds_to
 from lastgood_cli.output import OUTCOME_STYLES, grid, harmless, text
 from lastgood_cli.records import Story
@@ -164,8 +164,8 @@ def _deployed(head: Mapping[str, Any], who: str) -> str:
     if head.get(f"{who}_commit"):
         parts.append(f"commit {harmless(head[f'{who}_commit'])}")
     if who == "rollback" and head.get("adopted"):
-        deployer = "ECS" if head.get("controller") == Controller.ECS else "CodeDeploy"
-        parts.append(f"{deployer}'s own, adopted")
+        controller = Controller(head.get("controller") or Controller.CODE_DEPLOY)
+        parts.append(f"{CAPABILITIES[controller, None].deployer}'s own, adopted")
     return "  ".join(str(part) for part in parts if part)
 
 

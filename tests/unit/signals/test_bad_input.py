@@ -474,7 +474,15 @@ class TestEventBridge:
         event["detail"][field] = value
         refused(event, code, rejected=False)
 
-    @pytest.mark.parametrize("name", ["alarm-eventbridge", "codedeploy-state-change", "ecs-deployment-state-change"])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "alarm-eventbridge",
+            "codedeploy-state-change",
+            "ecs-deployment-state-change",
+            "codepipeline-stage-state-change",
+        ],
+    )
     @pytest.mark.parametrize("detail", [None, [], "x", 5])
     def test_row_40_an_event_without_its_detail_is_refused(self, name: str, detail: object) -> None:
         refused(load(name) | {"detail": detail}, "bad_field")

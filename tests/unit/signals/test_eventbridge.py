@@ -79,6 +79,31 @@ class TestOtherEvents:
         event["detail"]["eventName"] = "HOOK_AWAITING_ACTION"
         assert refusal(event | changes).code == code
 
+    @pytest.mark.parametrize(
+        ("aws", "ours"), [("STARTED", "START"), ("RESUMED", "START"), ("FAILED", "FAILURE"), ("CANCELED", "STOP")]
+    )
+    def test_the_states_of_a_stage_are_read_as_those_of_a_deployment(self, aws: str, ours: str) -> None:
+        event = load("codepipeline-stage-state-change")
+        event["detail"]["state"] = aws
+        signal = sole(event)
+        assert isinstance(signal, DeploymentSignal) and signal.state == ours
+
+    @pytest.mark.parametrize(
+        ("field", "value", "code"),
+        [
+            ("state", "DREAMT", "bad_state"),
+            ("execution-id", "latest", "bad_field"),
+            ("execution-id", None, "bad_field"),
+            ("stage", "a/b", "bad_field"),
+            ("pipeline", "", "bad_field"),
+            ("pipeline", ["shop"], "bad_field"),
+        ],
+    )
+    def test_an_event_that_names_no_stage_is_ignored(self, field: str, value: object, code: str) -> None:
+        event = load("codepipeline-stage-state-change")
+        event["detail"][field] = value
+        assert (refusal(event).code, refusal(event).rejected) == (code, False)
+
     def test_the_scheduler_ticks_like_a_rule(self) -> None:
         event = load("scheduled-sweep") | {"source": "aws.scheduler", "detail": "{}"}
         assert isinstance(sole(event), SweepSignal)

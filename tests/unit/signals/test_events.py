@@ -102,6 +102,13 @@ def test_the_codedeploy_file_is_a_deployment_that_succeeded() -> None:
     assert read("codedeploy-state-change") == expected
 
 
+def test_a_stage_that_changed_its_state_names_the_execution() -> None:
+    signal = read("codepipeline-stage-state-change")
+    assert signal == DeploymentSignal(
+        "shop", "Deploy", "01234567-0123-0123-0123-012345678901", "SUCCESS", Controller.PIPELINE
+    )
+
+
 def test_the_ecs_file_is_a_service_deployment_that_completed() -> None:
     signal = read("ecs-deployment-state-change")
     assert isinstance(signal, ServiceDeploymentSignal)
@@ -166,5 +173,5 @@ def test_messages_that_are_no_alarms_are_ignored_and_not_rejected(name: str, cod
 
 def test_every_file_is_read_without_a_rejection() -> None:
     results = {path.stem: read(path.stem) for path in EVENTS.glob("*.json")}
-    assert len(results) == 30
+    assert len(results) == 31
     assert not [name for name, result in results.items() if isinstance(result, Refusal) and result.rejected]

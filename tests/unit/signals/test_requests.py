@@ -125,6 +125,35 @@ class TestOperators:
         assert taking == {name for name, action in ACTIONS.items() if "ecs_service" in action.known}
         assert {"rollback", "pause", "set_floor", "mark_bad"} <= taking
 
+    @pytest.mark.parametrize("action", sorted(name for name, a in ACTIONS.items() if "stage" in a.known))
+    def test_a_stage_may_stand_for_the_deployment_group(self, action: str) -> None:
+        event = {k: v for k, v in EXAMPLES[action].items() if k not in {"application", "deployment_group"}}
+        if "deployment_id" in event:
+            event["deployment_id"] = "0a1b2c3d-0000-4000-8000-000000000001"
+        found = asked(event | {"pipeline": "shop", "stage": "Deploy"})
+        assert found.group == DeploymentGroup("shop", "Deploy", Controller.PIPELINE)
+        assert found.group.address == {"pipeline": "shop", "stage": "Deploy"}
+
+    @pytest.mark.parametrize(
+        ("given", "code"),
+        [
+            ({"pipeline": "shop"}, "missing_field"),
+            ({"stage": "Deploy"}, "missing_field"),
+            ({"pipeline": None, "stage": "Deploy"}, "bad_field"),
+            ({"pipeline": "shop", "stage": "a/b"}, "bad_field"),
+            ({"pipeline": "*", "stage": "Deploy"}, "bad_field"),
+            ({"pipeline": "shop", "stage": "Deploy", "application": "shop"}, "two_groups"),
+            ({"pipeline": "shop", "stage": "Deploy", "ecs_service": "a/b"}, "two_groups"),
+        ],
+    )
+    def test_half_a_stage_or_another_shape_never_means_everything(self, given: dict[str, Any], code: str) -> None:
+        assert refusal({"action": "pause", "reason": "x", "requested_by": "me"} | given).code == code
+
+    @pytest.mark.parametrize("given", ["d-A1B2C3D4E", "0a1b2c3d", "", None, "0A1B2C3D-0000-4000-8000-000000000001"])
+    def test_of_a_stage_an_execution_is_named_by_its_id(self, given: object) -> None:
+        event = {"action": "mark_bad", "pipeline": "shop", "stage": "Deploy", "reason": "x", "requested_by": "me"}
+        assert refusal(event | {"deployment_id": given}).code in {"bad_field", "missing_field"}
+
     @pytest.mark.parametrize("more", [{"application": "shop"}, {"deployment_group": "prod"}, {"application": None}])
     def test_a_service_and_a_group_together_are_refused(self, more: dict[str, Any]) -> None:
         event = {"action": "pause", "reason": "x", "requested_by": "me", "ecs_service": "production/shop"}

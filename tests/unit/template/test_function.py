@@ -158,6 +158,25 @@ def test_ecs_own_state_changes_reach_the_function_only_where_services_are_named(
     assert (example["source"], example["detail-type"]) == ("aws.ecs", rule["EventPattern"]["detail-type"][0])
 
 
+def test_the_state_changes_of_stages_reach_the_function_only_where_stages_are_named(stack: Stack) -> None:
+    assert "StageMoved" not in stack.resources
+    on = Stack(PipelinePattern="shop-*", PipelineStages="shop-*/Deploy")
+    rule = on.properties("StageMoved")
+    assert rule["EventPattern"] == {
+        "source": ["aws.codepipeline"],
+        "detail-type": ["CodePipeline Stage Execution State Change"],
+        "detail": {"pipeline": [{"wildcard": "shop-*"}], "stage": [{"wildcard": "Deploy"}]},
+    }
+    (target,) = rule["Targets"]
+    assert target["DeadLetterConfig"] == {"Arn": "<DeadLetterQueue.Arn>"}
+    callers = {(p["Principal"], p["SourceArn"]) for p in on.of_type("AWS::Lambda::Permission").values()}
+    assert ("events.amazonaws.com", "<StageMoved.Arn>") in callers
+    senders = {s["Condition"]["ArnEquals"]["aws:SourceArn"] for s in on.queue_policy() if s["Effect"] == "Allow"}
+    assert "<StageMoved.Arn>" in senders
+    example = json.loads((ROOT / "events" / "codepipeline-stage-state-change.json").read_text())
+    assert (example["source"], example["detail-type"]) == ("aws.codepipeline", rule["EventPattern"]["detail-type"][0])
+
+
 def test_the_sweep_runs_every_minute_with_the_event_of_the_examples(stack: Stack) -> None:
     rule = stack.properties("RollbackFunctionSweep")
     assert rule["ScheduleExpression"] == "rate(1 minute)"

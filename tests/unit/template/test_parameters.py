@@ -170,6 +170,10 @@ def test_the_stack_takes_right_values_and_refuses_wrong_ones(setting: str, text:
         ("EcsServices", "", True),
         ("EcsServices", "main/*", True),
         ("EcsServices", "*", False),
+        ("PipelineStages", "", True),
+        ("PipelineStages", "shop-*/Deploy", True),
+        ("PipelineStages", "shop", False),
+        ("PipelineStages", "shop/Deploy/Action", False),
         ("TaskRoleArns", "", True),
         ("TaskRoleArns", "*", False),
         ("TaskRoleArns", "arn:aws:iam::123456789012:role/*", False),
@@ -224,7 +228,9 @@ def test_every_parameter_has_a_description_a_default_and_a_rule(name: str) -> No
 
 BUCKET = "arn:aws:s3:::bundles"
 ONE_PIPELINE = '[{"application": "shop", "deployment_group": "prod", "pipeline": "shop"}]'
-PIPELINES_NEED_PATTERN = "Pipelines, EnablePipelineRerun and EnablePipelineHold need PipelinePattern."
+PIPELINES_NEED_PATTERN = (
+    "Pipelines, EnablePipelineRerun, EnablePipelineHold, RerunOutdatedStages and PipelineStages need PipelinePattern."
+)
 
 
 @pytest.mark.parametrize(
@@ -267,6 +273,8 @@ SHOP_ONLY = {"AllowedGroups": "shop/*", "ApplicationPattern": "shop", "LambdaFun
         (SHOP_ONLY | {"LambdaFunctionPattern": "*", "EnableLambda": "false"}, True),
         (SHOP_ONLY | {"EcsServices": "*/*"}, False),
         (SHOP_ONLY | {"EcsServices": "main/*"}, True),
+        (SHOP_ONLY | {"PipelineStages": "*/*", "PipelinePattern": "*"}, False),
+        (SHOP_ONLY | {"PipelineStages": "shop/*", "PipelinePattern": "shop"}, True),
     ],
 )
 def test_a_stack_that_acts_says_on_what_or_that_it_is_everything(

@@ -171,6 +171,18 @@ def test_services_may_be_stopped_and_updated_only_where_the_pattern_says() -> No
     assert on["ecs:DescribeServiceRevisions"].resources == [f"{base}:service-revision/main/web-*/*"]
 
 
+def test_stages_may_be_rolled_back_only_where_the_pattern_says() -> None:
+    base = "arn:aws:codepipeline:us-east-1:123456789012"
+    off = Stack(PipelinePattern="shop").allowed()
+    assert not {"codepipeline:RollbackStage", "codepipeline:StopPipelineExecution"} & off.keys()
+    on = Stack(PipelinePattern="shop", PipelineStages="shop/Deploy").allowed()
+    assert on["codepipeline:RollbackStage"].resources == [f"{base}:shop/Deploy"]
+    assert on["codepipeline:StopPipelineExecution"].resources == [f"{base}:shop"]
+    assert "codepipeline:StartPipelineExecution" not in on
+    reruns = Stack(PipelinePattern="shop", PipelineStages="shop/Deploy", RerunOutdatedStages="true").allowed()
+    assert reruns["codepipeline:StartPipelineExecution"].resources == [f"{base}:shop"]
+
+
 def test_lambda_aliases_may_be_touched_only_where_the_pattern_says() -> None:
     function = "arn:aws:lambda:us-east-1:123456789012:function:shop"
     allowed = Stack(LambdaFunctionPattern="shop").allowed()

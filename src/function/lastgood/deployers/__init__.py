@@ -1,7 +1,8 @@
 """What deploys: one adapter per deployment controller, with its raw dictionaries inside.
 
-`protocol` is what each of them can do; `codedeploy` and `ecs` do it. `codedeploy` reads through `history`,
-`group_facts`, `contents` (AppSpecs) and one of `platforms`; `ecs` reads through `ecs_history`.
+`protocol` is what each of them can do; `codedeploy`, `ecs` and `pipeline` do it. `codedeploy` reads through `history`,
+`group_facts`, `contents` (AppSpecs) and one of `platforms`; `ecs` through `ecs_history`, `pipeline` through
+`stage_history`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from lastgood.clients import Clients
 from lastgood.deployers.codedeploy import CodeDeploy
 from lastgood.deployers.ecs import EcsService
 from lastgood.deployers.ecs_history import Memory
+from lastgood.deployers.pipeline import PipelineStage
 from lastgood.deployers.protocol import Deployer, DeployerFor
 from lastgood.model import ComputePlatform, Controller, DeploymentGroup
 from lastgood.settings import Settings
@@ -37,6 +39,9 @@ FACTORIES: dict[Controller, Callable[[Shared, DeploymentGroup, ComputePlatform |
         group, shared.clients, shared.settings, shared.pool, shared.contents, platform
     ),
     Controller.ECS: lambda shared, group, _: EcsService(group, shared.clients, shared.pool, shared.memory),
+    Controller.PIPELINE: lambda shared, group, _: PipelineStage(
+        group, shared.clients, shared.pool, rerun_outdated=shared.settings.rerun_outdated_stages
+    ),
 }
 
 

@@ -11,6 +11,9 @@ from lastgood.judgement.theirs import beside, whose, why_it_failed
 from lastgood.judgement.wording import at_a_gate, duration
 from lastgood.model import Deployment, Gate, GroupFacts, Live, Outcome, Reason, Revision, Rollback, same_images
 
+TOLD_AFTER = timedelta(minutes=3)
+"""People are told of what passes by itself, such as another deployment in the group, if it lasts so long."""
+
 # CodeDeploy reports Succeeded a moment before the alias or the service shows it.
 LIVE_GRACE = timedelta(minutes=5)
 NOW = timedelta(0)
@@ -40,7 +43,8 @@ def _still_running(case: Case, running: Deployment) -> Decision:
     if gate is not None and (not _late(case) or (gate.expires_at is not None and case.now < gate.expires_at)):
         return _at_its_gate(case, running, gate)
     if not _late(case):
-        return wait(f"{running.deployment_id} is {running.status}.")
+        waits = f": {running.waits_for}" if running.waits_for else ""
+        return wait(f"{running.deployment_id} is {running.status}{waits}.", told_after=TOLD_AFTER if waits else None)
     # Mid-shift the old task set is still the primary one, and it may run the same task definition.
     if live.deployment_id == running.deployment_id and live.identity == _wanted(rollback):
         # ECS blue/green stays InProgress until the old task set is terminated, which may take two days.

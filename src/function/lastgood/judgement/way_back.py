@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lastgood.judgement.case import Case
-from lastgood.judgement.proof import by_the_suspect
+from lastgood.judgement.proof import TOLD_AFTER, by_the_suspect
 from lastgood.judgement.recheck import choice_again
 from lastgood.judgement.stacks import left_alone
 from lastgood.judgement.steps import (
@@ -39,9 +39,6 @@ from lastgood.model import (
 
 HANGS_AFTER = timedelta(minutes=10)
 """A stop takes seconds; after this long something does not answer (70 minutes in acquia/moonshot#39)."""
-
-TOLD_AFTER = timedelta(minutes=3)
-"""People are told of what passes by itself, such as another deployment in the group, if it lasts so long."""
 
 # A stop that nobody confirmed is asked for again after this long: the first request may never have been sent.
 STOP_AGAIN_AFTER = timedelta(seconds=30)
@@ -128,9 +125,7 @@ def _stopping(case: Case, suspect: Deployment, asked: datetime) -> Decision:
         return wait(f"{suspect.deployment_id} is stopping.")
     deployer, silent = case.rollback.group.deployer, listed(case.seen.silent)
     who = f"{silent} {'does' if len(case.seen.silent) == 1 else 'do'} not answer" if silent else "something in it waits"
-    todo = (
-        "detach or terminate it, or restart its CodeDeploy agent" if silent else "see which of its targets is waiting"
-    )
+    todo = "detach or terminate it, or restart its CodeDeploy agent" if silent else "see what in it is waiting"
     return wait(
         f"The stop of {suspect.deployment_id} hangs: {deployer} took it {duration(took)} ago and it is still "
         f"{suspect.status}, for {who}. To free it, {todo}; the rollback then goes on by itself.",

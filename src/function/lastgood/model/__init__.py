@@ -46,12 +46,16 @@ from lastgood.model.due import (
 )
 from lastgood.model.groups import (
     CAPABILITIES,
+    KEY_PREFIXES,
     Capabilities,
     ComputePlatform,
     Controller,
     DeploymentGroup,
     GroupFacts,
     parse_ecs_service,
+    parse_prefixed,
+    parse_stage,
+    prefix_of,
 )
 from lastgood.model.notes import Note, around
 from lastgood.model.observation import (
@@ -102,6 +106,7 @@ __all__ = [
     "CLOUDFORMATION_ROLLBACK_CREATOR",
     "FLOOR_MARKER",
     "GROUPS",
+    "KEY_PREFIXES",
     "NATIVE_ROLLBACK_CREATOR",
     "NEXT_PHASES",
     "OUTCOMES",
@@ -157,6 +162,9 @@ __all__ = [
     "goes_back_by_itself",
     "notices_due",
     "parse_ecs_service",
+    "parse_prefixed",
+    "parse_stage",
+    "prefix_of",
     "same_content",
     "same_images",
     "seconds_of",

@@ -134,7 +134,8 @@ class Deployment:
 
     `made_by` is the id of our rollback that created it, if one did; `held_by` that of the stack whose template holds
     what it moved, where CloudFormation said so. `floor_on_revision`: not its description makes it a floor, but a tag or
-    the description of its revision. `gate`: what it waits for at this moment, if for somebody's word.
+    the description of its revision. `gate`: what it waits for at this moment, if for somebody's word;
+    `waits_for`: for what else that only people can give it, as a clause.
     """
 
     deployment_id: str
@@ -150,6 +151,7 @@ class Deployment:
     rolls_back_deployment_id: str = ""
     error_code: str = ""
     error_message: str = ""
+    waits_for: str = ""
     restart: bool = False
     outdated_instances_only: bool = False
     instances_failed: int = 0

@@ -8,21 +8,25 @@ from enum import StrEnum
 
 # The names that ECS allows for clusters and services.
 _ECS_SERVICE = re.compile(r"([A-Za-z0-9_-]{1,255})/([A-Za-z0-9_-]{1,255})")
+# The names that CodePipeline allows for pipelines and stages.
+_STAGE = re.compile(r"([A-Za-z0-9.@_-]{1,100})/([A-Za-z0-9.@_-]{1,100})")
 
 
 class ComputePlatform(StrEnum):
-    """CodeDeploy's `computePlatform`."""
+    """CodeDeploy's `computePlatform`; `Pipeline` for a stage of a pipeline, whatever its actions deploy to."""
 
     SERVER = "Server"
     LAMBDA = "Lambda"
     ECS = "ECS"
+    PIPELINE = "Pipeline"
 
 
 class Controller(StrEnum):
-    """Who deploys: CodeDeploy, or ECS itself (its deployment controller of that name, with any strategy)."""
+    """Who deploys: CodeDeploy, ECS itself (its deployment controller of that name, any strategy), or a pipeline."""
 
     CODE_DEPLOY = "CODE_DEPLOY"
     ECS = "ECS"
+    PIPELINE = "PIPELINE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,8 @@ class Capabilities:
     `reads_live`: what serves now can be read. `native_moves_traffic`: the deployer's own rollback of a running
     deployment is quick. `alias_may_split`: a stopped deployment leaves traffic on two versions. `replaces_running`: a
     deployment may begin while another runs, and ends it. `stop_restores_previous`: every stop brings back the
-    revision before. `address` are the members that name a target in requests, `key_prefix` begins its key.
+    revision before. `address` are the members that name a target in requests and routes, `key_prefix` begins its key,
+    `tags` are the alarm's: one for each of the two names, or one for both with a slash between.
     """
 
     deployer: str
@@ -40,6 +45,7 @@ class Capabilities:
     no_such_group: str
     address: tuple[str, ...] = ("application", "deployment_group")
     key_prefix: str = ""
+    tags: tuple[str, ...] = ("lastgood:application", "lastgood:deployment-group")
     reads_live: bool = True
     native_moves_traffic: bool = False
     alias_may_split: bool = False
@@ -59,9 +65,18 @@ _ECS_ALONE = Capabilities(
     no_such_group="ECS has no service {place} whose deployment controller is ECS",
     address=("ecs_service",),
     key_prefix="ecs:",
+    tags=("lastgood:ecs-service",),
     native_moves_traffic=True,
     replaces_running=True,
     stop_restores_previous=True,
+)
+_STAGE_OF_A_PIPELINE = Capabilities(
+    deployer="CodePipeline",
+    rolls_back_by_itself="CodePipeline runs the stage again for its last successful execution by itself",
+    no_such_group="CodePipeline has no stage {place}",
+    address=("pipeline", "stage"),
+    key_prefix="pipeline:",
+    tags=("lastgood:pipeline",),
 )
 CAPABILITIES: dict[tuple[Controller, ComputePlatform | None], Capabilities] = {
     # None: the platform is not known yet, so nothing is taken for granted.
@@ -73,14 +88,19 @@ CAPABILITIES: dict[tuple[Controller, ComputePlatform | None], Capabilities] = {
     (Controller.CODE_DEPLOY, ComputePlatform.ECS): replace(_CODE_DEPLOY, reads_live=True, native_moves_traffic=True),
     (Controller.ECS, None): _ECS_ALONE,
     (Controller.ECS, ComputePlatform.ECS): _ECS_ALONE,
+    (Controller.PIPELINE, None): _STAGE_OF_A_PIPELINE,
+    (Controller.PIPELINE, ComputePlatform.PIPELINE): _STAGE_OF_A_PIPELINE,
 }
+KEY_PREFIXES = tuple(dict.fromkeys(can.key_prefix for can in CAPABILITIES.values() if can.key_prefix))
+"""How the keys begin of what CodeDeploy does not deploy. No name of CodeDeploy's may begin so."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class DeploymentGroup:
-    """Where a revision is deployed: a CodeDeploy deployment group, or a service that ECS itself deploys.
+    """Where a revision is deployed: a CodeDeploy group, a service that ECS itself deploys, a stage of a pipeline.
 
-    Of a service, `application` is the cluster's name and `deployment_group` the service's.
+    Of a service, `application` is the cluster's name and `deployment_group` the service's; of a stage they are the
+    names of the pipeline and of the stage.
     """
 
     application: str
@@ -89,21 +109,28 @@ class DeploymentGroup:
 
     @property
     def key(self) -> str:
-        """`<application>/<deployment_group>`, as the audit table's index has it; `ecs:<cluster>/<service>`.
+        """`<application>/<deployment_group>`, or with a prefix: `ecs:<cluster>/<service>`, `pipeline:<name>/<stage>`.
 
-        A name of CodeDeploy's that begins with `ecs:` is refused, so the two can never be confused.
+        A name of CodeDeploy's that begins with one of these prefixes is refused, so they can never be confused.
         """
         return f"{self.can().key_prefix}{self.place}"
 
     @property
     def place(self) -> str:
-        """`<application>/<deployment_group>`, or `<cluster>/<service>`."""
+        """`<application>/<deployment_group>`, `<cluster>/<service>` or `<pipeline>/<stage>`."""
         return f"{self.application}/{self.deployment_group}"
 
     @property
     def address(self) -> dict[str, str]:
         """The members of an operator's request that name it."""
-        names = self.can().address
+        return self._named(self.can().address)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags with which an alarm says that it speaks for it."""
+        return self._named(self.can().tags)
+
+    def _named(self, names: tuple[str, ...]) -> dict[str, str]:
         values = (self.place,) if len(names) == 1 else (self.application, self.deployment_group)
         return dict(zip(names, values, strict=True))
 
@@ -123,6 +150,28 @@ def parse_ecs_service(text: str) -> DeploymentGroup:
     if match is None:
         raise ValueError("must be cluster/service, the two names with a slash between")
     return DeploymentGroup(match[1], match[2], Controller.ECS)
+
+
+def parse_stage(text: str) -> DeploymentGroup:
+    """`pipeline/stage` → that stage of that pipeline. Raises ValueError for anything else."""
+    match = _STAGE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("must be pipeline/stage, the two names with a slash between")
+    return DeploymentGroup(match[1], match[2], Controller.PIPELINE)
+
+
+_PARSERS = {"ecs:": parse_ecs_service, "pipeline:": parse_stage}
+
+
+def prefix_of(key: str) -> str:
+    """`ecs:` or `pipeline:`, with which a key (or a glob over keys) begins; empty for a CodeDeploy group's."""
+    return next((prefix for prefix in KEY_PREFIXES if key.startswith(prefix)), "")
+
+
+def parse_prefixed(key: str) -> DeploymentGroup | None:
+    """The service or the stage of a key with a prefix; None for a key without one. Raises ValueError if it is wrong."""
+    prefix = prefix_of(key)
+    return _PARSERS[prefix](key.removeprefix(prefix)) if prefix else None
 
 
 @dataclass(frozen=True, slots=True)

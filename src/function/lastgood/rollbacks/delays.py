@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from lastgood.draft import Draft
 from lastgood.judgement import Wait
-from lastgood.judgement.way_back import TOLD_AFTER
+from lastgood.judgement.proof import TOLD_AFTER
 from lastgood.model import Phase
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from lastgood.signals.types import DrillSignal, HealthRequest, OperatorRequest, SweepSignal
 
 ECS_SERVICE = "ecs_service"
+STAGE = ("pipeline", "stage")
 GROUP = ("application", "deployment_group")
 _WHO_AND_WHY = ("reason", "requested_by")
 _DEPLOYMENT = (*GROUP, "deployment_id", *_WHO_AND_WHY)
@@ -77,9 +78,9 @@ class Act:
 
     @property
     def known(self) -> tuple[str, ...]:
-        """Every field, as a refusal lists them. An ECS service may stand for a deployment group."""
+        """Every field, as a refusal lists them. An ECS service or a stage may stand for a deployment group."""
         fields = ("action", *self.required, *self.optional)
-        return (*fields, ECS_SERVICE) if set(GROUP) <= set(fields) else fields
+        return (*fields, ECS_SERVICE, *STAGE) if set(GROUP) <= set(fields) else fields
 
 
 _TABLE = (

@@ -1,4 +1,4 @@
-"""What EventBridge brings: alarms, CodeDeploy's and ECS's deployments, and the schedule."""
+"""What EventBridge brings: alarms, CodeDeploy's and ECS's deployments, stages of pipelines, and the schedule."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from lastgood.model import TriggerKind
+from lastgood.model import Controller, TriggerKind, parse_stage
 from lastgood.signals.alarms import first_tags, stated_alarm
 from lastgood.signals.fields import (
     ACCEPTED_SHAPES,
     ACCOUNT,
     DEPLOYMENT_ID,
+    EXECUTION_ID,
     REGION,
     Arn,
     check_home,
@@ -38,6 +39,16 @@ from lastgood.text import clean
 _ECS_SERVICE = re.compile(r"service/(?:[A-Za-z0-9_-]{1,255}/)?[A-Za-z0-9_-]{1,255}")
 _ECS_DEPLOYMENT = re.compile(r"service-deployment/([A-Za-z0-9_-]{1,255}/[A-Za-z0-9_-]{1,255})/[A-Za-z0-9_-]{1,255}")
 _DEPLOYMENT_STATES = frozenset({"START", "READY", "STOP", "FAILURE", "SUCCESS"})
+# In CodeDeploy's words (user guide, "Monitoring CodePipeline events").
+_STAGE_STATES = {
+    "STARTED": "START",
+    "RESUMED": "START",
+    "SUCCEEDED": "SUCCESS",
+    "FAILED": "FAILURE",
+    "STOPPING": "STOP",
+    "STOPPED": "STOP",
+    "CANCELED": "STOP",
+}
 _SERVICE_DEPLOYMENT_EVENTS = frozenset(
     {"SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"}
 )
@@ -114,6 +125,29 @@ def _ecs_hook(event: dict[str, Any], delivery: Delivery) -> Results:
     return (ServiceDeploymentSignal(str(replace(found, resource=service)), event_name),)
 
 
+def _codepipeline(event: dict[str, Any], delivery: Delivery) -> Results:
+    detail = _detail(event)
+    _check_place(event, delivery.home)
+    execution_id, state = detail.get("execution-id"), detail.get("state")
+    if not isinstance(execution_id, str) or not EXECUTION_ID.fullmatch(execution_id):
+        ignore("bad_field", "The event names no execution of a pipeline.")
+    if not isinstance(state, str) or state not in _STAGE_STATES:
+        ignore("bad_state", "The event's state of the stage is unknown.")
+    try:
+        group = parse_stage(f"{detail.get('pipeline')}/{detail.get('stage')}")
+    except ValueError:
+        ignore("bad_field", "The event names no pipeline and no stage of it.")
+    return (
+        DeploymentSignal(
+            application=group.application,
+            deployment_group=group.deployment_group,
+            deployment_id=execution_id,
+            state=_STAGE_STATES[state],
+            controller=Controller.PIPELINE,
+        ),
+    )
+
+
 def _schedule(event: dict[str, Any], delivery: Delivery) -> Results:
     return (SweepSignal(),)
 
@@ -143,6 +177,7 @@ _EVENTBRIDGE: dict[tuple[object, object], Callable[[dict[str, Any], Delivery], R
     ("aws.codedeploy", "CodeDeploy Deployment State-change Notification"): _codedeploy,
     ("aws.ecs", "ECS Deployment State Change"): _ecs,
     ("aws.ecs", "ECS Hook State Change"): _ecs_hook,
+    ("aws.codepipeline", "CodePipeline Stage Execution State Change"): _codepipeline,
     ("aws.events", "Scheduled Event"): _schedule,
     ("aws.scheduler", "Scheduled Event"): _schedule,
 }

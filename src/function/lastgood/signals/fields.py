@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Never
 
+from lastgood.model import prefix_of
 from lastgood.signals.types import Delivery, Home, Refusal, Results
 from lastgood.text import clean, is_plain, read_time
 
@@ -17,6 +18,7 @@ MAX_REASON = 1000
 CLOCK_SKEW = timedelta(minutes=5)
 
 DEPLOYMENT_ID = re.compile(r"d-[A-Z0-9]{9}")
+EXECUTION_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 ACCOUNT = re.compile(r"[0-9]{12}")
 REGION = re.compile(r"[a-z]{2}[a-z0-9-]{3,30}")
 _PARTITION = re.compile(r"aws[a-z-]{0,20}")
@@ -24,12 +26,18 @@ _PARTITION = re.compile(r"aws[a-z-]{0,20}")
 ACCEPTED_SHAPES = (
     "Accepted are: an SNS event with a CloudWatch alarm (events/alarm-in-alarm.json), the same through SQS "
     "(events/alarm-sqs-wrapped.json), a CloudWatch alarm's Lambda action (events/alarm-to-lambda.json), an "
-    "EventBridge event of CloudWatch, CodeDeploy, ECS or a schedule (events/alarm-eventbridge.json, "
+    "EventBridge event of CloudWatch, CodeDeploy, ECS, CodePipeline or a schedule (events/alarm-eventbridge.json, "
     "events/codedeploy-state-change.json, events/ecs-deployment-state-change.json, "
-    "events/scheduled-sweep.json), an OnFailure record with a requestPayload (also over SNS), a list of "
-    "these from EventBridge Pipes, and an operator's request "
+    "events/codepipeline-stage-state-change.json, events/scheduled-sweep.json), an OnFailure record with a "
+    "requestPayload (also over SNS), a list of these from EventBridge Pipes, and an operator's request "
     "(events/manual-dry-run.json)."
 )
+
+
+_NAMED_BY = {
+    "ecs:": "an ECS service is named with lastgood:ecs-service or ecs_service",
+    "pipeline:": "a stage is named with lastgood:pipeline, or with pipeline and stage",
+}
 
 
 class RefusedSignalError(Exception):
@@ -112,8 +120,8 @@ def name_problem(value: object) -> str:
     """What is wrong with an application's or deployment group's name; empty where nothing is."""
     if not isinstance(value, str) or not 1 <= len(value.strip()) <= MAX_NAME:
         return f"must be a text of 1 to {MAX_NAME} characters"
-    if value.strip().startswith("ecs:"):
-        return "is CodeDeploy's, and begins with ecs:; an ECS service is named with lastgood:ecs-service or ecs_service"
+    if prefix := prefix_of(value.strip()):
+        return f"is CodeDeploy's, and begins with {prefix}; {_NAMED_BY[prefix]}"
     return "" if is_plain(value) else "contains control or invisible characters"
 
 

@@ -8,10 +8,18 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Never
 
-from lastgood.model import DeploymentGroup, Mode, parse_ecs_service
+from lastgood.model import DeploymentGroup, Mode, parse_ecs_service, parse_stage
 from lastgood.setting_rules import parse_duration
-from lastgood.signals.actions import ACTIONS, ECS_SERVICE, EXAMPLES, GROUP
-from lastgood.signals.fields import DEPLOYMENT_ID, MAX_REASON, Refuse, group_name, kind_of, reject
+from lastgood.signals.actions import ACTIONS, ECS_SERVICE, EXAMPLES, GROUP, STAGE
+from lastgood.signals.fields import (
+    DEPLOYMENT_ID,
+    EXECUTION_ID,
+    MAX_REASON,
+    Refuse,
+    group_name,
+    kind_of,
+    reject,
+)
 from lastgood.signals.types import Delivery, DrillSignal, HealthRequest, OperatorRequest, Results, Signal, SweepSignal
 from lastgood.text import clean, is_plain, read_time, without_surrogates
 
@@ -48,10 +56,13 @@ def _check_fields(event: dict[str, Any], name: str) -> None:
         hint = f"{_did_you_mean(unknown[0], action.known)}Fields of {name} are: {', '.join(action.known)}. "
         told = ", ".join(clean(str(field), 40) for field in unknown[:5])
         reject("unknown_field", f"Unknown to {name}: {told}.", hint + _copy(name))
-    if ECS_SERVICE in event and any(name in event for name in GROUP):
-        reject("two_groups", f"{name} takes ecs_service, or application and deployment_group, not both.", _copy(name))
-    given = GROUP if event.get(ECS_SERVICE) is not None else ()
-    missing = [field for field in action.required if event.get(field) is None and field not in given]
+    ways = [way for way in ((ECS_SERVICE,), STAGE, GROUP) if any(field in event for field in way)]
+    if len(ways) > 1:
+        told = "application and deployment_group, or ecs_service, or pipeline and stage: one of them"
+        reject("two_groups", f"{name} takes {told}.", _copy(name))
+    instead = ways[0] if ways and ways[0] != GROUP else ()
+    missing = [field for field in instead if field not in event]
+    missing += [field for field in action.required if event.get(field) is None and not (instead and field in GROUP)]
     if missing:
         reject("missing_field", f"{name} needs {' and '.join(missing)}.", _copy(name))
 
@@ -61,11 +72,13 @@ def _request(event: dict[str, Any], name: str, now: datetime) -> OperatorRequest
         reject(code, message, _copy(name))
 
     given = {field: value for field, value in event.items() if field != "action"}
-    fields = _SERVICE_FIELDS if ECS_SERVICE in given else _FIELDS
+    fields = _SERVICE_FIELDS if ECS_SERVICE in given else _STAGE_FIELDS if STAGE[0] in given else _FIELDS
     values = {field: fields[field](value, field, now, refuse) for field, value in given.items()}
-    service: DeploymentGroup | None = values.pop(ECS_SERVICE, None)
-    if service:
-        values |= {name: getattr(service, name) for name in (*GROUP, "controller")}
+    group: DeploymentGroup | None = values.pop(ECS_SERVICE, None)
+    if STAGE[0] in values:
+        group = _stage(values.pop(STAGE[0]), values.pop(STAGE[1]), refuse)
+    if group:
+        values |= {name: getattr(group, name) for name in (*GROUP, "controller")}
     request = OperatorRequest(action=name, **values)
     if bool(request.application) != bool(request.deployment_group):
         refuse("missing_field", f"{name} takes application and deployment_group together, or neither.")
@@ -102,6 +115,19 @@ def _service_field(value: object, name: str, now: datetime, refuse: Refuse) -> D
         return parse_ecs_service(value if isinstance(value, str) else "")
     except ValueError as error:
         refuse("bad_field", f"{name} {error}.")
+
+
+def _stage(pipeline: str, stage: str, refuse: Refuse) -> DeploymentGroup:
+    try:
+        return parse_stage(f"{pipeline}/{stage}")
+    except ValueError:
+        refuse("bad_field", "pipeline and stage must be the names of a pipeline and of a stage of it.")
+
+
+def _execution_id_field(value: object, name: str, now: datetime, refuse: Refuse) -> str:
+    if not isinstance(value, str) or not EXECUTION_ID.fullmatch(value.strip()):
+        refuse("bad_field", f"{name} must be the id of an execution of the pipeline.")
+    return value.strip()
 
 
 def _service_deployment_id_field(value: object, name: str, now: datetime, refuse: Refuse) -> str:
@@ -165,6 +191,13 @@ _SERVICE_FIELDS = {
     ECS_SERVICE: _service_field,
     "deployment_id": _service_deployment_id_field,
     "to_deployment_id": _service_deployment_id_field,
+}
+_STAGE_FIELDS = {
+    **_FIELDS,
+    "pipeline": _name_field,
+    "stage": _name_field,
+    "deployment_id": _execution_id_field,
+    "to_deployment_id": _execution_id_field,
 }
 
 

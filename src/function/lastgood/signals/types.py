@@ -40,7 +40,7 @@ class AlarmSignal:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentSignal:
-    """A CodeDeploy deployment changed its state: START, READY, STOP, FAILURE or SUCCESS."""
+    """A CodeDeploy deployment, or an execution in a stage, changed its state: START, READY, STOP, FAILURE, SUCCESS."""
 
     application: str
     deployment_group: str

@@ -27,6 +27,7 @@ RULES = {
     "RollbackFunctionDrill": ("the drill", '{"action": "drill"}'),
     "RollbackFunctionDeploymentMoved": ("CodeDeploy's events", ""),
     "ServiceDeploymentMoved": ("ECS's events", ""),
+    "StageMoved": ("CodePipeline's events", ""),
 }
 """The stack's rules by logical id: what they bring, and what a schedule says to the function."""
 _decode = TypeDeserializer().deserialize
@@ -118,6 +119,9 @@ def _rules(patient: Patient, eyes: Lookout | None, groups: Sequence[DeploymentGr
     ]
     if any(group.controller is Controller.ECS for group in groups):
         checks.append(check.events_heard(rules, "aws.ecs", "ECS", _target(patient, "ServiceDeploymentMoved")))
+    if any(group.controller is Controller.PIPELINE for group in groups):
+        heard = check.events_heard(rules, "aws.codepipeline", "CodePipeline", _target(patient, "StageMoved"))
+        checks.append(heard)
     for logical, (what, _) in RULES.items():
         name = patient.stack.get(logical, "").rpartition("|")[2]
         if name in known and enabled(known[name]):
@@ -175,7 +179,7 @@ def _platforms(eyes: Lookout, groups: Sequence[DeploymentGroup]) -> dict[Deploym
     """The compute platform of each of CodeDeploy's groups that can be read."""
     found: dict[DeploymentGroup, ComputePlatform] = {}
     for group in groups:
-        if group.controller is not Controller.ECS:
+        if group.controller is Controller.CODE_DEPLOY:
             with suppress(LastgoodError):
                 facts = eyes.observer.deployer_for(group, None).facts()
                 found |= {group: facts.compute_platform} if facts else {}

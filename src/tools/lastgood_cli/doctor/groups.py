@@ -15,6 +15,12 @@ from lastgood_cli.expecting import Expecting
 from lastgood_cli.group_checks import group_checks, how_long, pipeline_checks, stage_transition
 from lastgood_cli.lookout import Lookout, group_names
 
+_KINDS = {
+    Controller.CODE_DEPLOY: "Deployment group",
+    Controller.ECS: "ECS service",
+    Controller.PIPELINE: "Stage",
+}
+
 
 def examine_group(patient: Patient, eyes: Lookout, group: DeploymentGroup, alarms: Sequence[Mapping[str, Any]]) -> Part:
     """Whether the group could be rolled back now. `alarms`: those that lead to it, as CloudWatch describes them."""
@@ -32,8 +38,7 @@ def examine_group(patient: Patient, eyes: Lookout, group: DeploymentGroup, alarm
         return how_long(expecting.of(group, alarms))
 
     checks += attempted("how long an incident would take", minutes)
-    kind = "ECS service" if group.controller is Controller.ECS else "Deployment group"
-    return Part(f"{kind} {group.key}", checks)
+    return Part(f"{_KINDS[group.controller]} {group.key}", checks)
 
 
 def examine_pipeline(patient: Patient, rule: PipelineRule, group: DeploymentGroup) -> Part:

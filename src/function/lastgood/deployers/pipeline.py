@@ -1,0 +1,283 @@
+"""A stage of a pipeline: its executions, what is live in it, and RollbackStage.
+
+Facts that shape this module (CodePipeline API reference; user guide, "Configuring stage rollback"; recorded calls):
+
+* RollbackStage runs the stage alone, with the artifacts and variables of an execution that succeeded in it under the
+  pipeline's present structure. It has no idempotency token, refuses a stage that is running, and a target that is a
+  rollback itself: then what that one went back to is the target. A stage of sources would read the newest ones.
+* A running execution can be stopped only by letting its actions end, or by abandoning them, which does not end what
+  they began. So it is stopped the first way, and the stage is rolled back once it is at rest.
+* The approval of a stage is asked again by a rollback of it: nobody would be there to give it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from lastgood.clients import Clients, call
+from lastgood.deployers.stage_history import AUTOMATIC, MAX_PAGES, StageDefinition, StageHistory, StageState, back_to
+from lastgood.errors import GroupBusyError, GroupNotFoundError, PassingError, RefusedError
+from lastgood.model import (
+    ComputePlatform,
+    Deployment,
+    DeploymentGroup,
+    Evidence,
+    GroupFacts,
+    Live,
+    Note,
+    Preparation,
+    Revision,
+    Rollback,
+)
+from lastgood.pipelines.adapter import Pipelines
+from lastgood.pipelines.rules import start_request
+
+_CLOCK_SKEW = timedelta(minutes=5)
+OUTDATED = "PipelineExecutionOutdatedException"
+STOP_REASON = "lastgood stops this release, an alarm blames it"
+
+
+class PipelineStage:
+    """One stage, for one look: what `facts` or `survey` read of it stands for `live` as well."""
+
+    def __init__(
+        self, group: DeploymentGroup, clients: Clients, pool: ThreadPoolExecutor, *, rerun_outdated: bool = False
+    ) -> None:
+        """`rerun_outdated`: what the pipeline was changed since may be run again from its start."""
+        self._group = group
+        self._clients = clients
+        self._pool = pool
+        self._rerun_outdated = rerun_outdated
+        self._history = StageHistory(group, clients, pool)
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def facts(self) -> GroupFacts | None:
+        """The stage as it is; None if there is no such pipeline, or it has no such stage."""
+        reading, listing = self._pool.submit(self._history.state), self._pool.submit(self._history.succeeded)
+        try:
+            definition = self._definition
+            self._state, self._succeeded = reading.result(), listing.result()
+        except GroupNotFoundError:
+            return None
+        return self._facts(definition) if definition else None
+
+    def survey(self, since: datetime, now: datetime) -> tuple[GroupFacts | None, Iterator[tuple[Deployment, ...]]]:
+        """The stage and its deployments, newest first, in parts; what is further back is read only when asked for."""
+        listing = self._pool.submit(self._history.newest)
+        facts = self.facts()
+        if facts is None or self._definition is None:
+            return None, iter(())
+        return facts, self._history.parts(listing.result(), self._definition, self._state)
+
+    def deployment(self, deployment_id: str) -> Deployment | None:
+        """One execution as it stands in the stage now; None if the pipeline knows none such."""
+        reading = self._pool.submit(self._history.state)
+        try:
+            definition = self._definition
+            self._state = reading.result()
+        except GroupNotFoundError:
+            return None
+        return self._history.one(deployment_id, definition, self._state) if definition else None
+
+    def newest(self, facts: GroupFacts) -> Deployment | None:
+        """The execution that is in the stage, or was last."""
+        return self.deployment(facts.last_attempted_id) if facts.last_attempted_id else None
+
+    def marked(self, rollback: Rollback, now: datetime) -> Deployment | None:
+        """The execution that a rollback began; None if there is none (yet).
+
+        RollbackStage takes nothing that could carry a marker. What identifies ours is that it goes back to the
+        execution that was meant, by hand, and is not older than the attempt. Should somebody else have begun the very
+        same one in that moment, it is as good as ours. What was run again is found by its source revisions.
+        """
+        since = (rollback.progress.create_attempted_at or now) - _CLOCK_SKEW
+        known = {
+            rollback.choice.failed_rollback_id,
+            rollback.choice.good_deployment_id,
+            rollback.choice.suspect_deployment_id,
+        }
+        meant = self._target_of(rollback.choice.good_deployment_id)
+        for execution in self._history.newest():
+            found_id, kind = execution["pipelineExecutionId"], (execution.get("trigger") or {}).get("triggerType")
+            if execution["startTime"] < since or found_id in known or kind == AUTOMATIC:
+                continue
+            again = kind == "StartPipelineExecution" and _sources(execution) == rollback.choice.good_revision
+            if again or (meant and back_to(execution) == meant):
+                return self.deployment(found_id)
+        return None
+
+    def live(self, facts: GroupFacts, revision: Revision) -> Live:
+        """What the last execution in the stage deployed, if it succeeded there; split while one is in it."""
+        state, definition = self._state, self._definition
+        if state.busy:
+            return Live(split=True, deployment_id=state.latest_id)
+        if definition is None or state.latest_status != "Succeeded":
+            return Live()
+        return Live(self._history.revision(state.latest_id, definition).identity, deployment_id=state.latest_id)
+
+    def evidence(self, deployment: Deployment) -> Evidence:
+        """Whether the stage can be rolled back to an execution, by what the pipeline is now."""
+        return Evidence(deployment.revision, problem=self._problem(deployment))
+
+    def contents(self, deployment: Deployment) -> Revision:
+        """The source revisions, which are its name too."""
+        return deployment.revision
+
+    def noted(self, deployment: Deployment, note: Note) -> Evidence:
+        """Nothing more: source revisions do not change."""
+        return Evidence(deployment.revision)
+
+    def before(self, first: Deployment, facts: GroupFacts) -> Deployment | None:
+        """Nothing: what was there before the first execution, no pipeline knows."""
+        return None
+
+    def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> Preparation:
+        """Nothing has to be done before: what is in the way is told by `evidence`."""
+        return Preparation()
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def stop(self, deployment: Deployment, *, native: bool) -> str:
+        """Let nothing of an execution begin any more; what runs ends first. `Accepted`, or `AlreadyCompleted`."""
+        try:
+            call(
+                self._clients.codepipeline,
+                "stop_pipeline_execution",
+                writes=True,
+                pipelineName=self._group.application,
+                pipelineExecutionId=deployment.deployment_id,
+                abandon=False,
+                reason=STOP_REASON,
+            )
+        except RefusedError as error:
+            if error.code == "DuplicatedStopRequestException":
+                return "Accepted"
+            if error.code == "PipelineExecutionNotStoppableException":
+                return "AlreadyCompleted"
+            if error.code == "ConflictException":
+                raise PassingError(error.operation, error.code, error.message) from error
+            raise
+        return "Accepted"
+
+    def let_go_on(self, deployment: Deployment) -> None:
+        """Nothing: an approval is people's to give."""
+
+    def silent(self, deployment_id: str) -> tuple[str, ...]:
+        """A stop waits for actions, which do not fail to answer: they take their time."""
+        return ()
+
+    def do(self, todo: Preparation, good: Revision) -> str:
+        """There is nothing to do before."""
+        return ""
+
+    def create(self, rollback: Rollback, facts: GroupFacts, good: Revision, live: Live) -> str:
+        """Roll the stage back to the good execution, or run the pipeline again for its sources. Returns the id.
+
+        Raises GroupBusyError while another execution is in the stage.
+        """
+        target = str(good.location.get("execution", ""))
+        try:
+            answer = call(
+                self._clients.codepipeline_writer,
+                "rollback_stage",
+                writes=True,
+                pipelineName=self._group.application,
+                stageName=self._group.deployment_group,
+                targetPipelineExecutionId=target,
+            )
+        except RefusedError as error:
+            if error.code == OUTDATED and self._rerun_outdated:
+                return self._run_again(rollback, target)
+            raise self._as_it_is_meant(error) from error
+        return str(answer["pipelineExecutionId"])
+
+    def _as_it_is_meant(self, error: RefusedError) -> Exception:
+        """One code stands for a stage that is running and for a target that will never do."""
+        if error.code == "ConflictException":
+            return PassingError(error.operation, error.code, error.message)
+        if error.code == "UnableToRollbackStageException" and self._history.state().busy:
+            return GroupBusyError(error.operation, error.code, error.message)
+        return error
+
+    def _run_again(self, rollback: Rollback, target: str) -> str:
+        """From the start, pinned to the good source revisions and never to the newest; the same token, the same run."""
+        pipelines, name = Pipelines(self._clients), self._group.application
+        request, problem = start_request(
+            name, pipelines.definition(name), pipelines.run(name, target), rollback.rollback_id
+        )
+        if request is None:
+            raise RefusedError("start_pipeline_execution", OUTDATED, problem)
+        return pipelines.start(request)
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _definition(self) -> StageDefinition | None:
+        return self._history.definition()
+
+    @cached_property
+    def _state(self) -> StageState:
+        return self._history.state()
+
+    @cached_property
+    def _succeeded(self) -> tuple[str, ...]:
+        return self._history.succeeded()
+
+    @cached_property
+    def _ever_succeeded(self) -> tuple[str, ...]:
+        return self._history.succeeded(MAX_PAGES)
+
+    def _facts(self, definition: StageDefinition) -> GroupFacts:
+        state = self._state
+        done = state.latest_id if state.latest_status == "Succeeded" else next(iter(self._succeeded), "")
+        return GroupFacts(
+            compute_platform=ComputePlatform.PIPELINE,
+            last_attempted_id=state.latest_id,
+            last_attempted_status=state.latest_status,
+            last_successful_id=done,
+            alarm_names=definition.alarms,
+        )
+
+    def _target_of(self, deployment_id: str) -> str:
+        """The execution that is named to RollbackStage where this one is the good one."""
+        found = self.deployment(deployment_id) if deployment_id else None
+        return str(found.revision.location.get("execution", "")) if found else ""
+
+    def _problem(self, deployment: Deployment) -> str:
+        definition, stage = self._definition, self._group.deployment_group
+        target = str(deployment.revision.location.get("execution", ""))
+        if definition is None:
+            return f"The pipeline has no stage {stage} (any more)."
+        if definition.first:
+            return f"{stage} is the stage of the sources: to roll it back would release the newest ones."
+        if definition.approvals:
+            asks = definition.approvals[0]
+            return (
+                f"The action {asks} of the stage asks people for approval, and would ask again in a rollback. Put it "
+                "into a stage of its own, before this one."
+            )
+        if target in self._succeeded or target in self._ever_succeeded:
+            return ""
+        return self._outdated(definition, target)
+
+    def _outdated(self, definition: StageDefinition, target: str) -> str:
+        name = self._group.application
+        if definition.pipeline_type != "V2":
+            return f"{name} is a {definition.pipeline_type} pipeline; only stages of V2 pipelines can be rolled back."
+        why = (
+            f"{target} did not succeed in the stage as the pipeline is now: it was changed since, or not all went well."
+        )
+        if not self._rerun_outdated:
+            return f"{why} LASTGOOD_RERUN_OUTDATED_STAGES lets the pipeline run again for its source revisions."
+        pipelines = Pipelines(self._clients)
+        _, problem = start_request(name, pipelines.definition(name), pipelines.run(name, target), "check")
+        return problem
+
+
+def _sources(execution: dict[str, Any]) -> str:
+    return "+".join(sorted(str(each.get("revisionId") or "") for each in execution.get("sourceRevisions") or ()))

@@ -1,0 +1,387 @@
+"""The executions of a pipeline in one of its stages, as deployments.
+
+* CodePipeline lists executions of the whole pipeline. How one went in a stage is in its actions there, and for the one
+  that is in the stage now in the pipeline's state: a stage is not over while a condition of it is still waiting.
+* What an execution deploys is its source revisions. A stage rollback is an execution of its own, of the type ROLLBACK,
+  with the sources and artifacts of its target; CodePipeline's own are triggered by `AutomatedRollback`.
+* Executions are listed for a year; those that succeeded in the stage under the pipeline's present structure can be
+  listed by themselves, and only to those can the stage be rolled back (API reference, RollbackStage).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import batched
+from typing import Any
+
+from lastgood.clients import Clients, call
+from lastgood.errors import RefusedError
+from lastgood.model import (
+    APPROVAL_MARKER,
+    FLOOR_MARKER,
+    NATIVE_ROLLBACK_CREATOR,
+    TERMINAL_STATUSES,
+    Deployment,
+    DeploymentGroup,
+    Revision,
+)
+from lastgood.pipelines.runs import commit_in
+
+PAGE = 100
+MAX_PAGES = 10
+AT_A_TIME = 6
+"""The actions of so many executions are read side by side; the last good one is mostly among the newest few."""
+
+KIND = "SourceRevisions"
+AUTOMATIC = "AutomatedRollback"
+RUNNING = frozenset({"InProgress", "Stopping"})
+SHORT = 12
+"""So many characters of a commit are enough for people."""
+
+Raw = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StageDefinition:
+    """A stage as the pipeline has it now. `first`: it holds the sources; `approvals`: its actions that ask people.
+
+    `later` are the stages behind it; `alarms` those that the stage's own conditions ask.
+    """
+
+    version: int
+    pipeline_type: str
+    first: bool
+    later: frozenset[str]
+    approvals: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()
+    has_variables: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StageState:
+    """Which execution is in the stage, or was last, and how it stands there; which ones wait before it, and why."""
+
+    latest_id: str = ""
+    latest_status: str = ""
+    waiting: frozenset[str] = frozenset()
+    closed_by: str = ""
+
+    @property
+    def busy(self) -> bool:
+        """CodePipeline lets one execution into a stage at a time (except in PARALLEL mode)."""
+        return self.latest_status in RUNNING
+
+
+class StageHistory:
+    """The executions of one pipeline in one stage. What was listed once is not listed again."""
+
+    def __init__(self, group: DeploymentGroup, clients: Clients, pool: ThreadPoolExecutor) -> None:
+        self._pipeline, self._stage = group.application, group.deployment_group
+        self._clients = clients
+        self._pool = pool
+        self._listed: dict[str, Raw] = {}
+        self._token: str | None = ""
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def definition(self) -> StageDefinition | None:
+        """The stage as it is defined; None if the pipeline has none of that name. Raises GroupNotFoundError."""
+        found = call(self._clients.codepipeline, "get_pipeline", name=self._pipeline)["pipeline"]
+        names = [str(stage.get("name", "")) for stage in found.get("stages") or ()]
+        if self._stage not in names:
+            return None
+        at = names.index(self._stage)
+        stage = found["stages"][at]
+        return StageDefinition(
+            version=int(found.get("version", 0)),
+            pipeline_type=str(found.get("pipelineType") or "V1"),
+            first=at == 0,
+            later=frozenset(names[at + 1 :]),
+            approvals=tuple(action["name"] for action in stage.get("actions") or () if _asks_people(action)),
+            alarms=tuple(_alarms(stage)),
+            has_variables=bool(found.get("variables")),
+        )
+
+    def state(self) -> StageState:
+        """How the stage stands now."""
+        answer = call(self._clients.codepipeline, "get_pipeline_state", name=self._pipeline)
+        stages: list[Raw] = answer.get("stageStates") or []
+        found = next((each for each in stages if each.get("stageName") == self._stage), {})
+        latest, way = found.get("latestExecution") or {}, found.get("inboundTransitionState") or {}
+        waiting = [*(found.get("inboundExecutions") or ()), found.get("inboundExecution") or {}]
+        closed = not way.get("enabled", True)
+        who = f"{way.get('lastChangedBy') or 'somebody'} ({way.get('disabledReason') or 'no reason is given'})"
+        return StageState(
+            latest_id=str(latest.get("pipelineExecutionId", "")),
+            latest_status=str(latest.get("status", "")),
+            waiting=frozenset(each["pipelineExecutionId"] for each in waiting if each),
+            closed_by=who if closed else "",
+        )
+
+    def succeeded(self, pages: int = 1) -> tuple[str, ...]:
+        """The executions that succeeded in the stage under the pipeline's present structure, newest first."""
+        found: list[str] = []
+        more: dict[str, Any] = {}
+        for _ in range(pages):
+            answer = self._list(filter={"succeededInStage": {"stageName": self._stage}}, **more)
+            found += (each["pipelineExecutionId"] for each in self._noted(answer))
+            if not answer.get("nextToken"):
+                break
+            more = {"nextToken": answer["nextToken"]}
+        return tuple(found)
+
+    def newest(self) -> list[Raw]:
+        """The newest executions as CodePipeline lists them, read anew."""
+        return self._page()
+
+    def parts(
+        self, page: list[Raw], definition: StageDefinition, state: StageState
+    ) -> Iterator[tuple[Deployment, ...]]:
+        """The deployments of the stage, newest first; each part costs the calls for its executions' actions.
+
+        What was the last to enter the stage comes first, however long it had waited before it.
+        """
+        page = sorted(page, key=lambda each: each["pipelineExecutionId"] != state.latest_id)
+        for _ in range(MAX_PAGES):
+            for some in batched(page, AT_A_TIME, strict=False):
+                read = self._pool.map(self._actions, [each["pipelineExecutionId"] for each in some])
+                found = (self._reached(e, a, definition, state) for e, a in zip(some, read, strict=True))
+                yield tuple(sorted((d for d in found if d), key=lambda d: d.created_at, reverse=True))
+            if self._token is None:
+                return
+            page = self._page(nextToken=self._token)
+
+    def one(self, execution_id: str, definition: StageDefinition, state: StageState) -> Deployment | None:
+        """One execution as it stands now, also before it has reached the stage; None if the pipeline has none such."""
+        execution = self._find(execution_id)
+        if execution is None:
+            return None
+        actions = self._actions(execution_id)
+        reached = self._reached(execution, actions, definition, state)
+        return reached or self._on_its_way(execution, definition, state)
+
+    def revision(self, execution_id: str, definition: StageDefinition) -> Revision:
+        """What an execution deploys; without identity where it is no longer listed."""
+        execution = self._listed.get(execution_id) or self._find(execution_id)
+        return self._revision(execution, definition) if execution else Revision(KIND, "")
+
+    # --- inside: lists ------------------------------------------------------------------------------------------------
+
+    def _list(self, **more: Any) -> Raw:
+        return call(
+            self._clients.codepipeline,
+            "list_pipeline_executions",
+            pipelineName=self._pipeline,
+            maxResults=PAGE,
+            **more,
+        )
+
+    def _page(self, **more: Any) -> list[Raw]:
+        answer = self._list(**more)
+        self._token = answer.get("nextToken") or None
+        return self._noted(answer)
+
+    def _noted(self, answer: Raw) -> list[Raw]:
+        page: list[Raw] = answer.get("pipelineExecutionSummaries") or []
+        self._listed |= {each["pipelineExecutionId"]: each for each in page}
+        return page
+
+    def _find(self, execution_id: str) -> Raw | None:
+        """An execution as the list has it now: its state may have changed since it was listed."""
+        self.newest()
+        for _ in range(MAX_PAGES):
+            if execution_id in self._listed or self._token is None:
+                break
+            self._page(nextToken=self._token)
+        return self._listed.get(execution_id)
+
+    def _actions(self, execution_id: str) -> list[Raw]:
+        """Every action of an execution, newest first."""
+        found: list[Raw] = []
+        more: dict[str, Any] = {}
+        for _ in range(MAX_PAGES):
+            answer = call(
+                self._clients.codepipeline,
+                "list_action_executions",
+                pipelineName=self._pipeline,
+                filter={"pipelineExecutionId": execution_id},
+                maxResults=PAGE,
+                **more,
+            )
+            found += answer.get("actionExecutionDetails") or ()
+            if not answer.get("nextToken"):
+                break
+            more = {"nextToken": answer["nextToken"]}
+        return sorted(found, key=lambda each: _utc(each["startTime"]), reverse=True)
+
+    # --- inside: one execution as a deployment ------------------------------------------------------------------------
+
+    def _reached(
+        self, execution: Raw, actions: list[Raw], definition: StageDefinition, state: StageState
+    ) -> Deployment | None:
+        """The execution in this stage; None where it has not come so far."""
+        here = [each for each in actions if each.get("stageName") == self._stage]
+        if not here:
+            return None
+        latest = list({each["actionName"]: each for each in reversed(here)}.values())
+        passed = any(each.get("stageName") in definition.later for each in actions)
+        status = _status(execution, latest, state, passed=passed)
+        failed = next((each for each in latest if each.get("status") == "Failed"), {})
+        error = ((failed.get("output") or {}).get("executionResult") or {}).get("errorDetails") or {}
+        asks = next((each["actionName"] for each in latest if _waits_for_people(each)), "")
+        made = self._deployment(execution, status, min(_utc(each["startTime"]) for each in here), definition)
+        return replace(
+            made,
+            completed_at=_ended(execution, latest, status),
+            error_code=str(error.get("code", "")),
+            error_message=_why(execution, error),
+            waits_for=f"its action {asks} waits for somebody to approve it" if asks else "",
+        )
+
+    def _on_its_way(self, execution: Raw, definition: StageDefinition, state: StageState) -> Deployment:
+        """An execution that has not reached the stage: it is on its way, waits before it, or will never come."""
+        status = execution.get("status", "")
+        known = status if status in RUNNING | {"Failed"} else "Stopped"
+        made = self._deployment(execution, known, _utc(execution["startTime"]), definition)
+        ended = None if made.active else _utc(execution["lastUpdateTime"])
+        superseded = execution.get("status") == "Superseded"
+        why = "a newer execution superseded it before it reached the stage" if superseded else _why(execution, {})
+        held = state.closed_by and execution["pipelineExecutionId"] in state.waiting
+        waits = f"it waits before {self._stage}, for {state.closed_by} disabled the transition: enable it"
+        return replace(made, completed_at=ended, error_message=why, waits_for=waits if held else "")
+
+    def _deployment(self, execution: Raw, status: str, began: datetime, definition: StageDefinition) -> Deployment:
+        trigger = execution.get("trigger") or {}
+        own = trigger.get("triggerType") == AUTOMATIC
+        goes_back = bool(back_to(execution))
+        text = " ".join(str(each.get("revisionSummary") or "") for each in execution.get("sourceRevisions") or ())
+        return Deployment(
+            deployment_id=execution["pipelineExecutionId"],
+            status=status,
+            created_at=began,
+            revision=self._revision(execution, definition),
+            creator=NATIVE_ROLLBACK_CREATOR if own else "user",
+            rolls_back_deployment_id=_failed_one(trigger) if own else "",
+            rollback_deployment_id=self._undone_by(execution["pipelineExecutionId"]),
+            # The marks of a target are its own: the rollback to it brings none.
+            floor=FLOOR_MARKER in text and not goes_back,
+            needs_approval=APPROVAL_MARKER in text and not goes_back,
+        )
+
+    def _undone_by(self, execution_id: str) -> str:
+        """CodePipeline's own rollback of an execution, as far as it was listed; newer ones are listed first."""
+        return next(
+            (
+                each["pipelineExecutionId"]
+                for each in self._listed.values()
+                if (trigger := each.get("trigger") or {}).get("triggerType") == AUTOMATIC
+                and _failed_one(trigger) == execution_id
+            ),
+            "",
+        )
+
+    def _revision(self, execution: Raw, definition: StageDefinition) -> Revision:
+        """What an execution deploys. `location` names the execution that a rollback of the stage would go back to."""
+        source_id = back_to(execution) or execution["pipelineExecutionId"]
+        sources = execution.get("sourceRevisions") or (self._listed.get(source_id) or {}).get("sourceRevisions")
+        details: Raw = {}
+        if not sources or definition.has_variables:
+            details = self._details(source_id)
+        sources = sources or details.get("artifactRevisions") or ()
+        revisions = sorted(str(each.get("revisionId") or "") for each in sources)
+        if not revisions or not all(revisions):
+            unknown = f"CodePipeline does not say which source revisions {source_id} has"
+            return Revision(KIND, "", unreadable=unknown, location={"execution": source_id})
+        variables = {v["name"]: v.get("resolvedValue", "") for v in details.get("variables") or () if v.get("name")}
+        return Revision(
+            KIND,
+            "+".join(revisions),
+            "+".join(each[:SHORT] if commit_in(each) == each else each for each in revisions),
+            commit=next(filter(None, (commit_in(text) for each in sources for text in _texts(each))), ""),
+            location={"execution": source_id},
+            parts=json.dumps(variables, sort_keys=True) if variables else "",
+        )
+
+    def _details(self, execution_id: str) -> Raw:
+        try:
+            answer = call(
+                self._clients.codepipeline,
+                "get_pipeline_execution",
+                pipelineName=self._pipeline,
+                pipelineExecutionId=execution_id,
+            )
+        except RefusedError as error:
+            if error.permission_denied:
+                raise
+            return {}
+        found: Raw = answer["pipelineExecution"]
+        return found
+
+
+def back_to(execution: Mapping[str, Any]) -> str:
+    """The execution to which a stage rollback goes back; empty for any other execution."""
+    return str((execution.get("rollbackMetadata") or {}).get("rollbackTargetPipelineExecutionId", ""))
+
+
+def _failed_one(trigger: Mapping[str, Any]) -> str:
+    """The execution that CodePipeline's own rollback answers: `{"FailedPipelineExecutionId": …}` in the trigger."""
+    try:
+        detail = json.loads(str(trigger.get("triggerDetail", "")))
+    except ValueError:
+        return ""
+    return str(detail.get("FailedPipelineExecutionId", "")) if isinstance(detail, dict) else ""
+
+
+def _status(execution: Raw, latest: Iterable[Raw], state: StageState, *, passed: bool) -> str:
+    """How an execution stands in the stage, in CodeDeploy's words; one that went on to the next stage was well here."""
+    if execution["pipelineExecutionId"] == state.latest_id and state.latest_status:
+        return state.latest_status if state.latest_status in TERMINAL_STATUSES | RUNNING else "Stopped"
+    whole, actions = str(execution.get("status", "")), {each.get("status", "") for each in latest}
+    if passed or whole in {"Succeeded", "Superseded"}:
+        return "Succeeded"
+    if "Failed" in actions or whole == "Failed":
+        return "Failed"
+    return whole if whole in RUNNING else "Stopped"
+
+
+def _ended(execution: Raw, latest: Iterable[Raw], status: str) -> datetime | None:
+    if status not in TERMINAL_STATUSES:
+        return None
+    last = max(_utc(each["lastUpdateTime"]) for each in latest)
+    # A condition may have ended the stage well after its last action.
+    return last if status == "Succeeded" else max(last, _utc(execution["lastUpdateTime"]))
+
+
+def _why(execution: Raw, error: Mapping[str, Any]) -> str:
+    stopped = (execution.get("stopTrigger") or {}).get("reason")
+    told = error.get("message") or execution.get("statusSummary") or (f"it was stopped: {stopped}" if stopped else "")
+    return str(told)
+
+
+def _texts(source: Mapping[str, Any]) -> tuple[str, str]:
+    return str(source.get("revisionId") or ""), str(source.get("revisionSummary") or "")
+
+
+def _asks_people(action: Mapping[str, Any]) -> bool:
+    return (action.get("actionTypeId") or {}).get("category") == "Approval"
+
+
+def _waits_for_people(action: Mapping[str, Any]) -> bool:
+    kind = (action.get("input") or {}).get("actionTypeId") or {}
+    return action.get("status") == "InProgress" and kind.get("category") == "Approval"
+
+
+def _alarms(stage: Mapping[str, Any]) -> Iterator[str]:
+    for when in ("onSuccess", "onFailure"):
+        for condition in (stage.get(when) or {}).get("conditions") or ():
+            for rule in condition.get("rules") or ():
+                if name := (rule.get("configuration") or {}).get("AlarmName"):
+                    yield str(name)
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
