@@ -41,7 +41,6 @@ from lastgood_cli.lookout import (
     alarm_message,
     answers,
     headline,
-    pinned,
     recorded,
 )
 from lastgood_cli.main import cli
@@ -141,16 +140,6 @@ def test_questions_without_a_subject_are_not_asked(it: Case) -> None:
 )
 def test_the_headline_says_the_decision_in_a_few_words(it: Case, said: str) -> None:
     assert headline(decide(it.rollback, it.seen, it.policy, it.now)) == said
-
-
-def test_the_step_after_the_first_is_asked_for_with_who_is_blamed_and_what_goes_back_fixed() -> None:
-    it = case()
-    later = pinned(it.rollback, decide(it.rollback, it.seen, it.policy, it.now))
-    assert (later.phase, later.choice.suspect_deployment_id, later.choice.good_revision) == (
-        Phase.STOPPING,
-        "d-2",
-        "v1",
-    )
 
 
 def test_the_message_of_a_plan_is_the_one_that_cloudwatch_would_send() -> None:

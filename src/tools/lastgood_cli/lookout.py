@@ -38,6 +38,7 @@ from lastgood.model import (
     TriggerKind,
 )
 from lastgood.observe import Observer
+from lastgood.rollbacks.choosing import chosen_by
 from lastgood.routing import BY_MESSAGE, Routing, is_allowed, needs_tags, route
 from lastgood.settings import Settings
 from lastgood.signals import AlarmSignal, Home, OperatorRequest, Refusal, Signal, parse
@@ -143,18 +144,6 @@ def headline(decision: Decision) -> str:
             return "It would wait"
         case _:
             return f"It would roll back to {good}"
-
-
-def pinned(rollback: Rollback, decision: Decision) -> Rollback:
-    """The rollback one step further, with who is blamed and what goes back fixed."""
-    suspect, good = decision.suspects[:1], decision.good
-    return rollback.changed(
-        phase=Phase.STOPPING,
-        suspect_deployment_id=suspect[0].deployment_id if suspect else "",
-        suspect_revisions=tuple(each.revision.identity for each in suspect),
-        good_deployment_id=good.deployment_id if good else "",
-        good_revision=good.revision.identity if good else "",
-    )
 
 
 def alarm_message(alarm: Mapping[str, Any], at: datetime, topic_arn: str) -> dict[str, Any]:
@@ -394,7 +383,8 @@ class Lookout:
         """The step after the first, where that can be known without taking the first."""
         if not isinstance(decision, Proceed):
             return ""
-        later = pinned(rollback, decision)
+        chosen = chosen_by(decision, rollback.group.deployer, seen.origin)
+        later = rollback.changed(phase=Phase.STOPPING, **chosen)
         next_seen, _ = self.observer.look(later, policy, self.now, seen)
         return decide(later, next_seen, policy, self.now).explanation
 

@@ -25,16 +25,13 @@ from lastgood.judgement import (
     TakeOver,
     Wait,
 )
-from lastgood.judgement.choice import digests_wanted
 from lastgood.judgement.onset import onset_attributes, onset_of
-from lastgood.judgement.stacks import command_for, debt
+from lastgood.judgement.stacks import debt
 from lastgood.judgement.steps import block
-from lastgood.judgement.theirs import why_it_failed
 from lastgood.ledger import Kind
-from lastgood.links import compare
-from lastgood.model import Deployment, Observation, Origin, Phase, Preparation, Reason
+from lastgood.model import Deployment, Observation, Phase, Preparation, Reason
 from lastgood.parts import Parts
-from lastgood.pipelines.runs import commit_in
+from lastgood.rollbacks.choosing import chosen_by
 from lastgood.rollbacks.closing import LONGEST_EXPLANATION, Closing
 from lastgood.rollbacks.delays import Delays
 from lastgood.text import clean
@@ -69,7 +66,7 @@ class Acts:
             reason_code=decision.reason,
             explanation=decision.explanation,
             needs_human=decision.needs_human,
-            **_pins(decision, self._draft.rollback.group.deployer, seen.origin),
+            **chosen_by(decision, self._draft.rollback.group.deployer, seen.origin),
         )
         match decision:
             case Stop():
@@ -324,31 +321,3 @@ def _with_stopped(seen: Observation, suspect: Deployment, now: datetime) -> Obse
     return replace(
         seen, history=tuple(stopped if d.deployment_id == stopped.deployment_id else d for d in seen.history)
     )
-
-
-def _pins(decision: Decision, deployer: str, origin: Origin | None) -> dict[str, Any]:
-    """Who is blamed and what goes back are fixed with the first decision; later steps do not choose again."""
-    pins: dict[str, Any] = {}
-    if failed := decision.chosen.failed:
-        pins["failed_rollback_id"] = failed.deployment_id
-        pins["failed_rollback"] = why_it_failed(failed, deployer)
-    if decision.suspects:
-        pins["suspect_stack"] = decision.suspects[0].stack
-        pins["stack_command"] = command_for(decision.suspects[0].stack, origin)
-        pins["suspect_deployment_id"] = decision.suspects[0].deployment_id
-        pins["suspect_commit"] = commit_in(decision.suspects[0].revision.commit)
-        pins["suspect_created_at"] = decision.suspects[-1].created_at
-        pins["remark"], pins["calls_people"] = decision.chosen.remark, decision.chosen.calls_people
-        pins["suspect_revisions"] = tuple(dict.fromkeys(s.revision.identity for s in decision.suspects))
-    if decision.good:
-        pins["good_deployment_id"] = decision.good.deployment_id
-        pins["good_revision"] = decision.good.revision.identity
-        pins["good_digests"] = digests_wanted(decision.good.revision, decision.suspects)
-        pins["good_commit"] = commit_in(decision.good.revision.commit)
-        suspect = pins.get("suspect_revision", "")
-        pins["compare_url"] = compare(suspect, pins["good_commit"], pins.get("suspect_commit", ""))
-    if decision.chosen.floor:
-        pins["floor_deployment_id"] = decision.chosen.floor
-    if decision.candidates:
-        pins["candidates"] = decision.candidates
-    return pins
