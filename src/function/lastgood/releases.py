@@ -76,8 +76,9 @@ class Releases:
         made = self._made(group, deployment_id)
         if made is None or not made.is_release:
             return []
-        found = [self._known_bad(group, made)] if state == "START" else []
-        found += [self._floor(group, made), self._in_alarm(group, made)]
+        alarm = self._firing(group, made) if self._parts.settings.release_in_alarm != "ignore" else None
+        found = [self._known_bad(group, made, alarm)] if state == "START" else []
+        found += [self._floor(group, made), self._in_alarm(group, made, alarm) if alarm else None]
         return [each for each in found if each is not None]
 
     def _made(self, group: DeploymentGroup, deployment_id: str) -> Deployment | None:
@@ -109,7 +110,8 @@ class Releases:
             self._rollbacks.open(_rollback_of(told, watch, now).changed(brought_back=known), f"grace|{watch.key}")
             ledger.settle(watch, now)
 
-    def _known_bad(self, group: DeploymentGroup, made: Deployment) -> Rollback | None:
+    def _known_bad(self, group: DeploymentGroup, made: Deployment, alarm: FiringAlarm | None) -> Rollback | None:
+        """One notice tells of a known-bad revision, and of the alarm that it meets."""
         controls, identity = self._parts.ledger.controls(group, self._parts.clock()), made.revision.identity
         why, since = controls.known_bad.get(identity), controls.known_bad_since.get(identity)
         # The release that was found bad is no second one, however late its event comes.
@@ -119,7 +121,7 @@ class Releases:
             self._told(group, made, Reason.KNOWN_BAD_RELEASED),
             Reason.KNOWN_BAD_RELEASED,
             f"{made.deployment_id} releases {_label(made)}, which is known bad: {why}. Stop it, or mark the revision "
-            "good if it is.",
+            f"good if it is.{_met(alarm)}",
         )
 
     def _floor(self, group: DeploymentGroup, made: Deployment) -> Rollback | None:
@@ -145,14 +147,14 @@ class Releases:
             return made
         return replace(made, floor=marks.floor, floor_on_revision=marks.floor)
 
-    def _in_alarm(self, group: DeploymentGroup, made: Deployment) -> Rollback | None:
-        settings = self._parts.settings
-        alarm = self._firing(group, made) if settings.release_in_alarm != "ignore" else None
-        if alarm is None:
-            return None
-        put_back_by = self._told_to_bring_back(group, made)
+    def _in_alarm(self, group: DeploymentGroup, made: Deployment, alarm: FiringAlarm) -> Rollback:
+        settings, put_back_by = self._parts.settings, self._told_to_bring_back(group, made)
+        about = self._told(group, made, Reason.RELEASED_IN_ALARM, alarm)
+        if self._parts.ledger.load(_told_id(group, made, Reason.KNOWN_BAD_RELEASED)):
+            # People have heard of it, and of its alarm; the record is for what may follow.
+            about = about.changed(notified=("closed",))
         told = self._rollbacks.record(
-            self._told(group, made, Reason.RELEASED_IN_ALARM, alarm),
+            about,
             Reason.RELEASED_IN_ALARM,
             f"{made.deployment_id} releases {_label(made)} while the alarm {alarm.name} fires since "
             f"{clock(alarm.changed_at)}. CloudWatch sends no message while an alarm's state stays the same. "
@@ -233,9 +235,17 @@ class Releases:
         trigger = Trigger(TriggerKind.RELEASE, made.created_at)
         if alarm:
             trigger = replace(trigger, alarm_name=alarm.name, alarm_arn=alarm.arn, alarm_changed_at=alarm.changed_at)
-        told_as = rollback_id(f"{reason}|{made.deployment_id}", group, made.created_at)
+        told_as = _told_id(group, made, reason)
         blamed = {"suspect_deployment_id": made.deployment_id, "suspect_revisions": (made.revision.identity,)}
         return Rollback.opened(told_as, group, trigger, self._parts.clock()).changed(**blamed)
+
+
+def _told_id(group: DeploymentGroup, made: Deployment, reason: Reason) -> str:
+    return rollback_id(f"{reason}|{made.deployment_id}", group, made.created_at)
+
+
+def _met(alarm: FiringAlarm | None) -> str:
+    return f" The alarm {alarm.name} fires since {clock(alarm.changed_at)} already." if alarm else ""
 
 
 def _rollback_of(told: Rollback, watch: Watch, now: datetime) -> Rollback:
