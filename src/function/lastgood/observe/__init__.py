@@ -1,0 +1,52 @@
+"""One look at AWS, as wide as the rollback's phase needs and no wider. Reads only.
+
+`survey` is the look before anything is decided, with `search` through the history; `acting` the looks between the stop
+and the redeployment; `proof` the look at the end. `look` is what they share.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime
+
+from lastgood.alarms import Alarms
+from lastgood.clients import Clients
+from lastgood.deployers import deployers
+from lastgood.ledger import Ledger
+from lastgood.model import Observation, Phase, Policy, Rollback
+from lastgood.observe.acting import after_stop, before_create
+from lastgood.observe.look import Eyes, Look
+from lastgood.observe.proof import verify
+from lastgood.observe.survey import survey
+from lastgood.settings import Settings
+from lastgood.stacks import Stacks
+
+
+class Observer(Eyes):
+    """Looks for one invocation."""
+
+    @classmethod
+    def make(cls, clients: Clients, settings: Settings, pool: ThreadPoolExecutor) -> Observer:
+        """What tools that only look see with: the same as the function."""
+        ledger = Ledger(clients.dynamodb, settings.table, settings.retention)
+        alarms, stacks = Alarms(clients.cloudwatch), Stacks(clients, settings)
+        return cls(ledger, alarms, deployers(clients, settings, pool), stacks, pool, settings)
+
+    def look(
+        self, rollback: Rollback, policy: Policy, now: datetime, last: Observation | None
+    ) -> tuple[Observation, Policy]:
+        """What `decide` needs now, and the policy with what operators laid over it.
+
+        `last` is what the same invocation saw a step earlier.
+        """
+        look = Look(self, rollback, policy, now, self.deployer_for(rollback.group, rollback.compute_platform), last)
+        match rollback.phase:
+            case Phase.CLAIMED | Phase.AWAITING_APPROVAL:
+                return survey(look)
+            case Phase.STOPPING:
+                return after_stop(look), policy
+            case Phase.REDEPLOYING:
+                return before_create(look), policy
+            case _:
+                return verify(replace(look, last=None)), policy

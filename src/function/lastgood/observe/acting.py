@@ -1,0 +1,125 @@
+"""The looks between the stop and the redeployment: what still runs, what is in the way, and what has to be done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from lastgood.judgement.recheck import changed_since
+from lastgood.judgement.way_back import HANGS_AFTER
+from lastgood.model import (
+    TERMINAL_STATUSES,
+    AlarmHistory,
+    Controls,
+    Deployment,
+    GroupFacts,
+    Live,
+    Observation,
+    Preparation,
+    Rollback,
+)
+from lastgood.observe.look import ALARM_HISTORY_KEPT, Look, in_time
+
+
+def after_stop(look: Look) -> Observation:
+    """The suspect, the deployer's own rollback of it, and what the redeployment needs once both are out of the way."""
+    rollback, choice, deployer = look.rollback, look.rollback.choice, look.deployer
+    suspect = look.known(choice.suspect_deployment_id)
+    if suspect is None and choice.suspect_deployment_id:
+        suspect = deployer.deployment(choice.suspect_deployment_id)
+    seen = Observation(suspect=suspect, group=look.last.group if look.last else None)
+    if suspect is not None and suspect.active and not rollback.may_replace_running:
+        hangs = _hangs(rollback, look.now)
+        return held(look, replace(seen, silent=deployer.silent(suspect.deployment_id)) if hangs else seen)
+    if suspect is not None and suspect.rollback_deployment_id:
+        native = deployer.deployment(suspect.rollback_deployment_id)
+        seen = replace(seen, rollback=native)
+        goes_back = native and (native.active or native.revision.identity == choice.good_revision)
+        if native and not native.ended_badly and goes_back:
+            return held(look, seen)
+    return held(look, _ready(look, seen) if choice.good_deployment_id else seen)
+
+
+def before_create(look: Look) -> Observation:
+    """The redeployment if it was created already, else what it needs."""
+    if look.rollback.progress.create_attempted_at is not None:
+        made = look.deployer.marked(look.rollback, look.now)
+        if made is not None:
+            return held(look, Observation(rollback=made))
+    return held(look, _ready(look, Observation()))
+
+
+def held(look: Look, seen: Observation) -> Observation:
+    """A later visit asks again whether somebody paused; within one visit it was asked a moment ago."""
+    if look.last is not None:
+        seen = replace(seen, controls=look.last.controls, locked_by=look.last.locked_by)
+    else:
+        controls = look.controls()
+        seen = replace(seen, controls=controls, locked_by=look.holder(controls))
+    known_bad = seen.good is not None and seen.good.revision.identity in seen.controls.known_bad
+    return _with_lives(look, seen) if known_bad else seen
+
+
+def _with_lives(look: Look, seen: Observation) -> Observation:
+    """A known bad revision goes back only where it healed, so how it served since is looked at again too."""
+    if look.last is not None and look.last.history:
+        return replace(seen, history=look.last.history, alarm_history=look.last.alarm_history)
+    since = look.now - ALARM_HISTORY_KEPT
+    reading = look.reading_alarm_history()
+    history: tuple[Deployment, ...] = ()
+    for part in look.deployer.survey(since, look.now)[1]:
+        history += look.signed(part, seen.controls)
+        if history[-1].created_at < since:
+            break
+    known = tuple(seen.good if seen.good and d.deployment_id == seen.good.deployment_id else d for d in history)
+    return replace(seen, history=known, alarm_history=in_time(reading) or AlarmHistory())
+
+
+def _ready(look: Look, seen: Observation) -> Observation:
+    """What is in the way of the redeployment, and what has to be done before it."""
+    rollback, deployer = look.rollback, look.deployer
+    facts, newest = seen.group, None
+    if facts is None:
+        # A later visit: somebody else may have released to the group meanwhile, and be done already.
+        facts = deployer.facts()
+        newest = deployer.newest(facts) if facts and not _is_suspect(rollback, facts) else None
+        if newest is not None and newest.made_by not in {"", rollback.rollback_id}:
+            newest = look.signed((newest,), Controls())[0]
+    good, problem = _good(look)
+    if facts is None or good is None:
+        gone = f"{rollback.choice.good_deployment_id} or its deployment group is gone."
+        return replace(seen, group=facts, preparation=Preparation(problem=gone))
+    if problem:
+        return replace(seen, group=facts, newest=newest, good=good, preparation=Preparation(problem=problem))
+    readable = rollback.group.can(facts.compute_platform).reads_live
+    live = deployer.live(facts, good.revision) if readable else Live()
+    todo = deployer.prepare(facts, good.revision, live)
+    if rollback.progress.redeployed_revision:
+        todo = replace(todo, register_task_definition="")
+    return replace(seen, group=facts, newest=newest, good=good, live=live, preparation=todo)
+
+
+def _good(look: Look) -> tuple[Deployment | None, str]:
+    """What goes back, and why it cannot: a later visit looks as closely as the one that chose it."""
+    choice, last = look.rollback.choice, look.last
+    good = look.known(choice.good_deployment_id)
+    if good is not None and last is not None and good.deployment_id in last.examined:
+        return good, last.unusable.get(good.deployment_id, "")
+    good = good or look.deployer.deployment(choice.good_deployment_id)
+    if good is None:
+        return None, ""
+    evidence = look.closer().at([good])[good.deployment_id]
+    found = replace(good, revision=evidence.revision)
+    return found, evidence.problem or changed_since(look.rollback, evidence.revision)
+
+
+def _is_suspect(rollback: Rollback, facts: GroupFacts) -> bool:
+    """The suspect has ended, and nothing came after it: there is no need to look at it once more."""
+    ended = facts.last_attempted_status in TERMINAL_STATUSES
+    return ended and facts.last_attempted_id == rollback.choice.suspect_deployment_id
+
+
+def _hangs(rollback: Rollback, now: datetime) -> bool:
+    """The stop takes so long that people are told, and were not yet."""
+    asked = rollback.progress.stop_requested_at
+    return asked is not None and now - asked >= HANGS_AFTER and not rollback.progress.held_up_by

@@ -1,0 +1,96 @@
+"""One look: what it looks with, what it looks at, and the reads that several phases share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from lastgood.alarms import Alarms
+from lastgood.deployers.protocol import Deployer, DeployerFor
+from lastgood.ledger import Ledger
+from lastgood.model import AlarmHistory, Controls, Deployment, Observation, Policy, Rollback
+from lastgood.observe.closer_look import CloserLook
+from lastgood.settings import Settings
+from lastgood.stacks import Stacks
+from lastgood.vouching import Vouching
+
+ALARM_HISTORY_KEPT = timedelta(days=30)
+"""CloudWatch keeps an alarm's history for about so long."""
+
+WAIT_FOR_OTHER_ALARMS = 3.0
+"""Seconds."""
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """What a look at AWS and at the table is made with."""
+
+    ledger: Ledger
+    alarms: Alarms
+    deployer_for: DeployerFor
+    stacks: Stacks
+    pool: ThreadPoolExecutor
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look for one rollback. `last` is what the same invocation saw a step earlier, where that is still true."""
+
+    eyes: Eyes
+    rollback: Rollback
+    policy: Policy
+    now: datetime
+    deployer: Deployer
+    last: Observation | None = None
+
+    def controls(self) -> Controls:
+        """What operators said. DynamoDB answers both parts sooner than a second connection to it would be open."""
+        ledger, settings = self.eyes.ledger, self.eyes.settings
+        common = ledger.common(self.now, self.policy.storm_window)
+        controls = replace(
+            ledger.controls(self.rollback.group, self.now),
+            pause_all=common.pause_all,
+            groups_in_alarm=common.groups_in_alarm,
+            unfounded_groups=common.unfounded_groups,
+            resumed_at=common.resumed_at,
+        )
+        return controls if settings.floors_from != "description" else replace(controls, floor=None)
+
+    def holder(self, controls: Controls) -> str | None:
+        """Who holds the group's lock; None for a rollback that is only supposed: it never took one."""
+        return controls.open_rollback_id if self.rollback.bookkeeping.lease_owner else None
+
+    def reading_alarm_history(self) -> Future[AlarmHistory] | None:
+        """The past of the rollback's alarm, read beside the other reads; None where no alarm caused it."""
+        name = self.rollback.trigger.alarm_name
+        since = self.now - ALARM_HISTORY_KEPT
+        return self.eyes.pool.submit(self.eyes.alarms.history, name, since, self.now) if name else None
+
+    def closer(self) -> CloserLook:
+        """A closer look at single deployments: what each contains."""
+        return CloserLook(self.rollback.group, self.deployer, self.eyes.ledger, self.eyes.pool)
+
+    def signed(self, part: Iterable[Deployment], controls: Controls) -> tuple[Deployment, ...]:
+        """Deployments with the rollback that made each, as far as the ledger vouches for it."""
+        vouching = Vouching(self.eyes.ledger, self.rollback.group, controls)
+        return tuple(map(self.as_counts, vouching.signed(tuple(part))))
+
+    def as_counts(self, deployment: Deployment) -> Deployment:
+        """A deployment without the floor that it may not set by the settings."""
+        return deployment if self.eyes.settings.floors_from != "operators" else replace(deployment, floor=False)
+
+    def known(self, deployment_id: str) -> Deployment | None:
+        """A deployment that this visit has seen already, and that was over then."""
+        seen = (*self.last.history, self.last.good) if self.last else ()
+        return next((d for d in seen if d and d.deployment_id == deployment_id and not d.active), None)
+
+
+def in_time[Found](reading: Future[Found] | None) -> Found | None:
+    """An alarm's past, and other alarms, are worth no waiting: what has not come beside the other reads is unknown."""
+    try:
+        return reading.result(WAIT_FOR_OTHER_ALARMS) if reading else None
+    except TimeoutError:
+        return None

@@ -1,0 +1,150 @@
+"""The search through the history: as far back, and as closely, as it takes to settle who is blamed and what goes back.
+
+It asks the judgement after each read, so nothing is read that decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from lastgood.judgement import Case
+from lastgood.judgement.theirs import to_compare
+from lastgood.model import (
+    BEFORE,
+    ComputePlatform,
+    Deployment,
+    Evidence,
+    Marks,
+    Observation,
+    Reason,
+    same_content,
+)
+from lastgood.observe.look import Look
+from lastgood.stacks import held_by_a_stack
+
+MAX_UNUSABLE = 5
+"""After this many revisions that can no longer be deployed, the search ends: something else is wrong."""
+
+type Parts = Iterator[tuple[Deployment, ...]]
+"""The history, newest first, in the parts in which it is read."""
+
+
+def search(look: Look, seen: Observation, parts: Parts) -> Observation:
+    """Read back until the last good revision is found and can be deployed, or it is clear that none is needed."""
+    for part in parts:
+        seen = replace(seen, history=seen.history + look.signed(part, seen.controls))
+        if _searched_enough(_case(look, seen)):
+            break
+    case = _case(look, seen)
+    if case.attribution.reason or case.attribution.suspect is None or seen.group is None:
+        return _examined(look, seen, parts)
+    asking = look.eyes.pool.submit(look.eyes.stacks.origin, look.rollback, seen.group, case.attribution.suspect)
+    seen = _examined(look, seen, parts)
+    return held_by_a_stack(look.rollback, seen, look.policy, look.now, asking.result())
+
+
+def _case(look: Look, seen: Observation) -> Case:
+    return Case(look.rollback, seen, look.policy, look.now, searching=True)
+
+
+def _searched_enough(case: Case) -> bool:
+    blame = case.attribution
+    if blame.reason is Reason.NOT_ATTRIBUTABLE:
+        return any(d.is_release or d.is_rollback for d in case.seen.history)
+    return bool(blame.reason or blame.adopt or case.selection.settled)
+
+
+def _examined(look: Look, seen: Observation, parts: Parts) -> Observation:
+    """Look closely at who is blamed and what would go back, and at what is between, until both are settled."""
+    while len(seen.unusable) < MAX_UNUSABLE:
+        case = _case(look, seen)
+        unread = _to_examine(case) if not case.attribution.reason else _perhaps_a_release(case)
+        if case.attribution.reason and not unread:
+            return seen
+        if unread:
+            seen = _with_evidence(look, seen, unread)
+        elif not case.selection.settled and (more := next(parts, ())):
+            seen = replace(seen, history=seen.history + look.signed(more, seen.controls))
+        elif case.selection.good is not None:
+            return _with_live(look, case)
+        else:
+            before = _before_the_first(look, case)
+            if before is None:
+                return seen
+            seen = replace(seen, history=(*seen.history, before))
+    return seen
+
+
+def _to_examine(case: Case) -> list[Deployment]:
+    """The suspects, the revision that would go back, and what succeeded in between: a mark on it counts."""
+    suspects, good, group = case.attribution.suspects, case.selection.good, case.seen.group
+    on_ecs = group is not None and group.compute_platform is ComputePlatform.ECS
+    adopt = case.attribution.adopt if on_ecs else None
+    events = [d for d in case.seen.history if d.is_release or d.is_rollback]
+    ours = {d.deployment_id for d in (*suspects, good, adopt, *to_compare(events)) if d}
+    since = good.created_at if good else case.now
+    return [
+        d
+        for d in case.seen.history
+        if d.deployment_id not in case.seen.examined
+        and (d.deployment_id in ours or (d.created_at > since and d.status == "Succeeded"))
+    ]
+
+
+def _perhaps_a_release(case: Case) -> list[Deployment]:
+    """A redeployment of one task definition changes nothing, unless a tag in it moves: its images are not read yet."""
+    group, newest = case.seen.group, next((d for d in case.seen.history if d.is_release), None)
+    unsure = case.attribution.reason is Reason.NOT_ATTRIBUTABLE and group and newest
+    if not unsure or group is None or newest is None or group.compute_platform is not ComputePlatform.ECS:
+        return []
+    read = newest.deployment_id in case.seen.examined or newest.revision.images or not newest.revision.identity
+    before = next((d for d in case.seen.history if d.created_at < newest.created_at and d.status == "Succeeded"), None)
+    again = before is not None and same_content(before.revision, newest.revision)
+    return (
+        [d for d in (newest, before) if d is not None and d.deployment_id not in case.seen.examined]
+        if again and not read
+        else []
+    )
+
+
+def _with_evidence(look: Look, seen: Observation, unread: list[Deployment]) -> Observation:
+    found = look.closer().at(unread, seen.history)
+    problems = {name: evidence.problem for name, evidence in found.items() if evidence.problem}
+    return replace(
+        seen,
+        history=tuple(look.as_counts(_as_found(d, found.get(d.deployment_id))) for d in seen.history),
+        unusable={**seen.unusable, **problems},
+        examined=seen.examined | found.keys(),
+    )
+
+
+def _as_found(deployment: Deployment, evidence: Evidence | None) -> Deployment:
+    """A deployment with what a closer look showed. A rollback brings no marks of its own."""
+    if evidence is None:
+        return deployment
+    marks = Marks() if deployment.is_rollback else evidence.marks
+    return replace(
+        deployment,
+        revision=evidence.revision,
+        floor=deployment.floor or marks.floor,
+        floor_on_revision=marks.floor and not deployment.floor,
+        needs_approval=deployment.needs_approval or marks.needs_approval,
+    )
+
+
+def _before_the_first(look: Look, case: Case) -> Deployment | None:
+    """What was live before the first deployment of all, where nothing older was ever deployed."""
+    first = next(iter(case.attribution.suspects[::-1]), None)
+    older = [d for d in case.seen.history if first and d.created_at < first.created_at and d.status == "Succeeded"]
+    if first is None or older or first.deployment_id + BEFORE in case.seen.examined or case.seen.group is None:
+        return None
+    return look.deployer.before(first, case.seen.group)
+
+
+def _with_live(look: Look, case: Case) -> Observation:
+    suspect, good, facts = case.attribution.suspect, case.selection.good, case.seen.group
+    readable = facts is not None and case.rollback.group.can(facts.compute_platform).reads_live
+    if suspect is None or suspect.active or good is None or facts is None or not readable:
+        return case.seen
+    return replace(case.seen, live=look.deployer.live(facts, good.revision))

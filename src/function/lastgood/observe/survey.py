@@ -1,0 +1,56 @@
+"""The widest look, before anything is decided: the group, its history, the alarm, and what operators said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from lastgood.errors import RefusedError
+from lastgood.model import AlarmFacts, AlarmHistory, Observation, Policy, TriggerKind
+from lastgood.observe.look import Look, in_time
+from lastgood.observe.search import search
+from lastgood.routing import BY_MESSAGE, contradiction
+from lastgood.storm import Storm
+
+
+def survey(look: Look) -> tuple[Observation, Policy]:
+    """Everything that the guards ask about, and the policy with the mode that operators laid over it."""
+    eyes, policy, trigger = look.eyes, look.policy, look.rollback.trigger
+    by_alarm = trigger.trigger_kind is not TriggerKind.MANUAL and bool(trigger.alarm_name)
+    asked_at = look.now if policy.require_evidence else None
+    reading_alarm = eyes.pool.submit(_alarm, look, asked_at) if by_alarm else None
+    reading_past = look.reading_alarm_history() if by_alarm else None
+    storm = Storm(eyes.alarms, eyes.pool, eyes.settings)
+    reading_storm = eyes.pool.submit(storm.fired, look.now, policy) if by_alarm and policy.storm_groups else None
+    reading_controls = eyes.pool.submit(look.controls)
+    began = min(trigger.alarm_changed_at or look.now, look.now)
+    facts, parts = look.deployer.survey(began - policy.attribution_window - timedelta(hours=1), look.now)
+    alarm, against = reading_alarm.result() if reading_alarm else (None, "")
+    controls = storm.seen(look.rollback, reading_controls.result(), in_time(reading_storm) or (), policy)
+    seen = Observation(
+        group=facts,
+        alarm=alarm,
+        alarm_read=by_alarm,
+        contradiction=against,
+        locked_by=look.holder(controls),
+        controls=controls,
+        alarm_history=in_time(reading_past) or AlarmHistory(),
+    )
+    look = replace(look, policy=replace(policy, mode=controls.mode or policy.mode))
+    return search(look, seen, parts), look.policy
+
+
+def _alarm(look: Look, evidence_at: datetime | None) -> tuple[AlarmFacts | None, str]:
+    """The alarm as it is now, and why CloudWatch does not lead it here, where only its message's tags did.
+
+    Both on one connection: CodeDeploy's answers, which are read beside them, take longer.
+    """
+    alarms, settings, trigger = look.eyes.alarms, look.eyes.settings, look.rollback.trigger
+    alarm = alarms.read(trigger.alarm_name, evidence_at, trigger.alarm_contributor)
+    if alarm is None or trigger.routed_by not in {"", BY_MESSAGE}:
+        return alarm, ""
+    try:
+        tags = alarms.tags(trigger.alarm_arn) if trigger.alarm_arn else {}
+    except RefusedError:
+        return alarm, contradiction(look.rollback, None, settings)
+    return alarm, contradiction(look.rollback, tags, settings)
