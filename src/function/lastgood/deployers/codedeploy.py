@@ -19,6 +19,7 @@ from lastgood.deployers.appspec import AppSpecError
 from lastgood.deployers.contents import Contents
 from lastgood.deployers.group_facts import facts_in_place, facts_of, platform_of
 from lastgood.deployers.history import BATCH, History
+from lastgood.deployers.options import OPTIONS, options_again
 from lastgood.deployers.platforms.ecs import EcsPlatform
 from lastgood.deployers.platforms.lambda_ import LambdaPlatform
 from lastgood.deployers.platforms.platform import Platform
@@ -238,14 +239,16 @@ class CodeDeploy:
         """Do what has to be done before `good` is deployed again. Returns its new identity, where it gets one."""
         return self._platform.do(todo, good)
 
-    def create(self, rollback: Rollback, facts: GroupFacts, good: Revision, live: Live) -> str:
+    def create(
+        self, rollback: Rollback, facts: GroupFacts, good: Deployment, live: Live, suspect: Deployment | None
+    ) -> str:
         """Create the deployment that puts the last good revision back. Returns its id.
 
         Raises AmbiguousError when nobody knows whether it was created, GroupBusyError when the group is occupied.
         """
         platform = self._platform
         try:
-            revision = platform.redeployable(good, live, rollback.progress.redeployed_revision)
+            revision = platform.redeployable(good.revision, live, rollback.progress.redeployed_revision)
         except AppSpecError as error:
             raise RefusedError("create_deployment", "UnreadableAppSpec", str(error)) from error
         answer = call(
@@ -259,8 +262,19 @@ class CodeDeploy:
             autoRollbackConfiguration={"enabled": False},
             **({"deploymentConfigName": platform.deployment_config} if platform.deployment_config else {}),
             **self._options(facts),
+            **self._options_of_theirs(rollback, facts, good, suspect),
         )
         return str(answer["deploymentId"])
+
+    def _options_of_theirs(
+        self, rollback: Rollback, facts: GroupFacts, good: Deployment, suspect: Deployment | None
+    ) -> dict[str, Any]:
+        """What whoever releases to servers gives each deployment, and what a rollback needs in the same way."""
+        if facts.compute_platform is not ComputePlatform.SERVER:
+            return {}
+        if suspect is None and rollback.choice.suspect_deployment_id:
+            suspect = self.deployment(rollback.choice.suspect_deployment_id)
+        return options_again(facts, good, suspect)
 
     def _options(self, facts: GroupFacts) -> dict[str, Any]:
         options: dict[str, Any] = {}
@@ -317,6 +331,7 @@ class CodeDeploy:
             floor=FLOOR_MARKER in text,
             needs_approval=APPROVAL_MARKER in text,
             gate=Gate(_GO_ON.format(info["deploymentId"])) if info.get("status") == "Ready" else None,
+            options={name: info[name] for name in OPTIONS if info.get(name)},
         )
 
 

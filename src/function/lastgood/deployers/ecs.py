@@ -229,7 +229,9 @@ class EcsService:
         """Register a task definition again: an INACTIVE one, or with the digests that served. Returns its new ARN."""
         return self._definitions.register(good, todo.pins) if todo.register_task_definition else ""
 
-    def create(self, rollback: Rollback, facts: GroupFacts, good: Revision, live: Live) -> str:
+    def create(
+        self, rollback: Rollback, facts: GroupFacts, good: Deployment, live: Live, suspect: Deployment | None
+    ) -> str:
         """Update the service to the last good task definition, and nothing else of it. Returns the deployment's id.
 
         Raises AmbiguousError when nobody knows whether the update was made, or while its deployment is not listed yet.
@@ -240,7 +242,7 @@ class EcsService:
             writes=True,
             cluster=self._group.application,
             service=self._group.deployment_group,
-            taskDefinition=rollback.progress.redeployed_revision or good.identity,
+            taskDefinition=rollback.progress.redeployed_revision or good.revision.identity,
         )
         try:
             made = self.marked(rollback, rollback.progress.create_attempted_at or rollback.opened_at)

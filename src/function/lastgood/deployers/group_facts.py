@@ -41,6 +41,9 @@ def facts_of(info: Mapping[str, Any]) -> GroupFacts:
     attempted, succeeded = info.get("lastAttemptedDeployment") or {}, info.get("lastSuccessfulDeployment") or {}
     service = (info.get("ecsServices") or [{}])[0]
     alarms = (info.get("alarmConfiguration") or {}).get("alarms") or []
+    blue_green = info.get("blueGreenDeploymentConfiguration") or {}
+    green = (blue_green.get("greenFleetProvisioningOption") or {}).get("action")
+    blue = (blue_green.get("terminateBlueInstancesOnDeploymentSuccess") or {}).get("action")
     return GroupFacts(
         compute_platform=platform_of(info),
         last_attempted_id=attempted.get("deploymentId", ""),
@@ -50,4 +53,15 @@ def facts_of(info: Mapping[str, Any]) -> GroupFacts:
         alarm_names=tuple(a.get("name", "") for a in alarms),
         ecs_cluster=service.get("clusterName", ""),
         ecs_service=service.get("serviceName", ""),
+        names_instances=_is_blue_green(info) and green == "DISCOVER_EXISTING",
+        ends_originals=blue == "TERMINATE",
+        own_instances=_own_instances(info),
     )
+
+
+def _own_instances(info: Mapping[str, Any]) -> dict[str, Any]:
+    """The group's own instances as `targetInstances`: there, filters and sets of tags exclude each other."""
+    scaling = [each["name"] for each in info.get("autoScalingGroups") or () if each.get("name")]
+    tags = {"ec2TagSet": info["ec2TagSet"]} if info.get("ec2TagSet") else {}
+    tags = tags or ({"tagFilters": info["ec2TagFilters"]} if info.get("ec2TagFilters") else {})
+    return tags | ({"autoScalingGroups": scaling} if scaling else {})

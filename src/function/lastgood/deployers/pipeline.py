@@ -175,12 +175,14 @@ class PipelineStage:
         """There is nothing to do before."""
         return ""
 
-    def create(self, rollback: Rollback, facts: GroupFacts, good: Revision, live: Live) -> str:
+    def create(
+        self, rollback: Rollback, facts: GroupFacts, good: Deployment, live: Live, suspect: Deployment | None
+    ) -> str:
         """Roll the stage back to the good execution, or run the pipeline again for its sources. Returns the id.
 
         Raises GroupBusyError while another execution is in the stage.
         """
-        target = str(good.location.get("execution", ""))
+        target = str(good.revision.location.get("execution", ""))
         try:
             answer = call(
                 self._clients.codepipeline_writer,

@@ -129,12 +129,13 @@ class RegisterTaskDefinition(_Decided):
 
 @dataclass(frozen=True, slots=True)
 class Create(_Decided):
-    """Deploy the target's revision again, over what is live now."""
+    """Deploy the target's revision again, over what is live now. `instead_of`: the suspect, where it was read."""
 
     action: ClassVar = Action.CREATE
     target: Deployment
     group: GroupFacts
     live: Live
+    instead_of: Deployment | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,6 +136,7 @@ class Deployment:
     what it moved, where CloudFormation said so. `floor_on_revision`: not its description makes it a floor, but a tag or
     the description of its revision. `gate`: what it waits for at this moment, if for somebody's word;
     `waits_for`: for what else that only people can give it, as a clause.
+    `options`: what it alone was given of CodeDeploy's options, in AWS's spelling.
     """
 
     deployment_id: str
@@ -160,6 +161,7 @@ class Deployment:
     floor_on_revision: bool = False
     needs_approval: bool = False
     gate: Gate | None = None
+    options: Mapping[str, object] = field(default_factory=dict, compare=False)
 
     @property
     def active(self) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 # The names that ECS allows for clusters and services.
@@ -176,7 +177,11 @@ def parse_prefixed(key: str) -> DeploymentGroup | None:
 
 @dataclass(frozen=True, slots=True)
 class GroupFacts:
-    """A deployment group as `GetDeploymentGroup` tells it, or as far as its newest deployment shows it."""
+    """A deployment group as `GetDeploymentGroup` tells it, or as far as its newest deployment shows it.
+
+    `names_instances`: each blue/green deployment has to name the instances to which it moves; `ends_originals`: those
+    from which it moved are terminated afterwards. `own_instances`: the group's own, as a deployment would name them.
+    """
 
     compute_platform: ComputePlatform
     last_attempted_id: str = ""
@@ -186,3 +191,6 @@ class GroupFacts:
     alarm_names: tuple[str, ...] = ()
     ecs_cluster: str = ""
     ecs_service: str = ""
+    names_instances: bool = False
+    ends_originals: bool = False
+    own_instances: Mapping[str, object] = field(default_factory=dict, compare=False)

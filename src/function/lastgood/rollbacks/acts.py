@@ -218,8 +218,8 @@ class Acts:
         self._result(Action.LET_GO_ON, "It goes on.", decision.deployment.deployment_id)
 
     def _created(self, decision: Create) -> str:
-        revision = decision.target.revision
-        create = partial(self._deployer().create, self._draft.rollback, decision.group, revision, decision.live)
+        where = (decision.group, decision.target, decision.live, decision.instead_of)
+        create = partial(self._deployer().create, self._draft.rollback, *where)
         try:
             return create()
         except (AmbiguousError, PassingError):

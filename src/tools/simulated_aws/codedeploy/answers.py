@@ -53,6 +53,7 @@ def deployment_info(deployment: Deployment) -> Answer:
         relatedDeployments=deployment.related or None,
         overrideAlarmConfiguration=request.get("overrideAlarmConfiguration"),
         targetInstances=request.get("targetInstances"),
+        ec2DeploymentOptions=request.get("ec2DeploymentOptions", settings.get("ec2DeploymentOptions")),
     )
 
 

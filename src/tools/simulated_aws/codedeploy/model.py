@@ -72,6 +72,8 @@ class DeploymentGroup:
     contents: dict[str, str] = field(default_factory=dict)
     silent: dict[str, float] = field(default_factory=dict)
     failing_stop_scripts: set[str] = field(default_factory=set)
+    # The instances that deployments named and that a later one terminated.
+    terminated: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def platform(self) -> str:

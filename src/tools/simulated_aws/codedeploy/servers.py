@@ -58,6 +58,7 @@ class ServerPlatform:
         option = blue_green.get("greenFleetProvisioningOption") or {}
         named = deployment.request.get("targetInstances") or {}
         found = any(named.get(key) for key in ("tagFilters", "autoScalingGroups", "ec2TagSet"))
+        found = found and named not in deployment.group.terminated
         return option.get("action") == "DISCOVER_EXISTING" and not deployment.native_rollback and not found
 
     def begin(self, deployment: Deployment, at: datetime) -> None:
@@ -90,7 +91,13 @@ class ServerPlatform:
         return instances[: ceil(len(instances) * percent / 100)]
 
     def finish(self, deployment: Deployment) -> None:
-        """Nothing to tidy up."""
+        """The instances from which a blue/green deployment moved are terminated, where the group says so."""
+        group, last = deployment.group, deployment.group.last_successful
+        blue_green = group.settings.get("blueGreenDeploymentConfiguration") or {}
+        blue = blue_green.get("terminateBlueInstancesOnDeploymentSuccess") or {}
+        left = last.request.get("targetInstances") if last else None
+        if left and blue.get("action") == "TERMINATE" and left != deployment.request.get("targetInstances"):
+            group.terminated.append(left)
 
     def live(self, group: DeploymentGroup) -> dict[str, float]:
         """Revision to the share of the instances that run it."""

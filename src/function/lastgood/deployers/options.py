@@ -1,0 +1,40 @@
+"""Options that CodeDeploy takes with each deployment to servers, and a rollback takes over from what was released."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lastgood.errors import RefusedError
+from lastgood.model import Deployment, GroupFacts
+
+INSTANCES, SCALING = "targetInstances", "ec2DeploymentOptions"
+OPTIONS = (INSTANCES, SCALING)
+"""The members of `DeploymentInfo`, and of `CreateDeployment`, that are kept of each deployment.
+
+Not among them: `updateOutdatedInstancesOnly`, for a rollback goes to all; what the settings say (`fileExistsBehavior`,
+`ignoreApplicationStopFailures`, the configuration, in which zones are taken one by one); alarms and automatic rollback.
+"""
+
+
+def options_again(facts: GroupFacts, good: Deployment, suspect: Deployment | None) -> dict[str, Any]:
+    """What the deployment that puts `good` back is given of the options of what was released.
+
+    Raises RefusedError where instances have to be named, and nobody ever named any.
+    """
+    newest = [d for d in (suspect, good) if d is not None]
+    if not facts.blue_green:
+        scaling = next((d.options[SCALING] for d in newest if SCALING in d.options), None)
+        return {SCALING: scaling} if scaling else {}
+    if not facts.names_instances:
+        return {}
+    # What the good revision ran on stands by with it, unless it was terminated: then what is live is all that is known.
+    there = newest if facts.ends_originals else newest[::-1]
+    named = next((d.options[INSTANCES] for d in there if INSTANCES in d.options), None) or facts.own_instances
+    if not named:
+        raise RefusedError(
+            "create_deployment",
+            "NoInstancesNamed",
+            "each deployment of this group has to name its replacement instances, and neither the suspect nor "
+            f"{good.deployment_id} did. Deploy {good.revision.name} with --target-instances",
+        )
+    return {INSTANCES: named}
