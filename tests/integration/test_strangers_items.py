@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import boto3
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 
@@ -142,3 +143,74 @@ def test_a_lock_without_a_rollback_hides_no_release() -> None:
         it.release(3)
         it.sim.advance(60)
         assert "RELEASED_IN_ALARM" in {head.get("reason_code") for head in heads(it)}
+
+
+# --- the choice is held against the history again ---------------------------------------------------------------------
+
+
+def forged(it: Scene, suspect: str, good: str, **more: Any) -> None:
+    """A record and its lock, as somebody wrote them who knows all about them."""
+    made = it.sim.deployment(suspect)["createTime"].strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    about = {"good_deployment_id": good, "suspect_deployment_id": suspect, "suspect_created_at": made, **more}
+    forged_head(it, "rb-forged", **about)
+    put_item(it, pk="GROUP#shop/prod", sk="LOCK", open_rollback_id="rb-forged")
+
+
+def good_revision(it: Scene, deployment_id: str) -> str:
+    """The identity of what a deployment on servers deployed."""
+    location = it.sim.deployment(deployment_id)["revision"]["s3Location"]
+    etag = boto3.client("s3").head_object(Bucket=location["bucket"], Key=location["key"])["ETag"].strip('"')
+    return f"s3://{location['bucket']}/{location['key']}?etag={etag}"
+
+
+@pytest.mark.parametrize("phase", ["STOPPING", "REDEPLOYING"])
+def test_with_a_forged_lock_too_nothing_older_goes_back_than_what_would_be_chosen(phase: str) -> None:
+    with scene("Server") as it:
+        older, _ = it.good_history(1, 2)
+        suspect = it.release(3, settle=True, rest=300)
+        before = effects(it)
+        forged(it, suspect, older, phase=phase, good_revision=good_revision(it, older))
+        it.sweep()
+        assert (it.head["reason_code"], it.lock()) == ("RECORD_CONTRADICTED", ""), it.head["explanation"]
+        assert effects(it) == before
+
+
+def test_with_a_forged_lock_too_nothing_below_a_floor_that_a_release_brought_goes_back() -> None:
+    with scene("Server") as it:
+        older, _ = it.good_history(1, 2)
+        it.release(3, settle=True, rest=7200, description="lastgood:floor")
+        suspect = it.release(4, settle=True, rest=300)
+        before = effects(it)
+        forged(it, suspect, older, good_revision=good_revision(it, older), to_deployment_id=older)
+        it.sweep()
+        assert it.head["reason_code"] == "RECORD_CONTRADICTED", it.head["explanation"]
+        assert "floor" in it.head["explanation"]
+        assert effects(it) == before
+
+
+def test_with_a_forged_lock_too_no_deployment_of_another_group_goes_back() -> None:
+    with scene("Server") as it:
+        it.good_history(1, 2)
+        it.sim.server_group("shop", "staging")
+        elsewhere = it.sim.release("shop", "staging", "other.zip", settle=True)
+        suspect = it.release(3, settle=True, rest=300)
+        before = effects(it)
+        forged(it, suspect, elsewhere, good_revision=good_revision(it, elsewhere))
+        it.sweep()
+        assert (it.head["outcome"], it.head["needs_human"]) == ("FAILED", True), it.head["explanation"]
+        assert effects(it) == before
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_later_visit_reads_the_history_again_before_it_deploys(platform: str) -> None:
+    """A group that is occupied for minutes: what goes back was chosen long ago."""
+    with scene(platform) as it:
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=300)
+        it.sim.fail_call("CreateDeployment", "DeploymentLimitExceededException", "occupied", count=20)
+        it.alarm_fires()
+        assert it.head["phase"] == "REDEPLOYING"
+        before = len(it.calls("ListDeployments"))
+        assert it.run_to_end()["outcome"] == "ROLLED_BACK"
+        assert len(it.calls("ListDeployments")) > before
+        assert it.is_live(2)

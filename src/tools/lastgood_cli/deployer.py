@@ -24,6 +24,8 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "Dashboards": ("cloudwatch::{account}:dashboard/{stack}",),
     "FindAlarms": ("*",),
     "PassTheFunctionsRole": ("iam::{account}:role/{stack}-*",),
+    "PassTheChannelsRole": ("iam::{account}:role/{stack}-*",),
+    "Chat": ("*",),
     "DeployTheStack": ("cloudformation:{here}:stack/{stack}/*",),
     "FindTheBucketOfArtifacts": ("cloudformation:{here}:stack/aws-sam-cli-managed-default/*",),
     "TransformTheTemplate": ("cloudformation:{region}:aws:transform/Serverless-2016-10-31",),
@@ -84,6 +86,32 @@ BY_KIND: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "iam:UpdateAssumeRolePolicy",
             "iam:UpdateRole",
         )
+    },
+    "AWS::Chatbot::CustomAction": {
+        "Chat": (
+            "chatbot:CreateCustomAction",
+            "chatbot:DeleteCustomAction",
+            "chatbot:GetCustomAction",
+            "chatbot:ListTagsForResource",
+            "chatbot:TagResource",
+            "chatbot:UntagResource",
+            "chatbot:UpdateCustomAction",
+        )
+    },
+    "AWS::Chatbot::SlackChannelConfiguration": {
+        "Chat": (
+            "chatbot:AssociateToConfiguration",
+            "chatbot:CreateSlackChannelConfiguration",
+            "chatbot:DeleteSlackChannelConfiguration",
+            "chatbot:DescribeSlackChannelConfigurations",
+            "chatbot:DisassociateFromConfiguration",
+            "chatbot:ListAssociations",
+            "chatbot:ListTagsForResource",
+            "chatbot:TagResource",
+            "chatbot:UntagResource",
+            "chatbot:UpdateSlackChannelConfiguration",
+        ),
+        "PassTheChannelsRole": ("iam:PassRole",),
     },
     "AWS::Lambda::Alias": {
         "Functions": ("lambda:CreateAlias", "lambda:DeleteAlias", "lambda:GetAlias", "lambda:UpdateAlias")
@@ -215,6 +243,7 @@ SAM: Mapping[str, tuple[str, ...]] = {
 }
 CONDITIONS: Mapping[str, dict[str, Any]] = {
     "PassTheFunctionsRole": {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}},
+    "PassTheChannelsRole": {"StringEquals": {"iam:PassedToService": "chatbot.amazonaws.com"}},
 }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lastgood.judgement.case import Case
-from lastgood.judgement.choice import select
+from lastgood.judgement.choice import Selection, select
 from lastgood.judgement.steps import Decision, block
 from lastgood.judgement.wording import listed
 from lastgood.model import Deployment, Observation, Reason, Revision, Rollback
@@ -42,14 +44,49 @@ def choice_again(case: Case) -> Decision | None:
 
 
 def _rejected(case: Case, good: Deployment) -> Decision | None:
-    rollback, seen = case.rollback, case.seen
+    rollback, history = case.rollback, case.seen.history or (good,)
     if rollback.choice.suspect_created_at and good.created_at >= rollback.choice.suspect_created_at:
-        return _contradicted(rollback, f"it is not older than the suspect {rollback.choice.suspect_deployment_id}")
-    suspects = [d for d in (seen.suspect,) if d is not None]
-    found = select((good,), suspects, controls=seen.controls, unusable={}, lives=case.lives)
-    if found.good is not None:
+        return _contradicted(rollback, f"it is not older than the suspect {rollback.choice.suspect_deployment_id}.")
+    if good.deployment_id not in {d.deployment_id for d in history}:
+        return _contradicted(rollback, f"{rollback.group.key} has no such deployment.")
+    alone = _chosen(case, history, good.deployment_id)
+    if alone.good is None:
+        why = next(c.explanation for c in alone.candidates if c.deployment_id == good.deployment_id)
+        return _contradicted(rollback, why)
+    newer = _chosen(case, history).good if not rollback.trigger.to_deployment_id else None
+    if newer is None or newer.created_at <= good.created_at or _doubtful(case, newer):
         return None
-    return _contradicted(rollback, found.candidates[0].explanation)
+    return _contradicted(rollback, f"{newer.deployment_id} is newer, and nothing is held against it.")
+
+
+def _chosen(case: Case, history: Sequence[Deployment], only: str = "") -> Selection:
+    """What would go back now: of all that there is, or whether one that is named may."""
+    return select(
+        history,
+        suspects_in(case.rollback, history),
+        controls=case.seen.controls,
+        unusable=case.seen.unusable if not only else {},
+        to_deployment_id=only,
+        lives=case.lives,
+    )
+
+
+def suspects_in(rollback: Rollback, history: Sequence[Deployment]) -> list[Deployment]:
+    """The deployments that the record blames, newest first: the suspect, and what it could not be told apart from."""
+    newest = next((d for d in history if d.deployment_id == rollback.choice.suspect_deployment_id), None)
+    if newest is None:
+        return []
+    oldest = rollback.choice.suspect_created_at or newest.created_at
+    blamed = {*rollback.choice.suspect_revisions} - {""}
+    others = (d for d in history if oldest <= d.created_at < newest.created_at and d.revision.identity in blamed)
+    return [newest, *others]
+
+
+def _doubtful(case: Case, newer: Deployment) -> bool:
+    """What is known of it now may differ from what was known when the choice was made: then the choice stands."""
+    life = case.lives.served(newer)
+    alarms_unknown = bool(case.rollback.trigger.alarm_name) and (life is None or life.firings is None)
+    return alarms_unknown or bool(case.lives.doubt(newer))
 
 
 def _contradicted(rollback: Rollback, why: str) -> Decision:

@@ -9,7 +9,6 @@ from lastgood.judgement.recheck import changed_since
 from lastgood.judgement.way_back import HANGS_AFTER
 from lastgood.model import (
     TERMINAL_STATUSES,
-    AlarmHistory,
     Controls,
     Deployment,
     GroupFacts,
@@ -18,7 +17,8 @@ from lastgood.model import (
     Preparation,
     Rollback,
 )
-from lastgood.observe.look import ALARM_HISTORY_KEPT, Look, in_time
+from lastgood.observe.again import with_history
+from lastgood.observe.look import Look
 
 
 def after_stop(look: Look) -> Observation:
@@ -56,23 +56,7 @@ def held(look: Look, seen: Observation) -> Observation:
     else:
         controls = look.controls()
         seen = replace(seen, controls=controls, locked_by=look.holder(controls))
-    known_bad = seen.good is not None and seen.good.revision.identity in seen.controls.known_bad
-    return _with_lives(look, seen) if known_bad else seen
-
-
-def _with_lives(look: Look, seen: Observation) -> Observation:
-    """A known bad revision goes back only where it healed, so how it served since is looked at again too."""
-    if look.last is not None and look.last.history:
-        return replace(seen, history=look.last.history, alarm_history=look.last.alarm_history)
-    since = look.now - ALARM_HISTORY_KEPT
-    reading = look.reading_alarm_history()
-    history: tuple[Deployment, ...] = ()
-    for part in look.deployer.survey(since, look.now)[1]:
-        history += look.signed(part, seen.controls)
-        if history[-1].created_at < since:
-            break
-    known = tuple(seen.good if seen.good and d.deployment_id == seen.good.deployment_id else d for d in history)
-    return replace(seen, history=known, alarm_history=in_time(reading) or AlarmHistory())
+    return with_history(look, seen, seen.good) if seen.good else seen
 
 
 def _ready(look: Look, seen: Observation) -> Observation:

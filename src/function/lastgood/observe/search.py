@@ -63,7 +63,7 @@ def _examined(look: Look, seen: Observation, parts: Parts) -> Observation:
         if case.attribution.reason and not unread:
             return seen
         if unread:
-            seen = _with_evidence(look, seen, unread)
+            seen = with_evidence(look, seen, unread)
         elif not case.selection.settled and (more := next(parts, ())):
             seen = replace(seen, history=seen.history + look.signed(more, seen.controls))
         elif case.selection.good is not None:
@@ -108,7 +108,8 @@ def _perhaps_a_release(case: Case) -> list[Deployment]:
     )
 
 
-def _with_evidence(look: Look, seen: Observation, unread: list[Deployment]) -> Observation:
+def with_evidence(look: Look, seen: Observation, unread: list[Deployment]) -> Observation:
+    """What was seen, with a closer look at these deployments of its history."""
     found = look.closer().at(unread, seen.history)
     problems = {name: evidence.problem for name, evidence in found.items() if evidence.problem}
     return replace(
