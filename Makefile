@@ -9,6 +9,9 @@ E2E_STAMP := $(E2E_VENV)/.installed
 # So has the tool that breaks the code and looks whether the tests notice.
 MUTATION_VENV := .venv-mutation
 MUTATION_STAMP := $(MUTATION_VENV)/.installed
+# The demo runs in the development environment where that is there, else in a small one of its own.
+DEMO_VENV := .venv-demo
+DEMO_STAMP := $(if $(wildcard $(STAMP)),$(STAMP),$(DEMO_VENV)/.installed)
 # And what looks at the project from outside: the template's scanner, and what pins the lock files.
 TOOLS_VENV := .venv-tools
 TOOLS_STAMP := $(TOOLS_VENV)/.installed
@@ -23,12 +26,23 @@ RUN := PYTHONPATH=src/function:src/tools $(BIN)/python
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
+define NEEDS_PYTHON
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || \
+	{ echo "lastgood needs Python 3.13: put python3.13 on the PATH, or say where it is with make PYTHON=…" >&2; exit 1; }
+endef
+
 $(STAMP): requirements/dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || \
-		{ echo "lastgood needs Python 3.13: put python3.13 on the PATH, or say where it is with make PYTHON=…" >&2; exit 1; }
+	$(NEEDS_PYTHON)
 	@echo "Setting up $(VENV), once: two minutes, 500 MB."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(DEMO_VENV)/.installed: requirements/demo.txt
+	$(NEEDS_PYTHON)
+	@echo "Setting up $(DEMO_VENV) for the demo, once: 50 packages, half a minute, 160 MB."
+	@$(PYTHON) -m venv $(DEMO_VENV)
+	@$(DEMO_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.txt
 	@touch $@
 
 $(E2E_STAMP): requirements/e2e.txt | $(STAMP)
@@ -48,8 +62,8 @@ $(TOOLS_STAMP): requirements/tools.txt | $(STAMP)
 
 install: $(STAMP) ## set up the development environment in .venv
 
-demo: $(STAMP) ## play a bad release on each platform, with no AWS account
-	@$(RUN) -m stage.demo
+demo: $(DEMO_STAMP) ## play a bad release on each platform, with no AWS account: half a minute
+	@PYTHONPATH=src/function:src/tools $(dir $(DEMO_STAMP))bin/python -m stage.demo
 
 test: $(STAMP) ## run every test, except those of the deployed stack: minutes
 	$(BIN)/python -m pytest -n auto
@@ -121,9 +135,10 @@ bench-full: $(STAMP) ## measure speed thoroughly, and write docs/performance.md
 lock: $(STAMP) $(TOOLS_STAMP) ## pin all dependencies again, with hashes
 	$(TOOLS_VENV)/bin/uv pip compile -q --python-version 3.13 --generate-hashes requirements/dev.in -o requirements/dev.txt
 	$(TOOLS_VENV)/bin/uv pip compile -q --python-version 3.13 --generate-hashes src/function/requirements.in -o src/function/requirements.txt
+	$(TOOLS_VENV)/bin/uv pip compile -q --python-version 3.13 --generate-hashes -c requirements/dev.txt requirements/demo.in -o requirements/demo.txt
 	$(TOOLS_VENV)/bin/uv pip compile -q --python-version 3.13 --generate-hashes requirements/e2e.in -o requirements/e2e.txt
 	$(TOOLS_VENV)/bin/uv pip compile -q --python-version 3.13 --generate-hashes requirements/mutation.in -o requirements/mutation.txt
 	$(TOOLS_VENV)/bin/uv pip compile -q --python-version 3.13 --generate-hashes requirements/tools.in -o requirements/tools.txt
 
 clean: ## remove what was built
-	rm -rf .aws-sam $(VENV) $(E2E_VENV) $(MUTATION_VENV) $(TOOLS_VENV) .mutation .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .aws-sam $(VENV) $(DEMO_VENV) $(E2E_VENV) $(MUTATION_VENV) $(TOOLS_VENV) .mutation .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,6 +8,6 @@ What runs for real and what is simulated: `docs/local-stack.md`.
 """
 
 from local_aws.processes import eventually
-from local_aws.stack import Stack, local_stack
+from local_aws.stack import Stack, local_aws, local_stack
 
-__all__ = ["Stack", "eventually", "local_stack"]
+__all__ = ["Stack", "eventually", "local_aws", "local_stack"]

@@ -86,7 +86,7 @@ class Stack:
         done = subprocess.run(
             [str(program), *arguments],
             cwd=ROOT,
-            env=self._environment(),
+            env=self.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -98,7 +98,7 @@ class Stack:
             raise RuntimeError(f"{program.name} {' '.join(arguments)} failed:\n{done.stdout[-6000:]}")
         return done.stdout
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         """For sam and aws. Nothing of the machine's own AWS configuration is used."""
         own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         return {
@@ -185,14 +185,20 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def local_stack(folder: Path, say: Callable[[str], None] = print, **parameters: str) -> Iterator[Stack]:
-    """The stack, deployed and ready until the block ends. Build and logs lie in `folder`; `say` hears the progress."""
+def local_aws(folder: Path, say: Callable[[str], None] = print) -> Iterator[Stack]:
+    """An empty account until the block ends: the stack is there to be built and deployed. Its logs are in `folder`."""
     if not EMULATOR_PYTHON.exists():
         raise RuntimeError(f"{EMULATOR_PYTHON.parents[1].name} is missing: `make e2e` and `make local` set it up")
     begun = time.monotonic()
     with _aws(folder) as url, _codedeploy(folder, url) as simulator_url:
         say(f"AWS: {url}, CodeDeploy: {simulator_url}, after {time.monotonic() - begun:.1f} s; logs: {folder}")
-        stack = Stack(folder, url, simulator_url, say)
+        yield Stack(folder, url, simulator_url, say)
+
+
+@contextmanager
+def local_stack(folder: Path, say: Callable[[str], None] = print, **parameters: str) -> Iterator[Stack]:
+    """The stack, deployed and ready until the block ends. Build and logs are in `folder`; `say` hears the progress."""
+    with local_aws(folder, say) as stack:
         stack.build()
         stack.deploy(**parameters)
         yield stack

@@ -1,4 +1,4 @@
-"""The group's history once more, before anything is deployed: what was chosen is held against what AWS says of it now."""
+"""The history once more, before anything is deployed: the choice is held against what AWS says of it now."""
 
 from __future__ import annotations
 
