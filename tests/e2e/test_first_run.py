@@ -56,7 +56,7 @@ def environment(account: Stack) -> dict[str, str]:
     installed = account.folder / "installed"
     return {
         **account.environment(),
-        **{f"AWS_ENDPOINT_URL_{service}": account.simulator_url for service in SIMULATED if service != "LAMBDA"},
+        **{f"AWS_ENDPOINT_URL_{service}": account.simulator_url for service in set(SIMULATED) - {"LAMBDA", "S3"}},
         "LASTGOOD_LOCAL_AWS": "yes",
         "HOME": str(account.folder),
         "PIPX_HOME": str(account.folder / "pipx"),
