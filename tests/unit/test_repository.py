@@ -419,7 +419,11 @@ def leads_to(target: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("target", sorted(targets().keys() - {"help", "clean"}))
 def test_every_target_sets_up_what_it_runs_in(target: str) -> None:
-    assert "$(STAMP)" in leads_to(target)
+    assert {"$(STAMP)", "$(DEMO_STAMP)"} & set(leads_to(target))
+
+
+def test_only_the_demo_does_without_the_development_environment() -> None:
+    assert [name for name in targets() if "$(DEMO_STAMP)" in leads_to(name)] == ["demo"]
 
 
 def test_ci_runs_the_test_command_first_and_then_the_rest_of_check() -> None:
