@@ -47,6 +47,7 @@ EVERYTHING_ON = {
     "ChatButtons": "true",
     "SlackWorkspaceId": "T0123456789",
     "SlackChannelId": "C0123456789",
+    "AlarmRegions": "eu-west-3,ap-south-1,sa-east-1",
     "PipelinePattern": "shop-*",
     "EnablePipelineRerun": "true",
     "EnablePipelineHold": "true",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -186,3 +187,84 @@ def test_tags_are_read_from_cloudwatch_where_the_message_has_none_of_ours() -> N
     assert needs_tags(alarm(tags={APPLICATION: "shop"}), settings())
     assert not needs_tags(alarm(tags={APPLICATION: "shop", GROUP: "prod"}), settings())
     assert not needs_tags(alarm(tags={SERVICE: "production/shop"}), settings())
+
+
+# --- placeholders -----------------------------------------------------------------------------------------------------
+
+FLEET = ("fleet-errors", "<FunctionName>", "prod")
+BY_NAME = ("<app>-<env>-errors", "<app>", "<env>")
+
+
+def series(**attributes: str) -> AlarmSignal:
+    """One time series of the alarm `fleet-errors`."""
+    return replace(alarm("fleet-errors"), contributor="1", attributes=attributes)
+
+
+def test_one_route_leads_each_alarm_to_the_group_that_its_name_holds() -> None:
+    made = settings(BY_NAME)
+    for application, group in (("shop", "prod"), ("cart", "staging")):
+        found = route(alarm(f"{application}-{group}-errors"), None, made)
+        assert found == Routing((DeploymentGroup(application, group),), "LASTGOOD_ROUTES")
+    assert not route(alarm("shop-prod-latency"), None, made).groups
+
+
+def test_a_name_that_can_be_read_in_two_ways_leads_nowhere_and_says_so() -> None:
+    found = route(alarm("web-shop-prod-errors"), None, settings(BY_NAME, **DEFAULT))
+    assert not found.groups
+    assert "web/shop-prod" in found.problem and "web-shop/prod" in found.problem
+
+
+def test_of_several_ways_to_read_a_name_the_one_counts_that_is_allowed() -> None:
+    found = route(alarm("web-shop-prod-errors"), None, settings(BY_NAME, allowed_groups="*/prod,*/staging"))
+    assert found.groups == (DeploymentGroup("web-shop", "prod"),)
+
+
+def test_a_route_for_one_alarm_alone_settles_what_a_pattern_leaves_open() -> None:
+    found = route(alarm("web-shop-prod-errors"), None, settings(BY_NAME, ("web-shop-prod-errors", "web-shop", "prod")))
+    assert found.groups == (DeploymentGroup("web-shop", "prod"),)
+
+
+def test_a_time_series_leads_to_the_group_that_its_attribute_names() -> None:
+    made = settings(FLEET)
+    assert route(series(FunctionName="checkout"), None, made).groups == (DeploymentGroup("checkout", "prod"),)
+    assert route(series(FunctionName="cart"), None, made).groups == (DeploymentGroup("cart", "prod"),)
+
+
+def test_tags_have_the_same_placeholders() -> None:
+    tags = {APPLICATION: "<FunctionName>", GROUP: "prod"}
+    assert route(series(FunctionName="checkout"), tags, settings()).groups == (DeploymentGroup("checkout", "prod"),)
+    service = {SERVICE: "<ClusterName>/<ServiceName>"}
+    found = route(series(ClusterName="production", ServiceName="shop"), service, settings())
+    assert found.groups == (SERVICE_GROUP,)
+
+
+def test_the_alarm_as_a_whole_lacks_what_only_a_time_series_says() -> None:
+    found = route(alarm("fleet-errors"), None, settings(FLEET, **DEFAULT))
+    assert (found.groups, found.lacks) == ((), "FunctionName")
+    assert "FunctionName" in found.problem
+
+
+def test_an_attribute_that_the_time_series_does_not_have_is_named_with_those_that_it_has() -> None:
+    found = route(series(ServiceName="web"), None, settings(FLEET))
+    assert found.lacks == "FunctionName"
+    assert "ServiceName" in found.problem
+
+
+@pytest.mark.parametrize("value", ["Other", "app/web", "<x>", " ", "ecs:web", "a\u202eb", "x" * 101])
+def test_a_value_that_can_be_no_part_of_a_name_leads_nowhere(value: str) -> None:
+    found = route(series(FunctionName=value), None, settings(FLEET, **DEFAULT))
+    assert not found.groups
+    assert found.problem and found.problem.isprintable()
+
+
+def test_a_tag_whose_placeholder_is_not_closed_is_a_problem() -> None:
+    found = route(series(FunctionName="checkout"), {APPLICATION: "<FunctionName", GROUP: "prod"}, settings(**DEFAULT))
+    assert not found.groups and "closes" in found.problem
+
+
+def test_a_route_may_name_an_alarm_by_its_arn_so_that_a_namesake_elsewhere_is_none() -> None:
+    made = settings(("arn:aws:cloudwatch:us-east-1:*:alarm:<app>-errors", "<app>", "prod"))
+    here = alarm("shop-errors")
+    there = replace(here, alarm_arn=here.alarm_arn.replace("us-east-1", "eu-west-1"))
+    assert route(here, None, made).groups == (SHOP,)
+    assert not route(there, None, made).groups

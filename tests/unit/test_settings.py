@@ -168,11 +168,41 @@ def test_a_route_may_name_a_stage_of_a_pipeline():
         '[{"alarm": "a", "application": 5, "deployment_group": "c"}]',
         '[{"alarm": "a", "application": null, "deployment_group": "c"}]',
         '[{"alarm": "' + "x" * 256 + '", "application": "b", "deployment_group": "c"}]',
+        '[{"alarm": "<a><b>", "application": "<a>", "deployment_group": "<b>"}]',
+        '[{"alarm": "<a>", "application": "<b", "deployment_group": "c"}]',
+        '[{"alarm": "<a>", "ecs_service": "<a>"}]',
     ],
 )
 def test_a_route_that_is_not_exactly_right_is_refused(routes):
     (problem,) = problems(routes=routes)
     assert problem.startswith("LASTGOOD_ROUTES: ")
+
+
+def test_a_route_with_placeholders_names_a_group_only_together_with_an_alarm():
+    by_name, by_series, service, stage = settings(
+        routes='[{"alarm": "<app>-<env>-errors", "application": "<app>", "deployment_group": "<env>"},'
+        ' {"alarm": "fleet", "application": "<FunctionName>", "deployment_group": "prod"},'
+        ' {"alarm": "web-<env>", "ecs_service": "<env>/web"},'
+        ' {"alarm": "<app>-canary", "pipeline": "<app>", "stage": "Deploy"}]'
+    ).routes
+    assert (by_name.group, by_series.group, service.group, stage.group) == (None, None, None, None)
+    assert stage == Route("<app>-canary", "<app>", "Deploy", Controller.PIPELINE)
+    assert service == Route("web-<env>", "<env>", "web", Controller.ECS)
+
+
+def test_a_misspelt_placeholder_is_found_by_the_one_that_is_left_over():
+    (problem,) = problems(routes='[{"alarm": "<app>-<env>", "application": "<ap>", "deployment_group": "<env>"}]')
+    assert "<app>" in problem and "write *" in problem
+
+
+@pytest.mark.parametrize("regions", ["us-east-1", "us-east-1, eu-west-3 ,us-gov-west-1", ""])
+def test_regions_are_read_by_their_names(regions):
+    assert settings(alarm_regions=regions).alarm_regions == tuple(r.strip() for r in regions.split(",") if r)
+
+
+@pytest.mark.parametrize("regions", ["everywhere", "us-east", "*", "us-east-1;eu-west-1", "US-EAST-1"])
+def test_what_is_no_region_is_refused(regions):
+    assert problems(alarm_regions=regions)[0].startswith("LASTGOOD_ALARM_REGIONS: must be names of regions")
 
 
 @pytest.mark.parametrize("half", [{"default_application": "shop"}, {"default_deployment_group": "prod"}])

@@ -37,10 +37,24 @@ class AlarmChanges:
 
     def _fires(self, signal: AlarmSignal) -> list[dict[str, Any]]:
         routing = self._route(signal)
+        if routing.lacks and not signal.attributes and (series := self._series(signal)):
+            return [result for each in series for result in self._fires(each)]
         if not routing.groups:
             unrouted = self._rollback(signal, DeploymentGroup("", ""))
             return [result_of(self._rollbacks.record(unrouted, Reason.UNROUTED_ALARM, routing.problem))]
         return [self._open(signal, group, routing.source) for group in routing.groups]
+
+    def _series(self, signal: AlarmSignal) -> list[AlarmSignal]:
+        """The signals of the time series that fire, where only they say which group is meant, and the message does not.
+
+        Each is what its own message would have said, so both ways lead to one rollback.
+        """
+        firing = self._parts.alarms.contributors(signal.alarm_arn) or []
+        return [
+            replace(signal, contributor=one.contributor, attributes=one.attributes, changed_at=one.changed_at)
+            for one in firing
+            if one.attributes and signal.contributor in {"", one.contributor}
+        ]
 
     def _open(self, signal: AlarmSignal, group: DeploymentGroup, routed_by: str) -> dict[str, Any]:
         rollback = self._rollback(signal, group).changed(routed_by=routed_by)
@@ -59,7 +73,7 @@ class AlarmChanges:
             tags = self._parts.alarms.tags(signal.alarm_arn)
         except RefusedError as error:
             # Its tags may say something else than the default: only what a route says of it by name is believed.
-            by_name = speaks_for(signal.alarm_name, {}, settings)
+            by_name = speaks_for(signal, {}, settings)
             return by_name if by_name.source else Routing(problem=f"The alarm's tags may not be read: {error}")
         return route(signal, tags, settings)
 
@@ -85,15 +99,13 @@ class AlarmChanges:
     def _recovered(self, signal: AlarmSignal, group: DeploymentGroup) -> dict[str, Any]:
         lock = self._parts.ledger.lock(group)
         found = self._parts.ledger.load(lock.open_rollback_id or lock.last_rollback_id)
-        ours = (
-            found is not None and found.trigger.alarm_name == signal.alarm_name and found.opened_at <= signal.changed_at
-        )
+        ours = found is not None and _same_alarm(found, signal) and found.opened_at <= signal.changed_at
         if found is None or not ours:
             return ignored(f"{signal.alarm_name} is OK; no rollback of {group.key} waits for that.")
         if found.open or self._is_watched(found):
             # One OK is not yet a recovery: the sweep reads the alarm when the recovery window ends.
             return result_of(found)
-        alarm = self._parts.alarms.read(found.trigger.alarm_name)
+        alarm = self._parts.alarms.read(found.trigger.alarm, contributor=found.trigger.alarm_contributor)
         if alarm is None or alarm.state is not AlarmState.OK:
             return ignored(f"{signal.alarm_name} is said to be OK; CloudWatch itself does not say so.")
         at = alarm.changed_at or self._parts.clock()
@@ -103,3 +115,8 @@ class AlarmChanges:
         """Its recovery window has not ended."""
         window, closed = self._parts.settings.recovery_window, rollback.closed_at
         return rollback.outcome is Outcome.ROLLED_BACK and closed is not None and self._parts.clock() < closed + window
+
+
+def _same_alarm(rollback: Rollback, signal: AlarmSignal) -> bool:
+    """Old records may have no ARN, and then the alarm was one of this region."""
+    return rollback.trigger.alarm in {signal.alarm_arn, signal.alarm_name}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lastgood import evidence
 from lastgood.clients import call
 from lastgood.errors import LastgoodError, RefusedError
-from lastgood.model import AlarmFacts, AlarmHistory, AlarmState, Firing, Onset
+from lastgood.model import AlarmFacts, AlarmHistory, AlarmPlace, AlarmState, Firing, Onset, name_of
 from lastgood.reason_data import LONGEST_PERIOD, breach_began, parse_reason_data, triggering_alarms
 
 MOST_CHILDREN = 100
@@ -31,100 +32,121 @@ MOST_FIRING = 50
 
 @dataclass(frozen=True, slots=True)
 class FiringAlarm:
-    """An alarm that is in ALARM now, and since when."""
+    """An alarm that is in ALARM now, and since when. Of an alarm over many time series, one of those that fire."""
 
     name: str
     arn: str
     changed_at: datetime
+    contributor: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def alarm_name(self) -> str:
+        """Its name, as a signal has it."""
+        return self.name
+
+    @property
+    def alarm_arn(self) -> str:
+        """Its ARN, as a signal has it."""
+        return self.arn
 
 
 class Alarms:
-    """CloudWatch, read only."""
+    """CloudWatch, read only. An alarm is given by its ARN; a bare name is one of the function's own region."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(
+        self, client: Any, elsewhere: Callable[[AlarmPlace], Any] | None = None, regions: Iterable[str] = ()
+    ) -> None:
+        """`client` is that of the function's region, `elsewhere` finds those of the other `regions`."""
         self._client = client
+        self._elsewhere = elsewhere
+        self._regions = tuple(regions)
 
-    def read(self, name: str, evidence_at: datetime | None = None, contributor: str = "") -> AlarmFacts | None:
+    def _at(self, alarm: str) -> Any:
+        """CloudWatch where the alarm is: a namesake in another region is another alarm."""
+        return self._client_at(AlarmPlace.of(alarm))
+
+    def _client_at(self, place: AlarmPlace) -> Any:
+        return self._elsewhere(place) if self._elsewhere else self._client
+
+    def read(self, alarm: str, evidence_at: datetime | None = None, contributor: str = "") -> AlarmFacts | None:
         """An alarm as it is now, of whatever type; None if there is none of that name.
 
         With `evidence_at` (the time now) an alarm that is not OK is also asked for its metric. Of an alarm over many
         time series, `contributor` is the one that is meant.
         """
-        found = self._described([name])
+        client = self._at(alarm)
+        found = described(client, [name_of(alarm)])
         if not found:
             return None
         facts = _facts(found[0])
         if contributor and facts.state is AlarmState.ALARM:
-            facts = self._of_one(facts, contributor)
+            facts = self._of_one(alarm, facts, contributor)
         if evidence_at is not None and facts.state is not AlarmState.OK:
-            facts = replace(facts, doubt=evidence.doubt(self._client, found[0], evidence_at))
+            facts = replace(facts, doubt=evidence.doubt(client, found[0], evidence_at))
         children = triggering_alarms(parse_reason_data(found[0].get("StateReasonData")))
         if children and facts.state is AlarmState.ALARM:
-            return replace(facts, onset=self._onset_of_children(children, facts.changed_at))
+            return replace(facts, onset=_onset_of_children(client, children, facts.changed_at))
         return facts
 
-    def _of_one(self, facts: AlarmFacts, contributor: str) -> AlarmFacts:
-        """The alarm with the state and the time of one contributor. CloudWatch lists only those that are in ALARM.
+    def _of_one(self, alarm: str, facts: AlarmFacts, contributor: str) -> AlarmFacts:
+        """The alarm with the state, the time and the attributes of one contributor.
 
-        Where they may not be read, or this boto3 cannot, the alarm's own time counts.
+        Where they may not be read, or this boto3 cannot, the alarm's own time counts. Its reason data are the alarm's:
+        when the breach of one contributor began is counted back from when that one fired.
         """
-        if not hasattr(self._client, "describe_alarm_contributors"):
+        listed_now = self.contributors(alarm)
+        if listed_now is None:
             return facts
+        one = next((each for each in listed_now if each.contributor == contributor), None)
+        if one is None:
+            return replace(facts, state=AlarmState.OK, changed_at=None, onset=None, attributes={})
+        return replace(facts, changed_at=one.changed_at, onset=None, attributes=one.attributes)
+
+    def contributors(self, alarm: str) -> list[FiringAlarm] | None:
+        """The time series that are in ALARM, of an alarm over many; None where they may not or cannot be read."""
+        client, name = self._at(alarm), name_of(alarm)
+        if not hasattr(client, "describe_alarm_contributors"):
+            return None
+        found: list[FiringAlarm] = []
         more: dict[str, Any] = {}
         while True:
             try:
-                answer = call(self._client, "describe_alarm_contributors", AlarmName=facts.name, **more)
+                answer = call(client, "describe_alarm_contributors", AlarmName=name, **more)
             except RefusedError:
-                return facts
+                return None
             for each in answer.get("AlarmContributors", []):
-                if each["ContributorId"] == contributor:
-                    return replace(facts, changed_at=_changed_at(each))
+                changed, attributes = _changed_at(each), each.get("ContributorAttributes") or {}
+                if changed is not None:
+                    found.append(FiringAlarm(name, alarm, changed, each["ContributorId"], attributes))
             if not answer.get("NextToken"):
-                return replace(facts, state=AlarmState.OK, changed_at=None)
+                return found
             more = {"NextToken": answer["NextToken"]}
 
-    def _described(self, names: list[str]) -> list[dict[str, Any]]:
-        return listed(call(self._client, "describe_alarms", AlarmNames=names, AlarmTypes=types(self._client)))
+    def history(self, alarm: str, since: datetime, now: datetime, contributor: str = "") -> AlarmHistory:
+        """When an alarm fired since then. What may not be read, or cannot be right now, is unknown, and no error.
 
-    def _onset_of_children(self, arns: Iterable[str], fired: datetime | None) -> Onset | None:
-        """The onset of the alarm that made a composite one fire: the one that changed last before it.
-
-        None if it cannot be read, is another composite alarm, or has changed again since.
+        Of an alarm over many time series: when the one that is meant did.
         """
-        names = sorted({arn.partition(":alarm:")[2] for arn in arns} - {""})[:MOST_CHILDREN]
-        try:
-            children = [_facts(each) for each in self._described(names)] if names else []
-        except LastgoodError:
-            return None
-        changes = [
-            (child.changed_at, child)
-            for child in children
-            if child.state is AlarmState.ALARM
-            and child.changed_at
-            and (fired is None or child.changed_at <= fired + CHILD_AFTER)
-        ]
-        if not changes:
-            return None
-        changed, last = max(changes, key=lambda change: change[0])
-        estimated = Onset.estimated(changed, last.period, last.datapoints) if last.period else None
-        return last.onset or estimated
-
-    def history(self, name: str, since: datetime, now: datetime) -> AlarmHistory:
-        """When an alarm fired since then. What may not be read, or cannot be right now, is unknown, and no error."""
+        client, name = self._at(alarm), name_of(alarm)
+        if contributor and not _knows_contributors(client):
+            return AlarmHistory()
+        one: dict[str, Any] = {"AlarmContributorId": contributor} if contributor else {}
         found: list[Mapping[str, Any]] = []
         token: dict[str, Any] = {}
         try:
             for _ in range(MOST_HISTORY_PAGES):
                 answer = call(
-                    self._client,
+                    client,
                     "describe_alarm_history",
                     AlarmName=name,
-                    AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+                    AlarmTypes=types(client),
                     HistoryItemType="StateUpdate",
                     StartDate=since,
                     EndDate=now,
                     ScanBy="TimestampDescending",
                     MaxRecords=100,
+                    **one,
                     **token,
                 )
                 found += answer.get("AlarmHistoryItems", [])
@@ -136,8 +158,13 @@ class Alarms:
         return history_of(name, found)
 
     def firing(self) -> list[FiringAlarm]:
-        """The alarms that are in ALARM now and whose actions are not suppressed."""
-        return self._firing(MaxRecords=MOST_FIRING)[0]
+        """The alarms that are in ALARM now and whose actions are not suppressed, in each region that may command."""
+        found = _firing(self._client, MaxRecords=MOST_FIRING)[0]
+        for region in self._regions:
+            # A region that cannot be read hides no alarm of this one; the daily drill tells people of it.
+            with suppress(LastgoodError):
+                found += _firing(self._client_at(AlarmPlace(region=region)), MaxRecords=MOST_FIRING)[0]
+        return found
 
     def fired_since(self, since: datetime) -> list[FiringAlarm]:
         """Those that went into ALARM since then. What may not be read, or cannot be right now, is left out."""
@@ -145,7 +172,7 @@ class Alarms:
         token: dict[str, Any] = {}
         try:
             for _ in range(MOST_FIRING_PAGES):
-                alarms, token = self._firing(MaxRecords=100, **token)
+                alarms, token = _firing(self._client, MaxRecords=100, **token)
                 found += [alarm for alarm in alarms if alarm.changed_at >= since]
                 if not token:
                     break
@@ -153,20 +180,10 @@ class Alarms:
             return found
         return found
 
-    def _firing(self, **asked: Any) -> tuple[list[FiringAlarm], dict[str, Any]]:
-        """A page of the alarms in ALARM, and what asks for the next one."""
-        answer = call(self._client, "describe_alarms", StateValue="ALARM", AlarmTypes=types(self._client), **asked)
-        alarms = [
-            FiringAlarm(alarm["AlarmName"], alarm["AlarmArn"], changed)
-            for alarm in listed(answer)
-            if (changed := _changed_at(alarm)) and not _silenced_by(alarm)
-        ]
-        return alarms, {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}
-
     def tags(self, alarm_arn: str) -> dict[str, str]:
         """The alarm's tags, for routing; none if it is gone. Raises RefusedError where they may not be read."""
         try:
-            answer = call(self._client, "list_tags_for_resource", ResourceARN=alarm_arn)
+            answer = call(self._at(alarm_arn), "list_tags_for_resource", ResourceARN=alarm_arn)
         except RefusedError as error:
             if error.permission_denied:
                 raise
@@ -179,6 +196,52 @@ class Alarms:
             return self.tags(alarm_arn)
         except RefusedError:
             return {}
+
+
+def described(client: Any, names: list[str]) -> list[dict[str, Any]]:
+    """Alarms as CloudWatch describes them, of whatever type."""
+    return listed(call(client, "describe_alarms", AlarmNames=names, AlarmTypes=types(client)))
+
+
+def _firing(client: Any, **asked: Any) -> tuple[list[FiringAlarm], dict[str, Any]]:
+    """A page of the alarms in ALARM, and what asks for the next one."""
+    answer = call(client, "describe_alarms", StateValue="ALARM", AlarmTypes=types(client), **asked)
+    alarms = [
+        FiringAlarm(alarm["AlarmName"], alarm["AlarmArn"], changed)
+        for alarm in listed(answer)
+        if (changed := _changed_at(alarm)) and not _silenced_by(alarm)
+    ]
+    return alarms, {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}
+
+
+def _knows_contributors(client: Any) -> bool:
+    """Whether this boto3 can ask for the history of one time series."""
+    shape = client.meta.service_model.operation_model("DescribeAlarmHistory").input_shape
+    return "AlarmContributorId" in shape.members
+
+
+def _onset_of_children(client: Any, arns: Iterable[str], fired: datetime | None) -> Onset | None:
+    """The onset of the alarm that made a composite one fire: the one that changed last before it.
+
+    None if it cannot be read, is another composite alarm, or has changed again since.
+    """
+    names = sorted({arn.partition(":alarm:")[2] for arn in arns} - {""})[:MOST_CHILDREN]
+    try:
+        children = [_facts(each) for each in described(client, names)] if names else []
+    except LastgoodError:
+        return None
+    changes = [
+        (child.changed_at, child)
+        for child in children
+        if child.state is AlarmState.ALARM
+        and child.changed_at
+        and (fired is None or child.changed_at <= fired + CHILD_AFTER)
+    ]
+    if not changes:
+        return None
+    changed, last = max(changes, key=lambda change: change[0])
+    estimated = Onset.estimated(changed, last.period, last.datapoints) if last.period else None
+    return last.onset or estimated
 
 
 def history_of(name: str, items: Iterable[Mapping[str, Any]]) -> AlarmHistory:

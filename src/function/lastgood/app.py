@@ -48,8 +48,9 @@ class Application:
     def __init__(self, parts: Parts, environ: Mapping[str, str]) -> None:
         self._parts = parts
         self._environ = environ
-        region = environ.get("AWS_REGION", "") if parts.settings.account_id else ""
-        self._home = Home(parts.settings.account_id, region, parts.settings.alarm_topic_arns)
+        settings = parts.settings
+        region = environ.get("AWS_REGION", "") if settings.account_id else ""
+        self._home = Home(settings.account_id, region, settings.alarm_topic_arns, settings.alarm_regions)
 
     @classmethod
     def make(

@@ -28,6 +28,7 @@ from lastgood.errors import (
     RefusedError,
     RetryableError,
 )
+from lastgood.model import AlarmPlace
 
 # What CloudTrail shows beside every call, so that whoever asks who stopped a deployment sees it at once. It also spares
 # botocore the composing of a longer one, twice a call.
@@ -87,7 +88,7 @@ class Clients:
     dynamodb: Any
     cloudwatch: Any
     _making: Lock = field(default_factory=Lock, repr=False)
-    _made: dict[tuple[str, bool], Any] = field(default_factory=dict, repr=False)
+    _made: dict[tuple[str, bool, str], Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def make(cls, session: Any = None) -> Clients:
@@ -151,12 +152,19 @@ class Clients:
         """Only after a rollback has moved."""
         return self._on_first_use("events", READS)
 
-    def _on_first_use(self, service: str, config: Config) -> Any:
+    def cloudwatch_at(self, place: AlarmPlace) -> Any:
+        """CloudWatch where an alarm is; made when the first alarm of another region comes."""
+        if place.region in {"", self.cloudwatch.meta.region_name}:
+            return self.cloudwatch
+        return self._on_first_use("cloudwatch", READS, place.region)
+
+    def _on_first_use(self, service: str, config: Config, region: str = "") -> Any:
         """Threads that read side by side may ask at the same moment; one makes the client, all get it."""
         with self._making:
-            key = (service, config is WRITES)
+            key = (service, config is WRITES, region)
             if key not in self._made:
-                self._made[key] = self.session.client(service, config=config)
+                elsewhere = {"region_name": region} if region else {}
+                self._made[key] = self.session.client(service, config=config, **elsewhere)
             return self._made[key]
 
 

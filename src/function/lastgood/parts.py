@@ -58,7 +58,7 @@ class Parts:
         return cls(
             settings=settings,
             ledger=Ledger(clients.dynamodb, settings.table, settings.retention),
-            alarms=Alarms(clients.cloudwatch),
+            alarms=Alarms(clients.cloudwatch, clients.cloudwatch_at, settings.alarm_regions),
             pipelines=Pipelines(clients),
             notices=Notices(clients, settings.notification_topic_arn, settings.event_bus, pool, place),
             reach=Reach(clients, pool),

@@ -12,6 +12,7 @@ from typing import Any
 
 from lastgood.alarms import FiringAlarm
 from lastgood.errors import LastgoodError
+from lastgood.fleets import speakers
 from lastgood.judgement.blame import brings_back
 from lastgood.judgement.choice import floor_source
 from lastgood.judgement.wording import clock, duration
@@ -23,7 +24,7 @@ from lastgood.pipelines.rules import runs_again
 from lastgood.results import ignored, result_of
 from lastgood.rollbacks import Rollbacks
 from lastgood.rollbacks.opening import rollback_id
-from lastgood.routing import is_allowed, speaks_for
+from lastgood.routing import is_allowed
 from lastgood.signals import DeploymentSignal, ServiceDeploymentSignal
 from lastgood.vouching import Vouching
 
@@ -97,7 +98,8 @@ class Releases:
         """The alarm that a release met: it recovers by itself, or the release is rolled back when the time is over."""
         now, ledger = self._parts.clock(), self._parts.ledger
         told = ledger.load(watch.rollback_id)
-        alarm = self._parts.alarms.read(watch.alarm_name)
+        which = told.trigger.alarm if told else watch.alarm_name
+        alarm = self._parts.alarms.read(which, contributor=told.trigger.alarm_contributor if told else "")
         fires = alarm is not None and alarm.state is AlarmState.ALARM
         # One that recovered and fires again has sent its message.
         same = fires and told is not None and alarm is not None and (alarm.changed_at or now) <= told.trigger.signal_at
@@ -220,12 +222,13 @@ class Releases:
 
     def _firing(self, group: DeploymentGroup, made: Deployment) -> FiringAlarm | None:
         """The alarm of this group that fires longest, if it began before the release."""
-        firing = [alarm for alarm in self._parts.alarms.firing() if alarm.changed_at < made.created_at]
-        tags = self._parts.pool.map(self._parts.alarms.known_tags, [alarm.arn for alarm in firing])
+        parts, firing = self._parts, self._parts.alarms.firing()
+        tags = parts.pool.map(parts.alarms.known_tags, [alarm.arn for alarm in firing])
         ours = [
-            alarm
+            one
             for alarm, tagged in zip(firing, tags, strict=True)
-            if group in speaks_for(alarm.name, tagged, self._parts.settings).groups
+            for one, groups in speakers(alarm, tagged, parts.alarms, parts.settings)
+            if one.changed_at < made.created_at and group in groups
         ]
         return min(ours, key=lambda alarm: alarm.changed_at, default=None)
 
@@ -234,7 +237,14 @@ class Releases:
     ) -> Rollback:
         trigger = Trigger(TriggerKind.RELEASE, made.created_at)
         if alarm:
-            trigger = replace(trigger, alarm_name=alarm.name, alarm_arn=alarm.arn, alarm_changed_at=alarm.changed_at)
+            trigger = replace(
+                trigger,
+                alarm_name=alarm.name,
+                alarm_arn=alarm.arn,
+                alarm_changed_at=alarm.changed_at,
+                alarm_contributor=alarm.contributor,
+                alarm_attributes=alarm.attributes,
+            )
         told_as = _told_id(group, made, reason)
         blamed = {"suspect_deployment_id": made.deployment_id, "suspect_revisions": (made.revision.identity,)}
         return Rollback.opened(told_as, group, trigger, self._parts.clock()).changed(**blamed)
@@ -255,6 +265,8 @@ def _rollback_of(told: Rollback, watch: Watch, now: datetime) -> Rollback:
         alarm_name=told.trigger.alarm_name,
         alarm_arn=told.trigger.alarm_arn,
         alarm_changed_at=told.trigger.alarm_changed_at,
+        alarm_contributor=told.trigger.alarm_contributor,
+        alarm_attributes=told.trigger.alarm_attributes,
         released_in_alarm=watch.deployment_id,
     )
     return Rollback.opened(rollback_id(f"grace|{watch.key}", told.group, watch.until), told.group, trigger, now)

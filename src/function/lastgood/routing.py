@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import Protocol
 
-from lastgood.model import DeploymentGroup, Rollback, parse_ecs_service, parse_stage
-from lastgood.settings import Settings
+from lastgood.model import Controller, DeploymentGroup, Rollback, Trigger, parse_ecs_service, parse_stage
+from lastgood.placeholders import MissingValueError, filled, parse_pattern, placeholders
+from lastgood.settings import Route, Settings
 from lastgood.signals import AlarmSignal, name_problem
 from lastgood.text import clean
 
@@ -23,24 +25,44 @@ _BOTH_NAMES: Mapping[str, Callable[[str], DeploymentGroup]] = {
 }
 """The tags that hold both names of what they lead to, and how each is read."""
 
+_READERS = {Controller.ECS: parse_ecs_service, Controller.PIPELINE: parse_stage}
+
 BY_MESSAGE = "message tags"
 """How a record says that it was led by its message's tags alone: a hint, until CloudWatch has the same."""
 
+MOST_WAYS = 64
+"""In so many ways a pattern may fit a name; one that fits in more is ambiguous, whatever the allow-list says."""
+
+REST_OF_A_FLEET = "Other"
+"""What CloudWatch calls the time series that it does not tell apart."""
+
 
 class Speaker(Protocol):
-    """What speaks for deployment groups: a signal, or the trigger of the rollback that it opened."""
+    """What speaks for deployment groups: an alarm, or one time series of an alarm over many, with its attributes."""
 
     @property
     def alarm_name(self) -> str: ...
+    @property
+    def alarm_arn(self) -> str: ...
+    @property
+    def attributes(self) -> Mapping[str, str]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """Where an alarm leads. `source`: by what; `problem`: why nowhere."""
+    """Where an alarm leads. `source`: by what; `problem`: why nowhere.
+
+    `lacks` is the attribute that its time series would have to have: the alarm alone does not say which group is meant.
+    """
 
     groups: tuple[DeploymentGroup, ...] = ()
     source: str = ""
     problem: str = ""
+    lacks: str = ""
+
+
+class _NoName(Exception):
+    """A placeholder's value can be no part of a group's name."""
 
 
 def needs_tags(signal: AlarmSignal, settings: Settings) -> bool:
@@ -54,7 +76,7 @@ def needs_tags(signal: AlarmSignal, settings: Settings) -> bool:
 
 def route(speaker: Speaker, tags: Mapping[str, str] | None, settings: Settings) -> Routing:
     """The deployment groups of an alarm. `tags` are the alarm's, from the message or from CloudWatch."""
-    found = speaks_for(speaker.alarm_name, tags or {}, settings)
+    found = speaks_for(speaker, tags or {}, settings)
     return found if found.source or found.problem else _by_default(speaker, settings)
 
 
@@ -63,12 +85,13 @@ def contradiction(rollback: Rollback, tags: Mapping[str, str] | None, settings: 
 
     `tags` are the alarm's in CloudWatch; None where they may not be read, and then only a route by its name counts.
     """
-    named, alarm = rollback.group.key, clean(rollback.trigger.alarm_name, 255)
+    named, speaker = rollback.group.key, rollback.trigger
+    alarm = clean(speaker.alarm_name, 255)
     if tags is None:
-        if rollback.group in speaks_for(rollback.trigger.alarm_name, {}, settings).groups:
+        if rollback.group in speaks_for(speaker, {}, settings).groups:
             return ""
         return f"The message's tags name {named}, but the tags of the alarm {alarm} may not be read in CloudWatch."
-    found = route(rollback.trigger, tags, settings)
+    found = route(speaker, tags, settings)
     if rollback.group in found.groups:
         return ""
     elsewhere = " and ".join(group.key for group in found.groups)
@@ -76,14 +99,28 @@ def contradiction(rollback: Rollback, tags: Mapping[str, str] | None, settings: 
     return f"The message's tags name {named}, but the alarm {alarm} does not have them in CloudWatch: {why}"
 
 
-def speaks_for(alarm_name: str, tags: Mapping[str, str], settings: Settings) -> Routing:
+def other_series(trigger: Trigger, attributes: Mapping[str, str] | None) -> str:
+    """Why the time series that fired is not the one that the message describes; empty where it is, or nobody knows.
+
+    `attributes` are those that CloudWatch lists for it; None where that was not asked, or may not be.
+    """
+    if attributes is None:
+        return ""
+    wrong = [name for name, said in trigger.alarm_attributes.items() if attributes.get(name) != said]
+    if not wrong:
+        return ""
+    said, listed = (clean(each.get(wrong[0], "nothing"), 100) for each in (trigger.alarm_attributes, attributes))
+    return f"The message says that the time series has {clean(wrong[0], 100)} {said}; CloudWatch says {listed}."
+
+
+def speaks_for(speaker: Speaker, tags: Mapping[str, str], settings: Settings) -> Routing:
     """Where an alarm leads by its tags or the routes, the default left out: what somebody meant for it."""
-    return _by_tags(tags) or _by_routes(alarm_name, settings) or Routing()
+    return _by_tags(tags, speaker.attributes) or _by_routes(speaker, settings) or Routing()
 
 
 def named_groups(settings: Settings) -> list[DeploymentGroup]:
-    """The groups that the settings name, by a route or as the default; tags on alarms lead to others too."""
-    groups = [found.group for found in settings.routes]
+    """The groups that the settings name in full, by a route or as the default; tags and placeholders lead to others."""
+    groups = [group for found in settings.routes if (group := found.group)]
     if settings.default_application:
         groups.append(DeploymentGroup(settings.default_application, settings.default_deployment_group))
     return list(dict.fromkeys(groups))
@@ -94,12 +131,22 @@ def is_allowed(group: DeploymentGroup, settings: Settings) -> bool:
     return any(fnmatchcase(group.key, pattern) for pattern in settings.allowed_groups)
 
 
-def _by_tags(tags: Mapping[str, str]) -> Routing | None:
+# --- tags -------------------------------------------------------------------------------------------------------------
+
+
+def _by_tags(tags: Mapping[str, str], attributes: Mapping[str, str]) -> Routing | None:
     """Tags that are wrong stop the routing: whoever set them meant something, and no route knows what."""
-    named = {key: tags[key] for key in (APPLICATION_TAG, DEPLOYMENT_GROUP_TAG) if key in tags}
-    others = {key: tags[key] for key in _BOTH_NAMES if key in tags}
-    if not named and not others:
+    given = {key: tags[key] for key in (APPLICATION_TAG, DEPLOYMENT_GROUP_TAG, *_BOTH_NAMES) if key in tags}
+    if not given:
         return None
+    try:
+        told = {key: _filled(value, attributes, attributes) for key, value in given.items()}
+    except MissingValueError as missing:
+        return _lacking(missing.name, attributes)
+    except (_NoName, ValueError) as error:
+        return Routing(problem=f"A tag of the alarm cannot be filled in: {error}")
+    others = {key: value for key, value in told.items() if key in _BOTH_NAMES}
+    named = {key: value for key, value in told.items() if key not in others}
     problem = _group_problem(named) or next(filter(None, (_other_problem(*each) for each in others.items())), "")
     if problem:
         return Routing(problem=problem)
@@ -126,11 +173,91 @@ def _other_problem(key: str, value: str) -> str:
     return ""
 
 
-def _by_routes(alarm_name: str, settings: Settings) -> Routing | None:
-    """Every route that fits counts, in the order in which they are written, each group once."""
-    fitting = (found for found in settings.routes if fnmatchcase(alarm_name, found.alarm))
-    groups = dict.fromkeys(found.group for found in fitting)
-    return Routing(tuple(groups), "LASTGOOD_ROUTES") if groups else None
+# --- routes -----------------------------------------------------------------------------------------------------------
+
+
+def _by_routes(speaker: Speaker, settings: Settings) -> Routing | None:
+    """Every route that fits counts, in the order in which they are written, each group once.
+
+    A route that fits but does not say clearly which group is meant counts only where no other one does.
+    """
+    found = [one for each in settings.routes if (one := _by_route(each, speaker, settings))]
+    groups = dict.fromkeys(group for one in found for group in one.groups)
+    if groups:
+        return Routing(tuple(groups), "LASTGOOD_ROUTES")
+    return next(iter(found), None)
+
+
+def _by_route(each: Route, speaker: Speaker, settings: Settings) -> Routing | None:
+    """Where one route leads; None where it is not about this alarm."""
+    name = speaker.alarm_arn if each.alarm.startswith("arn:") else speaker.alarm_name
+    if "<" not in each.alarm:
+        return _one_of(each, [{}], speaker, settings) if fnmatchcase(name, each.alarm) else None
+    ways = list(islice(parse_pattern(each.alarm).bindings(name), MOST_WAYS + 1))
+    return _one_of(each, ways, speaker, settings) if ways else None
+
+
+def _one_of(each: Route, ways: list[dict[str, str]], speaker: Speaker, settings: Settings) -> Routing:
+    """The one group that the ways of reading the alarm's name lead to; of several, the one that is allowed."""
+    named: dict[DeploymentGroup, None] = {}
+    problems: list[str] = []
+    for way in ways:
+        try:
+            named[_group_of(each, way, speaker.attributes)] = None
+        except MissingValueError as missing:
+            return _lacking(missing.name, speaker.attributes)
+        except (_NoName, ValueError) as error:
+            problems.append(str(error))
+    if not named:
+        return Routing(problem=f"The route {each.alarm!r} leads to no group: {problems[0]}")
+    clear = len(named) == 1 and len(ways) <= MOST_WAYS
+    meant = list(named) if clear else [group for group in named if is_allowed(group, settings)]
+    if len(meant) == 1 and len(ways) <= MOST_WAYS:
+        return Routing((meant[0],), "LASTGOOD_ROUTES")
+    return Routing(problem=_ambiguous(each, speaker, list(named)))
+
+
+def _ambiguous(each: Route, speaker: Speaker, named: list[DeploymentGroup]) -> str:
+    keys = ", ".join(clean(group.key, 100) for group in named[:3])
+    return (
+        f"The route {each.alarm!r} fits {clean(speaker.alarm_name, 255)} in several ways: {keys}"
+        f"{' and more' if len(named) > 3 else ''}. Write out a part of the pattern (<app>-prod-errors), leave out of "
+        "LASTGOOD_ALLOWED_GROUPS what does not exist, or add a route for this alarm alone."
+    )
+
+
+def _group_of(each: Route, way: Mapping[str, str], attributes: Mapping[str, str]) -> DeploymentGroup:
+    """Raises MissingValueError, _NoName, or ValueError for what can be no service or stage."""
+    values = {**attributes, **way}
+    application, group = (_filled(text, values, attributes) for text in (each.application, each.deployment_group))
+    if each.controller in _READERS:
+        return _READERS[each.controller](f"{application}/{group}")
+    if problem := next(filter(None, map(name_problem, (application, group))), ""):
+        raise _NoName(f"{clean(application, 100)!r} and {clean(group, 100)!r}: one {problem}.")
+    return DeploymentGroup(application, group, each.controller)
+
+
+def _filled(text: str, values: Mapping[str, str], attributes: Mapping[str, str]) -> str:
+    """The text with its placeholders filled. Raises MissingValueError, _NoName or ValueError."""
+    for name in placeholders(text):
+        value = values.get(name, "x")
+        if name in attributes and value == attributes[name] == REST_OF_A_FLEET:
+            raise _NoName(f"{clean(name, 100)} is {value}, which stands for all series that CloudWatch does not name.")
+        if set("/<>") & set(value) or not value.strip():
+            raise _NoName(
+                f"<{clean(name, 100)}> is {clean(value, 100)!r}, and no name may be empty or have / < > in it."
+            )
+    return filled(text, values)
+
+
+def _lacking(name: str, attributes: Mapping[str, str]) -> Routing:
+    """The group depends on the time series, and this one does not say, or the message is about the whole alarm."""
+    has = f" This one has {', '.join(clean(each, 100) for each in attributes)}." if attributes else ""
+    return Routing(
+        problem=f"Which group is meant is said by the attribute {clean(name, 100)!r} of the time series that fires."
+        f"{has or ' The message is about the alarm as a whole: GROUP BY that attribute in its query.'}",
+        lacks=name,
+    )
 
 
 def _by_default(speaker: Speaker, settings: Settings) -> Routing:

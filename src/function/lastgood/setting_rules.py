@@ -14,9 +14,11 @@ from fnmatch import fnmatchcase
 from typing import Any, cast
 
 from lastgood.model import Controller, DeploymentGroup, Mode, parse_ecs_service, parse_stage, prefix_of
+from lastgood.placeholders import parse_pattern, placeholders, split_names, stand_in
 
 _DURATION = re.compile(r"(\d{1,6})([smhd])")
 LONGEST = timedelta(days=3650)
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]{2,12}){1,3}-[0-9]{1,2}")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _ROUTE_KEYS = (
     {"alarm", "application", "deployment_group"},
@@ -61,7 +63,11 @@ def at_least(least: str) -> Callable[[str], timedelta]:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An alarm's name, as a glob, and the deployment group that it speaks for."""
+    """An alarm's name or ARN, as a glob, and the deployment group that it speaks for.
+
+    Each may have placeholders: those of the alarm's name are filled from it, others from the attributes of the time
+    series that fired.
+    """
 
     alarm: str
     application: str
@@ -69,9 +75,14 @@ class Route:
     controller: Controller = Controller.CODE_DEPLOY
 
     @property
-    def group(self) -> DeploymentGroup:
-        """Where the route leads."""
+    def target(self) -> DeploymentGroup:
+        """Where the route leads; with its placeholders, where it has any."""
         return DeploymentGroup(self.application, self.deployment_group, self.controller)
+
+    @property
+    def group(self) -> DeploymentGroup | None:
+        """Where the route leads; None where that depends on the alarm."""
+        return None if "<" in self.application + self.deployment_group else self.target
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +122,13 @@ def parse_count(value: str) -> int:
 
 def parse_globs(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def parse_regions(value: str) -> tuple[str, ...]:
+    regions = parse_globs(value)
+    if not all(_REGION.fullmatch(region) for region in regions):
+        raise ValueError("must be names of regions, such as us-east-1, separated by commas")
+    return tuple(dict.fromkeys(regions))
 
 
 # Set to nothing, a text or a list is empty; any other setting is then as if it were not set.
@@ -191,23 +209,48 @@ def _route(row: object) -> Route:
         isinstance(value, str) and 0 < len(value.strip()) <= _LONGEST.get(key, 255) for key, value in row.items()
     ):
         raise ValueError("each value of a route must be a text of 1 to 255 characters")
-    if prefix := prefix_of(values.get("application", "").strip()):
+    values = {key: value.strip() for key, value in values.items()}
+    if prefix := prefix_of(values.get("application", "")):
         raise ValueError(f'an "application" of a route begins with {prefix}; {_INSTEAD[prefix]}')
+    _check_placeholders(values)
     if "application" in values:
-        return Route(**{key: value.strip() for key, value in values.items()})
-    group = _service_of(values["ecs_service"]) if "ecs_service" in values else _stage_of(**values)
-    return Route(values["alarm"].strip(), group.application, group.deployment_group, group.controller)
+        return Route(**values)
+    names, controller = _names_of_service(values) if "ecs_service" in values else _names_of_stage(**values)
+    return Route(values["alarm"], *names, controller)
 
 
-def _service_of(text: str) -> DeploymentGroup:
+def _names_of_service(values: dict[str, str]) -> tuple[tuple[str, str], Controller]:
     try:
-        return parse_ecs_service(text)
+        parse_ecs_service(stand_in(values["ecs_service"]))
+        return split_names(values["ecs_service"]), Controller.ECS
     except ValueError as error:
         raise ValueError(f'a route\'s "ecs_service" {error}') from None
 
 
-def _stage_of(pipeline: str, stage: str, **_: str) -> DeploymentGroup:
+def _names_of_stage(pipeline: str, stage: str, **_: str) -> tuple[tuple[str, str], Controller]:
     try:
-        return parse_stage(f"{pipeline.strip()}/{stage.strip()}")
+        parse_stage(stand_in(f"{pipeline}/{stage}"))
     except ValueError:
         raise ValueError('a route\'s "pipeline" and "stage" must be the names of a pipeline and of a stage') from None
+    return (pipeline, stage), Controller.PIPELINE
+
+
+def _check_placeholders(values: dict[str, str]) -> None:
+    """A placeholder that the alarm's name fills has to be used: where it is not, another one is misspelt."""
+    alarm = values["alarm"]
+    used: set[str] = set()
+    for key, text in values.items():
+        try:
+            filled = placeholders(text) if key != "alarm" else ()
+        except ValueError as error:
+            raise ValueError(f'a route\'s "{key}" {error}') from None
+        used |= set(filled)
+    try:
+        named = parse_pattern(alarm).placeholders
+    except ValueError as error:
+        raise ValueError(f'a route\'s "alarm" {error}: {alarm!r}') from None
+    if unused := next((name for name in named if name not in used), ""):
+        raise ValueError(
+            f'a route\'s "alarm" {alarm!r} has <{unused}>, which names no part of the group; write * for what does not '
+            "matter"
+        )

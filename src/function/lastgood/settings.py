@@ -25,6 +25,7 @@ from lastgood.setting_rules import (
     parse_globs,
     parse_mode,
     parse_pipelines,
+    parse_regions,
     parse_routes,
     parse_text,
 )
@@ -59,6 +60,12 @@ class Settings:
         parse_globs,
         "Topics whose messages are accepted, separated by commas. Empty: any that may invoke the function.",
     )
+    alarm_regions: tuple[str, ...] = _setting(
+        "",
+        parse_regions,
+        "Other regions of this account whose alarms may command too, separated by commas: those of CloudFront, Route "
+        "53 and WAF are in us-east-1 only. Each needs the satellite stack.",
+    )
     mode: Mode = _setting(
         "auto", parse_mode, "How far lastgood goes by itself: auto, approve, observe or off. A new stack only observes."
     )
@@ -72,7 +79,10 @@ class Settings:
         "whoever asked for a rollback may not approve it.",
     )
     routes: tuple[Route, ...] = _setting(
-        "[]", parse_routes, "Alarm name globs and their deployment groups or ECS services, as JSON."
+        "[]",
+        parse_routes,
+        "Alarm name globs and their deployment groups or ECS services, as JSON. A <placeholder> takes its text from "
+        "the alarm's name, or from the attribute of that name of the time series that fires.",
     )
     pipelines: tuple[PipelineRule, ...] = _setting(
         "[]",

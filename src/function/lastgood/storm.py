@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from lastgood.alarms import Alarms, FiringAlarm
+from lastgood.fleets import speakers
 from lastgood.model import Controls, Policy, Rollback
 from lastgood.routing import speaks_for
 from lastgood.settings import Settings
@@ -35,7 +36,7 @@ class Storm:
         """
         known = controls.groups_in_alarm | {rollback.group.key}
         counted = [alarm for alarm in fired if controls.resumed_at is None or alarm.changed_at > controls.resumed_at]
-        most = len(known) + sum(max(1, len(speaks_for(each.name, {}, self.settings).groups)) for each in counted)
+        most = len(known) + sum(self._at_most(alarm, policy) for alarm in counted)
         if len(known) > policy.storm_groups or most <= policy.storm_groups:
             return controls
         asked = counted[: LOOKED_AT * policy.storm_groups]
@@ -43,6 +44,12 @@ class Storm:
         groups = {
             group.key
             for alarm, tagged in zip(asked, tags, strict=True)
-            for group in speaks_for(alarm.name, tagged, self.settings).groups
+            for _, spoken_for in speakers(alarm, tagged, self.alarms, self.settings)
+            for group in spoken_for
         }
         return replace(controls, groups_in_alarm=controls.groups_in_alarm | (groups - controls.unfounded_groups))
+
+    def _at_most(self, alarm: FiringAlarm, policy: Policy) -> int:
+        """For how many groups an alarm may speak; over a fleet, for so many that its series have to be asked."""
+        found = speaks_for(alarm, {}, self.settings)
+        return policy.storm_groups if found.lacks else max(1, len(found.groups))

@@ -71,7 +71,7 @@ class Sweep:
             return
         rollback = ledger.load(watch.rollback_id)
         if rollback is not None and rollback.progress.alarm_recovered_at is None:
-            alarm = self._parts.alarms.read(rollback.trigger.alarm_name, contributor=rollback.trigger.alarm_contributor)
+            alarm = self._parts.alarms.read(rollback.trigger.alarm, contributor=rollback.trigger.alarm_contributor)
             if alarm is not None and alarm.state is AlarmState.OK:
                 self._notes.alarm_recovered(watch.rollback_id, alarm.changed_at or now)
             else:

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from lastgood.alarms import Alarms, listed, types
-from lastgood.clients import Clients, call
+from lastgood.alarms import Alarms, described
+from lastgood.clients import Clients
 from lastgood.errors import LastgoodError
 from lastgood.judgement import GUARDS, Adopt, AskApproval, Case, Close, Decision, Guard, Proceed, Stop, Wait, decide
 from lastgood.judgement.choice import effective_floor
@@ -24,6 +24,7 @@ from lastgood.judgement.wording import ago
 from lastgood.model import (
     AlarmFacts,
     AlarmHistory,
+    AlarmPlace,
     AlarmState,
     Candidate,
     DeploymentGroup,
@@ -36,6 +37,7 @@ from lastgood.model import (
     Rollback,
     Trigger,
     TriggerKind,
+    name_of,
 )
 from lastgood.observe import Observer
 from lastgood.rollbacks.choosing import chosen_by
@@ -164,8 +166,8 @@ def alarm_message(alarm: Mapping[str, Any], at: datetime, topic_arn: str) -> dic
 
 def points_here(alarm: Mapping[str, Any], settings: Settings, function_arn: str = "") -> bool:
     """True where going into ALARM reaches the function: by its topic, or by the function itself."""
-    accepted = {*settings.alarm_topic_arns, *([function_arn] if function_arn else [])}
-    return any(action in accepted for action in alarm.get("AlarmActions") or [])
+    home = Home(alarm_topic_arns=settings.alarm_topic_arns or ("none",))
+    return any(home.takes_from(action) or action == function_arn for action in alarm.get("AlarmActions") or [])
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------
@@ -185,14 +187,14 @@ class _Supposed(Alarms):
         self._facts = facts
         self._real = real
 
-    def read(self, name: str, evidence_at: datetime | None = None, contributor: str = "") -> AlarmFacts | None:
+    def read(self, alarm: str, evidence_at: datetime | None = None, contributor: str = "") -> AlarmFacts | None:
         return self._facts
 
     def tags(self, alarm_arn: str) -> dict[str, str]:
         return self._real.tags(alarm_arn)
 
-    def history(self, name: str, since: datetime, now: datetime) -> AlarmHistory:
-        return self._real.history(name, since, now)
+    def history(self, alarm: str, since: datetime, now: datetime, contributor: str = "") -> AlarmHistory:
+        return self._real.history(alarm, since, now, contributor)
 
 
 class Lookout:
@@ -206,7 +208,8 @@ class Lookout:
         self.pool = ThreadPoolExecutor(POOL_SIZE)
         self.observer: Observer = Observer.make(self.clients, self.settings, self.pool)
         home_region = region if self.settings.account_id else ""
-        self._home = Home(self.settings.account_id, home_region, self.settings.alarm_topic_arns)
+        settings = self.settings
+        self._home = Home(settings.account_id, home_region, settings.alarm_topic_arns, settings.alarm_regions)
 
     def __enter__(self) -> Lookout:
         return self
@@ -215,10 +218,17 @@ class Lookout:
         self.pool.shutdown(wait=False)
 
     def described(self, alarm: str) -> dict[str, Any] | None:
-        """An alarm with all that CloudWatch tells about it; None if there is none of that name."""
-        cloudwatch = self.clients.cloudwatch
-        found = listed(call(cloudwatch, "describe_alarms", AlarmNames=[alarm], AlarmTypes=types(cloudwatch)))
-        return found[0] if found else None
+        """An alarm, by its name or its ARN, with all that CloudWatch tells about it; None if there is none.
+
+        A bare name is looked for here, and then in the other regions that may command.
+        """
+        own = AlarmPlace.of(alarm)
+        regions = ("", *self.settings.alarm_regions) if own == AlarmPlace() else (own.region,)
+        for region in regions:
+            client = self.clients.cloudwatch_at(AlarmPlace(own.account_id, region))
+            if found := described(client, [name_of(alarm)]):
+                return found[0]
+        return None
 
     def exists(self, group: DeploymentGroup) -> bool | None:
         """Whether AWS knows the group; None where it may not be asked."""
@@ -249,7 +259,8 @@ class Lookout:
         return AlarmSignal(name, "", AlarmState.ALARM, self.now, tags={})
 
     def _message(self, alarm: Mapping[str, Any], at: datetime) -> dict[str, Any]:
-        topic = next(iter(self.settings.alarm_topic_arns), "arn:aws:sns:::AlarmTopic")
+        topics = (each.replace("*", "any") for each in self.settings.alarm_topic_arns)
+        topic = next(topics, "arn:aws:sns:::AlarmTopic")
         return alarm_message(alarm, at, topic)
 
     def for_alarm(self, alarm: Mapping[str, Any], suppose: Suppose = Suppose.WHERE_NEEDED) -> tuple[Plan, ...]:
@@ -300,11 +311,13 @@ class Lookout:
     def _for_alarm_signal(self, signal: AlarmSignal, suppose: Suppose) -> tuple[Plan, ...]:
         about = f"Plan for the alarm {signal.alarm_name}"
         routing = self.routing(signal)
+        if routing.lacks and not signal.attributes and (series := self._series(signal)):
+            return tuple(plan for each in series for plan in self._for_alarm_signal(each, suppose))
         if not routing.groups:
             why = routing.problem
             objection = Answer(ROUTED, Verdict.NO, Reason.UNROUTED_ALARM, why)
             return (Plan(about, "It would be recorded and told, and lead nowhere (UNROUTED_ALARM)", why, (objection,)),)
-        real = self.alarm_facts(signal.alarm_name)
+        real = self.observer.alarms.read(signal.alarm_arn or signal.alarm_name, contributor=signal.contributor)
         firing = real is not None and real.state is AlarmState.ALARM
         supposed = suppose is Suppose.ALWAYS or (suppose is Suppose.WHERE_NEEDED and not firing)
         observer, said = self.observer, _since(real, self.now)
@@ -319,9 +332,13 @@ class Lookout:
             for group in routing.groups
         )
 
-    def alarm_facts(self, name: str) -> AlarmFacts | None:
-        """The alarm as the function reads it."""
-        return self.observer.alarms.read(name)
+    def _series(self, signal: AlarmSignal) -> list[AlarmSignal]:
+        """The time series that fire now, of an alarm over many."""
+        firing = self.observer.alarms.contributors(signal.alarm_arn) or []
+        return [
+            replace(signal, contributor=one.contributor, attributes=one.attributes, changed_at=one.changed_at)
+            for one in firing
+        ]
 
     def _rollback(self, signal: AlarmSignal, group: DeploymentGroup, routed_by: str) -> Rollback:
         trigger = Trigger(
@@ -331,6 +348,8 @@ class Lookout:
             alarm_arn=signal.alarm_arn,
             alarm_changed_at=signal.changed_at,
             evaluation_seconds=signal.evaluation_seconds,
+            alarm_contributor=signal.contributor,
+            alarm_attributes=signal.attributes,
             **onset_attributes(signal.onset),
             routed_by=routed_by,
         )

@@ -13,6 +13,7 @@ from rich.text import Text
 from lastgood import __version__
 from lastgood.ledger.controls import read_controls
 from lastgood.model import Controls, DeploymentGroup
+from lastgood.routing import named_groups
 from lastgood.times import iso
 from lastgood_cli.context import Session
 from lastgood_cli.coverage import all_tags
@@ -29,7 +30,7 @@ def everything(session: Session) -> dict[str, Any]:
     """The whole of it, for programs."""
     heads = list(session.records.rollbacks(session.now - LOOKS_BACK, session.now))
     control = {str(item["sk"]): item for item in session.records.remembered(None)}
-    groups = sorted({*_of_heads(heads), *_of_alarms(session), *(route.group for route in session.settings.routes)})
+    groups = sorted({*_of_heads(heads), *_of_alarms(session), *named_groups(session.settings)})
     return {
         "stack": session.stack,
         "region": session.region,

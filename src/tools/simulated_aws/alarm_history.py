@@ -16,6 +16,8 @@ from moto.cloudwatch.models import Alarm
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult
 
+from simulated_aws.alarm_series import history_of_series
+
 MOST_ITEMS = 100
 """MaxRecords: at most, and where nothing is said."""
 
@@ -24,7 +26,11 @@ def describe_alarm_history(asked: CloudWatchResponse) -> ActionResult:
     """The changes of state of one alarm, or of all, page by page."""
     name, kind = asked._get_param("AlarmName"), asked._get_param("HistoryItemType")
     alarms = [a for a in asked.cloudwatch_backend.alarms.values() if name in (None, a.name)]
-    found = [item for alarm in alarms for item in _changes(alarm)] if kind in (None, "StateUpdate") else []
+    if one := asked._get_param("AlarmContributorId"):
+        found = list(history_of_series(asked.cloudwatch_backend, name, one))
+    else:
+        found = [item for alarm in alarms for item in _changes(alarm)]
+    found = found if kind in (None, "StateUpdate") else []
     start, end = _moment(asked._get_param("StartDate")), _moment(asked._get_param("EndDate"))
     found = [i for i in found if (start is None or i["Timestamp"] >= start) and (end is None or i["Timestamp"] <= end)]
     oldest_first = asked._get_param("ScanBy") == "TimestampAscending"

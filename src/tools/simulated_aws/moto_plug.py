@@ -29,6 +29,7 @@ from moto.moto_api._internal import urls as control_urls
 from moto.s3.models import s3_backends
 
 from simulated_aws.alarm_history import describe_alarm_history
+from simulated_aws.alarm_series import describe_alarm_contributors
 from simulated_aws.cloudformation.api import error_to_xml, to_xml
 from simulated_aws.control import command
 from simulated_aws.model import NoAnswer, ServiceError
@@ -69,6 +70,7 @@ def unplug(over_http: bool) -> None:
 
 def _swap_handlers() -> None:
     CloudWatchResponse.describe_alarm_history = describe_alarm_history  # type: ignore[attr-defined]
+    CloudWatchResponse.describe_alarm_contributors = describe_alarm_contributors  # type: ignore[attr-defined]
     _swap(codedeploy_urls.url_paths, "{0}/$", _codedeploy)
     _swap(cloudformation_urls.url_paths, "{0}/$", _cloudformation)
     _swap(codepipeline_urls.url_paths, "{0}/$", _codepipeline)

@@ -22,6 +22,7 @@ from aws_lambda_powertools import Logger, Metrics
 
 from lastgood.app import Application
 from lastgood.clients import Clients
+from simulated_aws.alarm_series import change_series, series_id
 
 ROOT = Path(__file__).resolve().parents[3]
 EVENTS = ROOT / "events"
@@ -74,6 +75,7 @@ def alarm_event(
     alarm: str = "shop-prod-error-rate",
     tags: Mapping[str, str] | None = None,
     message_id: str = "",
+    region: str = REGION,
 ) -> dict[str, Any]:
     """An example alarm message as CloudWatch would send it at another time, for another alarm, with other tags."""
     made = copy.deepcopy(event(name))
@@ -81,7 +83,7 @@ def alarm_event(
     message = json.loads(sns["Message"])
     message["StateChangeTime"] = _stamp(at)
     message["AlarmName"] = alarm
-    message["AlarmArn"] = alarm_arn(alarm)
+    message["AlarmArn"] = alarm_arn(alarm, region)
     if tags is not None:
         message["AlarmTags"] = dict(tags)
     sns["Message"] = json.dumps(message)
@@ -116,9 +118,18 @@ def _stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
 
 
-def alarm_arn(name: str) -> str:
-    """The ARN of an alarm of this account and region."""
-    return f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}"
+def alarm_arn(name: str, region: str = REGION) -> str:
+    """The ARN of an alarm of this account, and of this region where no other one is named."""
+    return f"arn:aws:cloudwatch:{region}:{ACCOUNT}:alarm:{name}"
+
+
+def of_series(event: Mapping[str, Any], attributes: Mapping[str, str]) -> dict[str, Any]:
+    """An alarm's message as CloudWatch sends it about one time series of an alarm over many."""
+    made = copy.deepcopy(dict(event))
+    sns = made["Records"][0]["Sns"]
+    about = {"AlarmContributorId": series_id(attributes), "AlarmContributorAttributes": dict(attributes)}
+    sns["Message"] = json.dumps(json.loads(sns["Message"]) | about)
+    return made
 
 
 def group_tags(application: str, deployment_group: str) -> dict[str, str]:
@@ -193,13 +204,15 @@ class Local:
         state: str = "ALARM",
         breached: Sequence[datetime] = (),
         tags: Mapping[str, str] | None = None,
+        region: str = REGION,
     ) -> None:
         """Make a CloudWatch alarm of that name, or change its state; give it these tags too, if any.
 
         `breached` are the minutes whose datapoints breached: then the state has the reason data that CloudWatch gives.
         """
-        if not self.cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]:
-            self.cloudwatch.put_metric_alarm(
+        cloudwatch = self.cloudwatch if region == REGION else _session().client("cloudwatch", region_name=region)
+        if not cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]:
+            cloudwatch.put_metric_alarm(
                 AlarmName=name,
                 MetricName="5XXError",
                 Namespace="AWS/ApiGateway",
@@ -212,9 +225,21 @@ class Local:
             )
             tags = self.tags.get(name) if tags is None else tags
         if tags:
-            self.cloudwatch.tag_resource(ResourceARN=alarm_arn(name), Tags=tag_pairs(tags))
+            cloudwatch.tag_resource(ResourceARN=alarm_arn(name, region), Tags=tag_pairs(tags))
         data = {"StateReasonData": reason_data(breached, self.clock.now())} if breached else {}
-        self.cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="simulated", **data)
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="simulated", **data)
+
+    def series(self, alarm: str, attributes: Mapping[str, str], state: str = "ALARM") -> str:
+        """One time series of an alarm over many changes its state, and the alarm with the first and the last of them.
+
+        Returns the id of the series.
+        """
+        before = self.cloudwatch.describe_alarms(AlarmNames=[alarm])["MetricAlarms"]
+        fires = change_series(ACCOUNT, REGION, alarm, attributes, state, self.clock.now())
+        after = "ALARM" if fires else "OK"
+        if not before or before[0]["StateValue"] != after:
+            self.alarm(alarm, after)
+        return series_id(attributes)
 
     def notices(self) -> list[dict[str, Any]]:
         """The notices sent since the last look, as a chat channel gets them."""

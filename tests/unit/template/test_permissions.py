@@ -10,8 +10,9 @@ from pathlib import Path
 import cfnlint
 import pytest
 
+from lastgood.signals import Home
 from lastgood_cli.deployer import BY_KIND, deployer_policy
-from template_stack import EVERYTHING_ON, ROOT, SHIPPED, Stack
+from template_stack import ACCOUNT, EVERYTHING_ON, REGION, ROOT, SHIPPED, Stack
 
 # --- permissions ---
 
@@ -116,7 +117,25 @@ def test_no_action_is_granted_on_everything_but_what_must() -> None:
     "action", ["codedeploy:StopDeployment", "ecs:DescribeTaskDefinition", "ecs:ListTasks", "cloudwatch:GetMetricData"]
 )
 def test_what_knows_no_resource_stays_in_the_stacks_region(action: str) -> None:
-    assert Stack(**EVERYTHING_ON).allowed()[action].condition == {"StringEquals": {"aws:RequestedRegion": "us-east-1"}}
+    stack = Stack(**EVERYTHING_ON | {"AlarmRegions": ""})
+    assert stack.allowed()[action].condition == {"StringEquals": {"aws:RequestedRegion": "us-east-1"}}
+
+
+@pytest.mark.parametrize("regions", ["eu-west-3", "eu-west-3,ap-south-1", "eu-west-3,ap-south-1,sa-east-1"])
+def test_of_other_regions_the_function_reads_alarms_and_hears_their_satellites_and_nothing_else(regions: str) -> None:
+    stack, named = Stack(**EVERYTHING_ON | {"AlarmRegions": regions}), regions.split(",")
+    alarms = [f"arn:aws:cloudwatch:{region}:{ACCOUNT}:alarm:*" for region in (REGION, *named)]
+    assert stack.allowed()["cloudwatch:ListTagsForResource"].resources == alarms
+    metrics = stack.allowed()["cloudwatch:GetMetricData"].condition
+    assert metrics == {"StringEquals": {"aws:RequestedRegion": [REGION, *named]}}
+    senders = {p.get("SourceArn") for p in stack.of_type("AWS::Lambda::Permission").values()}
+    satellites = {f"arn:aws:sns:{region}:{ACCOUNT}:lastgood-alarms" for region in named}
+    assert {each for each in senders if str(each).startswith("arn:aws:sns:")} == satellites
+    accepted = stack.environment["LASTGOOD_ALARM_TOPIC_ARNS"].split(",")
+    home = Home(ACCOUNT, REGION, tuple(accepted), tuple(named))
+    assert all(home.takes_from(each) for each in satellites)
+    elsewhere = {s.sid for s in stack.statements() if named[0] in json.dumps([s.resources, s.condition])}
+    assert elsewhere == {"ReadAlarmTags", "ReadMetrics"}
 
 
 # AWS's service authorization reference, as cfn-lint carries it.

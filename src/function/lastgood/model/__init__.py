@@ -3,7 +3,8 @@
 `groups`: where a revision is deployed. `deployments`: what was deployed there, and what is live. `notes`: what the
 notebook says of a release. `record`: a rollback, its phases and its outcomes. `due`: what a record calls for.
 `reasons`: the codes that say why; `catalogue`: what each means, and what people do. `policy`: what settings and
-operators allow. `observation`: the facts of one look. `stacks`: whether a stack holds what would be moved.
+operators allow. `observation`: the facts of one look. `places`: where an alarm is. `stacks`: whether a stack holds what
+would be moved.
 
 Stored values use AWS's own spelling (`"InProgress"`, `"ALARM"`). All times are aware and in UTC.
 """
@@ -66,6 +67,7 @@ from lastgood.model.observation import (
     Observation,
     Onset,
 )
+from lastgood.model.places import AlarmPlace, name_of
 from lastgood.model.policy import (
     Controls,
     Floor,
@@ -117,6 +119,7 @@ __all__ = [
     "TIMES",
     "AlarmFacts",
     "AlarmHistory",
+    "AlarmPlace",
     "AlarmState",
     "Bookkeeping",
     "Candidate",
@@ -160,6 +163,7 @@ __all__ = [
     "calls_people",
     "follow_up_due",
     "goes_back_by_itself",
+    "name_of",
     "notices_due",
     "parse_ecs_service",
     "parse_prefixed",

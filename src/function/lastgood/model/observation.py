@@ -48,7 +48,8 @@ class AlarmFacts:
 
     It fires after `datapoints` of its `period` have breached; both are zero where it has none of its own (a composite
     alarm). `onset` is when the breach that it is in began, where its reason data, or those of the alarms that made it
-    fire, say so. `doubt`: why its metric does not confirm it, where that was asked.
+    fire, say so. `doubt`: why its metric does not confirm it, where that was asked. Of one time series of an alarm over
+    many, the state, its time and the `attributes` are the series' own; None where nobody asked, or it may not be read.
     """
 
     name: str
@@ -59,6 +60,7 @@ class AlarmFacts:
     period: timedelta = timedelta(0)
     datapoints: int = 0
     onset: Onset | None = None
+    attributes: Mapping[str, str] | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ class Observer(Eyes):
     def make(cls, clients: Clients, settings: Settings, pool: ThreadPoolExecutor) -> Observer:
         """What tools that only look see with: the same as the function."""
         ledger = Ledger(clients.dynamodb, settings.table, settings.retention)
-        alarms, stacks = Alarms(clients.cloudwatch), Stacks(clients, settings)
+        alarms, stacks = Alarms(clients.cloudwatch, clients.cloudwatch_at), Stacks(clients, settings)
         return cls(ledger, alarms, deployers(clients, settings, pool), stacks, pool, settings)
 
     def look(

@@ -65,9 +65,9 @@ class Look:
 
     def reading_alarm_history(self) -> Future[AlarmHistory] | None:
         """The past of the rollback's alarm, read beside the other reads; None where no alarm caused it."""
-        name = self.rollback.trigger.alarm_name
-        since = self.now - ALARM_HISTORY_KEPT
-        return self.eyes.pool.submit(self.eyes.alarms.history, name, since, self.now) if name else None
+        trigger, since = self.rollback.trigger, self.now - ALARM_HISTORY_KEPT
+        asked = (trigger.alarm, since, self.now, trigger.alarm_contributor)
+        return self.eyes.pool.submit(self.eyes.alarms.history, *asked) if trigger.alarm_name else None
 
     def closer(self) -> CloserLook:
         """A closer look at single deployments: what each contains."""

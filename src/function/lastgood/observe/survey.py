@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lastgood.errors import RefusedError
-from lastgood.model import AlarmFacts, AlarmHistory, Observation, Policy, TriggerKind
+from lastgood.model import AlarmFacts, AlarmHistory, AlarmState, Observation, Policy, TriggerKind
 from lastgood.observe.look import Look, in_time
 from lastgood.observe.search import search
-from lastgood.routing import BY_MESSAGE, contradiction
+from lastgood.routing import BY_MESSAGE, contradiction, other_series
 from lastgood.storm import Storm
 
 
@@ -46,7 +46,9 @@ def _alarm(look: Look, evidence_at: datetime | None) -> tuple[AlarmFacts | None,
     Both on one connection: CodeDeploy's answers, which are read beside them, take longer.
     """
     alarms, settings, trigger = look.eyes.alarms, look.eyes.settings, look.rollback.trigger
-    alarm = alarms.read(trigger.alarm_name, evidence_at, trigger.alarm_contributor)
+    alarm = alarms.read(trigger.alarm, evidence_at, trigger.alarm_contributor)
+    if alarm and alarm.state is AlarmState.ALARM and (other := other_series(trigger, alarm.attributes)):
+        return alarm, other
     if alarm is None or trigger.routed_by not in {"", BY_MESSAGE}:
         return alarm, ""
     try:

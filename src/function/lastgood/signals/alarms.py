@@ -11,7 +11,7 @@ from lastgood.signals.fields import (
     ACCEPTED_SHAPES,
     MAX_REASON,
     Arn,
-    check_home,
+    check_alarm_place,
     ignore,
     kind_of,
     optional_text,
@@ -39,7 +39,7 @@ def read_sns_alarm(body: dict[str, Any], delivery: Delivery) -> AlarmSignal:
     name = _alarm_name(body["AlarmName"])
     topic = parse_arn(delivery.source_arn, "sns") or parse_arn(delivery.source_arn, "sqs")
     arn = _alarm_arn(body.get("AlarmArn"), name, body.get("AWSAccountId"), topic, delivery.home)
-    check_home(arn, delivery.home)
+    check_alarm_place(arn, delivery.home)
     state = _alarm_state(body["NewStateValue"])
     _check_contributor(body, name, state)
     return AlarmSignal(
@@ -84,7 +84,7 @@ def _check_is_alarm(body: dict[str, Any]) -> None:
 
 
 def check_topic(delivery: Delivery) -> None:
-    if delivery.home.alarm_topic_arns and delivery.source_arn not in delivery.home.alarm_topic_arns:
+    if not delivery.home.takes_from(delivery.source_arn):
         sender = delivery.source_arn or "an unknown topic"
         reject(
             "untrusted_topic",
@@ -194,7 +194,7 @@ def stated_alarm(
     """The alarm as its Lambda action and EventBridge describe it. Neither tells its evaluation periods."""
     name = _alarm_name(body.get("alarmName"))
     arn = _alarm_arn(given_arn, name, account, None, delivery.home)
-    check_home(arn, delivery.home)
+    check_alarm_place(arn, delivery.home)
     stated = body.get("state")
     if not isinstance(stated, dict):
         reject("bad_state", f"The alarm's state is {kind_of(stated)}, not an object.")

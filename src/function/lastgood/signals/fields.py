@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Never
 
-from lastgood.model import prefix_of
+from lastgood.model import AlarmPlace, prefix_of
 from lastgood.signals.types import Delivery, Home, Refusal, Results
 from lastgood.text import clean, is_plain, read_time
 
@@ -91,6 +91,22 @@ def check_home(arn: Arn, home: Home) -> None:
         reject("wrong_account", f"It is from account {arn.account_id}; this function serves {home.account_id}.")
     if home.region and arn.region != home.region:
         reject("wrong_region", f"It is from region {arn.region}; this function serves {home.region}.")
+
+
+def check_alarm_place(arn: Arn, home: Home) -> None:
+    """Alarms of other regions command only where a setting names their region."""
+    places = home.alarm_places
+    here = (home.account_id and arn.account_id, home.region and arn.region)
+    if AlarmPlace(*here) in places:
+        return
+    if arn.account_id == home.account_id or not home.account_id:
+        reject(
+            "wrong_region",
+            f"The alarm is in region {arn.region}; this function is in {home.region}.",
+            f"If alarms of {arn.region} may command it, name that region in LASTGOOD_ALARM_REGIONS (the stack's "
+            "parameter AlarmRegions).",
+        )
+    check_home(arn, home)
 
 
 def time_of(value: object, name: str, now: datetime) -> datetime:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from lastgood.model import AlarmState, Controller, DeploymentGroup, Mode, Onset, TriggerKind
+from lastgood.model import AlarmPlace, AlarmState, Controller, DeploymentGroup, Mode, Onset, TriggerKind
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -144,11 +144,30 @@ Signal = (
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where the function runs. A blank account or region is not checked; no topics means any topic."""
+    """Where the function runs. A blank account or region is not checked; no topics means any topic.
+
+    `alarm_regions` are the other regions of the account whose alarms may command.
+    """
 
     account_id: str = ""
     region: str = ""
     alarm_topic_arns: tuple[str, ...] = ()
+    alarm_regions: tuple[str, ...] = ()
+
+    @property
+    def alarm_places(self) -> frozenset[AlarmPlace]:
+        """Where alarms are that may command; a blank in one of them fits anything."""
+        regions = (self.region, *self.alarm_regions) if self.region else ("",)
+        return frozenset(AlarmPlace(self.account_id, region) for region in regions)
+
+    def takes_from(self, topic_arn: str) -> bool:
+        """Whether messages of a topic are accepted. In `alarm_topic_arns` a * stands for any region."""
+        return not self.alarm_topic_arns or any(_fits(topic_arn, each) for each in self.alarm_topic_arns)
+
+
+def _fits(topic_arn: str, accepted: str) -> bool:
+    given, wanted = topic_arn.split(":"), accepted.split(":")
+    return len(given) == len(wanted) and all(w in {g, "*"} for g, w in zip(given, wanted, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,3 +50,13 @@ class Trigger:
     dry_run: bool = False
     force: bool = False
     to_deployment_id: str = ""
+
+    @property
+    def alarm(self) -> str:
+        """The alarm, as CloudWatch is asked for it: by its ARN; in old records by its name, as one of this region."""
+        return self.alarm_arn or self.alarm_name
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """What the time series that fired is of; empty where the alarm is not over many."""
+        return self.alarm_attributes
