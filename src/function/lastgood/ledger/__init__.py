@@ -20,8 +20,9 @@ One table, partition key `pk`, sort key `sk`:
 
 A group's key is `<application>/<group>`, or `ecs:<cluster>/<service>` where ECS itself deploys.
 
-`codec` turns a rollback and its steps into items and back, `controls` what operators left, `notebook` the releases,
-`watches` the watched alarms; `dynamo` is the only module that calls DynamoDB.
+`codec` turns a rollback and its steps into items and back, `items` completes them, `closing` is what an end writes,
+`controls` what operators left, `notebook` the releases, `watches` the watched alarms; `dynamo` is the only module that
+calls DynamoDB.
 
 Indexes: `by_deployment_group` (`deployment_group_key`, `opened_at`), `by_day` (`day`, `opened_at`), and `open`
 (`open_key`, `next_check_at`), which holds a rollback only while the sweep has something to do for it. Times are
@@ -31,19 +32,19 @@ is ever deleted.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from lastgood.errors import LostLeaseError
+from lastgood.ledger.closing import Closing
 from lastgood.ledger.codec import changes, read_rollback, stored_name, to_item
-from lastgood.ledger.controls import bad_sk, group_pk, read_common, read_controls, rolled_away
+from lastgood.ledger.controls import bad_sk, group_pk, read_common, read_controls
 from lastgood.ledger.dynamo import Table
+from lastgood.ledger.items import OPEN_KEY, Items, Kind, Step, rollback_pk
 from lastgood.ledger.notebook import RELEASE, Notebook
-from lastgood.ledger.watches import WATCH_PK, Watch, read_watches, watch_item
+from lastgood.ledger.watches import WATCH_PK, Watch, read_watches
 from lastgood.model import Controls, DeploymentGroup, Rollback, follow_up_due, notices_due, seconds_of
 from lastgood.times import iso
 
@@ -61,30 +62,8 @@ __all__ = [
     "to_item",
 ]
 
-SCHEMA_VERSION = 1
-OPEN_KEY = "open"
 LEASE_MARGIN = timedelta(seconds=30)
 """Clocks of two hosts may differ by this much before a lease could be misjudged."""
-
-
-class Kind(StrEnum):
-    """What a step records."""
-
-    DECISION = "decision"
-    INTENT = "intent"
-    RESULT = "result"
-    NOTE = "note"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One line of a rollback's story."""
-
-    kind: Kind
-    action: str
-    explanation: str
-    occurred_at: datetime
-    deployment_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +87,7 @@ class Ledger:
 
     def __init__(self, client: Any, table: str, retention: timedelta) -> None:
         self._table = Table(client, table)
-        self._retention = retention
+        self._items = Items(retention)
         self.notebook = Notebook(self._table, retention)
 
     # --- opening ------------------------------------------------------------------------------------------------------
@@ -120,7 +99,7 @@ class Ledger:
         """
         opened = iso(rollback.opened_at)
         items = [
-            self._table.put(self._head(rollback), "attribute_not_exists(pk)"),
+            self._table.put(self._items.head(rollback), "attribute_not_exists(pk)"),
             self._table.update(
                 group_pk(rollback.group),
                 "LOCK",
@@ -128,10 +107,10 @@ class Ledger:
                 "attribute_not_exists(open_rollback_id)",
                 {":id": rollback.rollback_id, ":at": opened},
             ),
-            self._table.put(self._step_item(rollback.rollback_id, 1, step)),
+            self._table.put(self._items.step(rollback.rollback_id, 1, step)),
         ]
         if counts_for_storm:
-            items.append(self._table.put(self._counted(rollback)))
+            items.append(self._table.put(self._items.counted(rollback)))
         reasons = self._table.transact(items)
         if reasons is None:
             return Claim("opened", rollback.rollback_id)
@@ -148,22 +127,20 @@ class Ledger:
         """Write a rollback that is closed from the start: it never held the group's lock. Writing it twice is fine."""
         self._table.transact(
             [
-                self._table.put(self._head(rollback), "attribute_not_exists(pk)"),
-                self._table.put(self._step_item(rollback.rollback_id, 1, step)),
+                self._table.put(self._items.head(rollback), "attribute_not_exists(pk)"),
+                self._table.put(self._items.step(rollback.rollback_id, 1, step)),
             ]
         )
 
     def join(self, rollback_id: str, key: str, attributes: Mapping[str, Any], now: datetime) -> None:
         """Note that another message belongs to this rollback, so that no message goes unaccounted."""
-        digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-        item = {"pk": _pk(rollback_id), "sk": f"SIGNAL#{digest}", "signal_key": key[:500], "occurred_at": iso(now)}
-        self._table.put_item(self._expiring({**item, **attributes}, now))
+        self._table.put_item(self._items.joined(rollback_id, key, attributes, now))
 
     # --- advancing ----------------------------------------------------------------------------------------------------
 
     def load(self, rollback_id: str) -> Rollback | None:
         """A rollback as it is now; None if there is none of that id."""
-        item = self._table.get(_pk(rollback_id), "META")
+        item = self._table.get(rollback_pk(rollback_id), "META")
         return read_rollback(item) if item else None
 
     def lease(self, rollback_id: str, owner: str, until: datetime, now: datetime) -> Rollback | None:
@@ -172,7 +149,7 @@ class Ledger:
         The lease outlives its holder's deadline, so nobody acts beside a holder who may still be in a call.
         """
         item = self._table.change(
-            _pk(rollback_id),
+            rollback_pk(rollback_id),
             "META",
             "SET lease_owner = :owner, lease_until = :until ADD version :one",
             "attribute_exists(pk) AND (attribute_not_exists(lease_owner) OR lease_owner = :owner "
@@ -204,9 +181,9 @@ class Ledger:
             removes += ["open_key", "next_check_at"]
         known = seconds_of(before)
         sets |= {f"seconds_to_{name}": span for name, span in seconds_of(after).items() if known.get(name) != span}
-        items = [self._table.set(_pk(after.rollback_id), "META", sets, removes, "version = :expected", version)]
+        items = [self._table.set(rollback_pk(after.rollback_id), "META", sets, removes, "version = :expected", version)]
         for number, step in enumerate(steps, start=count + 1):
-            items.append(self._table.put(self._step_item(after.rollback_id, number, step), "attribute_not_exists(pk)"))
+            items.append(self._table.put(self._items.step(after.rollback_id, number, step), "attribute_not_exists(pk)"))
         if self._table.transact([*items, *extra]) is not None:
             raise LostLeaseError(f"{after.rollback_id} was advanced by another invocation")
         return after
@@ -216,7 +193,7 @@ class Ledger:
         recovered = rollback.changed(alarm_recovered_at=at)
         # Nothing is changed where it was noted before, or where there is no such rollback.
         self._table.change(
-            _pk(rollback.rollback_id),
+            rollback_pk(rollback.rollback_id),
             "META",
             "SET alarm_recovered_at = :at, seconds_to_recover = :seconds",
             "attribute_exists(pk) AND attribute_not_exists(alarm_recovered_at)",
@@ -237,56 +214,17 @@ class Ledger:
 
         What was `unfounded` counts no more for the storm.
         """
-        closed = rollback.closed_at or rollback.opened_at
-        pk = group_pk(rollback.group)
-        items = [
-            self._table.update(
-                pk,
-                "LOCK",
-                "REMOVE open_rollback_id SET last_rollback_id = :id, last_closed_at = :at",
-                "open_rollback_id = :id",
-                {":id": rollback.rollback_id, ":at": iso(closed)},
-            )
-        ][:holds_lock]
+        ends = Closing(self._table, self._items, rollback)
+        writes = [ends.lock_goes()] if holds_lock else []
         if acted:
-            past = {"pk": pk, "sk": f"PAST#{iso(closed)}#{rollback.rollback_id}", "outcome": str(rollback.outcome)}
-            back = rollback.progress.rollback_deployment_id
-            past |= {"rollback_id": rollback.rollback_id, "rollback_deployment_id": back}
-            if fired := rollback.trigger.alarm_changed_at:
-                past |= {"alarm_name": rollback.trigger.alarm_name, "alarm_changed_at": iso(fired)}
-            items.append(self._table.put(self._expiring(past, closed, days=30)))
-            items += [self._bad_item(rollback, identity, closed) for identity in rolled_away(rollback)]
+            writes += ends.memory()
         if unfounded and rollback.trigger.alarm_name:
-            items.append(self._uncounted(rollback, closed))
+            writes.append(ends.uncounted())
         if watch_until is not None:
-            watch = Watch(rollback.rollback_id, watch_until, rollback.trigger.alarm_name)
-            items.append(self._table.put(self._watch_item(watch)))
+            writes.append(ends.watched(watch_until))
         if pauses_group:
-            why = {"requested_by": "lastgood", "explanation": rollback.explanation, "occurred_at": iso(closed)}
-            items.append(self._table.put({"pk": pk, "sk": "PAUSE", **why}))
-        return items
-
-    def _counted(self, rollback: Rollback) -> dict[str, Any]:
-        """What counts a rollback for the storm."""
-        sk = f"OPENED#{iso(rollback.opened_at)}#{rollback.group.key}"
-        return self._expiring({"pk": "CONTROL", "sk": sk}, rollback.opened_at, days=2)
-
-    def _uncounted(self, rollback: Rollback, closed: datetime) -> dict[str, Any]:
-        item = self._counted(rollback)
-        values = {":at": iso(closed), ":end": item["expires_at"]}
-        return self._table.update(item["pk"], item["sk"], "SET unfounded_at = :at, expires_at = :end", None, values)
-
-    def _watch_item(self, watch: Watch) -> dict[str, Any]:
-        return self._expiring(watch_item(watch), watch.until, days=2)
-
-    def _bad_item(self, rollback: Rollback, identity: str, closed: datetime) -> dict[str, Any]:
-        return self._table.update(
-            group_pk(rollback.group),
-            bad_sk(identity),
-            "SET revision = :revision, explanation = :why, marked_bad_at = :at REMOVE marked_good_at",
-            None,
-            {":revision": identity, ":why": f"rolled away from by {rollback.rollback_id}", ":at": iso(closed)},
-        )
+            writes.append(ends.pause())
+        return writes
 
     # --- what applies to a deployment group ---------------------------------------------------------------------------
 
@@ -343,7 +281,7 @@ class Ledger:
 
     def watch(self, watch: Watch) -> None:
         """Have the sweep look at an alarm. The same watch twice is one, and a settled one stays settled."""
-        self._table.transact([self._table.put(self._watch_item(watch), "attribute_not_exists(pk)")])
+        self._table.transact([self._table.put(self._items.watch(watch), "attribute_not_exists(pk)")])
 
     def watched(self, now: datetime) -> list[Watch]:
         """The alarms that are watched. Settled ones are left out."""
@@ -355,32 +293,4 @@ class Ledger:
 
     def steps(self, rollback_id: str) -> list[dict[str, Any]]:
         """A rollback's steps in order, as plain dictionaries."""
-        return self._table.query(_pk(rollback_id), low="STEP#", high="STEP#~")
-
-    # --- items --------------------------------------------------------------------------------------------------------
-
-    def _head(self, rollback: Rollback) -> dict[str, Any]:
-        opened = iso(rollback.opened_at)
-        item = {
-            **to_item(rollback),
-            "pk": _pk(rollback.rollback_id),
-            "sk": "META",
-            "deployment_group_key": rollback.group.key,
-            "day": opened[:10],
-            "open_key": OPEN_KEY,
-            "next_check_at": opened,
-            "schema_version": SCHEMA_VERSION,
-        }
-        return self._expiring(item, rollback.opened_at)
-
-    def _step_item(self, rollback_id: str, number: int, step: Step) -> dict[str, Any]:
-        item = {"pk": _pk(rollback_id), "sk": f"STEP#{number:04d}", "rollback_id": rollback_id, **to_item(step)}
-        return self._expiring(item, step.occurred_at)
-
-    def _expiring(self, item: dict[str, Any], since: datetime, days: int = 0) -> dict[str, Any]:
-        keep = timedelta(days=days) if days else self._retention
-        return {**item, "expires_at": int((since + keep).timestamp())}
-
-
-def _pk(rollback_id: str) -> str:
-    return f"ROLLBACK#{rollback_id}"
+        return self._table.query(rollback_pk(rollback_id), low="STEP#", high="STEP#~")
