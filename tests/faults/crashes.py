@@ -40,7 +40,7 @@ from moto.dynamodb.models import dynamodb_backends
 
 from faults.wireless import Wireless, refused
 from lastgood.clients import Clients
-from scene import Scene, ServiceScene, number_of, scene, service_scene
+from scene import Scene, ServiceScene, StageScene, number_of, scene, service_scene, stage_scene
 from stage.local import ACCOUNT, REGION, TABLE
 
 EFFECTS = {
@@ -50,6 +50,8 @@ EFFECTS = {
     "UpdateService": "CREATE",
     "UpdateAlias": "CLEAR_ALIAS",
     "RegisterTaskDefinition": "REGISTER_TASK_DEFINITION",
+    "StopPipelineExecution": "STOP",
+    "RollbackStage": "CREATE",
     "StartPipelineExecution": "RERUN",
     "DisableStageTransition": "HOLD",
     "EnableStageTransition": "RELEASE",
@@ -119,9 +121,9 @@ class Inline:
 class Scenario:
     """A rollback to crash: how the world stands, what the function is told, and what has to come out.
 
-    `platform` is CodeDeploy's compute platform, or `Service` for a service that ECS itself deploys. `effects` are the
-    operations that it needs, no more and no fewer. `then` are later messages, each sent once its
-    function makes one: it is asked every minute.
+    `platform` is CodeDeploy's compute platform, `Service` for a service that ECS itself deploys, or `Stage` for a stage
+    of a pipeline. `effects` are the operations that it needs, no more and no fewer. `then` are later messages, each
+    sent once its function makes one: it is asked every minute.
     """
 
     name: str
@@ -433,6 +435,8 @@ def _world(scenario: Scenario) -> Iterator[Scene]:
 def _scene(scenario: Scenario) -> AbstractContextManager[Scene]:
     if scenario.platform == "Service":
         return service_scene(settings=scenario.settings, **scenario.options)
+    if scenario.platform == "Stage":
+        return stage_scene(settings=scenario.settings, **scenario.options)
     return scene(scenario.platform, settings=scenario.settings, **scenario.options)
 
 
@@ -454,10 +458,13 @@ def _splitting(run: Run) -> Callable[..., Any]:
 
 
 def _deployed(it: Scene) -> dict[str, str]:
-    """What lastgood may have created, each with what it deploys: what carries its marker, for a service everything.
+    """What lastgood may have created, each with what it deploys: what carries its marker, else everything of the kind.
 
-    ECS keeps no marker; but in a scenario nobody else updates the service once the play has begun.
+    ECS and CodePipeline keep no marker; but in a scenario nobody else updates the service, or rolls the stage back,
+    once the play has begun.
     """
+    if isinstance(it, StageScene):
+        return {run.id: run.sources["Source"] for run in it.pipeline.runs if run.trigger[0] == "ManualRollback"}
     if isinstance(it, ServiceScene):
         return {each.id: each.target.task_definition for each in it.owner.deployments}
     made = it.sim.engine.group(it.application, it.group).deployments
@@ -469,7 +476,8 @@ def _stopped(it: Scene) -> set[str]:
     """The deployments that were asked to stop, and those that ECS rolled back because a person asked it to."""
     asked = {arrival.parameters["deploymentId"] for arrival in it.sim.calls("StopDeployment")}
     arns = {arrival.parameters["serviceDeploymentArn"] for arrival in it.sim.calls("StopServiceDeployment")}
-    return asked | {arn.rpartition("/")[2] for arn in arns}
+    executions = {arrival.parameters["pipelineExecutionId"] for arrival in it.sim.calls("StopPipelineExecution")}
+    return asked | executions | {arn.rpartition("/")[2] for arn in arns}
 
 
 def _same(it: Scene, deployed: str, good: str) -> bool:

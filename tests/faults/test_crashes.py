@@ -22,7 +22,7 @@ from lastgood.draft import Draft
 from lastgood.ledger import Kind, Ledger
 from lastgood.notices import Notices
 from lastgood.rollbacks import Rollbacks
-from scene import ALARM, Scene, ServiceScene
+from scene import ALARM, Scene, ServiceScene, StageScene
 from simulated_aws import Server, VirtualClock, serve
 from simulated_aws.model import NoAnswer
 from stage.local import ROOT, TABLE, alarm_arn, alarm_event, audit_table, event, group_tags, tag_pairs
@@ -50,6 +50,7 @@ HOLDS = {"LASTGOOD_PIPELINES": json.dumps([{**PIPELINE, "hold": "Deploy"}])}
 RERUN, HOLD, RELEASE = "StartPipelineExecution", "DisableStageTransition", "EnableStageTransition"
 STOP, CREATE, CLEAR, REGISTER = "StopDeployment", "CreateDeployment", "UpdateAlias", "RegisterTaskDefinition"
 STOP_SERVICE, UPDATE = "StopServiceDeployment", "UpdateService"
+STOP_EXECUTION, ROLL_STAGE = "StopPipelineExecution", "RollbackStage"
 
 
 def active(it: Scene) -> None:
@@ -74,6 +75,15 @@ def succeeded(it: Scene) -> None:
     """The bad release has been live for ten minutes."""
     it.good_history(1, 2)
     it.release(3, settle=True, rest=600)
+    it.local.alarm(ALARM)
+
+
+def in_the_stage(it: StageScene) -> None:
+    """The bad release is in the stage still, whose condition will look at another alarm in ten minutes."""
+    it.good_history(1, 2)
+    it.pipeline.on_success = {"alarm": "another", "minutes": 10}
+    it.release(3)
+    it.sim.advance(120)
     it.local.alarm(ALARM)
 
 
@@ -256,10 +266,12 @@ ALWAYS = (
         options=ELSEWHERE,
     ),
     scenario("succeeded, events are lost", "Service", succeeded, 2, UPDATE, events_are_lost=True),
+    scenario("in the stage", "Stage", in_the_stage, 2, STOP_EXECUTION, ROLL_STAGE, events_are_lost=True),
 )
 """Every kind of step that a rollback mostly takes: what every test run crashes."""
 
 SOAK = (
+    scenario("succeeded", "Stage", succeeded, 2, ROLL_STAGE, options={"tells": True}),
     scenario("active, native", "Lambda", active, 2, STOP),
     scenario("inactive task definition", "ECS", inactive, registered_again, REGISTER, CREATE),
     scenario("the pipeline runs again", "Server", pushed, the_pipeline_ran_again, CREATE, RERUN, settings=RERUNS),
