@@ -12,11 +12,11 @@ from scene import ALARM, PLATFORMS, Scene, scene
 DAY = 86_400
 
 
-def goes_off_for(it: Scene, seconds: float) -> None:
+def goes_off_for(it: Scene, seconds: float, alarm: str = ALARM) -> None:
     """The alarm fires and recovers, and no message of it reaches the function."""
-    it.local.alarm(ALARM)
+    it.local.alarm(alarm)
     it.sim.advance(seconds)
-    it.local.alarm(ALARM, "OK")
+    it.local.alarm(alarm, "OK")
 
 
 def candidate(it: Scene, deployment_id: str) -> dict[str, Any]:
@@ -50,6 +50,45 @@ def test_a_revision_under_which_the_alarm_fired_is_passed_over() -> None:
         assert (head["outcome"], head["good_deployment_id"]) == ("ROLLED_BACK", proven), head["explanation"]
         assert it.is_live(1)
         assert (candidate(it, ill)["rejection"], candidate(it, ill)["alarms_meanwhile"]) == ("UNPROVEN", 1)
+
+
+ROUTE = '[{"alarm": "latency", "application": "shop", "deployment_group": "prod"}]'
+
+
+@pytest.mark.parametrize("known", ["by a route", "to the deployment group", "by nothing"])
+def test_the_other_alarms_of_the_group_count_too_where_they_are_known(known: str) -> None:
+    """Which alarm fires for the next bad release says nothing of whether the last one was quiet."""
+    settings = {"LASTGOOD_ROUTES": ROUTE} if known == "by a route" else {}
+    options = {"alarms": ["latency"]} if known == "to the deployment group" else {}
+    with scene("Lambda", versions=5, settings=settings, **options) as it:
+        it.good_history(2)
+        ill = it.release(3, settle=True, rest=3600)
+        goes_off_for(it, 300, "latency")
+        it.sim.advance(7200)
+        it.release(4, settle=True, rest=120)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert head["outcome"] == "ROLLED_BACK", head["explanation"]
+        assert it.is_live(3 if known == "by nothing" else 2)
+        assert candidate(it, ill).get("rejection", "") == ("" if known == "by nothing" else "UNPROVEN")
+
+
+def test_an_alarm_that_led_to_an_earlier_rollback_of_the_group_counts_too() -> None:
+    with scene("Lambda", versions=6, settings={"LASTGOOD_COOLDOWN": "1s"}) as it:
+        it.good_history(2)
+        it.release(3, settle=True, rest=120)
+        it.alarm_fires(alarm="latency")
+        assert it.run_to_end()["outcome"] == "ROLLED_BACK"
+        it.local.alarm("latency", "OK")
+        it.sim.advance(DAY)
+        ill = it.release(4, settle=True, rest=3600)
+        goes_off_for(it, 300, "latency")
+        it.sim.advance(7200)
+        it.release(5, settle=True, rest=120)
+        it.alarm_fires()
+        assert it.run_to_end()["outcome"] == "ROLLED_BACK", it.head["explanation"]
+        assert it.is_live(2)
+        assert candidate(it, ill)["rejection"] == "UNPROVEN"
 
 
 def test_where_nothing_is_proven_the_newest_goes_back_and_people_are_told() -> None:

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Protocol
 
-from lastgood.model import Controller, DeploymentGroup, Rollback, Trigger, parse_ecs_service, parse_stage
+from lastgood.model import Controller, DeploymentGroup, Observation, Rollback, Trigger, parse_ecs_service, parse_stage
 from lastgood.placeholders import MissingValueError, filled, parse_pattern, placeholders
 from lastgood.settings import Route, Settings
 from lastgood.signals import AlarmSignal, name_problem
@@ -26,6 +26,9 @@ _BOTH_NAMES: Mapping[str, Callable[[str], DeploymentGroup]] = {
 """The tags that hold both names of what they lead to, and how each is read."""
 
 _READERS = {Controller.ECS: parse_ecs_service, Controller.PIPELINE: parse_stage}
+
+MOST_OTHER_ALARMS = 5
+"""Of so many alarms of a group, beside the one that fired, it is asked whether they were quiet."""
 
 BY_MESSAGE = "message tags"
 """How a record says that it was led by its message's tags alone: a hint, until CloudWatch has the same."""
@@ -124,6 +127,21 @@ def named_groups(settings: Settings) -> list[DeploymentGroup]:
     if settings.default_application:
         groups.append(DeploymentGroup(settings.default_application, settings.default_deployment_group))
     return list(dict.fromkeys(groups))
+
+
+def other_alarms(rollback: Rollback, seen: Observation, settings: Settings) -> tuple[str, ...]:
+    """The alarms that lead to a rollback's group beside the one that opened it, as far as they are known by name.
+
+    The deployment group's own, those of earlier rollbacks, and those that a route names in full.
+    """
+    routed = [found.alarm for found in settings.routes if found.group == rollback.group]
+    names = [
+        *(seen.group.alarm_names if seen.group else ()),
+        *(past.alarm_name for past in reversed(seen.controls.past)),
+        *(name for name in routed if not set(name) & set("*?[")),
+    ]
+    others = dict.fromkeys(name for name in names if name and name != rollback.trigger.alarm_name)
+    return tuple(others)[:MOST_OTHER_ALARMS]
 
 
 def is_allowed(group: DeploymentGroup, settings: Settings) -> bool:

@@ -125,9 +125,23 @@ def noise(alarms: AlarmHistory, alarm_name: str, released_at: datetime) -> str:
 
 def with_ledger(alarms: AlarmHistory, past: Sequence[Firing]) -> AlarmHistory:
     """What CloudWatch tells, with the firings that earlier rollbacks answered and that it tells no more."""
-    told = alarms.known_since
-    older = [firing for firing in past if told is None or firing.began < told]
-    return AlarmHistory((*older, *alarms.firings), told)
+    told = {(firing.alarm_name, _second(firing.began)) for firing in alarms.firings}
+    missing = [firing for firing in past if (firing.alarm_name, _second(firing.began)) not in told]
+    return AlarmHistory((*missing, *alarms.firings), alarms.known_since)
+
+
+def _second(moment: datetime) -> datetime:
+    """A message and CloudWatch's history may round the time of one change differently."""
+    return moment.replace(microsecond=0)
+
+
+def with_others(alarms: AlarmHistory, others: Sequence[AlarmHistory]) -> AlarmHistory:
+    """What CloudWatch tells of an alarm, with the firings of the others of its group.
+
+    An alarm that never changed is not listed at all, so the others tell nothing of since when all is known.
+    """
+    firings = (firing for other in others for firing in other.firings)
+    return AlarmHistory((*alarms.firings, *firings), alarms.known_since)
 
 
 def _firings(count: int) -> str:

@@ -12,6 +12,7 @@ from lastgood.deployers.protocol import Deployer, DeployerFor
 from lastgood.ledger import Ledger
 from lastgood.model import AlarmHistory, Controls, Deployment, Observation, Policy, Rollback
 from lastgood.observe.closer_look import CloserLook
+from lastgood.routing import other_alarms
 from lastgood.settings import Settings
 from lastgood.stacks import Stacks
 from lastgood.vouching import Vouching
@@ -68,6 +69,11 @@ class Look:
         trigger, since = self.rollback.trigger, self.now - ALARM_HISTORY_KEPT
         asked = (trigger.alarm, since, self.now, trigger.alarm_contributor)
         return self.eyes.pool.submit(self.eyes.alarms.history, *asked) if trigger.alarm_name else None
+
+    def reading_other_alarms(self, seen: Observation) -> list[Future[AlarmHistory]]:
+        """The pasts of the group's other alarms, read beside the closer look."""
+        since, names = self.now - ALARM_HISTORY_KEPT, other_alarms(self.rollback, seen, self.eyes.settings)
+        return [self.eyes.pool.submit(self.eyes.alarms.history, name, since, self.now) for name in names]
 
     def closer(self) -> CloserLook:
         """A closer look at single deployments: what each contains."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from lastgood.judgement import Case
+from lastgood.judgement.service import with_others
 from lastgood.judgement.theirs import to_compare
 from lastgood.model import (
     BEFORE,
@@ -20,7 +21,7 @@ from lastgood.model import (
     Reason,
     same_content,
 )
-from lastgood.observe.look import Look
+from lastgood.observe.look import Look, in_time
 from lastgood.stacks import held_by_a_stack
 
 MAX_UNUSABLE = 5
@@ -63,7 +64,10 @@ def _examined(look: Look, seen: Observation, parts: Parts) -> Observation:
         if case.attribution.reason and not unread:
             return seen
         if unread:
+            reading = look.reading_other_alarms(seen) if not seen.examined else ()
             seen = with_evidence(look, seen, unread)
+            pasts = [past for each in reading if (past := in_time(each))]
+            seen = replace(seen, alarm_history=with_others(seen.alarm_history, pasts))
         elif not case.selection.settled and (more := next(parts, ())):
             seen = replace(seen, history=seen.history + look.signed(more, seen.controls))
         elif case.selection.good is not None:
