@@ -13,6 +13,7 @@ import pytest
 from builders import NOW, alarm, by_operator, group, native_rollback, observation, past, release, rollback, running
 from lastgood.judgement import GUARDS, Case, decide
 from lastgood.model import (
+    AfterRollback,
     AlarmState,
     ComputePlatform,
     Controller,
@@ -520,7 +521,7 @@ def test_a_fix_names_the_command_with_the_groups_name_in_it() -> None:
 def rule(**more: str) -> PipelineRule:
     """A rule for `shop/prod` that re-runs and holds."""
     return PipelineRule(
-        **{"groups": "shop/prod", "pipeline": "shop", "after_rollback": "rerun", "hold": "Deploy", **more}
+        **{"groups": "shop/prod", "pipeline": "shop", "after_rollback": AfterRollback.RERUN, "hold": "Deploy", **more}
     )
 
 
@@ -560,7 +561,7 @@ def test_a_rule_that_its_pipeline_cannot_follow_is_wrong_and_has_its_fix(
 
 
 def test_people_who_are_only_told_learn_from_doctor_that_a_pipeline_cannot_be_run_again() -> None:
-    (_, runs, _) = group_checks.pipeline_checks(rule(after_rollback="tell"), SHOP, pipeline(kind="V1"))
+    (_, runs, _) = group_checks.pipeline_checks(rule(after_rollback=AfterRollback.TELL), SHOP, pipeline(kind="V1"))
     assert runs.ok and "cannot be run for a chosen commit" in runs.detail
 
 

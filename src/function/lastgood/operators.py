@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lastgood.errors import LastgoodError
-from lastgood.model import Deployment, DeploymentGroup, Phase, Rollback, Trigger, TriggerKind
+from lastgood.model import Deployment, DeploymentGroup, FloorsFrom, Phase, Rollback, Trigger, TriggerKind
 from lastgood.parts import Parts
 from lastgood.pipelines.runs import holder
 from lastgood.results import answer, pipeline_of, refusal, result_of
@@ -119,7 +119,7 @@ class Operators:
         return answer("set_mode", f"{_what(request)} is in mode {request.mode}{' until ' + until if until else ''}.")
 
     def set_floor(self, request: OperatorRequest) -> dict[str, Any]:
-        if self._parts.settings.floors_from == "description":
+        if self._parts.settings.floors_from is FloorsFrom.DESCRIPTION:
             told = "LASTGOOD_FLOORS_FROM is description: a floor comes with a release. Nothing was changed."
             return refusal("not_allowed", told)
         found = self._deployment(request)

@@ -17,7 +17,18 @@ from lastgood.judgement.blame import brings_back
 from lastgood.judgement.choice import floor_source
 from lastgood.judgement.wording import clock, duration
 from lastgood.ledger import Watch
-from lastgood.model import AlarmState, Deployment, DeploymentGroup, Outcome, Reason, Rollback, Trigger, TriggerKind
+from lastgood.model import (
+    AlarmState,
+    Deployment,
+    DeploymentGroup,
+    FloorsFrom,
+    Outcome,
+    Reason,
+    ReleaseInAlarm,
+    Rollback,
+    Trigger,
+    TriggerKind,
+)
 from lastgood.notekeeping import Notekeeping
 from lastgood.parts import Parts
 from lastgood.pipelines.rules import runs_again
@@ -77,7 +88,8 @@ class Releases:
         made = self._made(group, deployment_id)
         if made is None or not made.is_release:
             return []
-        alarm = self._firing(group, made) if self._parts.settings.release_in_alarm != "ignore" else None
+        ignores = self._parts.settings.release_in_alarm is ReleaseInAlarm.IGNORE
+        alarm = None if ignores else self._firing(group, made)
         found = [self._known_bad(group, made, alarm)] if state == "START" else []
         found += [self._floor(group, made), self._in_alarm(group, made, alarm) if alarm else None]
         return [each for each in found if each is not None]
@@ -132,7 +144,7 @@ class Releases:
         cleared = self._parts.ledger.controls(group, self._parts.clock()).cleared_floors if made.floor else ()
         if not made.floor or made.deployment_id in cleared:
             return None
-        counts = self._parts.settings.floors_from != "operators"
+        counts = self._parts.settings.floors_from is not FloorsFrom.OPERATORS
         told = self._told(group, made, Reason.FLOOR_RELEASED)
         told = told.changed(floor_deployment_id=made.deployment_id if counts else "")
         why = f"{made.deployment_id} releases {_label(made)} as a floor, says {floor_source(made)}. "
@@ -162,7 +174,7 @@ class Releases:
             f"{clock(alarm.changed_at)}. CloudWatch sends no message while an alarm's state stays the same. "
             f"{self._follows(put_back_by)}",
         )
-        rolls_back = settings.release_in_alarm == "rollback" and not put_back_by
+        rolls_back = settings.release_in_alarm is ReleaseInAlarm.ROLLBACK and not put_back_by
         if rolls_back and made.status == "Succeeded" and made.completed_at:
             until = made.completed_at + settings.release_in_alarm_grace
             self._parts.ledger.watch(Watch(told.rollback_id, until, alarm.name, made.deployment_id))
@@ -176,7 +188,7 @@ class Releases:
                 f"It only brings back what {put_back_by} had put back, so it is not rolled back: if the alarm does not "
                 "recover, look for another cause."
             )
-        if settings.release_in_alarm != "rollback":
+        if settings.release_in_alarm is not ReleaseInAlarm.ROLLBACK:
             return "Watch it, and roll back by hand if it makes things worse."
         grace = duration(settings.release_in_alarm_grace)
         return (

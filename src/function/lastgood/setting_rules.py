@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
-from lastgood.model import Controller, DeploymentGroup, Mode, parse_ecs_service, parse_stage, prefix_of
+from lastgood.model import AfterRollback, Controller, DeploymentGroup, parse_ecs_service, parse_stage, prefix_of
 from lastgood.placeholders import parse_pattern, placeholders, split_names, stand_in
 
 _DURATION = re.compile(r"(\d{1,6})([smhd])")
@@ -31,7 +32,6 @@ _INSTEAD = {
     "pipeline:": 'name the stage with "pipeline" and "stage" instead',
 }
 _PIPELINE_OPTIONS = {"after_rollback", "hold"}
-_AFTER_ROLLBACK = ("tell", "rerun", "none")
 _SERVICE = "ecs:"
 # CodePipeline's own rule for the names of pipelines and stages.
 _PIPELINE_NAME = re.compile(r"[A-Za-z0-9.@_-]{1,100}")
@@ -59,6 +59,14 @@ def at_least(least: str) -> Callable[[str], timedelta]:
         return span
 
     return parse
+
+
+class FileExists(StrEnum):
+    """CodeDeploy's `fileExistsBehavior`."""
+
+    DISALLOW = "DISALLOW"
+    OVERWRITE = "OVERWRITE"
+    RETAIN = "RETAIN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,7 @@ class PipelineRule:
 
     groups: str
     pipeline: str
-    after_rollback: str = "tell"
+    after_rollback: AfterRollback = AfterRollback.TELL
     hold: str = ""
 
     def covers(self, group: DeploymentGroup) -> bool:
@@ -135,17 +143,14 @@ def parse_regions(value: str) -> tuple[str, ...]:
 EMPTY_MEANS_NONE = (parse_text, parse_globs)
 
 
-def one_of(*allowed: str) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        if value not in allowed:
-            raise ValueError("must be one of " + ", ".join(allowed))
-        return value
+def one_of[Choice: StrEnum](kind: type[Choice]) -> Callable[[str], Choice]:
+    def parse(value: str) -> Choice:
+        try:
+            return kind(value)
+        except ValueError:
+            raise ValueError("must be one of " + ", ".join(kind)) from None
 
     return parse
-
-
-def parse_mode(value: str) -> Mode:
-    return Mode(one_of(*Mode)(value))
 
 
 def parse_routes(value: str) -> tuple[Route, ...]:
@@ -188,12 +193,14 @@ def _pipeline(row: object) -> PipelineRule:
         if "ecs_service" in values
         else f"{values.pop('application')}/{values.pop('deployment_group')}"
     )
-    rule = PipelineRule(groups, **values)
+    try:
+        after = one_of(AfterRollback)(values.pop("after_rollback", AfterRollback.TELL))
+    except ValueError as error:
+        raise ValueError(f'"after_rollback" {error}') from None
+    rule = PipelineRule(groups, after_rollback=after, **values)
     if not all(_PIPELINE_NAME.fullmatch(name) for name in (rule.pipeline, rule.hold or rule.pipeline)):
         raise ValueError('"pipeline" and "hold" must be the names of a pipeline and of a stage, not patterns')
-    if rule.after_rollback not in _AFTER_ROLLBACK:
-        raise ValueError('"after_rollback" must be one of ' + ", ".join(_AFTER_ROLLBACK))
-    if rule.hold and rule.after_rollback == "rerun":
+    if rule.hold and rule.after_rollback is AfterRollback.RERUN:
         raise ValueError('"hold" and "after_rollback": "rerun" exclude each other: the held stage stops the re-run')
     return rule
 

@@ -12,9 +12,19 @@ from datetime import timedelta
 from typing import Any
 
 from lastgood.errors import SettingsError
-from lastgood.model import DeploymentGroup, Mode, Policy
+from lastgood.model import (
+    AppSpecHooks,
+    DeploymentGroup,
+    FloorsFrom,
+    Mode,
+    Policy,
+    ReleaseInAlarm,
+    RollbackPauses,
+    StopWithoutTarget,
+)
 from lastgood.setting_rules import (
     EMPTY_MEANS_NONE,
+    FileExists,
     PipelineRule,
     Route,
     at_least,
@@ -23,7 +33,6 @@ from lastgood.setting_rules import (
     parse_duration,
     parse_flag,
     parse_globs,
-    parse_mode,
     parse_pipelines,
     parse_regions,
     parse_routes,
@@ -67,7 +76,9 @@ class Settings:
         "53 and WAF are in us-east-1 only. Each needs the satellite stack.",
     )
     mode: Mode = _setting(
-        "auto", parse_mode, "How far lastgood goes by itself: auto, approve, observe or off. A new stack only observes."
+        "auto",
+        one_of(Mode),
+        "How far lastgood goes by itself: auto, approve, observe or off. A new stack only observes.",
     )
     kill_switch: bool = _setting(
         "false", parse_flag, "The break-glass: true stops every rollback, with no table needed."
@@ -121,9 +132,9 @@ class Settings:
         "More deployment groups than this in alarm within the storm window stop all rollbacks. 0: never.",
     )
     storm_window: timedelta = _setting("10m", at_least("1m"), "The window in which alarmed groups are counted.")
-    stop_without_target: str = _setting(
+    stop_without_target: StopWithoutTarget = _setting(
         "first-deployment",
-        one_of("never", "first-deployment", "always"),
+        one_of(StopWithoutTarget),
         "Whether a deployment is stopped when nothing can be put back: first-deployment stops it only where no earlier "
         "good revision exists, always also where only revisions below the floor or known bad ones do.",
     )
@@ -139,15 +150,15 @@ class Settings:
     ecs_deployment_config: str = _setting(
         "CodeDeployDefault.ECSAllAtOnce", parse_text, "The same for ECS. Empty: the group's."
     )
-    file_exists_behavior: str = _setting(
-        "OVERWRITE", one_of("DISALLOW", "OVERWRITE", "RETAIN"), "What a rollback does with files it finds on servers."
+    file_exists_behavior: FileExists = _setting(
+        "OVERWRITE", one_of(FileExists), "What a rollback does with files it finds on servers."
     )
     ignore_application_stop_failures: bool = _setting(
         "true", parse_flag, "Go on when the scripts of the revision that is replaced fail."
     )
-    floors_from: str = _setting(
+    floors_from: FloorsFrom = _setting(
         "both",
-        one_of("description", "operators", "both"),
+        one_of(FloorsFrom),
         "Who may say that nothing older goes back: a release, in its description or in the tags of its revision; "
         "operators, with lastgood floor set; or both.",
     )
@@ -171,19 +182,19 @@ class Settings:
         "from its start for that execution's source revisions instead, never for the newest; needs "
         "codepipeline:StartPipelineExecution.",
     )
-    release_in_alarm: str = _setting(
+    release_in_alarm: ReleaseInAlarm = _setting(
         "tell",
-        one_of("ignore", "tell", "rollback"),
+        one_of(ReleaseInAlarm),
         "What to do when a release comes while its alarm fires already, for then CloudWatch sends no message: tell "
         "people, or also roll it back when the alarm still fires some time after the release is done.",
     )
     release_in_alarm_grace: timedelta = _setting("10m", parse_duration, "How long that alarm may go on firing.")
-    appspec_hooks: str = _setting(
-        "keep", one_of("keep", "drop"), "Whether a rollback runs the validation functions of the old AppSpec."
+    appspec_hooks: AppSpecHooks = _setting(
+        "keep", one_of(AppSpecHooks), "Whether a rollback runs the validation functions of the old AppSpec."
     )
-    rollback_pauses: str = _setting(
+    rollback_pauses: RollbackPauses = _setting(
         "tell",
-        one_of("tell", "continue"),
+        one_of(RollbackPauses),
         "What to do when a rollback's own deployment waits for somebody's word (a PAUSE hook of ECS, or Ready at "
         "CodeDeploy): tell people, or give it.",
     )

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lastgood.judgement import GUARDS
-from lastgood.model import ComputePlatform, Controller, DeploymentGroup, Reason, what_to_do
+from lastgood.model import AfterRollback, ComputePlatform, Controller, DeploymentGroup, Reason, what_to_do
 from lastgood.pipelines.rules import REVISION_TYPES
 from lastgood.pipelines.runs import holder
 from lastgood.settings import PipelineRule, Settings
@@ -198,7 +198,7 @@ _PIPELINE_READS = (
 def _on_pipeline(rule: PipelineRule, arn: str) -> Iterator[tuple[str, str]]:
     for action in _PIPELINE_READS:
         yield f"codepipeline:{action}", arn
-    if rule.after_rollback == "rerun":
+    if rule.after_rollback is AfterRollback.RERUN:
         yield "codepipeline:StartPipelineExecution", arn
     if rule.hold:
         yield "codepipeline:DisableStageTransition", f"{arn}/{rule.hold}"
@@ -214,7 +214,7 @@ def pipeline_checks(rule: PipelineRule, group: DeploymentGroup, pipeline: Mappin
     """Whether the rule can do with the pipeline what it says; `pipeline` is as `GetPipeline` answers."""
     kind = pipeline.get("pipelineType") or "V1"
     checks = [Check("it exists", True, f"It is {kind}, version {pipeline.get('version', '?')}.")]
-    if rule.after_rollback in {"tell", "rerun"}:
+    if rule.after_rollback is not AfterRollback.NONE:
         checks.append(_can_run_again(rule, group, kind, pipeline))
     if rule.hold:
         checks.append(_has_stage(rule, [str(stage.get("name", "")) for stage in pipeline.get("stages") or ()]))
@@ -235,7 +235,7 @@ def _can_run_again(rule: PipelineRule, group: DeploymentGroup, kind: str, pipeli
     elif odd:
         problem = f"Its source {odd} takes no chosen revision."
         fix = f"Use a connection, CodeCommit, ECR or S3 as its source, {otherwise}"
-    if rule.after_rollback == "rerun" and problem:
+    if rule.after_rollback is AfterRollback.RERUN and problem:
         return Check(name, False, problem, fix)
     return Check(name, True, f"Not this one: {problem} People are told how to go back." if problem else "")
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from lastgood.alarms import Alarms, described
+from lastgood.alarms import Alarms, FiringAlarm, described
 from lastgood.clients import Clients
 from lastgood.errors import LastgoodError
 from lastgood.judgement import GUARDS, Adopt, AskApproval, Case, Close, Decision, Guard, Proceed, Stop, Wait, decide
@@ -195,6 +195,12 @@ class _Supposed(Alarms):
 
     def history(self, alarm: str, since: datetime, now: datetime, contributor: str = "") -> AlarmHistory:
         return self._real.history(alarm, since, now, contributor)
+
+    def fired_since(self, since: datetime) -> list[FiringAlarm]:
+        return self._real.fired_since(since)
+
+    def known_tags(self, alarm_arn: str) -> dict[str, str]:
+        return self._real.known_tags(alarm_arn)
 
 
 class Lookout:

@@ -47,6 +47,7 @@ from lastgood.model import (
     Reason,
     Rejection,
     Revision,
+    StopWithoutTarget,
 )
 
 # --- the decision table (reference: CodeDeploy semantics, section 11) -------------------------------------------------
@@ -245,7 +246,9 @@ def test_a_running_deployment_of_a_service_is_replaced_where_a_stop_would_bring_
 
 def test_a_service_is_never_stopped_when_nothing_can_go_back():
     for policy in ("first-deployment", "always"):
-        decision = first_step(BAD_RUNNING, asked=rollback(**SERVICE), policy=Policy(stop_without_target=policy))
+        decision = first_step(
+            BAD_RUNNING, asked=rollback(**SERVICE), policy=Policy(stop_without_target=StopWithoutTarget(policy))
+        )
         assert (decision.action, outcome_of(decision)) == (Action.CLOSE, Outcome.BLOCKED)
 
 
@@ -295,7 +298,7 @@ def test_a_native_rollback_to_a_known_bad_revision_is_no_target_when_nothing_els
     ],
 )
 def test_whether_stopping_alone_is_better_than_going_on_is_the_policys_choice(setting, first, floor):
-    policy = Policy(stop_without_target=setting)
+    policy = Policy(stop_without_target=StopWithoutTarget(setting))
     nothing = first_step(BAD_RUNNING, policy=policy)
     below = first_step(BAD_RUNNING, GOOD, policy=policy, controls=Controls(floor=Floor("d-2", at(-1))))
     assert (nothing.action, below.action) == (first, floor)
@@ -323,7 +326,7 @@ def test_only_for_lambda_an_alias_may_stay_split_when_nothing_goes_back():
     ("setting", "action"), [("never", Action.CLOSE), ("first-deployment", Action.CLOSE), ("always", Action.STOP)]
 )
 def test_what_cannot_be_read_may_be_good_so_it_is_not_taken_for_a_first_deployment(setting, action):
-    policy = Policy(stop_without_target=setting, native_rollback=False)
+    policy = Policy(stop_without_target=StopWithoutTarget(setting), native_rollback=False)
     decision = first_step(BAD_RUNNING, release("d-1", "", -600), policy=policy)
     assert (decision.action, decision.reason) == (action, Reason.NO_GOOD_REVISION)
     assert "d-1" in decision.explanation
@@ -355,7 +358,7 @@ def test_a_long_history_is_recorded_in_part_but_decided_upon_as_a_whole():
 
 @pytest.mark.parametrize("mode", [Mode.OBSERVE, Mode.OFF])
 def test_nothing_is_stopped_without_a_target_where_lastgood_may_only_look(mode):
-    policy = Policy(mode=mode, stop_without_target="always")
+    policy = Policy(mode=mode, stop_without_target=StopWithoutTarget.ALWAYS)
     assert first_step(BAD_RUNNING, policy=policy).action is Action.CLOSE
 
 

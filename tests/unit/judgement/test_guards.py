@@ -43,6 +43,7 @@ from lastgood.model import (
     Policy,
     Reason,
     Rejection,
+    StopWithoutTarget,
     TriggerKind,
 )
 
@@ -487,7 +488,9 @@ def test_a_dry_run_is_refused_by_the_same_guards():
 
 
 def test_a_dry_run_without_a_target_does_not_stop_what_is_running():
-    decision = first_step(BAD_RUNNING, asked=by_operator(dry_run=True), policy=Policy(stop_without_target="always"))
+    decision = first_step(
+        BAD_RUNNING, asked=by_operator(dry_run=True), policy=Policy(stop_without_target=StopWithoutTarget.ALWAYS)
+    )
     assert decision.action is Action.CLOSE
 
 

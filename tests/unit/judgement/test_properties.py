@@ -45,6 +45,7 @@ from lastgood.model import (
     Preparation,
     Reason,
     Rollback,
+    StopWithoutTarget,
 )
 
 CALM = settings(
@@ -117,7 +118,7 @@ policies = st.builds(
     require_still_in_alarm=st.booleans(),
     max_rollbacks=st.integers(0, 3),
     storm_groups=st.integers(0, 8),
-    stop_without_target=st.sampled_from(["never", "first-deployment", "always"]),
+    stop_without_target=st.sampled_from(list(StopWithoutTarget)),
     native_rollback=st.booleans(),
 )
 live = st.builds(Live, st.sampled_from(["", "", "", "v1", "v2", "v77"]), st.booleans())
@@ -378,8 +379,9 @@ def test_only_force_passes_a_pause(asked, seen, policy):
 @CALM
 @given(questions(), surveys(), policies)
 def test_a_dry_run_plans_what_the_real_one_does(asked, seen, policy):
-    real = decide(asked.changed(dry_run=False), seen, replace(policy, mode=Mode.AUTO, stop_without_target="never"), NOW)
-    dry = decide(asked.changed(dry_run=True), seen, replace(policy, mode=Mode.AUTO, stop_without_target="never"), NOW)
+    policy = replace(policy, mode=Mode.AUTO, stop_without_target=StopWithoutTarget.NEVER)
+    real = decide(asked.changed(dry_run=False), seen, policy, NOW)
+    dry = decide(asked.changed(dry_run=True), seen, policy, NOW)
     assert dry.action is Action.CLOSE
     assert (dry.good, dry.suspects, dry.candidates) == (real.good, real.suspects, real.candidates)
     if real.action is Action.CLOSE:

@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any
 
 from lastgood.deployers.yaml_subset import YamlError, load
+from lastgood.model import AppSpecHooks
 from lastgood.settings import Settings
 
 
@@ -145,6 +146,6 @@ def _yaml_line(name: str) -> re.Pattern[str]:
 
 def appspec_location(spec: AppSpec, settings: Settings) -> dict[str, Any]:
     """The `RevisionLocation` that deploys this AppSpec, without its hooks where the settings drop them."""
-    spec = spec.without_hooks() if settings.appspec_hooks == "drop" else spec
+    spec = spec.without_hooks() if settings.appspec_hooks is AppSpecHooks.DROP else spec
     digest = hashlib.sha256(spec.text.encode()).hexdigest()
     return {"revisionType": "AppSpecContent", "appSpecContent": {"content": spec.text, "sha256": digest}}

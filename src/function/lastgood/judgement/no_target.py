@@ -5,7 +5,7 @@ from __future__ import annotations
 from lastgood.judgement.case import Case
 from lastgood.judgement.first_step import adoptable
 from lastgood.judgement.steps import Decision, Stop
-from lastgood.model import Candidate, Mode, Outcome, Reason, Rejection
+from lastgood.model import Candidate, Mode, Outcome, Reason, Rejection, StopWithoutTarget
 
 
 def good_revision(case: Case) -> Decision | None:
@@ -97,7 +97,11 @@ def _native_goes_to_what_was_live(case: Case, reason: Reason) -> bool:
     if group is None or last is None or reason is not Reason.NO_GOOD_REVISION:
         return False
     policy, floor = case.policy, case.floor
-    if policy.mode is not Mode.AUTO or not policy.native_rollback or policy.stop_without_target == "never":
+    if (
+        policy.mode is not Mode.AUTO
+        or not policy.native_rollback
+        or policy.stop_without_target is StopWithoutTarget.NEVER
+    ):
         return False
     if case.rollback.trigger.to_deployment_id or last.deployment_id != group.last_successful_id:
         return False
@@ -117,8 +121,8 @@ def _stops_without_target(case: Case, reason: Reason) -> bool:
     if case.rollback.group.can().stop_restores_previous:
         # Its only stop brings the revision before back: one that was just refused.
         return False
-    if case.policy.stop_without_target == "first-deployment":
+    if case.policy.stop_without_target is StopWithoutTarget.FIRST_DEPLOYMENT:
         # What could not be read may well be a good revision.
         unread = case.selection.rejected_for(Rejection.UNREADABLE_REVISION)
         return reason is Reason.NO_GOOD_REVISION and unread is None
-    return case.policy.stop_without_target == "always"
+    return case.policy.stop_without_target is StopWithoutTarget.ALWAYS

@@ -9,7 +9,18 @@ from lastgood.judgement.case import Case
 from lastgood.judgement.steps import Chosen, Close, Decision, LetGoOn, TakeOver, fail, wait
 from lastgood.judgement.theirs import beside, whose, why_it_failed
 from lastgood.judgement.wording import at_a_gate, duration
-from lastgood.model import Deployment, Gate, GroupFacts, Live, Outcome, Reason, Revision, Rollback, same_images
+from lastgood.model import (
+    Deployment,
+    Gate,
+    GroupFacts,
+    Live,
+    Outcome,
+    Reason,
+    Revision,
+    Rollback,
+    RollbackPauses,
+    same_images,
+)
 
 TOLD_AFTER = timedelta(minutes=3)
 """People are told of what passes by itself, such as another deployment in the group, if it lasts so long."""
@@ -63,7 +74,7 @@ def _late(case: Case) -> bool:
 def _at_its_gate(case: Case, running: Deployment, gate: Gate) -> Decision:
     """The service's own hook, or the group's own setting, holds the good revision back as it would a release."""
     waits = f"{running.deployment_id} is {running.status}{at_a_gate(running)}"
-    if case.policy.rollback_pauses == "continue" and not case.rollback.progress.adopted:
+    if case.policy.rollback_pauses is RollbackPauses.CONTINUE and not case.rollback.progress.adopted:
         return LetGoOn(Reason.IN_PROGRESS, f"{waits}: it is told to go on.", running)
     return wait(f"{waits}, so the good revision is not back yet. To let it go on: {gate.command}", told_after=NOW)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lastgood.model.policy import AfterRollback
 from lastgood.model.record import FollowUp, Outcome, Phase, Rollback
 
 TIMES = ("detect", "stop", "redeploy", "verify", "recover")
@@ -54,7 +55,7 @@ def follow_up_due(rollback: Rollback) -> FollowUp | None:
     wanted = {
         FollowUp.HOLD: bool(trail.hold_stage) and not rollback.trigger.dry_run and (moved or rolled_back),
         FollowUp.FIND_COMMITS: _commits_can_be_found(rollback) and (moved or ended),
-        FollowUp.RERUN: trail.after_rollback == "rerun" and bool(trail.rerun_request) and rolled_back,
+        FollowUp.RERUN: trail.after_rollback == AfterRollback.RERUN and bool(trail.rerun_request) and rolled_back,
         FollowUp.WATCH_RERUN: bool(trail.rerun_execution_id),
         FollowUp.RELEASE: trail.held_at is not None,
     }

@@ -19,6 +19,52 @@ class Mode(StrEnum):
     OFF = "off"
 
 
+class StopWithoutTarget(StrEnum):
+    """Whether a deployment is stopped where nothing can be put back; `first-deployment`: only if nothing ever could."""
+
+    NEVER = "never"
+    FIRST_DEPLOYMENT = "first-deployment"
+    ALWAYS = "always"
+
+
+class RollbackPauses(StrEnum):
+    """What is done where a rollback's own deployment waits for somebody's word."""
+
+    TELL = "tell"
+    CONTINUE = "continue"
+
+
+class FloorsFrom(StrEnum):
+    """Who may say that nothing older goes back: a release itself, operators, or both."""
+
+    DESCRIPTION = "description"
+    OPERATORS = "operators"
+    BOTH = "both"
+
+
+class ReleaseInAlarm(StrEnum):
+    """What is done with a release that comes while its alarm fires already."""
+
+    IGNORE = "ignore"
+    TELL = "tell"
+    ROLLBACK = "rollback"
+
+
+class AppSpecHooks(StrEnum):
+    """Whether a rollback runs the validation functions of the old AppSpec."""
+
+    KEEP = "keep"
+    DROP = "drop"
+
+
+class AfterRollback(StrEnum):
+    """What is done with the pipeline: people are told how to run it for the good commit, it is run, or neither."""
+
+    TELL = "tell"
+    RERUN = "rerun"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class Pause:
     """An operator's stop sign for one deployment group, or for everything."""
@@ -98,9 +144,9 @@ class Policy:
     rollback_window: timedelta = timedelta(hours=24)
     storm_groups: int = 5
     storm_window: timedelta = timedelta(minutes=10)
-    stop_without_target: str = "first-deployment"
+    stop_without_target: StopWithoutTarget = StopWithoutTarget.FIRST_DEPLOYMENT
     native_rollback: bool = True
-    rollback_pauses: str = "tell"
+    rollback_pauses: RollbackPauses = RollbackPauses.TELL
     native_rollback_grace: timedelta = timedelta(seconds=30)
     create_settle: timedelta = timedelta(seconds=60)
     deadline: timedelta = timedelta(hours=2)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from lastgood.alarms import Alarms
 from lastgood.deployers.protocol import Deployer, DeployerFor
 from lastgood.ledger import Ledger
-from lastgood.model import AlarmHistory, Controls, Deployment, Observation, Policy, Rollback
+from lastgood.model import AlarmHistory, Controls, Deployment, FloorsFrom, Observation, Policy, Rollback
 from lastgood.observe.closer_look import CloserLook
 from lastgood.routing import other_alarms
 from lastgood.settings import Settings
@@ -58,7 +58,7 @@ class Look:
             unfounded_groups=common.unfounded_groups,
             resumed_at=common.resumed_at,
         )
-        return controls if settings.floors_from != "description" else replace(controls, floor=None)
+        return controls if settings.floors_from is not FloorsFrom.DESCRIPTION else replace(controls, floor=None)
 
     def holder(self, controls: Controls) -> str | None:
         """Who holds the group's lock; None for a rollback that is only supposed: it never took one."""
@@ -86,7 +86,8 @@ class Look:
 
     def as_counts(self, deployment: Deployment) -> Deployment:
         """A deployment without the floor that it may not set by the settings."""
-        return deployment if self.eyes.settings.floors_from != "operators" else replace(deployment, floor=False)
+        by_operators = self.eyes.settings.floors_from is FloorsFrom.OPERATORS
+        return replace(deployment, floor=False) if by_operators else deployment
 
     def known(self, deployment_id: str) -> Deployment | None:
         """A deployment that this visit has seen already, and that was over then."""

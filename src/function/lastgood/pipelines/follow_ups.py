@@ -17,7 +17,7 @@ from lastgood.errors import LastgoodError, LostLeaseError, RefusedError, Retryab
 from lastgood.judgement.wording import duration
 from lastgood.ledger import Kind
 from lastgood.links import compare
-from lastgood.model import FollowUp, Rollback, follow_up_due
+from lastgood.model import AfterRollback, FollowUp, Rollback, follow_up_due
 from lastgood.parts import Parts
 from lastgood.pipelines.rules import (
     RUNNING,
@@ -170,7 +170,7 @@ class FollowUps:
         """What would run the pipeline for the good commit: as a request for us, as a command for people."""
         it = self.rollback
         trail, choice = it.trail, it.choice
-        if trail.after_rollback not in {"tell", "rerun"} or not choice.good_deployment_id:
+        if trail.after_rollback not in {AfterRollback.TELL, AfterRollback.RERUN} or not choice.good_deployment_id:
             return
         if good is None:
             self._problem(

@@ -7,6 +7,7 @@ from typing import Any
 
 from lastgood.errors import SettingsError
 from lastgood.judgement.wording import duration
+from lastgood.model import ReleaseInAlarm
 from lastgood.settings import Settings, unknown_variables
 from lastgood_cli import fixes
 from lastgood_cli.checks.check import Check
@@ -108,12 +109,15 @@ def release_in_alarm(settings: Settings) -> Check:
     """What becomes of a release that meets a firing alarm, and whether the alarm has time to recover first."""
     name = "a release in a firing alarm is dealt with"
     grace, looks_back = settings.release_in_alarm_grace, settings.evaluation_window
-    if settings.release_in_alarm == "rollback" and grace < looks_back:
+    if settings.release_in_alarm is ReleaseInAlarm.ROLLBACK and grace < looks_back:
         said = (
             f"It is rolled back after {duration(grace)}; an alarm looks back {duration(looks_back)} and cannot recover."
         )
         return Check(name, False, said, "Deploy with a ReleaseInAlarmGrace that is longer than EvaluationWindow.")
-    meaning = {"tell": "People are told.", "ignore": "Nobody is told: ReleaseInAlarm is ignore."}
+    meaning = {
+        ReleaseInAlarm.TELL: "People are told.",
+        ReleaseInAlarm.IGNORE: "Nobody is told: ReleaseInAlarm is ignore.",
+    }
     rolled_back = f"It is rolled back if the alarm still fires {duration(grace)} later."
     return Check(name, True, meaning.get(settings.release_in_alarm, rolled_back))
 
