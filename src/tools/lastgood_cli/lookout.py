@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from lastgood.alarms import Alarms, FiringAlarm, described
+from lastgood.alarms import Alarms, described
 from lastgood.clients import Clients
 from lastgood.errors import LastgoodError
 from lastgood.judgement import GUARDS, Adopt, AskApproval, Case, Close, Decision, Guard, Proceed, Stop, Wait, decide
@@ -23,7 +23,6 @@ from lastgood.judgement.onset import onset_attributes
 from lastgood.judgement.wording import ago
 from lastgood.model import (
     AlarmFacts,
-    AlarmHistory,
     AlarmPlace,
     AlarmState,
     Candidate,
@@ -183,24 +182,12 @@ def _since(alarm: AlarmFacts | None, now: datetime) -> str:
 class _Supposed(Alarms):
     """CloudWatch as it would be if the alarm fired now."""
 
-    def __init__(self, facts: AlarmFacts, real: Alarms) -> None:
+    def __init__(self, facts: AlarmFacts, clients: Clients, settings: Settings) -> None:
+        super().__init__(clients.cloudwatch, clients.cloudwatch_at, settings.alarm_regions)
         self._facts = facts
-        self._real = real
 
     def read(self, alarm: str, evidence_at: datetime | None = None, contributor: str = "") -> AlarmFacts | None:
         return self._facts
-
-    def tags(self, alarm_arn: str) -> dict[str, str]:
-        return self._real.tags(alarm_arn)
-
-    def history(self, alarm: str, since: datetime, now: datetime, contributor: str = "") -> AlarmHistory:
-        return self._real.history(alarm, since, now, contributor)
-
-    def fired_since(self, since: datetime) -> list[FiringAlarm]:
-        return self._real.fired_since(since)
-
-    def known_tags(self, alarm_arn: str) -> dict[str, str]:
-        return self._real.known_tags(alarm_arn)
 
 
 class Lookout:
@@ -329,7 +316,7 @@ class Lookout:
         observer, said = self.observer, _since(real, self.now)
         if supposed:
             facts = AlarmFacts(signal.alarm_name, AlarmState.ALARM, self.now, real.suppressed_by if real else "")
-            observer = replace(observer, alarms=_Supposed(facts, observer.alarms))
+            observer = replace(observer, alarms=_Supposed(facts, self.clients, self.settings))
             signal = replace(signal, changed_at=self.now)
             said = f"Supposed: the alarm goes into ALARM now (CloudWatch says {real.state if real else 'nothing'})."
         how = Answer(ROUTED, Verdict.YES, explanation=f"By {routing.source}.")

@@ -30,7 +30,8 @@ class Observer(Eyes):
     def make(cls, clients: Clients, settings: Settings, pool: ThreadPoolExecutor) -> Observer:
         """What tools that only look see with: the same as the function."""
         ledger = Ledger(clients.dynamodb, settings.table, settings.retention)
-        alarms, stacks = Alarms(clients.cloudwatch, clients.cloudwatch_at), Stacks(clients, settings)
+        alarms = Alarms(clients.cloudwatch, clients.cloudwatch_at, settings.alarm_regions)
+        stacks = Stacks(clients, settings)
         return cls(ledger, alarms, deployers(clients, settings, pool), stacks, pool, settings)
 
     def look(
