@@ -203,3 +203,19 @@ def test_a_stop_that_is_refused_for_whatever_reason_is_followed_by_a_look_at_the
         head = it.run_to_end()
         assert (head["outcome"], head["reason_code"]) == ("ROLLED_BACK", "VERIFIED"), head["explanation"]
         assert it.is_live(2)
+
+
+@pytest.mark.parametrize("settle", [False, True], ids=["active", "succeeded"])
+def test_the_task_set_before_the_first_deployment_goes_back_with_its_own_network(settle: bool) -> None:
+    """The first release brings another network beside its definition; that is not put back with the old one."""
+    network = {"awsvpcConfiguration": {"subnets": ["subnet-1"], "securityGroups": ["sg-good"]}}
+    wait = {"terminateBlueInstancesOnDeploymentSuccess": {"action": "TERMINATE", "terminationWaitTimeInMinutes": 60}}
+    more = {"task_set": {"networkConfiguration": network}, "blueGreenDeploymentConfiguration": wait}
+    with scene("ECS", task_definitions=3, config="CodeDeployDefault.ECSAllAtOnce", **more) as it:
+        before = it.sim.serving(it.application, it.group)
+        it.sim.release("shop", "prod", appspec(it, 2, "sg-wrong"))
+        it.sim.advance(200 if settle else 20)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert head["outcome"] == "ROLLED_BACK", head["explanation"]
+        assert it.sim.serving(it.application, it.group) == before

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +18,12 @@ from scene import ALARM, PLATFORMS, Scene, scene
 from stage.local import event, reason_data
 
 CHANGED = datetime(2026, 3, 2, 10, 4, 12, tzinfo=UTC)
+BLUE_GREEN = {"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"}
+SLOWLY: dict[str, dict[str, Any]] = {
+    "new servers": {"deploymentStyle": BLUE_GREEN, "config": "CodeDeployDefault.AllAtOnce"},
+    "Lambda": {"versions": 5, "current": 5},
+    "ECS": {"task_definitions": 5, "current": 5},
+}
 ARN = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:"
 
 
@@ -47,6 +55,67 @@ def test_a_release_that_came_into_a_breach_is_left_alone_and_people_are_told(pla
         assert not it.calls("StopDeployment")
         it.sim.settle()
         assert it.is_live(3)
+
+
+@contextmanager
+def built_slowly(where: str, **more: Any) -> Iterator[Scene]:
+    """A place where a deployment takes five minutes before the first user meets it; revision 3 is live, and good."""
+    with scene("Server" if where == "new servers" else where, **SLOWLY[where], **more) as it:
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=1200)
+        it.sim.timing("shop", "prod", install_seconds=300)
+        yield it
+
+
+@pytest.mark.parametrize("where", ["new servers", "Lambda", "ECS"])
+def test_a_release_that_no_user_has_met_when_the_breach_begins_is_not_its_cause(where: str) -> None:
+    with built_slowly(where) as it:
+        fix = it.release(4)
+        it.sim.advance(200)
+        it.alarm_fires(breached=breach(it, 2, 1))
+        head = it.head
+        assert (head["outcome"], head["reason_code"], head["needs_human"]) == ("SKIPPED", "NEWER_DEPLOYMENT", True)
+        assert f"{fix} was created at" in head["explanation"]
+        assert "and has reached no users" in head["explanation"]
+        assert not it.calls("StopDeployment")
+        it.sim.settle()
+        assert it.is_live(4)
+
+
+@pytest.mark.parametrize("where", ["new servers", "Lambda", "ECS"])
+def test_a_release_that_users_met_before_the_breach_is_blamed_however_long_it_was_built(where: str) -> None:
+    with built_slowly(where) as it:
+        bad = it.release(4)
+        it.sim.advance(302 + 170)
+        it.alarm_fires(breached=breach(it, 2, 1))
+        assert it.run_to_end()["suspect_deployment_id"] == bad
+        assert it.is_live(3)
+
+
+@pytest.mark.parametrize("where", ["new servers", "Lambda", "ECS"])
+def test_where_the_targets_may_not_be_read_a_release_counts_from_its_creation(where: str) -> None:
+    with built_slowly(where) as it:
+        bad = it.release(4)
+        it.sim.advance(200)
+        it.sim.fail_call("ListDeploymentTargets", "AccessDeniedException", count=9)
+        it.alarm_fires(breached=breach(it, 2, 1))
+        assert it.head["suspect_deployment_id"] == bad
+
+
+@pytest.mark.parametrize("where", ["new servers", "Lambda", "ECS"])
+def test_what_aws_puts_back_instead_of_a_release_that_no_user_has_met_is_still_the_cause(where: str) -> None:
+    own = {"alarms": [ALARM], "rollback_events": ["DEPLOYMENT_STOP_ON_ALARM"]}
+    with built_slowly(where, **own) as it:
+        it.sim.declare_bad(it.sim.deployments("shop", "prod")[-1]["deploymentId"])
+        it.release(4)
+        it.sim.advance(200)
+        began = breach(it, 2, 1)
+        it.local.alarm(ALARM, breached=began, tags=it.tags)
+        it.sim.advance(10)
+        assert it.sim.deployments("shop", "prod")[-1]["creator"] == "codeDeployRollback"
+        it.deliver(it.alarm_message(at=it.now() - timedelta(seconds=10)))
+        assert it.run_to_end()["outcome"] == "ROLLED_BACK", it.head["explanation"]
+        assert it.is_live(2) and not it.sim.bad_share("shop", "prod")
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ OWN_ALARM: dict[str, Any] = {"alarms": [ALARM], "rollback_events": ["DEPLOYMENT_
 
 
 def options(platform: str, **more: Any) -> dict[str, Any]:
-    return {**({"versions": 5, "current": 5} if platform == "Lambda" else {}), **more}
+    made = {"Lambda": {"versions": 5, "current": 5}, "ECS": {"task_definitions": 5}}
+    return {**made.get(platform, {}), **more}
 
 
 def alarm_stops_it(it: Scene, platform: str, later: float) -> dict[str, Any]:
@@ -250,3 +252,73 @@ def test_the_rollback_that_a_stack_makes_is_watched() -> None:
         it.alarm_fires()
         assert it.head["reason_code"] == "STACK_ROLLING_BACK"
         assert_back(it, adopted=True, rollback_deployment_id=theirs)
+
+
+# --- attempts on top, and what AWS makes of them ----------------------------------------------------------------------
+
+ON_FAILURE: dict[str, Any] = {"rollback_events": ["DEPLOYMENT_FAILURE"]}
+
+
+def fails_later(it: Scene, number: int = 3) -> None:
+    """A release that serves well for half an hour, and is bad then; what is to be seen is the simulator's own truth."""
+    it.good_history(1, 2)
+    it.sim.declare_bad(it.release(number, settle=True, rest=1800))
+
+
+@EVERYWHERE
+@pytest.mark.parametrize("native", [False, True], ids=["left there", "rolled back by AWS"])
+def test_attempts_that_reached_nobody_are_not_blamed_and_what_serves_is(platform: str, native: bool) -> None:
+    with scene(platform, **options(platform, **(ON_FAILURE if native else {}))) as it:
+        fails_later(it)
+        for _ in range(3):
+            it.sim.fail_next(after_seconds=2)
+            it.release(4, settle=True, rest=120)
+        it.sim.advance(240)
+        last = it.now().replace(second=0, microsecond=0)
+        it.alarm_fires(breached=[last - timedelta(minutes=2), last - timedelta(minutes=1)])
+        assert_back(it)
+        assert not it.sim.bad_share("shop", "prod")
+
+
+@EVERYWHERE
+def test_what_somebody_puts_back_while_the_alarm_fires_is_good_although_aws_stops_it(platform: str) -> None:
+    with scene(platform, **options(platform, **OWN_ALARM)) as it:
+        fails_later(it)
+        it.local.alarm(ALARM, tags=it.tags)
+        message = it.alarm_message()
+        it.sim.advance(5)
+        theirs = it.release(2)
+        it.sim.advance(60)
+        assert it.sim.deployment(theirs)["errorInformation"]["code"] == "ALARM_ACTIVE"
+        it.deliver(message)
+        assert_back(it)
+        assert not it.sim.bad_share("shop", "prod")
+
+
+@EVERYWHERE
+def test_a_release_that_the_alarm_keeps_out_hides_nothing(platform: str) -> None:
+    """CodeDeploy stops what comes while the alarm fires; without a rollback of its own it leaves live as it was."""
+    with scene(platform, **options(platform, alarms=[ALARM])) as it:
+        fails_later(it)
+        it.local.alarm(ALARM, tags=it.tags)
+        message = it.alarm_message()
+        it.sim.advance(5)
+        kept_out = it.release(4)
+        it.sim.advance(20)
+        it.deliver(message)
+        head = assert_back(it)
+        assert head["suspect_deployment_id"] != kept_out
+        assert not it.sim.bad_share("shop", "prod")
+
+
+@EVERYWHERE
+def test_a_rollback_that_answered_an_earlier_breach_is_still_never_rolled_back(platform: str) -> None:
+    with scene(platform, **options(platform, **OWN_ALARM)) as it:
+        alarm_stops_it(it, platform, later=0)
+        it.sim.settle()
+        it.local.alarm(ALARM, "OK")
+        it.sim.advance(1200)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == ("SKIPPED", "SUSPECT_IS_ROLLBACK")
+        assert it.is_live(2)

@@ -64,13 +64,18 @@ class Scenes:
         *,
         task_definitions: int = 3,
         current: int = 1,
+        task_set: dict[str, Any] | None = None,
         **options: Any,
     ) -> DeploymentGroup:
-        """A service on `family:current`, whose family has revisions 1 to `task_definitions`."""
+        """A service on `family:current`, whose family has revisions 1 to `task_definitions`.
+
+        `task_set` is what its first task set has beside the definition and its container behind the load balancer.
+        """
         for _ in range(task_definitions):
             self.register_task_definition(family)
         running = self.engine.ecs_world.task_definition(f"{family}:{current}").arn
-        self.engine.ecs_world.create_service(cluster, service, running, self.clock.now())
+        parts = {"containerName": "app", "containerPort": 80, **(task_set or {})}
+        self.engine.ecs_world.create_service(cluster, service, running, self.clock.now(), parts=parts)
         style = {"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"}
         named = {"ecsServices": [{"clusterName": cluster, "serviceName": service}], "deploymentStyle": style}
         made = self._group("ECS", application, group, named | options)

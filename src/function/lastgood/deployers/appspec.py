@@ -70,6 +70,16 @@ class AppSpec:
             spec = spec._become(wanted, _with_value(spec.text, name, value))
         return spec
 
+    def with_properties(self, **values: Any) -> AppSpec:
+        """The same file with these properties of its one resource; one that is None is taken out."""
+        document = deepcopy(self.document)
+        (holder,) = _maps(document, "properties")
+        for name, value in values.items():
+            for key in [key for key in holder if str(key).lower() == name.lower()]:
+                del holder[key]
+            holder |= {name: value} if value is not None else {}
+        return AppSpec(json.dumps(document))
+
     def without_hooks(self) -> AppSpec:
         """The same file without its validation functions."""
         wanted = {k: v for k, v in self.document.items() if k.lower() != "hooks"}

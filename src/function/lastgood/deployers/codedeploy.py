@@ -15,10 +15,11 @@ from itertools import chain
 from typing import Any
 
 from lastgood.clients import Clients, call
+from lastgood.deployers import targets
 from lastgood.deployers.appspec import AppSpecError
 from lastgood.deployers.contents import Contents
 from lastgood.deployers.group_facts import facts_in_place, facts_of, platform_of
-from lastgood.deployers.history import BATCH, History
+from lastgood.deployers.history import History
 from lastgood.deployers.options import OPTIONS, options_again
 from lastgood.deployers.platforms.ecs import EcsPlatform
 from lastgood.deployers.platforms.lambda_ import LambdaPlatform
@@ -38,13 +39,13 @@ from lastgood.model import (
     Live,
     Note,
     Preparation,
+    Reach,
     Revision,
     Rollback,
 )
 from lastgood.settings import Settings
 
 APPSPECS_AT_A_TIME = 4
-_WAITED_FOR = ("InProgress", "Unknown")
 _GO_ON = "aws deploy continue-deployment --deployment-wait-type READY_WAIT --deployment-id {}"
 MARKER_PREFIX = "lastgood "
 """What the description of each deployment that we create begins with; the rollback's id follows."""
@@ -221,19 +222,13 @@ class CodeDeploy:
 
     def silent(self, deployment_id: str) -> tuple[str, ...]:
         """The targets that a deployment still waits for: instances, or a function's alias. Empty where unknown."""
-        asked: dict[str, Any] = {"deploymentId": deployment_id}
-        try:
-            waiting = {"TargetStatus": [*_WAITED_FOR]}
-            listed = call(self._clients.codedeploy, "list_deployment_targets", targetFilters=waiting, **asked)
-            ids = listed.get("targetIds", [])[:BATCH]
-            found = (
-                call(self._clients.codedeploy, "batch_get_deployment_targets", targetIds=ids, **asked) if ids else {}
-            )
-        except RefusedError:
-            return ()
-        targets = [target for each in found.get("deploymentTargets", []) for target in each.values()]
-        waits = [t for t in targets if isinstance(t, Mapping) and t.get("status") in _WAITED_FOR]
-        return tuple(str(t.get("targetId", "")).rsplit("/", 1)[-1] for t in waits)
+        return targets.silent(self._clients.codedeploy, deployment_id)
+
+    def reach(self, deployment: Deployment, facts: GroupFacts) -> Reach | None:
+        """Since when users meet what a deployment brings; None where that cannot be told."""
+        can = self._group.can(facts.compute_platform)
+        moves_traffic = facts.blue_green or can.native_moves_traffic
+        return targets.reach(self._clients.codedeploy, deployment, moves_traffic=moves_traffic)
 
     def do(self, todo: Preparation, good: Revision) -> str:
         """Do what has to be done before `good` is deployed again. Returns its new identity, where it gets one."""

@@ -47,6 +47,7 @@ from lastgood.model import (
     Live,
     Note,
     Preparation,
+    Reach,
     Revision,
     Rollback,
 )
@@ -224,6 +225,10 @@ class EcsService:
     def silent(self, deployment_id: str) -> tuple[str, ...]:
         """ECS's stop waits for no instance that could be named."""
         return ()
+
+    def reach(self, deployment: Deployment, facts: GroupFacts) -> Reach | None:
+        """The first new task meets users as soon as it is healthy, and ECS notes no time of that."""
+        return None
 
     def do(self, todo: Preparation, good: Revision) -> str:
         """Register a task definition again: an INACTIVE one, or with the digests that served. Returns its new ARN."""

@@ -30,6 +30,7 @@ from lastgood.model import (
     Live,
     Note,
     Preparation,
+    Reach,
     Revision,
     Rollback,
 )
@@ -170,6 +171,10 @@ class PipelineStage:
     def silent(self, deployment_id: str) -> tuple[str, ...]:
         """A stop waits for actions, which do not fail to answer: they take their time."""
         return ()
+
+    def reach(self, deployment: Deployment, facts: GroupFacts) -> Reach | None:
+        """A stage has many actions, and none of them says when users meet what it brings."""
+        return None
 
     def do(self, todo: Preparation, good: Revision) -> str:
         """There is nothing to do before."""

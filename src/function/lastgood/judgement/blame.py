@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from lastgood.judgement.onset import began, latest_cause
-from lastgood.judgement.theirs import goes_back, same, standing
+from lastgood.judgement.onset import began, came_too_late, latest_cause
+from lastgood.judgement.theirs import goes_back, same, standing, without_attempts
 from lastgood.judgement.wording import ago, clock
 from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, Onset, Reason, Revision, Rollback, same_content
 
@@ -100,6 +100,8 @@ class _Question:
 def _judge(listed: Sequence[Deployment], asked: _Question) -> Attribution:
     """Blame something of one target's events, which are newest first."""
     events, failed = standing(listed)
+    if asked.alarm_at is not None:
+        events = without_attempts(events, asked.onset.at if asked.onset else asked.alarm_at)
     return replace(_blamed(events, asked), failed=failed)
 
 
@@ -114,7 +116,10 @@ def _blamed(events: Sequence[Deployment], asked: _Question) -> Attribution:
     if alarm_at is not None and asked.released_in_alarm == newest.deployment_id:
         windows, onset = (asked.attribution_window, asked.evaluation_window), asked.onset or Onset(alarm_at)
         return _released_into(events, alarm_at, *windows, asked.now, asked.brought_back, onset)
-    too_late = _came_too_late(newest, alarm_at, asked.onset, None if asked.force else asked.requested_at)
+    too_late = _came_too_late(newest, asked)
+    if too_late and newest.ended_badly:
+        # It put in nothing that could be the fix: what was live before it still serves.
+        return _blamed(events[1:], asked)
     if too_late:
         return _nobody(Reason.NEWER_DEPLOYMENT, f"{too_late} It may be the fix, so it is left alone.")
     changes = changes_of_live(events)
@@ -127,22 +132,15 @@ def _blamed(events: Sequence[Deployment], asked: _Question) -> Attribution:
     )
 
 
-def _came_too_late(
-    newest: Deployment, alarm_at: datetime | None, onset: Onset | None, requested_at: datetime | None
-) -> str:
+def _came_too_late(newest: Deployment, asked: _Question) -> str:
     """Why the newest deployment cannot be what is meant, as a sentence; empty if it can."""
-    created = f"{newest.deployment_id} was created at {clock(newest.created_at)}"
-    if alarm_at is None:
-        if requested_at is None or newest.created_at <= requested_at:
-            return ""
-        return f"{created}, after the rollback was asked for at {clock(requested_at)}."
-    if newest.created_at > alarm_at:
-        return f"{created}, after the alarm changed at {clock(alarm_at)}."
-    if onset is None or newest.created_at <= latest_cause(onset, alarm_at):
+    if asked.alarm_at is not None:
+        return came_too_late(newest, asked.onset, asked.alarm_at)
+    if asked.force or asked.requested_at is None or newest.created_at <= asked.requested_at:
         return ""
     return (
-        f"{created}, and the breach began before, {began(onset)}, though the alarm only fired at {clock(alarm_at)}: it "
-        "is not the cause."
+        f"{newest.deployment_id} was created at {clock(newest.created_at)}, after the rollback was asked for at "
+        f"{clock(asked.requested_at)}."
     )
 
 
@@ -165,7 +163,7 @@ def _rollback_on_top(rollback: Deployment, events: Sequence[Deployment], asked: 
     """The newest deployment is a rollback: take over one that answers this alarm, never roll back an older one."""
     undone, native = _rolled_back_by(rollback, events), rollback.creator == NATIVE_ROLLBACK_CREATOR
     suspects = (undone,) if undone else ()
-    if native and undone and asked.alarm_at and _came_too_late(undone, asked.alarm_at, asked.onset, None):
+    if native and undone and asked.alarm_at and _came_too_late(undone, asked):
         return _undid_something_newer(rollback, undone, events, asked)
     if rollback.active or _answers(rollback, asked.alarm_at, asked.evaluation_window):
         below = _judge(events[1:], asked).suspects

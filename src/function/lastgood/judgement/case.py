@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
 from lastgood.judgement.blame import Attribution, attribute
 from lastgood.judgement.choice import Selection, effective_floor, good_note, select
-from lastgood.judgement.onset import onset_of
+from lastgood.judgement.onset import came_too_late, onset_of
 from lastgood.judgement.service import Lives, noise, with_ledger
 from lastgood.judgement.steps import Chosen, Close
 from lastgood.judgement.wording import name
@@ -136,7 +138,40 @@ class Case:
             force=self.forced,
             examined=self.seen.examined if self.searching else None,
             lives=self.lives,
+            cleared=self._cleared,
         )
+
+    @property
+    def _cleared(self) -> frozenset[str]:
+        """The deployments that came into the breach, and did not cause it."""
+        fired = self.rollback.alarm_changed_at if self.by_alarm else None
+        late = (d for d in self.seen.history if fired is not None and came_too_late(d, self.onset, fired))
+        return frozenset(d.deployment_id for d in late)
+
+    @cached_property
+    def doubtful(self) -> tuple[Deployment, ...]:
+        """Releases of which it counts when users first met them: without them something older would be blamed.
+
+        A suspect that was under way when the breach began, where traffic moves only at the end; and the attempts on top
+        that failed. What is deployed in place meets users at once; and an estimate of the onset clears nobody.
+        """
+        suspect, onset, group = self.attribution.suspect, self.onset, self.seen.group
+        if suspect is None or onset is None or not onset.measured or group is None:
+            return ()
+        moves_traffic = group.blue_green or self.rollback.group.can(group.compute_platform).native_moves_traffic
+        if suspect.failed_alone:
+            found = tuple(itertools.takewhile(lambda d: d.status != "Succeeded", self.seen.history))
+        elif moves_traffic and (suspect.completed_at or self.now) > onset.at:
+            found = (suspect,)
+        else:
+            found = ()
+        return tuple(d for d in found if d.is_release) if found and self._blames_others(found) else ()
+
+    def _blames_others(self, left_out: Sequence[Deployment]) -> bool:
+        """Whether something else is blamed without these, and without AWS's rollbacks of them."""
+        without = {d.deployment_id for d in left_out} | {d.rollback_deployment_id for d in left_out}
+        history = tuple(d for d in self.seen.history if d.deployment_id not in without)
+        return bool(replace(self, seen=replace(self.seen, history=history)).attribution.suspects)
 
     @property
     def floor(self) -> Floor | None:

@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lastgood.judgement.service import Lives
+from lastgood.judgement.theirs import met_the_alarm
 from lastgood.judgement.wording import duration, listed
 from lastgood.model import (
     SCALE_OUT_CREATORS,
@@ -67,6 +68,7 @@ def select(
     force: bool = False,
     examined: Container[str] | None = None,
     lives: Lives | None = None,
+    cleared: Container[str] = (),
 ) -> Selection:
     """The newest deployment before the suspects whose revision is good, and why each other was not chosen.
 
@@ -78,9 +80,11 @@ def select(
 
     By its `lives` a revision is proven, or not. One that is not proven is passed over for an older one that is. If none
     is, the newest quiet one goes back. What an operator asks for needs no proof. Without `lives` nothing does.
+
+    `cleared` are deployments that came into the breach: that AWS rolled one of them back says nothing against it.
     """
     override = force and bool(to_deployment_id)
-    case = _Case(history, suspects, controls, unusable, to_deployment_id, override, examined, lives)
+    case = _Case(history, suspects, controls, unusable, to_deployment_id, override, examined, lives, cleared)
     candidates: list[Candidate] = []
     unproven: list[Deployment] = []
     for deployment in history:
@@ -105,6 +109,7 @@ class _Case:
     override: bool
     examined: Container[str] | None
     lives: Lives | None
+    cleared: Container[str]
 
     def candidate(self, d: Deployment, verdict: tuple[Rejection, str] | None) -> Candidate:
         """The deployment with what was found against it, and what is known of how it served."""
@@ -248,6 +253,8 @@ class _Case:
                 other
                 for other in self.history
                 if other.rollback_deployment_id
+                and other.deployment_id not in self.cleared
+                and not (met_the_alarm(other) or other.reached_nobody)
                 and same_content(other.revision, d.revision)
                 and other.created_at > d.created_at
             ),

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lastgood.judgement.wording import clock
-from lastgood.model import AlarmFacts, AlarmState, Onset, Rollback
+from lastgood.model import AlarmFacts, AlarmState, Deployment, Onset, Rollback
 
 SAME_CHANGE = timedelta(seconds=1)
 """A message and DescribeAlarms may round the time of one change differently."""
@@ -48,6 +48,28 @@ def _estimated(fired: datetime, alarm: AlarmFacts | None, evaluation: timedelta)
 def latest_cause(onset: Onset, fired: datetime) -> datetime:
     """A release that was created after this did not cause the breach."""
     return min(onset.at + onset.margin, fired)
+
+
+def came_too_late(deployment: Deployment, onset: Onset | None, fired: datetime) -> str:
+    """Why a deployment cannot have caused the breach of an alarm that `fired` then, as a sentence; empty if it can.
+
+    It was created, or began to reach users, only when the breach had begun.
+    """
+    created = f"{deployment.deployment_id} was created at {clock(deployment.created_at)}"
+    if deployment.created_at > fired:
+        return f"{created}, after the alarm changed at {clock(fired)}."
+    if onset is None:
+        return ""
+    latest, reach = latest_cause(onset, fired), deployment.reach
+    before = (
+        f"the breach began before, {began(onset)}, though the alarm only fired at {clock(fired)}: it is not the cause."
+    )
+    if deployment.created_at > latest:
+        return f"{created}, and {before}"
+    if reach is None or (reach.at is not None and reach.at <= latest):
+        return ""
+    users = f"began to reach users at {clock(reach.at)}" if reach.at else "has reached no users"
+    return f"{created} and {users}; {before}"
 
 
 def began(onset: Onset) -> str:

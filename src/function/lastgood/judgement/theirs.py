@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from lastgood.judgement.wording import rolls_back_too
 from lastgood.model import (
@@ -13,6 +14,9 @@ from lastgood.model import (
     Rollback,
     same_content,
 )
+
+AT_ONCE = timedelta(seconds=10)
+"""A deployment into a group whose alarm fires was stopped within a second of its creation (recorded 2026-08)."""
 
 
 def same(one: Deployment, other: Deployment) -> bool:
@@ -65,6 +69,29 @@ def standing(events: Sequence[Deployment]) -> tuple[Sequence[Deployment], Deploy
         failed = failed or events[0]
         events = events[1:]
     return events, failed
+
+
+def without_attempts(events: Sequence[Deployment], breach: datetime) -> list[Deployment]:
+    """The events without attempts that changed nothing: what was live before them was live when the breach began.
+
+    One reached nobody. Or it failed by itself, and AWS put back what was live, before the breach: that answers nothing.
+    """
+    over = {d.deployment_id for d in events if d.reached_nobody and d.failed_alone}
+    for at, rollback in enumerate(events):
+        failed = next((d for d in events[at + 1 :] if d.deployment_id == rollback.rolls_back_deployment_id), None)
+        ended = rollback.status == "Succeeded" and (rollback.completed_at or rollback.created_at) < breach
+        if failed is None or failed.status != "Failed" or rollback.creator != NATIVE_ROLLBACK_CREATOR or not ended:
+            continue
+        before = next((d for d in events if d.created_at < failed.created_at and d.status == "Succeeded"), None)
+        if before is None or same(before, rollback):
+            over |= {rollback.deployment_id, failed.deployment_id}
+    return [d for d in events if d.deployment_id not in over]
+
+
+def met_the_alarm(deployment: Deployment) -> bool:
+    """Its group's alarm fired already when it came, so CodeDeploy stopped it at once, whatever it brought."""
+    took = (deployment.completed_at or deployment.created_at) - deployment.created_at
+    return deployment.error_code == "ALARM_ACTIVE" and took < AT_ONCE
 
 
 def _is_theirs(newest: Deployment, events: Sequence[Deployment]) -> bool:

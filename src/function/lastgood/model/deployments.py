@@ -129,6 +129,13 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a deployment came: `at` is when users began to meet it; None: nobody has met it (yet)."""
+
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """One deployment, as its deployer tells it.
 
@@ -137,6 +144,7 @@ class Deployment:
     the description of its revision. `gate`: what it waits for at this moment, if for somebody's word;
     `waits_for`: for what else that only people can give it, as a clause.
     `options`: what it alone was given of CodeDeploy's options, in AWS's spelling.
+    `reach` is None where nobody asked or nobody can tell: then users may have met it since it was created.
     """
 
     deployment_id: str
@@ -162,6 +170,7 @@ class Deployment:
     needs_approval: bool = False
     gate: Gate | None = None
     options: Mapping[str, object] = field(default_factory=dict, compare=False)
+    reach: Reach | None = None
 
     @property
     def active(self) -> bool:
@@ -172,6 +181,16 @@ class Deployment:
     def ended_badly(self) -> bool:
         """Failed or stopped."""
         return self.status in {"Failed", "Stopped"}
+
+    @property
+    def failed_alone(self) -> bool:
+        """It failed or was stopped, and AWS rolled nothing back."""
+        return self.ended_badly and not self.rollback_deployment_id
+
+    @property
+    def reached_nobody(self) -> bool:
+        """It failed or was stopped before anybody met it, and changed nothing."""
+        return self.ended_badly and self.reach is not None and self.reach.at is None
 
     @property
     def stack(self) -> str:

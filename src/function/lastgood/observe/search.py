@@ -5,12 +5,12 @@ It asks the judgement after each read, so nothing is read that decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from lastgood.judgement import Case
 from lastgood.judgement.service import with_others
-from lastgood.judgement.theirs import to_compare
+from lastgood.judgement.theirs import attempts_to_compare, to_compare
 from lastgood.model import (
     BEFORE,
     ComputePlatform,
@@ -52,7 +52,8 @@ def _case(look: Look, seen: Observation) -> Case:
 def _searched_enough(case: Case) -> bool:
     blame = case.attribution
     if blame.reason is Reason.NOT_ATTRIBUTABLE:
-        return any(d.is_release or d.is_rollback for d in case.seen.history)
+        # Attempts that failed, and AWS's rollbacks of them, say nothing of what is live.
+        return any(d.is_release and d.status == "Succeeded" for d in case.seen.history)
     return bool(blame.reason or blame.adopt or case.selection.settled)
 
 
@@ -60,12 +61,12 @@ def _examined(look: Look, seen: Observation, parts: Parts) -> Observation:
     """Look closely at who is blamed and what would go back, and at what is between, until both are settled."""
     while len(seen.unusable) < MAX_UNUSABLE:
         case = _case(look, seen)
-        unread = _to_examine(case) if not case.attribution.reason else _perhaps_a_release(case)
+        unread = _to_examine(case) if not case.attribution.reason else _unsure(case)
         if case.attribution.reason and not unread:
             return seen
         if unread:
             reading = look.reading_other_alarms(seen) if not seen.examined else ()
-            seen = with_evidence(look, seen, unread)
+            seen = with_evidence(look, seen, unread, case.doubtful)
             pasts = [past for each in reading if (past := in_time(each))]
             seen = replace(seen, alarm_history=with_others(seen.alarm_history, pasts))
         elif not case.selection.settled and (more := next(parts, ())):
@@ -86,7 +87,7 @@ def _to_examine(case: Case) -> list[Deployment]:
     on_ecs = group is not None and group.compute_platform is ComputePlatform.ECS
     adopt = case.attribution.adopt if on_ecs else None
     events = [d for d in case.seen.history if d.is_release or d.is_rollback]
-    ours = {d.deployment_id for d in (*suspects, good, adopt, *to_compare(events)) if d}
+    ours = {d.deployment_id for d in (*suspects, good, adopt, *to_compare(events), *case.doubtful) if d}
     since = good.created_at if good else case.now
     return [
         d
@@ -94,6 +95,20 @@ def _to_examine(case: Case) -> list[Deployment]:
         if d.deployment_id not in case.seen.examined
         and (d.deployment_id in ours or (d.created_at > since and d.status == "Succeeded"))
     ]
+
+
+def _unsure(case: Case) -> list[Deployment]:
+    """What is looked at although nobody is blamed so far."""
+    return _perhaps_a_release(case) + _perhaps_attempts(case)
+
+
+def _perhaps_attempts(case: Case) -> list[Deployment]:
+    """AWS's rollback on top may only have put back what was live, after an attempt that failed: names do not tell."""
+    if case.attribution.reason is not Reason.SUSPECT_IS_ROLLBACK or case.onset is None:
+        return []
+    events = [d for d in case.seen.history if d.is_release or d.is_rollback]
+    unsure = {d.deployment_id: d for d in attempts_to_compare(events, case.onset.at)}
+    return [d for name, d in unsure.items() if name not in case.seen.examined]
 
 
 def _perhaps_a_release(case: Case) -> list[Deployment]:
@@ -112,13 +127,21 @@ def _perhaps_a_release(case: Case) -> list[Deployment]:
     )
 
 
-def with_evidence(look: Look, seen: Observation, unread: list[Deployment]) -> Observation:
-    """What was seen, with a closer look at these deployments of its history."""
+def with_evidence(
+    look: Look, seen: Observation, unread: Sequence[Deployment], doubtful: Collection[Deployment] = ()
+) -> Observation:
+    """What was seen, with a closer look at these deployments of its history, and how far the doubtful ones came."""
+    asked, facts = [d for d in unread if d in doubtful], seen.group
+    reading = {d.deployment_id: look.eyes.pool.submit(look.deployer.reach, d, facts) for d in asked if facts}
     found = look.closer().at(unread, seen.history)
+    reached = {name: reach.result() for name, reach in reading.items()}
     problems = {name: evidence.problem for name, evidence in found.items() if evidence.problem}
     return replace(
         seen,
-        history=tuple(look.as_counts(_as_found(d, found.get(d.deployment_id))) for d in seen.history),
+        history=tuple(
+            look.as_counts(replace(_as_found(d, found.get(d.deployment_id)), reach=reached.get(d.deployment_id, d.reach)))
+            for d in seen.history
+        ),
         unusable={**seen.unusable, **problems},
         examined=seen.examined | found.keys(),
     )

@@ -161,7 +161,7 @@ class Engine(Registry):
             return
         platform = self._platforms[deployment.group.platform]
         platform.shift(deployment, percent)
-        deployment.traffic = percent
+        deployment.traffic, deployment.traffic_at = percent, deployment.traffic_at or self.now()
         if self.obstacles.waiting(deployment, platform.reached(deployment, percent)) or percent < 100:
             return
         self._go_on(deployment)

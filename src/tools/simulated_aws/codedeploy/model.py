@@ -97,7 +97,7 @@ class Deployment:
     """One deployment. `request` is what CreateDeployment was given, in AWS's spelling.
 
     `appspec` is the file as it was when CodeDeploy read it, `content` is what really went out.
-    `waits_until` is set while an instance does not answer.
+    `waits_until` is set while an instance does not answer, `traffic_at` when the first user met it.
     """
 
     id: str
@@ -117,6 +117,7 @@ class Deployment:
     related: dict[str, Any] = field(default_factory=dict)
     overview: dict[str, int] = field(default_factory=dict)
     traffic: int = 0
+    traffic_at: datetime | None = None
     shifted: bool = False
     terminating: bool = False
     stopping: bool = False

@@ -70,7 +70,7 @@ class Targets:
             "targetId": target_id,
             "status": status,
             "lastUpdatedAt": deployment.completed_at or self._engine.now(),
-            "lifecycleEvents": _lifecycle(deployment, status),
+            "lifecycleEvents": _lifecycle(deployment, status, _names(deployment)),
         }
 
     def _status(self, deployment: Deployment, target_id: str) -> str:
@@ -114,15 +114,36 @@ class Targets:
         return {"taskSetsInfo": described}
 
 
-def _lifecycle(deployment: Deployment, status: str) -> list[dict[str, Any]]:
-    """A stopped or failed deployment shows its current event as Failed and the rest as Skipped."""
+def _names(deployment: Deployment) -> tuple[str, ...]:
+    """The lifecycle events of the platform; where a load balancer moves to new instances, with those of the traffic."""
+    style = deployment.group.settings.get("deploymentStyle") or {}
     names = _HOOKS[deployment.group.platform]
+    rerouted = deployment.group.platform == "Server" and style.get("deploymentType") == "BLUE_GREEN"
+    return (*names, "BeforeAllowTraffic", "AllowTraffic", "AfterAllowTraffic") if rerouted else names
+
+
+def _lifecycle(deployment: Deployment, status: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """A stopped or failed deployment shows its current event as Failed and the rest as Skipped.
+
+    What has begun says when (API reference, LifecycleEvent); the traffic begins to move with `AllowTraffic`.
+    """
+    done = names.index("AllowTraffic") if deployment.traffic_at and "AllowTraffic" in names else 0
     if status == "Succeeded":
         statuses = ["Succeeded"] * len(names)
     elif status == "Failed":
-        statuses = ["Failed"] + ["Skipped"] * (len(names) - 1)
+        statuses = ["Succeeded"] * done + ["Failed"] + ["Skipped"] * (len(names) - 1 - done)
     elif status in {"Pending", "Skipped"}:
         statuses = [status] * len(names)
     else:
-        statuses = ["InProgress"] + ["Pending"] * (len(names) - 1)
-    return [{"lifecycleEventName": name, "status": each} for name, each in zip(names, statuses, strict=True)]
+        statuses = ["Succeeded"] * done + ["InProgress"] + ["Pending"] * (len(names) - 1 - done)
+    return [
+        {"lifecycleEventName": name, "status": each, **_begun(deployment, name, each)}
+        for name, each in zip(names, statuses, strict=True)
+    ]
+
+
+def _begun(deployment: Deployment, name: str, status: str) -> dict[str, Any]:
+    if status in {"Pending", "Skipped"}:
+        return {}
+    began = deployment.traffic_at if name in {"AllowTraffic", "AfterAllowTraffic"} else None
+    return {"startTime": began or deployment.started_at or deployment.created_at}

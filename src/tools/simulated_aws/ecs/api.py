@@ -152,6 +152,7 @@ class EcsApi:
                 "scale": {"value": 100.0, "unit": "PERCENT"},
                 "stabilityStatus": "STEADY_STATE",
                 **{name: value for name, value in each.parts.items() if name in TASK_SET_PARTS and value},
+                **_balanced(each.parts),
             }
             for each in service.task_sets
         ]
@@ -176,3 +177,10 @@ class EcsApi:
 
 def _last_part(reference: str) -> str:
     return reference.rpartition("/")[2]
+
+
+def _balanced(parts: dict[str, Any]) -> Answer:
+    """The container behind the load balancer, as a task set shows it."""
+    if not parts.get("containerName"):
+        return {}
+    return {"loadBalancers": [{"containerName": parts["containerName"], "containerPort": parts.get("containerPort")}]}

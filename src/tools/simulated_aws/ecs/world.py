@@ -123,10 +123,11 @@ class EcsWorld:
         at: datetime,
         desired_count: int = 2,
         controller: str = "CODE_DEPLOY",
+        parts: dict[str, Any] | None = None,
     ) -> Service:
-        """A service that runs `task_definition`, outside any deployment."""
+        """A service that runs `task_definition`, outside any deployment; `parts` as an AppSpec would say them."""
         service = Service(cluster, name, desired_count, controller, created_at=at)
-        service.task_sets.append(TaskSet(self._task_set_id(), task_definition, at))
+        service.task_sets.append(TaskSet(self._task_set_id(), task_definition, at, parts=parts or {}))
         self.running(service.task_sets[0])
         self.services[(cluster, name)] = service
         return service

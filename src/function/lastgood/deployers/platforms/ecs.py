@@ -120,6 +120,8 @@ class EcsPlatform:
             spec = AppSpec(self.content(first.revision.location)).replaced(TaskDefinition=original["taskDefinition"])
         except AppSpecError:
             return None
+        as_it_was = _as_made(spec, original)
+        spec = spec if _parts(as_it_was.properties) == _parts(spec.properties) else as_it_was
         return self.revision(appspec_location(spec, self.settings), first.created_at)
 
     def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:
@@ -145,6 +147,28 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 def _in_doubt(images: tuple[Image, ...]) -> bool:
     """Some image is not fixed by its name alone."""
     return any(not image.pinned and (image.moves or image.digest) for image in images)
+
+
+def _as_made(spec: AppSpec, task_set: Mapping[str, Any]) -> AppSpec:
+    """The AppSpec with the parts that a task set was made with; what a release says of them may be what is bad."""
+    if not spec.properties:
+        return spec
+    parts: dict[str, Any] = {
+        "NetworkConfiguration": _in_appspec(task_set.get("networkConfiguration") or None),
+        "CapacityProviderStrategy": _in_appspec(task_set.get("capacityProviderStrategy") or None),
+    }
+    for balancer in (task_set.get("loadBalancers") or [])[:1]:
+        parts["LoadBalancerInfo"] = _in_appspec({k: v for k, v in balancer.items() if k.startswith("container")})
+    if spec.properties.get("platformversion") and task_set.get("platformVersion"):
+        parts["PlatformVersion"] = task_set["platformVersion"]
+    return spec.with_properties(**parts)
+
+
+def _in_appspec(value: Any) -> Any:
+    """ECS writes `awsvpcConfiguration`, AppSpec files write `AwsvpcConfiguration`."""
+    if isinstance(value, Mapping):
+        return {f"{str(name)[:1].upper()}{str(name)[1:]}": _in_appspec(part) for name, part in value.items()}
+    return [_in_appspec(part) for part in value] if isinstance(value, list) else value
 
 
 _PARTS = ("networkconfiguration", "capacityproviderstrategy", "platformversion", "loadbalancerinfo")
