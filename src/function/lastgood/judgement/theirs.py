@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from lastgood.judgement.wording import rolls_back_too
@@ -77,15 +77,31 @@ def without_attempts(events: Sequence[Deployment], breach: datetime) -> list[Dep
     One reached nobody. Or it failed by itself, and AWS put back what was live, before the breach: that answers nothing.
     """
     over = {d.deployment_id for d in events if d.reached_nobody and d.failed_alone}
-    for at, rollback in enumerate(events):
-        failed = next((d for d in events[at + 1 :] if d.deployment_id == rollback.rolls_back_deployment_id), None)
-        ended = rollback.status == "Succeeded" and (rollback.completed_at or rollback.created_at) < breach
-        if failed is None or failed.status != "Failed" or rollback.creator != NATIVE_ROLLBACK_CREATOR or not ended:
-            continue
-        before = next((d for d in events if d.created_at < failed.created_at and d.status == "Succeeded"), None)
+    for failed, rollback, before in _failed_and_put_back(events, breach):
         if before is None or same(before, rollback):
             over |= {rollback.deployment_id, failed.deployment_id}
     return [d for d in events if d.deployment_id not in over]
+
+
+def attempts_to_compare(events: Sequence[Deployment], breach: datetime) -> list[Deployment]:
+    """The deployments whose content tells whether AWS put back what was live, where so far only names are known."""
+    pairs = [(rollback, before) for _, rollback, before in _failed_and_put_back(events, breach) if before]
+    return [d for pair in pairs if same_content(pair[0].revision, pair[1].revision) is None for d in pair]
+
+
+def _failed_and_put_back(
+    events: Sequence[Deployment], breach: datetime
+) -> Iterator[tuple[Deployment, Deployment, Deployment | None]]:
+    """Each release that failed by itself, AWS's rollback of it that ended before the breach, and what was live before.
+
+    None: that lies further back than what was read.
+    """
+    for at, rollback in enumerate(events):
+        failed = next((d for d in events[at + 1 :] if d.deployment_id == rollback.rolls_back_deployment_id), None)
+        ended = rollback.status == "Succeeded" and (rollback.completed_at or rollback.created_at) < breach
+        if failed and failed.status == "Failed" and rollback.creator == NATIVE_ROLLBACK_CREATOR and ended:
+            older = (d for d in events if d.created_at < failed.created_at and d.status == "Succeeded")
+            yield failed, rollback, next(older, None)
 
 
 def met_the_alarm(deployment: Deployment) -> bool:
