@@ -144,7 +144,7 @@ class Case:
     @property
     def _cleared(self) -> frozenset[str]:
         """The deployments that came into the breach, and did not cause it."""
-        fired = self.rollback.alarm_changed_at if self.by_alarm else None
+        fired = self.rollback.trigger.alarm_changed_at if self.by_alarm else None
         late = (d for d in self.seen.history if fired is not None and came_too_late(d, self.onset, fired))
         return frozenset(d.deployment_id for d in late)
 

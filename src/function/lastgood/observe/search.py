@@ -139,7 +139,9 @@ def with_evidence(
     return replace(
         seen,
         history=tuple(
-            look.as_counts(replace(_as_found(d, found.get(d.deployment_id)), reach=reached.get(d.deployment_id, d.reach)))
+            look.as_counts(
+                replace(_as_found(d, found.get(d.deployment_id)), reach=reached.get(d.deployment_id, d.reach))
+            )
             for d in seen.history
         ),
         unusable={**seen.unusable, **problems},
