@@ -19,7 +19,8 @@ from functools import cached_property
 from typing import Any
 
 from lastgood.clients import Clients, call
-from lastgood.deployers.stage_history import AUTOMATIC, MAX_PAGES, StageDefinition, StageHistory, StageState, back_to
+from lastgood.deployers.stage import StageDefinition, StageState
+from lastgood.deployers.stage_history import AUTOMATIC, MAX_PAGES, StageHistory, back_to
 from lastgood.errors import GroupBusyError, GroupNotFoundError, PassingError, RefusedError
 from lastgood.model import (
     ComputePlatform,

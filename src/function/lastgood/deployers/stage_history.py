@@ -13,12 +13,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import batched
 from typing import Any
 
 from lastgood.clients import Clients, call
+from lastgood.deployers.stage import RUNNING, StageDefinition, StageState
 from lastgood.errors import RefusedError
 from lastgood.model import (
     APPROVAL_MARKER,
@@ -38,42 +39,10 @@ AT_A_TIME = 6
 
 KIND = "SourceRevisions"
 AUTOMATIC = "AutomatedRollback"
-RUNNING = frozenset({"InProgress", "Stopping"})
 SHORT = 12
 """So many characters of a commit are enough for people."""
 
 Raw = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class StageDefinition:
-    """A stage as the pipeline has it now. `first`: it holds the sources; `approvals`: its actions that ask people.
-
-    `later` are the stages behind it; `alarms` those that the stage's own conditions ask.
-    """
-
-    version: int
-    pipeline_type: str
-    first: bool
-    later: frozenset[str]
-    approvals: tuple[str, ...] = ()
-    alarms: tuple[str, ...] = ()
-    has_variables: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class StageState:
-    """Which execution is in the stage, or was last, and how it stands there; which ones wait before it, and why."""
-
-    latest_id: str = ""
-    latest_status: str = ""
-    waiting: frozenset[str] = frozenset()
-    closed_by: str = ""
-
-    @property
-    def busy(self) -> bool:
-        """CodePipeline lets one execution into a stage at a time (except in PARALLEL mode)."""
-        return self.latest_status in RUNNING
 
 
 class StageHistory:
@@ -91,36 +60,12 @@ class StageHistory:
     def definition(self) -> StageDefinition | None:
         """The stage as it is defined; None if the pipeline has none of that name. Raises GroupNotFoundError."""
         found = call(self._clients.codepipeline, "get_pipeline", name=self._pipeline)["pipeline"]
-        names = [str(stage.get("name", "")) for stage in found.get("stages") or ()]
-        if self._stage not in names:
-            return None
-        at = names.index(self._stage)
-        stage = found["stages"][at]
-        return StageDefinition(
-            version=int(found.get("version", 0)),
-            pipeline_type=str(found.get("pipelineType") or "V1"),
-            first=at == 0,
-            later=frozenset(names[at + 1 :]),
-            approvals=tuple(action["name"] for action in stage.get("actions") or () if _asks_people(action)),
-            alarms=tuple(_alarms(stage)),
-            has_variables=bool(found.get("variables")),
-        )
+        return StageDefinition.of(found, self._stage)
 
     def state(self) -> StageState:
         """How the stage stands now."""
         answer = call(self._clients.codepipeline, "get_pipeline_state", name=self._pipeline)
-        stages: list[Raw] = answer.get("stageStates") or []
-        found = next((each for each in stages if each.get("stageName") == self._stage), {})
-        latest, way = found.get("latestExecution") or {}, found.get("inboundTransitionState") or {}
-        waiting = [*(found.get("inboundExecutions") or ()), found.get("inboundExecution") or {}]
-        closed = not way.get("enabled", True)
-        who = f"{way.get('lastChangedBy') or 'somebody'} ({way.get('disabledReason') or 'no reason is given'})"
-        return StageState(
-            latest_id=str(latest.get("pipelineExecutionId", "")),
-            latest_status=str(latest.get("status", "")),
-            waiting=frozenset(each["pipelineExecutionId"] for each in waiting if each),
-            closed_by=who if closed else "",
-        )
+        return StageState.of(answer, self._stage)
 
     def succeeded(self, pages: int = 1) -> tuple[str, ...]:
         """The executions that succeeded in the stage under the pipeline's present structure, newest first."""
@@ -366,21 +311,9 @@ def _texts(source: Mapping[str, Any]) -> tuple[str, str]:
     return str(source.get("revisionId") or ""), str(source.get("revisionSummary") or "")
 
 
-def _asks_people(action: Mapping[str, Any]) -> bool:
-    return (action.get("actionTypeId") or {}).get("category") == "Approval"
-
-
 def _waits_for_people(action: Mapping[str, Any]) -> bool:
     kind = (action.get("input") or {}).get("actionTypeId") or {}
     return action.get("status") == "InProgress" and kind.get("category") == "Approval"
-
-
-def _alarms(stage: Mapping[str, Any]) -> Iterator[str]:
-    for when in ("onSuccess", "onFailure"):
-        for condition in (stage.get(when) or {}).get("conditions") or ():
-            for rule in condition.get("rules") or ():
-                if name := (rule.get("configuration") or {}).get("AlarmName"):
-                    yield str(name)
 
 
 def _utc(moment: datetime) -> datetime:
