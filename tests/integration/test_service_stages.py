@@ -6,6 +6,7 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
 
 from lastgood.errors import RetryableError
@@ -275,3 +276,104 @@ def test_a_rollback_that_codedeploy_holds_ready_is_told_or_let_go_on(setting: st
             ("ROLLED_BACK", True) if setting == "continue" else ("FAILED", False)
         )
         assert len(it.calls("ContinueDeployment")) == (setting == "continue")
+
+
+# --- early success, other ways to end, Express Mode, what a service is made of ---
+
+
+def test_early_success_is_no_proof_while_old_tasks_serve() -> None:
+    """ECS calls a deployment successful with half of its tasks: the suspect's, and the rollback's too."""
+    early = {"enable": True, "healthyPercent": 50, "sourceServiceRevisionCleanup": "DEFERRED"}
+    with service_scene(desired_count=6, earlySuccessCriteria=early) as it:
+        it.release(2)
+        it.sim.advance(70)
+        assert it.owner.deployments[-1].status == "SUCCESSFUL" and len(it.owner.shares()) == 2
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"], serves(it, 1)) == ("ROLLED_BACK", "VERIFIED", True)
+
+
+@pytest.mark.parametrize("rest", [0, 600])
+def test_a_release_that_somebody_aborted_is_put_right(rest: float) -> None:
+    """ABORT rolls nothing back: the tasks of both revisions stay as they were."""
+    with service_scene(desired_count=4) as it:
+        suspect = it.release(2)
+        it.sim.advance(50)
+        it.sim.engine.service_deployments.stop(it.owner.deployments[-1], "ABORT")
+        assert it.status(suspect) == "STOPPED" and not serves(it, 1)
+        it.sim.advance(rest)
+        it.alarm_fires()
+        assert it.run_to_end()["outcome"] == "ROLLED_BACK" and serves(it, 1)
+
+
+def express(it: ServiceScene) -> None:
+    """The service is one that ECS manages; of `web:4` and `web:5` the container has the name that ECS gives it."""
+    it.owner.service.express = True
+    for number in (4, 5):
+        box = {"name": "Main", "image": f"repo/web:{number}"}
+        it.sim.register_task_definition("web", containerDefinitions=[box])
+    it.release(4, settle=True)
+
+
+def test_an_express_mode_service_goes_back_by_its_own_operation() -> None:
+    with service_scene() as it:
+        express(it)
+        it.release(5, settle=True, rest=600)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"], serves(it, 4)) == ("ROLLED_BACK", "VERIFIED", True)
+        (asked,) = it.calls("UpdateExpressGatewayService")
+        assert set(asked) == {"serviceArn", "taskDefinitionArn"} and it.calls("UpdateService") == []
+
+
+def test_an_express_mode_service_that_is_being_deployed_is_stopped_like_others() -> None:
+    with service_scene() as it:
+        express(it)
+        it.release(5)
+        it.sim.advance(25)
+        it.alarm_fires()
+        assert it.run_to_end()["outcome"] == "ROLLED_BACK" and serves(it, 4)
+        assert len(it.calls("StopServiceDeployment")) == 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"serviceConnectConfiguration": {"enabled": True, "namespace": "other"}},
+        {"volumeConfigurations": [{"name": "data", "managedEBSVolume": {"roleArn": "arn:r", "sizeInGiB": 1}}]},
+        {"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-b"]}}},
+        {"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_a_release_of_another_part_of_the_service_is_a_release(changed: dict[str, Any]) -> None:
+    """The task definition stays the same; ECS's own stop brings the whole service revision back."""
+    with service_scene() as it:
+        before = it.owner.serving()
+        boto3.client("ecs").update_service(cluster="main", service="web", **changed)
+        it.sim.advance(25)
+        it.alarm_fires()
+        assert it.run_to_end()["outcome"] == "ROLLED_BACK"
+        assert it.owner.serving() == before
+
+
+def test_of_several_containers_each_ones_image_counts() -> None:
+    """The sidecar's tag was moved and the definition deployed again: only its digest tells the two releases apart."""
+    with service_scene() as it:
+        boxes = [{"name": name, "image": f"repo/{name}:1"} for name in ("app", "sidecar")]
+        it.sim.push_image("repo/sidecar:1", "good")
+        made = it.sim.register_task_definition("web", containerDefinitions=boxes)
+        it.sim.release_service("main", "web", made, settle=True)
+        it.sim.advance(7200)
+        before = it.owner.serving()
+        it.sim.push_image("repo/sidecar:1", "bad")
+        boto3.client("ecs").update_service(cluster="main", service="web", forceNewDeployment=True)
+        it.sim.settle()
+        it.sim.advance(600)
+        assert it.owner.serving() != before
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == ("ROLLED_BACK", "VERIFIED"), head["explanation"]
+        definition = it.sim.engine.ecs_world.task_definition(head["redeployed_revision"])
+        running = {box["name"]: box["image"] for box in definition.content["containerDefinitions"]}
+        assert "@sha256:" in running["sidecar"] and running["app"] == "repo/app:1"

@@ -47,6 +47,7 @@ NEEDED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "ListTasks": ("startedBy",),
         "RegisterTaskDefinition": (),
         "StopServiceDeployment": ("stopType",),
+        "UpdateExpressGatewayService": ("taskDefinitionArn",),
         "UpdateService": (),
     },
     "ecr": {"DescribeImages": ()},

@@ -164,7 +164,7 @@ def _on_deployment_group(group: DeploymentGroup, settings: Settings, here: str) 
 
 def _on_service(group: DeploymentGroup, settings: Settings, here: str) -> Iterator[tuple[str, str]]:
     base, name = f"arn:{here.format('ecs')}", f"{group.application}/{group.deployment_group}"
-    for action in ("DescribeServices", "ListServiceDeployments", "UpdateService"):
+    for action in ("DescribeServices", "ListServiceDeployments", "UpdateExpressGatewayService", "UpdateService"):
         yield f"ecs:{action}", f"{base}:service/{name}"
     for action in ("ContinueServiceDeployment", "DescribeServiceDeployments", "StopServiceDeployment"):
         yield f"ecs:{action}", f"{base}:service-deployment/{name}/any"

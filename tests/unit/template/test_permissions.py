@@ -183,7 +183,7 @@ def test_services_may_be_stopped_and_updated_only_where_the_pattern_says() -> No
     base = "arn:aws:ecs:us-east-1:123456789012"
     off, on = Stack(EnableEcs="true").allowed(), Stack(EcsServices="main/web-*").allowed()
     assert not {"ecs:UpdateService", "ecs:StopServiceDeployment", "ecs:ListServiceDeployments"} & off.keys()
-    for name in ("DescribeServices", "ListServiceDeployments", "UpdateService"):
+    for name in ("DescribeServices", "ListServiceDeployments", "UpdateExpressGatewayService", "UpdateService"):
         assert on[f"ecs:{name}"].resources == [f"{base}:service/main/web-*"]
     for name in ("ContinueServiceDeployment", "DescribeServiceDeployments", "StopServiceDeployment"):
         assert on[f"ecs:{name}"].resources == [f"{base}:service-deployment/main/web-*/*"]

@@ -241,14 +241,7 @@ class EcsService:
 
         Raises AmbiguousError when nobody knows whether the update was made, or while its deployment is not listed yet.
         """
-        call(
-            self._clients.ecs_writer,
-            "update_service",
-            writes=True,
-            cluster=self._group.application,
-            service=self._group.deployment_group,
-            taskDefinition=rollback.progress.redeployed_revision or good.revision.identity,
-        )
+        self._update(facts, rollback.progress.redeployed_revision or good.revision.identity)
         try:
             made = self.marked(rollback, rollback.progress.create_attempted_at or rollback.opened_at)
         except LastgoodError as error:
@@ -257,6 +250,15 @@ class EcsService:
         if made is None:
             raise AmbiguousError("the service was updated, and its deployment is not listed yet")
         return made.deployment_id
+
+    def _update(self, facts: GroupFacts, task_definition: str) -> None:
+        """What ECS manages as an Express Mode service is changed through its own operation (API reference)."""
+        if facts.express_arn:
+            asked = {"serviceArn": facts.express_arn, "taskDefinitionArn": task_definition}
+            call(self._clients.ecs_writer, "update_express_gateway_service", writes=True, **asked)
+            return
+        names = {"cluster": self._group.application, "service": self._group.deployment_group}
+        call(self._clients.ecs_writer, "update_service", writes=True, **names, taskDefinition=task_definition)
 
     # --- inside: the service ------------------------------------------------------------------------------------------
 
@@ -296,6 +298,7 @@ class EcsService:
             alarm_names=tuple((configuration.get("alarms") or {}).get("alarmNames") or ()),
             ecs_cluster=self._group.application,
             ecs_service=self._group.deployment_group,
+            express_arn=str(service["serviceArn"]) if service.get("resourceManagementType") == "ECS" else "",
         )
 
     def _both(self, deployment_id: str) -> tuple[Deployment, ...]:

@@ -216,7 +216,8 @@ class ServiceHistory:
 
 
 _PARTS = ("networkConfiguration", "capacityProviderStrategy", "launchType", "platformVersion", "loadBalancers",
-          "serviceRegistries", "volumeConfigurations", "vpcLatticeConfigurations")  # fmt: skip
+          "serviceRegistries", "volumeConfigurations", "vpcLatticeConfigurations", "serviceConnectConfiguration",
+          "fargateEphemeralStorage", "gatewayConnectors")  # fmt: skip
 
 
 def _revision(found: Mapping[str, Any]) -> Revision:

@@ -139,6 +139,7 @@ class Case:
             examined=self.seen.examined if self.searching else None,
             lives=self.lives,
             cleared=self._cleared,
+            native=self.policy.native_rollback,
         )
 
     @property

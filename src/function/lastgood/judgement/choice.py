@@ -69,6 +69,7 @@ def select(
     examined: Container[str] | None = None,
     lives: Lives | None = None,
     cleared: Container[str] = (),
+    native: bool = False,
 ) -> Selection:
     """The newest deployment before the suspects whose revision is good, and why each other was not chosen.
 
@@ -82,9 +83,10 @@ def select(
     is, the newest quiet one goes back. What an operator asks for needs no proof. Without `lives` nothing does.
 
     `cleared` are deployments that came into the breach: that AWS rolled one of them back says nothing against it.
+    `native`: the deployer may put back by itself what was before a running deployment, with all its settings.
     """
     override = force and bool(to_deployment_id)
-    case = _Case(history, suspects, controls, unusable, to_deployment_id, override, examined, lives, cleared)
+    case = _Case(history, suspects, controls, unusable, to_deployment_id, override, examined, lives, cleared, native)
     candidates: list[Candidate] = []
     unproven: list[Deployment] = []
     for deployment in history:
@@ -110,6 +112,7 @@ class _Case:
     examined: Container[str] | None
     lives: Lives | None
     cleared: Container[str]
+    native: bool
 
     def candidate(self, d: Deployment, verdict: tuple[Rejection, str] | None) -> Candidate:
         """The deployment with what was found against it, and what is known of how it served."""
@@ -201,7 +204,8 @@ class _Case:
 
     def _by_containers(self, d: Deployment) -> tuple[Rejection, str] | None:
         """A definition that differs from a suspect's in nothing that this rollback could put back."""
-        for suspect in (s.revision for s in self.suspects if s.revision.images or d.revision.images):
+        for blamed in (s for s in self.suspects if s.revision.images or d.revision.images):
+            suspect = blamed.revision
             alike = suspect.identity == d.revision.identity or bool(
                 suspect.digest and suspect.digest == d.revision.digest
             )
@@ -215,11 +219,13 @@ class _Case:
                     "that the name means now. Release with a tag of its own, or by digest.",
                 )
             service = suspect.kind == d.revision.kind == SERVICE_REVISION
-            if service and same_images(suspect.images, d.revision.images):
+            put_back_whole = blamed.active and self.native and not self.to_deployment_id
+            if service and not put_back_whole and same_images(suspect.images, d.revision.images):
                 return (
                     Rejection.NOT_DEPLOYABLE,
                     "It differs from the suspect in the service's own settings alone (network, capacity, load "
-                    "balancers), which are not put back by a redeployment: put them back by hand.",
+                    "balancers, Service Connect, volumes), which are not put back by a redeployment: put them back by "
+                    "hand.",
                 )
         return None
 

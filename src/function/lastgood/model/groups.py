@@ -181,6 +181,7 @@ class GroupFacts:
 
     `names_instances`: each blue/green deployment has to name the instances to which it moves; `ends_originals`: those
     from which it moved are terminated afterwards. `own_instances`: the group's own, as a deployment would name them.
+    `express_arn`: of an Express Mode service, which ECS updates by a call of its own.
     """
 
     compute_platform: ComputePlatform
@@ -191,6 +192,7 @@ class GroupFacts:
     alarm_names: tuple[str, ...] = ()
     ecs_cluster: str = ""
     ecs_service: str = ""
+    express_arn: str = ""
     names_instances: bool = False
     ends_originals: bool = False
     own_instances: Mapping[str, object] = field(default_factory=dict, compare=False)

@@ -30,6 +30,8 @@ class EcsApi:
             return True
         if operation in {"DescribeServices", "UpdateService", "ListTasks", "DescribeTasks"}:
             return _last_part(given.get("cluster") or "default") in {cluster for cluster, _ in self._world.services}
+        if operation == "UpdateExpressGatewayService":
+            return tuple(given["serviceArn"].split("/")[-2:]) in self._world.services
         if operation == "RegisterTaskDefinition":
             return given.get("family") in self._world.families
         if operation in {"DescribeTaskDefinition", "DeregisterTaskDefinition"}:
@@ -45,6 +47,7 @@ class EcsApi:
             "ListTasks": self._tasks.list,
             "DescribeTasks": self._tasks.describe,
             "UpdateService": self._update_service,
+            "UpdateExpressGatewayService": self._update_express,
             "RegisterTaskDefinition": self._register,
             "DescribeTaskDefinition": self._describe,
             "DeregisterTaskDefinition": self._deregister,
@@ -71,6 +74,10 @@ class EcsApi:
         if given.get("taskDefinition") and service.controller == "CODE_DEPLOY":
             message = "Unable to update task definition on services with a CODE_DEPLOY deployment controller."
             raise ServiceError("InvalidParameterException", message)
+        if given.get("taskDefinition") and service.express:
+            # Inferred from aws/containers-roadmap#2813, where people ask for UpdateService on such services.
+            message = "The service is managed by Amazon ECS. Use UpdateExpressGatewayService."
+            raise ServiceError("InvalidParameterException", message)
         service.desired_count = given.get("desiredCount", service.desired_count)
         if rolling := self._rolling(service):
             self._services.update(rolling, given)
@@ -78,6 +85,20 @@ class EcsApi:
         if given.get("taskDefinition") and service.primary:
             service.primary.task_definition = self._world.task_definition(given["taskDefinition"]).arn
         return {"service": self._service(service)}
+
+    def _update_express(self, given: dict[str, Any]) -> Answer:
+        """API reference: a task definition given whole has one container `Main`."""
+        cluster, name = given["serviceArn"].split("/")[-2:]
+        service = self._world.services.get((cluster, name))
+        rolling = self._rolling(service) if service else None
+        if service is None or rolling is None or not service.express:
+            raise ServiceError("ServiceNotFoundException", "Service not found.")
+        definition = self._world.task_definition(given["taskDefinitionArn"])
+        if "Main" not in {box["name"] for box in definition.content.get("containerDefinitions", ())}:
+            message = "The task definition must have a container named Main."
+            raise ServiceError("InvalidParameterException", message)
+        self._services.update(rolling, {"taskDefinition": definition.arn})
+        return {"service": {"serviceArn": given["serviceArn"], "serviceName": name}}
 
     def _describe(self, given: dict[str, Any]) -> Answer:
         found = self._world.task_definition(given["taskDefinition"])
@@ -131,6 +152,7 @@ class EcsApi:
             "deployments": [] if by_code_deploy else self._deployments(service, rolling),
             **({"deploymentConfiguration": rolling.configuration} if rolling else {}),
             "createdAt": service.created_at,
+            "resourceManagementType": "ECS" if service.express else "CUSTOMER",
         }
 
     def _task_sets(self, service: Service) -> list[Answer]:

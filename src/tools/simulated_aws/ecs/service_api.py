@@ -14,7 +14,8 @@ from simulated_aws.model import ServiceError
 Answer = dict[str, Any]
 MOST = 20
 CROSS_SERVICE = "Cross service requests are not allowed. All requested service revisions must be for a single service"
-SERVICE_PARTS = ("networkConfiguration", "capacityProviderStrategy", "platformVersion", "loadBalancers")
+SERVICE_PARTS = ("networkConfiguration", "capacityProviderStrategy", "platformVersion", "loadBalancers",
+                 "serviceConnectConfiguration", "volumeConfigurations")  # fmt: skip
 
 
 class ServiceApi:

@@ -55,6 +55,7 @@ class Service:
     status: str = "ACTIVE"
     task_sets: list[TaskSet] = field(default_factory=list)
     created_at: datetime | None = None
+    express: bool = False
 
     @property
     def primary(self) -> TaskSet | None:
