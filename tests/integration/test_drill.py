@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
+import boto3
 import botocore.client
 import pytest
 from botocore.exceptions import ClientError
@@ -155,3 +156,42 @@ def test_the_last_drill_is_kept_in_the_table() -> None:
         drill(it)
         (item,) = [item for item in it.local.items() if item["sk"] == "DRILL"]
         assert item["pk"] == "CONTROL" and item["problems"] == [] and item["occurred_at"]
+
+
+def bundle(content: bytes) -> dict[str, Any]:
+    """Upload the bundle of every release under its one name, and return what the release names."""
+    boto3.client("s3").put_object(Bucket="artifacts", Key="app/latest.zip", Body=content)
+    place = {"bucket": "artifacts", "key": "app/latest.zip", "bundleType": "zip"}
+    return {"revisionType": "S3", "s3Location": place}
+
+
+def test_a_name_that_every_release_shares_is_told_before_an_incident_and_once() -> None:
+    """What a rollback would answer is CONTENT_UNKNOWN; people hear today what to change in the pipeline."""
+    with scene(settings=ROUTED) as it:
+        boto3.client("s3").create_bucket(Bucket="artifacts")
+        for content in (b"one", b"two"):
+            it.sim.release("shop", "prod", bundle(content), settle=True)
+            it.sim.advance(7200)
+        first = drill(it)
+        assert first["drill"] == "failed" and "app/latest.zip" in first["problems"][0]
+        assert "Release it with the object's version or ETag" in first["problems"][0]
+        assert len(it.local.notices()) == 1
+        again = drill(it)
+        assert (again["drill"], again["problems"], len(again["warnings"])) == ("passed", [], 1)
+        assert not it.local.notices()
+
+
+def test_a_tag_that_every_release_shares_is_told_before_an_incident() -> None:
+    with scene("ECS", settings=ROUTED) as it:
+        for memory in ("512", "1024"):
+            box = {"name": "app", "image": "shop:latest", "essential": True, "portMappings": [{"containerPort": 80}]}
+            arn = it.sim.register_task_definition("web", containerDefinitions=[box], memory=memory)
+            it.release(int(arn.rpartition(":")[2]), settle=True)
+        (warning,) = drill(it)["warnings"]
+        assert "shop:latest" in warning and "by digest" in warning
+
+
+def test_releases_under_names_of_their_own_are_no_warning() -> None:
+    with scene("ECS", settings=ROUTED) as it:
+        it.good_history(2, 3)
+        assert drill(it)["warnings"] == []

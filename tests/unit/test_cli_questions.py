@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,12 +21,14 @@ from lastgood.model import (
     Controls,
     DeploymentGroup,
     Floor,
+    Image,
     Mode,
     Outcome,
     Pause,
     Phase,
     Policy,
     Reason,
+    Revision,
 )
 from lastgood.pipelines.runs import hold_reason
 from lastgood.settings import PipelineRule, Settings
@@ -480,6 +483,21 @@ def test_a_deployment_group_is_well_when_it_could_be_rolled_back_now(plan: Plan,
     found = group_checks.group_checks(plan)
     assert [c.name for c in found if c.ok is False] == wrong
     assert all(c.fix for c in found if c.ok is False)
+
+
+@pytest.mark.parametrize(
+    "revision",
+    [
+        Revision("S3", "s3://bundles/latest.zip", "bundles/latest.zip", moves="latest.zip may hold another bundle now"),
+        Revision("TaskDefinition", "web:1", images=(Image("app", "shop:latest"),)),
+    ],
+    ids=["a key without a version", "a tag that moves"],
+)
+def test_releases_that_do_not_say_what_they_contain_are_found_before_an_incident(revision: Revision) -> None:
+    moving = replace(HISTORY[1], revision=revision)
+    found = group_checks.group_checks(planned(HISTORY[0], moving))
+    (named,) = [c for c in found if c.name == "its releases say what they contain"]
+    assert named.ok is False and named.fix and ("latest" in named.detail)
 
 
 def test_a_group_that_is_being_rolled_back_right_now_is_not_ill() -> None:

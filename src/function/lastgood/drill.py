@@ -13,6 +13,7 @@ from typing import Any
 
 from lastgood.errors import RefusedError
 from lastgood.judgement import Decision, decide
+from lastgood.judgement.unpinned import unpinned
 from lastgood.model import DeploymentGroup, Outcome, Phase, Reason, Rollback, Trigger, TriggerKind
 from lastgood.notices import CLOSED
 from lastgood.observe import Observer
@@ -37,6 +38,8 @@ class Drill:
         self._parts = parts
         self._deadline = deadline
         self._problems: list[str] = []
+        self._drilled: set[str] = set()
+        self._warnings: dict[str, str] = {}
 
     def run(self) -> dict[str, Any]:
         """Try everything. Returns one result; people are told of problems, and of nothing else."""
@@ -48,7 +51,8 @@ class Drill:
         self._parts.telemetry.drilled(self._problems)
         if self._problems:
             self._call_people()
-        return {"drill": "failed" if self._problems else "passed", "problems": self._problems, "groups": groups}
+        outcome, warnings = "failed" if self._problems else "passed", list(self._warnings.values())
+        return {"drill": outcome, "problems": self._problems, "warnings": warnings, "groups": groups}
 
     def _turn(self) -> list[DeploymentGroup]:
         """The groups of today: those of the routes and the default, each once, in turns where there are many."""
@@ -68,6 +72,9 @@ class Drill:
             return None
         if decision.reason is Reason.GROUP_NOT_FOUND:
             self._problems.append(f"{group.key}: {decision.explanation}")
+        self._drilled.add(group.key)
+        if doubt := unpinned(decision):
+            self._warnings[group.key] = f"{group.key}: {doubt}"
         self._parts.telemetry.decided(_dry_run(group, self._parts.clock()), decision)
         return {
             "application": group.application,
@@ -98,8 +105,15 @@ class Drill:
         self._parts.telemetry.runtime_lacks(found)
 
     def _note(self) -> None:
-        """When the last drill was and what it found: also the proof that the table can be written."""
-        said = {"occurred_at": iso(self._parts.clock()), "problems": list(self._problems)}
+        """When the last drill was and what it found: also the proof that the table can be written.
+
+        A warning is a problem on the day on which it is new; then it stays one line of the result, for what is known
+        and not mended calls nobody each morning.
+        """
+        known = self._parts.ledger.last_drill().get("warned") or {}
+        self._problems += [warning for key, warning in self._warnings.items() if key not in known]
+        warned = {key: said for key, said in known.items() if key not in self._drilled} | self._warnings
+        said = {"occurred_at": iso(self._parts.clock()), "problems": list(self._problems), "warned": warned}
         self._parts.ledger.set_control(None, "DRILL", said)
 
     def _attempt[Found](self, what: str, trial: Callable[[], Found]) -> Found | None:

@@ -35,6 +35,8 @@ def drill(session: Session) -> Exit:
     session.out.print(text(f"The drill has {found.get('drill', 'not answered')}."))
     for problem in found.get("problems", ()):
         session.out.print(text(f"[NG] {problem}"))
+    for warning in found.get("warnings", ()):
+        session.out.print(text(f"[??] {warning}"))
     table = grid(2)
     for group in found.get("groups", ()):
         key = f"{group.get('application', '')}/{group.get('deployment_group', '')}"

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lastgood.judgement import GUARDS
+from lastgood.judgement.unpinned import unpinned
 from lastgood.model import AfterRollback, ComputePlatform, Controller, DeploymentGroup, Reason, what_to_do
 from lastgood.pipelines.rules import REVISION_TYPES
 from lastgood.pipelines.runs import holder
@@ -31,6 +32,9 @@ NOT_WRONG = frozenset(
 
 _ELSEWHERE = frozenset({Reason.GROUP_NOT_FOUND, Reason.PAUSED, Reason.MODE_OFF, Reason.KILL_SWITCH})
 """Reasons that have a check of their own."""
+
+
+HOW_TO_PIN = "Release by a full commit id, an S3 version or ETag, a published version, or an image's digest"
 
 
 def fix_of(reason: str, group: DeploymentGroup | None) -> str:
@@ -64,6 +68,8 @@ def group_checks(plan: Plan) -> tuple[Check, ...]:
         checks.append(_from_answer(last, objection, plan.group, ready))
     else:
         checks.append(Check(last, True, f"{ready} {plan.then}".strip()))
+    if doubt := unpinned(plan.decision):
+        checks.append(Check("its releases say what they contain", False, doubt, HOW_TO_PIN))
     if plan.floor is not None:
         checks.append(
             Check("its floor is known", True, f"{plan.floor.deployment_id}; it comes from {plan.floor.source}.")

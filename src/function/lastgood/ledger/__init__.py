@@ -256,6 +256,10 @@ class Ledger:
         pk = group_pk(group) if group else "CONTROL"
         self._table.put_item({"pk": pk, "sk": name, **{k: v for k, v in attributes.items() if v not in (None, "")}})
 
+    def last_drill(self) -> dict[str, Any]:
+        """What the last drill noted; empty where there was none."""
+        return self._table.get("CONTROL", "DRILL") or {}
+
     def mark(self, group: DeploymentGroup, identity: str, *, good: bool, by: str, why: str, now: datetime) -> None:
         """Remember a revision as known bad, or take that back."""
         change = (

@@ -1,0 +1,26 @@
+"""Which names in a group's releases do not tell what they hold: found by a supposed decision, before an incident."""
+
+from __future__ import annotations
+
+from lastgood.judgement.steps import Decision
+from lastgood.judgement.wording import listed
+from lastgood.model import Deployment, Rejection
+
+
+def unpinned(decision: Decision) -> str:
+    """What going back would stumble over, and what to change in the pipeline, as sentences; empty where nothing is."""
+    unknown = (c for c in decision.candidates if c.rejection is Rejection.CONTENT_UNKNOWN)
+    told = next((f"{c.deployment_id} could not go back: {c.explanation}" for c in unknown), "")
+    return told or _moving([d for d in (*decision.suspects, decision.good) if d is not None])
+
+
+def _moving(deployments: list[Deployment]) -> str:
+    """An image's tag that is the same for every release."""
+    named = {i.reference: d.revision.name for d in deployments for i in d.revision.images if i.moves}
+    if not named:
+        return ""
+    return (
+        f"{listed(list(named.values()), 3)} names {listed(list(named), 3)}, which is the same for every release: what "
+        "it brought is known only from the notebook, or from tasks that still run. Release with a tag of its own, or "
+        "by digest."
+    )
