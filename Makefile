@@ -94,10 +94,10 @@ types: $(STAMP) ## types of what ships and of the tools, strict
 	$(BIN)/mypy src/tools/simulated_aws src/tools/lastgood_cli src/tools/local_aws src/tools/stage src/tools/docs_from_code src/tools/supply_chain
 
 # Exceptions have their reason beside them: in template.yaml, in the metadata of the resource.
-template: $(STAMP) $(TOOLS_STAMP) ## the template, by SAM, cfn-lint and checkov
+template: $(STAMP) $(TOOLS_STAMP) ## the templates, by SAM, cfn-lint and checkov
 	$(SAM) validate --lint --region us-east-1
-	$(BIN)/cfn-lint --regions us-east-1 eu-central-1 cn-north-1 us-gov-west-1 -- template.yaml
-	$(TOOLS_VENV)/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
+	$(BIN)/cfn-lint --regions us-east-1 eu-central-1 cn-north-1 us-gov-west-1 -- template.yaml satellite.yaml
+	$(TOOLS_VENV)/bin/checkov --file template.yaml satellite.yaml --framework cloudformation --compact --quiet --skip-download
 
 outdated: $(STAMP) ## is what ships current? Asks the package index
 	$(RUN) -m supply_chain.outdated

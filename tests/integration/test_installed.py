@@ -28,7 +28,7 @@ def checkout(to: Path) -> Path:
     """What a fresh clone holds, as far as the package is made from it."""
     for name in ("src", "events"):
         shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE", "template.yaml", ".gitignore"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "template.yaml", "satellite.yaml", ".gitignore"):
         shutil.copy(ROOT / name, to / name)
     return to
 

@@ -252,6 +252,7 @@ def test_what_ships_and_what_does_not_are_both_found() -> None:
         "requirements/tools.in",
         "requirements/tools.txt",
         "samconfig.toml",
+        "satellite.yaml",
         "src/function/Makefile",
         "src/function/lastgood/deployers",
         "src/function/requirements.in",

@@ -32,7 +32,11 @@ def translated() -> dict[str, Any]:
 
 def defaults() -> dict[str, str]:
     """Every parameter and its default."""
-    return {name: str(spec.get("Default", "")) for name, spec in _translated()["Parameters"].items()}
+    return _defaults(_translated())
+
+
+def _defaults(template: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(spec.get("Default", "")) for name, spec in template["Parameters"].items()}
 
 
 class StackTemplate:
@@ -41,15 +45,20 @@ class StackTemplate:
     What is not known stays as it is written.
     """
 
-    def __init__(self, parameters: Mapping[str, str] | None = None, known: Mapping[str, str] | None = None) -> None:
-        """Raises ValueError for a parameter that the template does not have."""
-        self._made = translated()
+    def __init__(
+        self,
+        parameters: Mapping[str, str] | None = None,
+        known: Mapping[str, str] | None = None,
+        made: dict[str, Any] | None = None,
+    ) -> None:
+        """`made` is another template than the function's. Raises ValueError for a parameter that it does not have."""
+        self._made = made or translated()
         unknown = set(parameters or {}) - set(self._made["Parameters"])
         if unknown:
             raise ValueError(f"the template has no parameter {', '.join(sorted(unknown))}")
         self._known = known or {}
         self.parameters: dict[str, Any] = {}
-        for name, text in {**defaults(), **(parameters or {})}.items():
+        for name, text in {**_defaults(self._made), **(parameters or {})}.items():
             is_list = self._made["Parameters"][name]["Type"] == "CommaDelimitedList"
             self.parameters[name] = text.split(",") if is_list else text
 
