@@ -159,12 +159,22 @@ class Alarms:
 
     def firing(self) -> list[FiringAlarm]:
         """The alarms that are in ALARM now and whose actions are not suppressed, in each region that may command."""
-        found = _firing(self._client, MaxRecords=MOST_FIRING)[0]
+        found = self._firing(self._client, MaxRecords=MOST_FIRING)[0]
         for region in self._regions:
             # A region that cannot be read hides no alarm of this one; the daily drill tells people of it.
             with suppress(LastgoodError):
-                found += _firing(self._client_at(AlarmPlace(region=region)), MaxRecords=MOST_FIRING)[0]
+                found += self._firing(self._client_at(AlarmPlace(region=region)), MaxRecords=MOST_FIRING)[0]
         return found
+
+    def _firing(self, client: Any, **asked: Any) -> tuple[list[FiringAlarm], dict[str, Any]]:
+        """A page of the alarms in ALARM, and what asks for the next one."""
+        answer = call(client, "describe_alarms", StateValue="ALARM", AlarmTypes=types(client), **asked)
+        alarms = [
+            FiringAlarm(alarm["AlarmName"], alarm["AlarmArn"], changed)
+            for alarm in listed(answer)
+            if (changed := _changed_at(alarm)) and not _silenced_by(alarm)
+        ]
+        return alarms, {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}
 
     def fired_since(self, since: datetime) -> list[FiringAlarm]:
         """Those that went into ALARM since then. What may not be read, or cannot be right now, is left out."""
@@ -172,7 +182,7 @@ class Alarms:
         token: dict[str, Any] = {}
         try:
             for _ in range(MOST_FIRING_PAGES):
-                alarms, token = _firing(self._client, MaxRecords=100, **token)
+                alarms, token = self._firing(self._client, MaxRecords=100, **token)
                 found += [alarm for alarm in alarms if alarm.changed_at >= since]
                 if not token:
                     break
@@ -201,17 +211,6 @@ class Alarms:
 def described(client: Any, names: list[str]) -> list[dict[str, Any]]:
     """Alarms as CloudWatch describes them, of whatever type."""
     return listed(call(client, "describe_alarms", AlarmNames=names, AlarmTypes=types(client)))
-
-
-def _firing(client: Any, **asked: Any) -> tuple[list[FiringAlarm], dict[str, Any]]:
-    """A page of the alarms in ALARM, and what asks for the next one."""
-    answer = call(client, "describe_alarms", StateValue="ALARM", AlarmTypes=types(client), **asked)
-    alarms = [
-        FiringAlarm(alarm["AlarmName"], alarm["AlarmArn"], changed)
-        for alarm in listed(answer)
-        if (changed := _changed_at(alarm)) and not _silenced_by(alarm)
-    ]
-    return alarms, {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}
 
 
 def _knows_contributors(client: Any) -> bool:
