@@ -241,5 +241,5 @@ def test_a_mute_or_a_denial_aside_two_hundred_alarms_are_all_looked_at_and_the_h
 def test_every_rule_of_the_stack_is_looked_at() -> None:
     from lastgood_cli.stack_template import StackTemplate
 
-    resources = StackTemplate({"EcsServices": "*/*"}).resources()
+    resources = StackTemplate({"EcsServices": "*/*", "PipelineStages": "*/*"}).resources()
     assert {name for name, each in resources.items() if each["Type"] == "AWS::Events::Rule"} == set(RULES)

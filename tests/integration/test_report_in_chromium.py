@@ -61,7 +61,7 @@ def closed(number: int, **more: Any) -> Rollback:
         "reason_code": Reason.VERIFIED,
         "stopped_at": at(1),
         "redeployed_at": at(2),
-        "verified_at": at(5),
+        "closed_at": at(5),
         "alarm_recovered_at": at(9),
         "suspect_deployment_id": "d-YQDPV68R5",
         "suspect_revision": candidates[0].revision,
