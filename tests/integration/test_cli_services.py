@@ -59,7 +59,7 @@ def test_a_whole_chain_to_a_service_is_found_whole(it: Terminal, arguments: tupl
     assert (ran.code, wrong(ran)) == (0, {})
     assert all(row["ok"] is True for row in ran.json)
     parts = {row["part"] for row in ran.json}
-    assert {f"ECS service {SERVICE}", f"Pipeline web, after a rollback of {SERVICE}"} <= parts
+    assert {f"Service {SERVICE}", f"Pipeline web, after a rollback of {SERVICE}"} <= parts
     assert {"ECS's events reach it", "the stage Deploy can be held"} <= {row["check"] for row in ran.json}
     simulated = {
         action for name, given in asked if name == "SimulatePrincipalPolicy" for action in given["ActionNames"]

@@ -231,26 +231,26 @@ def number_of(revision: str) -> int:
 @contextmanager
 def service_scene(*, settings: dict[str, str] | None = None, **options: Any) -> Iterator[ServiceScene]:
     """A scene with a service. `settings` are the function's variables, `options` the service's."""
-    with _world(settings) as (sim, local):
+    with world(settings) as (sim, local):
         yield ServiceScene(sim, local, **options)
 
 
 @contextmanager
 def stage_scene(*, settings: dict[str, str] | None = None, **options: Any) -> Iterator[StageScene]:
     """A scene with a stage of a pipeline. `settings` are the function's variables, `options` the pipeline's."""
-    with _world(settings) as (sim, local):
+    with world(settings) as (sim, local):
         yield StageScene(sim, local, **options)
 
 
 @contextmanager
 def scene(platform: str = "Server", *, settings: dict[str, str] | None = None, **options: Any) -> Iterator[Scene]:
     """A scene on one platform. `settings` are the function's variables, `options` the deployment group's."""
-    with _world(settings) as (sim, local):
+    with world(settings) as (sim, local):
         yield Scene(platform, sim, local, **options)
 
 
 @contextmanager
-def _world(settings: dict[str, str] | None) -> Iterator[tuple[Simulator, Local]]:
+def world(settings: dict[str, str] | None) -> Iterator[tuple[Simulator, Local]]:
     # moto stamps alarms with the machine's time; here everything lives by the simulated clock.
     with (
         simulated_aws() as sim,

@@ -84,7 +84,8 @@ def of_record(region: str, table: str, head: Mapping[str, Any]) -> dict[str, str
     if head.get("alarm_name"):
         made["alarm"] = alarm(region, str(head["alarm_name"]))
     names = (str(head.get("application") or ""), str(head.get("deployment_group") or ""))
-    of_a_pipeline = head.get("controller") == Controller.PIPELINE
+    controller = head.get("controller") or Controller.CODE_DEPLOY
+    of_a_pipeline = controller == Controller.PIPELINE
     for name in ("suspect", "good", "rollback"):
         found = str(head.get(f"{name}_deployment_id") or "")
         if found.startswith("d-"):
@@ -93,9 +94,9 @@ def of_record(region: str, table: str, head: Mapping[str, Any]) -> dict[str, str
             made[f"{name} execution"] = execution(region, names[0], found)
     if all(names) and of_a_pipeline:
         made["pipeline"] = stage(region, names[0])
-    elif all(names) and head.get("controller") == Controller.ECS:
+    elif all(names) and controller == Controller.ECS:
         made["service"] = service(region, *names)
-    elif all(names):
+    elif all(names) and controller == Controller.CODE_DEPLOY:
         made["deployment group"] = deployment_group(region, *names)
     if head.get("compare_url"):
         made["commits"] = str(head["compare_url"])

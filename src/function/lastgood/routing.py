@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Protocol
 
-from lastgood.model import Controller, DeploymentGroup, Observation, Rollback, Trigger, parse_ecs_service, parse_stage
+from lastgood.model import Controller, DeploymentGroup, Observation, Rollback, Trigger, controllers, parse_place
 from lastgood.placeholders import MissingValueError, filled, parse_pattern, placeholders
 from lastgood.settings import Route, Settings
 from lastgood.signals import AlarmSignal, name_problem
@@ -16,16 +16,6 @@ from lastgood.text import clean
 
 APPLICATION_TAG = "lastgood:application"
 DEPLOYMENT_GROUP_TAG = "lastgood:deployment-group"
-ECS_SERVICE_TAG = "lastgood:ecs-service"
-PIPELINE_TAG = "lastgood:pipeline"
-
-_BOTH_NAMES: Mapping[str, Callable[[str], DeploymentGroup]] = {
-    ECS_SERVICE_TAG: parse_ecs_service,
-    PIPELINE_TAG: parse_stage,
-}
-"""The tags that hold both names of what they lead to, and how each is read."""
-
-_READERS = {Controller.ECS: parse_ecs_service, Controller.PIPELINE: parse_stage}
 
 MOST_OTHER_ALARMS = 5
 """Of so many alarms of a group, beside the one that fired, it is asked whether they were quiet."""
@@ -38,6 +28,12 @@ MOST_WAYS = 64
 
 REST_OF_A_FLEET = "Other"
 """What CloudWatch calls the time series that it does not tell apart."""
+
+
+def tags_of_both_names() -> dict[str, Controller]:
+    """The tags that hold both names of what they lead to, and who deploys that."""
+    alone = {controller: can.tags for controller, can in controllers().items() if len(can.tags) == 1}
+    return {tag: controller for controller, (tag,) in alone.items()}
 
 
 class Speaker(Protocol):
@@ -74,7 +70,9 @@ def needs_tags(signal: AlarmSignal, settings: Settings) -> bool:
     CloudWatch can be told which tags to leave out of messages, so what a message lacks proves nothing.
     """
     tags = signal.tags or {}
-    return not _BOTH_NAMES.keys() & tags.keys() and not (APPLICATION_TAG in tags and DEPLOYMENT_GROUP_TAG in tags)
+    return not tags_of_both_names().keys() & tags.keys() and not (
+        APPLICATION_TAG in tags and DEPLOYMENT_GROUP_TAG in tags
+    )
 
 
 def route(speaker: Speaker, tags: Mapping[str, str] | None, settings: Settings) -> Routing:
@@ -154,7 +152,8 @@ def is_allowed(group: DeploymentGroup, settings: Settings) -> bool:
 
 def _by_tags(tags: Mapping[str, str], attributes: Mapping[str, str]) -> Routing | None:
     """Tags that are wrong stop the routing: whoever set them meant something, and no route knows what."""
-    given = {key: tags[key] for key in (APPLICATION_TAG, DEPLOYMENT_GROUP_TAG, *_BOTH_NAMES) if key in tags}
+    both_names = tags_of_both_names()
+    given = {key: tags[key] for key in (APPLICATION_TAG, DEPLOYMENT_GROUP_TAG, *both_names) if key in tags}
     if not given:
         return None
     try:
@@ -163,13 +162,13 @@ def _by_tags(tags: Mapping[str, str], attributes: Mapping[str, str]) -> Routing 
         return _lacking(missing.name, attributes)
     except (_NoName, ValueError) as error:
         return Routing(problem=f"A tag of the alarm cannot be filled in: {error}")
-    others = {key: value for key, value in told.items() if key in _BOTH_NAMES}
+    others = {key: value for key, value in told.items() if key in both_names}
     named = {key: value for key, value in told.items() if key not in others}
     problem = _group_problem(named) or next(filter(None, (_other_problem(*each) for each in others.items())), "")
     if problem:
         return Routing(problem=problem)
     groups = (DeploymentGroup(named[APPLICATION_TAG].strip(), named[DEPLOYMENT_GROUP_TAG].strip()),) if named else ()
-    return Routing((*groups, *(_BOTH_NAMES[key](value) for key, value in others.items())), "alarm tags")
+    return Routing((*groups, *(parse_place(both_names[key], value) for key, value in others.items())), "alarm tags")
 
 
 def _group_problem(named: Mapping[str, str]) -> str:
@@ -185,7 +184,7 @@ def _group_problem(named: Mapping[str, str]) -> str:
 
 def _other_problem(key: str, value: str) -> str:
     try:
-        _BOTH_NAMES[key](value)
+        parse_place(tags_of_both_names()[key], value)
     except ValueError as error:
         return f"The alarm's tag {key} {error}; it is {clean(value, 100)!r}."
     return ""
@@ -248,8 +247,8 @@ def _group_of(each: Route, way: Mapping[str, str], attributes: Mapping[str, str]
     """Raises MissingValueError, _NoName, or ValueError for what can be no service or stage."""
     values = {**attributes, **way}
     application, group = (_filled(text, values, attributes) for text in (each.application, each.deployment_group))
-    if each.controller in _READERS:
-        return _READERS[each.controller](f"{application}/{group}")
+    if controllers()[each.controller].key_prefix:
+        return parse_place(each.controller, f"{application}/{group}")
     if problem := next(filter(None, map(name_problem, (application, group))), ""):
         raise _NoName(f"{clean(application, 100)!r} and {clean(group, 100)!r}: one {problem}.")
     return DeploymentGroup(application, group, each.controller)
@@ -282,8 +281,8 @@ def _by_default(speaker: Speaker, settings: Settings) -> Routing:
     if settings.default_application and settings.default_deployment_group:
         group = DeploymentGroup(settings.default_application, settings.default_deployment_group)
         return Routing((group,), "default")
+    others = ", ".join(f"or {tag}" for tag in tags_of_both_names())
     return Routing(
         problem=f"Nothing says which deployment group the alarm {clean(speaker.alarm_name, 255)} speaks for. "
-        f"Tag the alarm with {APPLICATION_TAG} and {DEPLOYMENT_GROUP_TAG} (or {ECS_SERVICE_TAG}, or {PIPELINE_TAG}), "
-        "or add it to LASTGOOD_ROUTES."
+        f"Tag the alarm with {APPLICATION_TAG} and {DEPLOYMENT_GROUP_TAG} ({others}), or add it to LASTGOOD_ROUTES."
     )

@@ -14,23 +14,21 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
-from lastgood.model import AfterRollback, Controller, DeploymentGroup, parse_ecs_service, parse_stage, prefix_of
+from lastgood.model import (
+    AfterRollback,
+    Controller,
+    DeploymentGroup,
+    controller_of,
+    controllers,
+    parse_place,
+    prefix_of,
+)
 from lastgood.placeholders import parse_pattern, placeholders, split_names, stand_in
 
 _DURATION = re.compile(r"(\d{1,6})([smhd])")
 LONGEST = timedelta(days=3650)
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]{2,12}){1,3}-[0-9]{1,2}")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_ROUTE_KEYS = (
-    {"alarm", "application", "deployment_group"},
-    {"alarm", "ecs_service"},
-    {"alarm", "pipeline", "stage"},
-)
-_LONGEST = {"ecs_service": 511}
-_INSTEAD = {
-    "ecs:": 'name the service with "ecs_service" instead',
-    "pipeline:": 'name the stage with "pipeline" and "stage" instead',
-}
 _PIPELINE_OPTIONS = {"after_rollback", "hold"}
 _SERVICE = "ecs:"
 # CodePipeline's own rule for the names of pipelines and stages.
@@ -206,40 +204,45 @@ def _pipeline(row: object) -> PipelineRule:
 
 
 def _route(row: object) -> Route:
-    if not isinstance(row, dict) or set(row) not in _ROUTE_KEYS:
-        raise ValueError(
-            'each route must have exactly "alarm", "application" and "deployment_group", or "alarm" and "ecs_service", '
-            'or "alarm", "pipeline" and "stage"'
-        )
-    values = cast(dict[str, Any], row)
-    if not all(
-        isinstance(value, str) and 0 < len(value.strip()) <= _LONGEST.get(key, 255) for key, value in row.items()
-    ):
+    ways = {frozenset({"alarm", *can.address}): controller for controller, can in controllers().items()}
+    if not isinstance(row, dict) or frozenset(row) not in ways:
+        each = (_quoted("alarm", *can.address) for can in controllers().values())
+        raise ValueError(f"each route must have exactly {', or '.join(each)}")
+    values, controller = cast(dict[str, Any], row), ways[frozenset(row)]
+    if not all(isinstance(value, str) and 0 < len(value.strip()) <= _longest(key) for key, value in values.items()):
         raise ValueError("each value of a route must be a text of 1 to 255 characters")
     values = {key: value.strip() for key, value in values.items()}
     if prefix := prefix_of(values.get("application", "")):
-        raise ValueError(f'an "application" of a route begins with {prefix}; {_INSTEAD[prefix]}')
+        instead = controllers()[controller_of(prefix)]
+        told = f"name the {instead.called} with {_quoted(*instead.address)} instead"
+        raise ValueError(f'an "application" of a route begins with {prefix}; {told}')
     _check_placeholders(values)
-    if "application" in values:
-        return Route(**values)
-    names, controller = _names_of_service(values) if "ecs_service" in values else _names_of_stage(**values)
+    names = _names(controller, tuple(values[key] for key in controllers()[controller].address))
     return Route(values["alarm"], *names, controller)
 
 
-def _names_of_service(values: dict[str, str]) -> tuple[tuple[str, str], Controller]:
+def _longest(key: str) -> int:
+    """A value that holds both names may be as long as two, with the slash between."""
+    return 511 if (key,) in {can.address for can in controllers().values()} else 255
+
+
+def _names(controller: Controller, values: tuple[str, ...]) -> tuple[str, str]:
+    """Both names of what a route leads to; what is no placeholder in them has to be a name."""
+    can = controllers()[controller]
+    if not can.key_prefix:
+        return values[0], values[1]
     try:
-        parse_ecs_service(stand_in(values["ecs_service"]))
-        return split_names(values["ecs_service"]), Controller.ECS
+        parse_place(controller, stand_in("/".join(values)))
+        return (values[0], values[1]) if len(values) > 1 else split_names(values[0])
     except ValueError as error:
-        raise ValueError(f'a route\'s "ecs_service" {error}') from None
+        first, second = can.written.split("/")
+        why = str(error) if len(values) == 1 else f"must be the names of a {first} and of a {second}"
+        raise ValueError(f"a route's {_quoted(*can.address)} {why}") from None
 
 
-def _names_of_stage(pipeline: str, stage: str, **_: str) -> tuple[tuple[str, str], Controller]:
-    try:
-        parse_stage(stand_in(f"{pipeline}/{stage}"))
-    except ValueError:
-        raise ValueError('a route\'s "pipeline" and "stage" must be the names of a pipeline and of a stage') from None
-    return (pipeline, stage), Controller.PIPELINE
+def _quoted(*names: str) -> str:
+    *most, last = (f'"{name}"' for name in names)
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _check_placeholders(values: dict[str, str]) -> None:

@@ -11,7 +11,6 @@ from lastgood.clients import Clients, call
 from lastgood.errors import RefusedError, RetryableError
 from lastgood.judgement import Case
 from lastgood.model import (
-    Controller,
     Deployment,
     DeploymentGroup,
     GroupFacts,
@@ -79,8 +78,8 @@ class Stacks:
 
 def _moved(group: DeploymentGroup, facts: GroupFacts, suspect: Deployment) -> str:
     """What a rollback would move, as an ARN or as its end after the service: a function's alias or an ECS service."""
-    if group.controller is Controller.ECS:
-        return f"ecs:service/{group.place}"
+    if resource := group.can().stack_resource:
+        return resource.format(place=group.place)
     if facts.ecs_cluster and facts.ecs_service:
         return f"ecs:service/{facts.ecs_cluster}/{facts.ecs_service}"
     target = suspect.revision.target

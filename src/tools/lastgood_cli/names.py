@@ -6,12 +6,11 @@ from typing import Any
 
 import click
 
-from lastgood.model import DeploymentGroup, parse_prefixed, prefix_of
+from lastgood.model import CAPABILITIES, DeploymentGroup, controller_of, parse_prefixed
 from lastgood.signals import name_problem
 from lastgood_cli.output import harmless
 
 SERVICE = "ecs:"
-_CALLED = {"ecs:": "service", "pipeline:": "stage"}
 
 
 class GroupName(click.ParamType):
@@ -37,7 +36,7 @@ def parse_group(text: str) -> DeploymentGroup:
         if (other := parse_prefixed(text)) is not None:
             return other
     except ValueError as error:
-        raise ValueError(f"; a {_CALLED[prefix_of(text)]} {error}") from None
+        raise ValueError(f"; a {CAPABILITIES[controller_of(text), None].called} {error}") from None
     names = text.split("/")
     problem = next((found for name in names if (found := name_problem(name))), "")
     if len(names) != 2 or problem:

@@ -37,16 +37,24 @@ class Capabilities:
     `reads_live`: what serves now can be read. `native_moves_traffic`: the deployer's own rollback of a running
     deployment is quick. `alias_may_split`: a stopped deployment leaves traffic on two versions. `replaces_running`: a
     deployment may begin while another runs, and ends it. `stop_restores_previous`: every stop brings back the
-    revision before. `address` are the members that name a target in requests and routes, `key_prefix` begins its key,
-    `tags` are the alarm's: one for each of the two names, or one for both with a slash between.
+    revision before.
+
+    `called` is what people call such a target. `address` are the members that name it in requests and routes,
+    `key_prefix` begins its key, `tags` are the alarm's: one for each of the two names, or one for both. `names` is how
+    both are written in one text, `written` the same for people. `stack_resource` is the end of the ARN that a stack has
+    of it; empty where that depends on the platform.
     """
 
     deployer: str
     rolls_back_by_itself: str
     no_such_group: str
+    called: str = "deployment group"
     address: tuple[str, ...] = ("application", "deployment_group")
     key_prefix: str = ""
     tags: tuple[str, ...] = ("lastgood:application", "lastgood:deployment-group")
+    names: re.Pattern[str] = re.compile(r"([^/]+)/([^/]+)")
+    written: str = "application/deployment_group"
+    stack_resource: str = ""
     reads_live: bool = True
     native_moves_traffic: bool = False
     alias_may_split: bool = False
@@ -67,6 +75,10 @@ _ECS_ALONE = Capabilities(
     address=("ecs_service",),
     key_prefix="ecs:",
     tags=("lastgood:ecs-service",),
+    called="service",
+    names=_ECS_SERVICE,
+    written="cluster/service",
+    stack_resource="ecs:service/{place}",
     native_moves_traffic=True,
     replaces_running=True,
     stop_restores_previous=True,
@@ -78,6 +90,9 @@ _STAGE_OF_A_PIPELINE = Capabilities(
     address=("pipeline", "stage"),
     key_prefix="pipeline:",
     tags=("lastgood:pipeline",),
+    called="stage",
+    names=_STAGE,
+    written="pipeline/stage",
 )
 CAPABILITIES: dict[tuple[Controller, ComputePlatform | None], Capabilities] = {
     # None: the platform is not known yet, so nothing is taken for granted.
@@ -92,8 +107,11 @@ CAPABILITIES: dict[tuple[Controller, ComputePlatform | None], Capabilities] = {
     (Controller.PIPELINE, None): _STAGE_OF_A_PIPELINE,
     (Controller.PIPELINE, ComputePlatform.PIPELINE): _STAGE_OF_A_PIPELINE,
 }
-KEY_PREFIXES = tuple(dict.fromkeys(can.key_prefix for can in CAPABILITIES.values() if can.key_prefix))
-"""How the keys begin of what CodeDeploy does not deploy. No name of CodeDeploy's may begin so."""
+
+
+def controllers() -> dict[Controller, Capabilities]:
+    """What each controller can do, as far as that does not depend on the platform."""
+    return {controller: can for (controller, platform), can in CAPABILITIES.items() if platform is None}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -145,34 +163,40 @@ class DeploymentGroup:
         return CAPABILITIES.get((self.controller, compute_platform), CAPABILITIES[self.controller, None])
 
 
+def parse_place(controller: Controller, text: str) -> DeploymentGroup:
+    """Both names with a slash between → what this controller deploys there. Raises ValueError for anything else."""
+    can = CAPABILITIES[controller, None]
+    match = can.names.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"must be {can.written}, the two names with a slash between")
+    return DeploymentGroup(match[1], match[2], controller)
+
+
 def parse_ecs_service(text: str) -> DeploymentGroup:
     """`cluster/service` → the service as ECS itself deploys it. Raises ValueError for anything else."""
-    match = _ECS_SERVICE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError("must be cluster/service, the two names with a slash between")
-    return DeploymentGroup(match[1], match[2], Controller.ECS)
+    return parse_place(Controller.ECS, text)
 
 
 def parse_stage(text: str) -> DeploymentGroup:
     """`pipeline/stage` → that stage of that pipeline. Raises ValueError for anything else."""
-    match = _STAGE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError("must be pipeline/stage, the two names with a slash between")
-    return DeploymentGroup(match[1], match[2], Controller.PIPELINE)
+    return parse_place(Controller.PIPELINE, text)
 
 
-_PARSERS = {"ecs:": parse_ecs_service, "pipeline:": parse_stage}
+def controller_of(key: str) -> Controller:
+    """Who deploys what a key (or a glob over keys) names: its prefix says so, and CodeDeploy's have none."""
+    by_prefix = ((can.key_prefix, controller) for controller, can in controllers().items() if can.key_prefix)
+    return next((controller for prefix, controller in by_prefix if key.startswith(prefix)), Controller.CODE_DEPLOY)
 
 
 def prefix_of(key: str) -> str:
     """`ecs:` or `pipeline:`, with which a key (or a glob over keys) begins; empty for a CodeDeploy group's."""
-    return next((prefix for prefix in KEY_PREFIXES if key.startswith(prefix)), "")
+    return CAPABILITIES[controller_of(key), None].key_prefix
 
 
 def parse_prefixed(key: str) -> DeploymentGroup | None:
     """The service or the stage of a key with a prefix; None for a key without one. Raises ValueError if it is wrong."""
     prefix = prefix_of(key)
-    return _PARSERS[prefix](key.removeprefix(prefix)) if prefix else None
+    return parse_place(controller_of(key), key.removeprefix(prefix)) if prefix else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ _HOOK = re.compile(r"HOOK_[A-Z_]{1,60}")
 def read_eventbridge(event: dict[str, Any], delivery: Delivery) -> Results:
     source, detail_type = event.get("source"), event["detail-type"]
     named = isinstance(source, str) and isinstance(detail_type, str)
-    reader = _EVENTBRIDGE.get((source, detail_type)) if named else None
+    reader = READERS.get((source, detail_type)) if named else None
     if reader is None:
         told = clean(detail_type, 100) if isinstance(detail_type, str) else kind_of(detail_type)
         ignore("other_event", f"EventBridge events of this kind are not read: {told}.", ACCEPTED_SHAPES)
@@ -171,7 +171,7 @@ def _check_place(event: dict[str, Any], home: Home) -> None:
     check_home(Arn("aws", "", region, account, ""), home)
 
 
-_EVENTBRIDGE: dict[tuple[object, object], Callable[[dict[str, Any], Delivery], Results]] = {
+READERS: dict[tuple[object, object], Callable[[dict[str, Any], Delivery], Results]] = {
     ("aws.cloudwatch", "CloudWatch Alarm State Change"): _eventbridge_alarm,
     ("aws.cloudwatch", "CloudWatch Alarm Contributor State Change"): _eventbridge_contributor,
     ("aws.codedeploy", "CodeDeploy Deployment State-change Notification"): _codedeploy,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Never
 
-from lastgood.model import AlarmPlace, prefix_of
+from lastgood.model import AlarmPlace, controller_of, controllers, prefix_of
 from lastgood.signals.types import Delivery, Home, Refusal, Results
 from lastgood.text import clean, is_plain, read_time
 
@@ -32,12 +32,6 @@ ACCEPTED_SHAPES = (
     "requestPayload (also over SNS), a list of these from EventBridge Pipes, and an operator's request "
     "(events/manual-dry-run.json)."
 )
-
-
-_NAMED_BY = {
-    "ecs:": "an ECS service is named with lastgood:ecs-service or ecs_service",
-    "pipeline:": "a stage is named with lastgood:pipeline, or with pipeline and stage",
-}
 
 
 class RefusedSignalError(Exception):
@@ -137,7 +131,9 @@ def name_problem(value: object) -> str:
     if not isinstance(value, str) or not 1 <= len(value.strip()) <= MAX_NAME:
         return f"must be a text of 1 to {MAX_NAME} characters"
     if prefix := prefix_of(value.strip()):
-        return f"is CodeDeploy's, and begins with {prefix}; {_NAMED_BY[prefix]}"
+        can = controllers()[controller_of(prefix)]
+        instead = f"a {can.called} is named with {' and '.join(can.tags)}, or with {' and '.join(can.address)}"
+        return f"is CodeDeploy's, and begins with {prefix}; {instead}"
     return "" if is_plain(value) else "contains control or invisible characters"
 
 

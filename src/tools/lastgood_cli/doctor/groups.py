@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lastgood.model import Controller, DeploymentGroup
+from lastgood.model import DeploymentGroup
 from lastgood.settings import PipelineRule
 from lastgood.signals import OperatorRequest
 from lastgood_cli.checks import Part
@@ -14,12 +14,6 @@ from lastgood_cli.doctor.patient import Patient
 from lastgood_cli.expecting import Expecting
 from lastgood_cli.group_checks import group_checks, how_long, pipeline_checks, stage_transition
 from lastgood_cli.lookout import Lookout, group_names
-
-_KINDS = {
-    Controller.CODE_DEPLOY: "Deployment group",
-    Controller.ECS: "ECS service",
-    Controller.PIPELINE: "Stage",
-}
 
 
 def examine_group(patient: Patient, eyes: Lookout, group: DeploymentGroup, alarms: Sequence[Mapping[str, Any]]) -> Part:
@@ -38,7 +32,7 @@ def examine_group(patient: Patient, eyes: Lookout, group: DeploymentGroup, alarm
         return how_long(expecting.of(group, alarms))
 
     checks += attempted("how long an incident would take", minutes)
-    return Part(f"{_KINDS[group.controller]} {group.key}", checks)
+    return Part(f"{_capital(group.can().called)} {group.key}", checks)
 
 
 def examine_pipeline(patient: Patient, rule: PipelineRule, group: DeploymentGroup) -> Part:
@@ -55,3 +49,7 @@ def examine_pipeline(patient: Patient, rule: PipelineRule, group: DeploymentGrou
     if rule.hold and all(each.ok for each in checks):
         checks += attempted(f"the way into {rule.hold} is open", transition)
     return Part(f"Pipeline {rule.pipeline}, after a rollback of {group.key}", checks)
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]

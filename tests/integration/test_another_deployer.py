@@ -1,0 +1,286 @@
+"""A deployer that lastgood does not know is added by one adapter, one event reader, one row and one factory line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import pytest
+
+from lastgood import deployers
+from lastgood.model import (
+    CAPABILITIES,
+    Capabilities,
+    ComputePlatform,
+    Controller,
+    Deployment,
+    DeploymentGroup,
+    Evidence,
+    GroupFacts,
+    Live,
+    Note,
+    Preparation,
+    Revision,
+    Rollback,
+    parse_place,
+)
+from lastgood.signals import DeploymentSignal, eventbridge
+from scene import ALARM, Scene, world
+from simulated_aws import Simulator
+from stage.local import Local
+
+TAKES = timedelta(minutes=5)
+
+
+# --- the world: a depot that puts boxes on shelves, and knows nothing of lastgood -------------------------------------
+
+
+@dataclass
+class Depot:
+    """One shelf. A box takes five minutes; until then, as when it is stopped, the box before it is on the shelf."""
+
+    clock: Any
+    boxes: list[Deployment] = field(default_factory=list)
+
+    def put(self, content: str, note: str = "") -> Deployment:
+        """Begin to put a box on the shelf."""
+        revision = Revision("Box", content)
+        made = Deployment(f"box-{len(self.boxes) + 1}", "InProgress", self.clock.now(), revision, made_by=note)
+        self.boxes.append(made)
+        return made
+
+    def told(self) -> list[Deployment]:
+        """Every box as it is now, oldest first."""
+        now = self.clock.now()
+        done = {b.deployment_id for b in self.boxes if b.status == "InProgress" and now - b.created_at >= TAKES}
+        self.boxes = [
+            replace(b, status="Succeeded", completed_at=b.created_at + TAKES) if b.deployment_id in done else b
+            for b in self.boxes
+        ]
+        return self.boxes
+
+    def stop(self, deployment_id: str) -> None:
+        """Take a box back that is not there yet."""
+        self.boxes = [
+            replace(b, status="Stopped", completed_at=self.clock.now()) if b.deployment_id == deployment_id else b
+            for b in self.told()
+        ]
+
+    @property
+    def on_the_shelf(self) -> str:
+        """What serves."""
+        return next((b.revision.identity for b in reversed(self.told()) if b.status == "Succeeded"), "")
+
+
+# --- the adapter ------------------------------------------------------------------------------------------------------
+
+
+class DepotShelf:
+    """One shelf, as every deployer is seen and moved."""
+
+    def __init__(self, depot: Depot) -> None:
+        self._depot = depot
+
+    def facts(self) -> GroupFacts | None:
+        """The shelf as it is."""
+        boxes = self._depot.told()
+        done = [b.deployment_id for b in boxes if b.status == "Succeeded"]
+        last = boxes[-1]
+        return GroupFacts(ComputePlatform.SERVER, last.deployment_id, last.status, done[-1] if done else "")
+
+    def survey(self, since: datetime, now: datetime) -> tuple[GroupFacts | None, Iterator[tuple[Deployment, ...]]]:
+        """The shelf, and all its boxes, newest first."""
+        return self.facts(), iter([tuple(reversed(self._depot.told()))])
+
+    def deployment(self, deployment_id: str) -> Deployment | None:
+        """One box."""
+        return next((b for b in self._depot.told() if b.deployment_id == deployment_id), None)
+
+    def newest(self, facts: GroupFacts) -> Deployment | None:
+        """The box that came last."""
+        return self.deployment(facts.last_attempted_id)
+
+    def marked(self, rollback: Rollback, now: datetime) -> Deployment | None:
+        """The box that a rollback put there."""
+        return next((b for b in self._depot.told() if b.made_by == rollback.rollback_id), None)
+
+    def live(self, facts: GroupFacts, revision: Revision) -> Live:
+        """What is on the shelf."""
+        return Live(self._depot.on_the_shelf)
+
+    def evidence(self, deployment: Deployment) -> Evidence:
+        """A box keeps."""
+        return Evidence(deployment.revision)
+
+    def contents(self, deployment: Deployment) -> Revision:
+        """Its name says what is in it."""
+        return deployment.revision
+
+    def noted(self, deployment: Deployment, note: Note) -> Evidence:
+        """Nothing more."""
+        return Evidence(deployment.revision)
+
+    def before(self, first: Deployment, facts: GroupFacts) -> Deployment | None:
+        """An empty shelf."""
+        return None
+
+    def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> Preparation:
+        """Nothing."""
+        return Preparation()
+
+    def stop(self, deployment: Deployment, *, native: bool) -> str:
+        """Take it back."""
+        self._depot.stop(deployment.deployment_id)
+        return "Succeeded"
+
+    def let_go_on(self, deployment: Deployment) -> None:
+        """A depot asks nobody."""
+
+    def silent(self, deployment_id: str) -> tuple[str, ...]:
+        """Nobody."""
+        return ()
+
+    def do(self, todo: Preparation, good: Revision) -> str:
+        """Nothing."""
+        return ""
+
+    def create(
+        self, rollback: Rollback, facts: GroupFacts, good: Deployment, live: Live, suspect: Deployment | None
+    ) -> str:
+        """Put a box of the same content on the shelf."""
+        return self._depot.put(good.revision.identity, rollback.rollback_id).deployment_id
+
+
+# --- what is added to lastgood ----------------------------------------------------------------------------------------
+
+
+def a_member(monkeypatch: pytest.MonkeyPatch, kind: type[StrEnum], name: str) -> Any:
+    """A new member of an enum, for one test."""
+    made = str.__new__(kind, name)
+    made._name_ = made._value_ = name
+    monkeypatch.setitem(kind._value2member_map_, name, made)
+    monkeypatch.setitem(kind._member_map_, name, made)
+    return made
+
+
+class DepotScene(Scene):
+    """The shelf `north/7` of a depot."""
+
+    def __init__(self, sim: Simulator, local: Local, depot: Depot) -> None:
+        self.platform, self.sim, self.local, self.depot = "Depot", sim, local, depot
+        self.rollback_id = ""
+        self.application, self.group = "north", "7"
+        local.tags[ALARM] = self.tags
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tag of an alarm that watches this shelf."""
+        return {"lastgood:shelf": "north/7"}
+
+    def release(self, number: int, *, settle: bool = False, rest: float = 7200, **request: Any) -> str:
+        """Put content n on the shelf. Settled releases get two hours of peace afterwards."""
+        made = self.depot.put(f"content-{number}")
+        if settle:
+            self.sim.advance(TAKES.total_seconds() + rest)
+        return made.deployment_id
+
+    def moved(self, deployment_id: str, state: str) -> dict[str, Any]:
+        """The event of the depot that a box changed its state."""
+        detail = {"depot": "north", "shelf": "7", "box": deployment_id, "state": state}
+        return {"source": "acme.depot", "detail-type": "Box State Change", "detail": detail}
+
+
+@pytest.fixture
+def it(monkeypatch: pytest.MonkeyPatch) -> Iterator[DepotScene]:
+    """The row, the factory line and the event reader."""
+    controller = a_member(monkeypatch, Controller, "DEPOT")
+
+    def read(event: dict[str, Any], delivery: object) -> tuple[DeploymentSignal, ...]:
+        detail = event["detail"]
+        return (DeploymentSignal(detail["depot"], detail["shelf"], detail["box"], detail["state"], controller),)
+
+    row = Capabilities(
+        deployer="The depot",
+        rolls_back_by_itself="The depot never does that",
+        no_such_group="The depot has no shelf {place}",
+        called="shelf",
+        address=("shelf",),
+        key_prefix="depot:",
+        tags=("lastgood:shelf",),
+        names=re.compile(r"([a-z]+)/([0-9]+)"),
+        written="depot/shelf",
+    )
+    with world({"LASTGOOD_ROUTES": "[]"}) as (sim, local):
+        depot = Depot(sim.clock)
+        monkeypatch.setitem(CAPABILITIES, (controller, None), row)
+        monkeypatch.setitem(deployers.FACTORIES, controller, lambda shared, group, platform: DepotShelf(depot))
+        monkeypatch.setitem(eventbridge.READERS, ("acme.depot", "Box State Change"), read)
+        yield DepotScene(sim, local, depot)
+
+
+def test_a_bad_release_goes_back_to_the_last_good_one(it: DepotScene) -> None:
+    it.release(1, settle=True)
+    good = it.release(2, settle=True)
+    bad = it.release(3)
+    it.sim.advance(400)
+    assert it.depot.on_the_shelf == "content-3"
+    it.alarm_fires()
+    head = it.run_to_end()
+    assert (head["outcome"], head["reason_code"]) == ("ROLLED_BACK", "VERIFIED"), head["explanation"]
+    assert it.depot.on_the_shelf == "content-2"
+    assert (head["suspect_deployment_id"], head["good_deployment_id"]) == (bad, good)
+    assert (head["controller"], head["deployment_group_key"]) == ("DEPOT", "depot:north/7")
+
+
+def test_a_release_that_still_runs_is_stopped_first(it: DepotScene) -> None:
+    it.release(1, settle=True)
+    it.release(2, settle=True)
+    bad = it.release(3)
+    it.sim.advance(60)
+    it.alarm_fires()
+    head = it.run_to_end()
+    assert head["outcome"] == "ROLLED_BACK", head["explanation"]
+    assert [b.status for b in it.depot.told() if b.deployment_id == bad] == ["Stopped"]
+    assert it.depot.on_the_shelf == "content-2"
+    assert any("The depot answers Succeeded." in step["explanation"] for step in it.steps)
+
+
+def test_its_events_let_a_rollback_go_on_before_the_sweep(it: DepotScene) -> None:
+    it.release(1, settle=True)
+    it.release(2, settle=True)
+    it.release(3)
+    it.sim.advance(400)
+    it.alarm_fires()
+    assert it.head["phase"] == "VERIFYING"
+    it.sim.advance(TAKES.total_seconds())
+    it.local.handle(it.moved(it.head["rollback_deployment_id"], "SUCCESS"))
+    assert it.head["outcome"] == "ROLLED_BACK"
+
+
+def test_a_route_leads_to_it_by_the_members_of_its_row(it: DepotScene) -> None:
+    it.local.tags[ALARM] = {}
+    it.local.restart(LASTGOOD_ROUTES='[{"alarm": "shop-*", "shelf": "north/7"}]')
+    it.release(1, settle=True)
+    it.release(2, settle=True)
+    it.release(3)
+    it.sim.advance(400)
+    it.alarm_fires(tags={})
+    assert it.run_to_end()["outcome"] == "ROLLED_BACK"
+    assert it.depot.on_the_shelf == "content-2"
+
+
+def test_its_groups_have_keys_that_nothing_of_codedeploys_can_have(it: DepotScene) -> None:
+    group = parse_place(Controller("DEPOT"), "north/7")
+    assert (group.key, group.address, group.tags) == (
+        "depot:north/7",
+        {"shelf": "north/7"},
+        {"lastgood:shelf": "north/7"},
+    )
+    asked = {"action": "rollback", "application": "depot:north", "deployment_group": "7", "dry_run": True}
+    refused = it.local.handle({**asked, "requested_by": "me", "reason": "a test"})[0]
+    assert refused["refused"] == "bad_field"
+    assert DeploymentGroup("north", "7").key == "north/7"
