@@ -17,6 +17,7 @@ from botocore.loaders import Loader
 from botocore.session import Session
 
 SERVICES = (
+    "api.ecr",
     "cloudformation",
     "codedeploy",
     "codepipeline",
