@@ -252,7 +252,8 @@ def test_a_connected_alarm_rolls_back(it: Terminal) -> None:
     [
         (("orders", "--group", "shop/prd"), 3, "there is shop/prod"),
         (("nope", "--group", "shop/prod"), 3, "no alarm nope"),
-        (("orders",), 2, "--group or --ecs-service"),
+        (("orders",), 2, "--group, --ecs-service or --pipeline"),
+        (("orders", "--group", "shop/prod", "--pipeline", "shop/Deploy"), 2, "Name one of"),
     ],
 )
 def test_what_cannot_be_connected_is_said(it: Terminal, line: tuple[str, ...], code: int, words: str) -> None:
@@ -311,3 +312,40 @@ def test_drill_and_health_are_commands(it: Terminal) -> None:
     drill = it.call("drill", "-o", "json")
     assert drill.json["drill"] in {"passed", "failed"}
     assert drill.code == (0 if drill.json["drill"] == "passed" else 1)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("resume", "shop/prd", "--reason", "over", "--yes"),
+        ("floor", "clear", "shop/prd", "d-A1B2C3D4E", "--reason", "over", "--yes"),
+        ("mode", "shop/prd"),
+        ("gate", "shop/prd"),
+    ],
+)
+def test_nothing_is_affirmed_of_a_misspelt_group(it: Terminal, line: tuple[str, ...]) -> None:
+    ran = it.call(*line)
+    assert (ran.code, "There is no shop/prd" in ran.err, "shop/prod" in ran.err) == (3, True, True), ran.err
+
+
+@pytest.mark.parametrize("action", ["resume", "clear_floor"])
+@pytest.mark.parametrize("group", ["prd", "*", "pro?"])
+def test_the_function_takes_nothing_back_of_a_group_that_does_not_exist(it: Terminal, action: str, group: str) -> None:
+    deployment = {"deployment_id": "d-A1B2C3D4E"} if action == "clear_floor" else {}
+    asked = {"action": action, "application": "shop", "deployment_group": group, **deployment}
+    (answer,) = it.handle({**asked, "requested_by": "ann", "reason": "over"})
+    assert answer["refused"] == "unknown_group"
+
+
+def test_a_paused_group_that_no_alarm_leads_to_is_seen_in_the_status(it: Terminal) -> None:
+    it.sim.server_group("shop", "staging")
+    it.call("pause", "shop/staging", "--reason", "load test", "--yes")
+    rows = {row["group"]: row["paused"] for row in it.call("status", "-o", "json").json["groups"]}
+    assert "load test" in rows["shop/staging"]
+    assert "shop/prod" not in rows
+
+
+def test_an_empty_list_says_that_the_application_is_unknown(it: Terminal) -> None:
+    ran = it.call("audit", "list", "--application", "shp")
+    assert "no application shp; there is shop" in ran.out + ran.err
+    assert "no application" not in (again := it.call("audit", "list", "--application", "shop")).out + again.err

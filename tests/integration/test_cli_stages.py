@@ -64,6 +64,15 @@ def test_a_whole_chain_to_a_stage_is_found_whole(it: Terminal, arguments: tuple[
     assert not [action for action in simulated if action.startswith("codedeploy:")]
 
 
+def test_an_alarm_is_connected_to_a_stage_by_its_name(it: Terminal) -> None:
+    it.alarm("shop-latency", "OK")
+    assert it.call("connect", "shop-latency", "--pipeline", "shop/Deploy", "--yes").code == 0
+    rows = {row["alarm"]: row["leads_to"] for row in it.call("alarms", "-o", "json").json}
+    assert rows["shop-latency"] == STAGE
+    ran = it.call("connect", "shop-latency", "--pipeline", "shop/Production", "--yes")
+    assert (ran.code, "no pipeline:shop/Production" in ran.err) == (3, True), ran.err
+
+
 def test_doctor_says_that_a_stage_does_not_exist(it: Terminal) -> None:
     with answering(unknown_to_moto(it)):
         ran = it.call("-o", "json", "doctor", "--group", "pipeline:shop/Production")

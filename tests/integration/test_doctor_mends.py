@@ -5,15 +5,17 @@ The printed line is read as the AWS CLI reads it, by the service's own model, an
 
 from __future__ import annotations
 
+import ast
 import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 from botocore import xform_name
 
-from answering import answering
+from answering import Answer, answering
+from iam import Request, applies, listed
 from integration.test_cli_judgement import ALARM, configuration, mend, unknown_to_moto
 from lastgood_cli.doctor.function import RULES
 from stage.local import group_tags
@@ -34,16 +36,18 @@ def shop() -> Iterator[Terminal]:
         yield it
 
 
-def doctor(it: Terminal) -> list[dict[str, Any]]:
+def doctor(it: Terminal, **more: Answer) -> list[dict[str, Any]]:
     """Every check, as a row."""
-    with answering(unknown_to_moto(it)):
-        found: list[dict[str, Any]] = it.call("doctor", "-o", "json").json
+    with answering(unknown_to_moto(it, **more)):
+        ran = it.call("doctor", "-o", "json")
+    assert ran.out, ran.err
+    found: list[dict[str, Any]] = ran.json
     return found
 
 
-def wrong(it: Terminal) -> dict[str, str]:
+def wrong(it: Terminal, **more: Answer) -> dict[str, str]:
     """What is wrong, with its fix."""
-    return {row["check"]: row["fix"] for row in doctor(it) if row["ok"] is False}
+    return {row["check"]: row["fix"] for row in doctor(it, **more) if row["ok"] is False}
 
 
 def apply(it: Terminal, line: str) -> None:
@@ -170,6 +174,11 @@ def throttle(it: Terminal) -> None:
     it.aws.client("lambda").put_function_concurrency(FunctionName=it.function, ReservedConcurrentExecutions=0)
 
 
+def drop_index(name: str) -> Callable[[Terminal], None]:
+    """Somebody deletes one of the table's indexes."""
+    return table(update_table={"GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": name}}]})
+
+
 RECOVERY_OFF = {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": False}}
 EXPIRY_OFF = {"TimeToLiveSpecification": {"Enabled": False, "AttributeName": "expires_at"}}
 MOVED, SWEEP, DRILL = "RollbackFunctionDeploymentMoved", "RollbackFunctionSweep", "RollbackFunctionDrill"
@@ -189,6 +198,8 @@ MOVED, SWEEP, DRILL = "RollbackFunctionDeploymentMoved", "RollbackFunctionSweep"
         (untarget(MOVED), "CodeDeploy's events reach it"),
         (throttle, "it may run"),
         (table(update_table={"DeletionProtectionEnabled": False}), "it is protected from deletion"),
+        (drop_index("by_day"), "its indexes are active"),
+        (drop_index("by_deployment_group"), "its indexes are active"),
         (table(update_continuous_backups=RECOVERY_OFF), "it can be restored to a point in time"),
         (table(update_time_to_live=EXPIRY_OFF), "old records expire"),
         (lambda it: unsubscribe(it, "NotificationTopicArn"), "somebody hears its notices"),
@@ -207,6 +218,52 @@ def test_what_is_broken_is_found_and_the_printed_command_mends_it(
     assert set(found) == {check}, found
     apply(shop, found[check])
     assert wrong(shop) == {}
+
+
+def simulated_by_the_roles_own_policies(it: Terminal) -> Answer:
+    """What IAM would say: moto keeps the policies of the function's role and works nothing out."""
+
+    def answer(asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        iam, name = it.aws.client("iam"), asked["PolicySourceArn"].rpartition("/")[2]
+        named = iam.list_role_policies(RoleName=name)["PolicyNames"]
+        told = [iam.get_role_policy(RoleName=name, PolicyName=each)["PolicyDocument"] for each in named]
+        # What its CloudFormation put there, moto keeps as Python writes it.
+        policies = [ast.literal_eval(policy) if isinstance(policy, str) else policy for policy in told]
+        grants = [s for policy in policies for s in listed(policy["Statement"]) if s["Effect"] == "Allow"]
+        (resource,) = asked["ResourceArns"]
+        plain = [{k: v for k, v in each.items() if k != "Condition"} for each in grants]
+        return {
+            "EvaluationResults": [
+                {
+                    "EvalActionName": action,
+                    "EvalResourceName": resource,
+                    "EvalDecision": "allowed"
+                    if any(applies(each, Request(action, resource, asked["PolicySourceArn"])) for each in plain)
+                    else "implicitDeny",
+                }
+                for action in asked["ActionNames"]
+            ]
+        }
+
+    return answer
+
+
+def test_each_permission_that_was_taken_away_is_given_back_by_the_command_that_is_printed(shop: Terminal) -> None:
+    simulated = {"SimulatePrincipalPolicy": simulated_by_the_roles_own_policies(shop)}
+    assert wrong(shop, **simulated) == {}
+    role = str(configuration(shop)["Role"]).rpartition("/")[2]
+    shop.aws.client("iam").delete_role_policy(RoleName=role, PolicyName="AuditTable")
+    found = [row for row in doctor(shop, **simulated) if row["ok"] is False]
+    assert {"it may dynamodb:UpdateItem", "it may dynamodb:Query"} <= {row["check"] for row in found}
+    for row in found:
+        apply(shop, row["fix"])
+    assert wrong(shop, **simulated) == {}
+
+
+def test_what_is_denied_on_purpose_is_not_granted(shop: Terminal) -> None:
+    denied = {"EvaluationResults": [{"EvalActionName": "dynamodb:Query", "EvalDecision": "explicitDeny"}]}
+    fix = wrong(shop, SimulatePrincipalPolicy=denied)["it may dynamodb:Query"]
+    assert fix.startswith("Look for the denial")
 
 
 def test_a_deleted_notification_topic_comes_back_in_two_commands(shop: Terminal) -> None:

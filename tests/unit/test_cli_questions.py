@@ -345,11 +345,14 @@ def test_a_function_that_is_switched_off_is_wrong_and_one_that_observes_is_not(m
     assert checks.switched_on(settings(**more)).ok is ok
 
 
+ROLE = "arn:aws:iam::123456789012:role/lastgood-RollbackFunctionRole-1A"
+
+
 def test_each_denied_action_is_named_with_where_to_look() -> None:
     allowed = {"EvalActionName": "sns:Publish", "EvalDecision": "allowed"}
     denied = {"EvalActionName": "codedeploy:StopDeployment", "EvalDecision": "explicitDeny", "EvalResourceName": "*"}
-    (fine,) = checks.permissions([allowed])
-    (wrong,) = checks.permissions([allowed, denied])
+    (fine,) = checks.permissions([allowed], ROLE, ARN)
+    (wrong,) = checks.permissions([allowed, denied], ROLE, ARN)
     assert fine.ok and not wrong.ok
     assert "codedeploy:StopDeployment" in wrong.name and "explicitDeny" in wrong.detail
 

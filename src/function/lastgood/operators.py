@@ -104,6 +104,8 @@ class Operators:
         return answer("pause", f"Paused {_what(request)}{' until ' + until if until else ', until resumed'}.")
 
     def resume(self, request: OperatorRequest) -> dict[str, Any]:
+        if self._is_nowhere(request):
+            return _no_group(request)
         now = iso(self._parts.clock())
         self._set(request, "PAUSE", resumed_at=now)
         if not request.application:
@@ -129,6 +131,8 @@ class Operators:
         return answer("set_floor", f"Nothing older than {found.deployment_id} is redeployed to {_what(request)}.")
 
     def clear_floor(self, request: OperatorRequest) -> dict[str, Any]:
+        if self._is_nowhere(request):
+            return _no_group(request)
         now = self._parts.clock()
         floor = self._parts.ledger.controls(_group(request), now).floor
         if floor and floor.deployment_id == request.deployment_id:

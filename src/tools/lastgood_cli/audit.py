@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from itertools import islice
 from typing import Any
 
 import click
 from rich.console import RenderableType
 
-from lastgood.model import Outcome
+from lastgood.judgement.wording import listed
+from lastgood.model import KEY_PREFIXES, Outcome
 from lastgood_cli.completing import rollback_ids
 from lastgood_cli.context import Session
+from lastgood_cli.coverage import known_groups
 from lastgood_cli.figures import Statistics, statistics
 from lastgood_cli.output import Format, as_blocks, as_csv, as_json, as_table, grid, show_rows, text, write
 from lastgood_cli.problems import Exit, Problem
@@ -96,6 +99,17 @@ def audit() -> None:
 # --- list ---
 
 
+def _unknown(session: Session, application: str) -> str:
+    """That CodeDeploy knows no such application, which an empty list alone would not say; else empty."""
+    if not application or any(each in application for each in "*?[") or application.startswith(KEY_PREFIXES):
+        return ""
+    known = {group.application for group in known_groups(session.client("codedeploy"))}
+    if not known or application in known:
+        return ""
+    near = get_close_matches(application, known, n=3)
+    return f" CodeDeploy knows no application {application}{f'; there is {listed(near)}' if near else ''}."
+
+
 @audit.command("list")
 @filters
 @click.option("--limit", "-n", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many.")
@@ -120,6 +134,8 @@ def list_(
         found = list(islice(session.records.rollbacks(since, until, which, told), limit + 1))
     rows = _shown(session, found[:limit])
     empty = f"No rollback from {short(since.isoformat())} to {short(until.isoformat())} UTC. More: --since 7d"
+    if not found and (unknown := _unknown(session, which.application)):
+        empty = f"{empty}.{unknown}"
     if session.output is Format.TABLE and rows:
         session.out.print(_table(session, rows))
     else:

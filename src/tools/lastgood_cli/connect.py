@@ -13,7 +13,7 @@ from lastgood.model import DeploymentGroup
 from lastgood_cli.asking import confirm
 from lastgood_cli.context import Session
 from lastgood_cli.coverage import Covers, known_groups, look, nearest
-from lastgood_cli.names import GROUP, SERVICE_NAME
+from lastgood_cli.names import GROUP, SERVICE_NAME, STAGE_NAME
 from lastgood_cli.output import Format, as_json, as_table, show_rows, text, write
 from lastgood_cli.plan import lookout
 from lastgood_cli.problems import Exit, Problem
@@ -84,6 +84,7 @@ def written(alarm: Mapping[str, Any], client: Any) -> tuple[str, dict[str, Any]]
 @click.argument("alarms", nargs=-1, required=True, metavar="ALARM…")
 @click.option("--group", "-g", type=GROUP, metavar="APPLICATION/GROUP", help="The deployment group that they watch.")
 @click.option("--ecs-service", type=SERVICE_NAME, metavar="CLUSTER/SERVICE", help="The ECS service that they watch.")
+@click.option("--pipeline", type=STAGE_NAME, metavar="PIPELINE/STAGE", help="The stage of a pipeline that they watch.")
 @click.option("--dry-run", is_flag=True, help="Show what would be changed, and change nothing.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask; needed where there is no terminal.")
 @click.pass_obj
@@ -92,6 +93,7 @@ def connect(
     alarms: tuple[str, ...],
     group: DeploymentGroup | None,
     ecs_service: DeploymentGroup | None,
+    pipeline: DeploymentGroup | None,
     dry_run: bool,
     yes: bool,
 ) -> None:
@@ -102,11 +104,12 @@ def connect(
     \b
     lastgood connect shop-prod-error-rate shop-prod-latency --group shop/prod
     lastgood connect web-5xx --ecs-service production/web --dry-run
+    lastgood connect web-5xx --pipeline shop/Production
     """
-    if bool(group) == bool(ecs_service):
-        raise click.UsageError("Name one of --group or --ecs-service.")
-    where = group or ecs_service
-    assert where is not None
+    named = [each for each in (group, ecs_service, pipeline) if each]
+    if len(named) != 1:
+        raise click.UsageError("Name one of --group, --ecs-service or --pipeline.")
+    (where,) = named
     _must_exist(session, where)
     client, topic = session.client("cloudwatch"), session.stack_output("AlarmTopicArn")
     changes = [_change(client, name, where, topic) for name in alarms]

@@ -17,6 +17,7 @@ from lastgood_cli.output import Format, grid, show_one, text
 from lastgood_cli.overview import pause_of
 from lastgood_cli.plan import lookout
 from lastgood_cli.problems import Exit
+from lastgood_cli.proposals import must_exist
 from lastgood_cli.records import LOOKS_BACK, Wanted
 
 
@@ -71,6 +72,7 @@ def gate(session: Session, group: DeploymentGroup, revision: str) -> Exit:
     lastgood gate shop/prod
     lastgood gate shop/prod --revision s3://bundles/shop-42.zip
     """
+    must_exist(session, group)
     objections = list(_objections(session, group, revision))
     rows = {"group": group.key, "may_release": not objections, "why_not": " ".join(objections)}
     show_one(session.out, session.output, {name: value for name, value in rows.items() if value != ""})

@@ -7,6 +7,7 @@ templates.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -95,6 +96,30 @@ def set_variables(function: str, environ: Mapping[str, str], **changed: str) -> 
 def protect_table(function: str, table: str) -> str:
     """The table cannot be deleted by mistake."""
     return _aws(function, "dynamodb", "update-table", "--table-name", table, "--deletion-protection-enabled")
+
+
+def restore_index(function: str, table: str, name: str, keys: tuple[str, str]) -> str:
+    """An index that was deleted is made again from the table's items."""
+    made = {
+        "IndexName": name,
+        "KeySchema": [
+            {"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=True)
+        ],
+        "Projection": {"ProjectionType": "ALL"},
+    }
+    types = json.dumps([{"AttributeName": key, "AttributeType": "S"} for key in keys])
+    wanted = ("--attribute-definitions", types, "--global-secondary-index-updates", json.dumps([{"Create": made}]))
+    return _aws(function, "dynamodb", "update-table", "--table-name", table, *wanted)
+
+
+def grant(function: str, role: str, action: str, resource: str) -> str:
+    """The function's role may do one thing again. IAM is the same in every region."""
+    allowed = {"Effect": "Allow", "Action": action, "Resource": resource}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    # A policy for each: one of the same name would be replaced.
+    name = re.sub(r"[^\w+=,.@-]+", "-", f"restored-{action}-{resource.rpartition(':')[2]}")[:128]
+    named = ("--role-name", role.rpartition("/")[2], "--policy-name", name)
+    return _aws(function, "iam", "put-role-policy", *named, "--policy-document", policy)
 
 
 def back_table_up(function: str, table: str) -> str:

@@ -10,8 +10,6 @@ from lastgood.model import CAPABILITIES, DeploymentGroup, controller_of, parse_p
 from lastgood.signals import name_problem
 from lastgood_cli.output import harmless
 
-SERVICE = "ecs:"
-
 
 class GroupName(click.ParamType):
     """`shop/prod`, `ecs:cluster/service` or `pipeline:name/stage`. Whether there is one is for AWS to say."""
@@ -44,20 +42,23 @@ def parse_group(text: str) -> DeploymentGroup:
     return DeploymentGroup(names[0], names[1])
 
 
-class ServiceName(click.ParamType):
-    """`cluster/service`, which ECS itself deploys."""
+class Prefixed(click.ParamType):
+    """What CodeDeploy does not deploy, without the prefix of its key: `cluster/service` or `pipeline/stage`."""
 
-    name = "CLUSTER/SERVICE"
+    def __init__(self, prefix: str, name: str, example: str) -> None:
+        self.name = name
+        self._prefix, self._example = prefix, example
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> DeploymentGroup:
         """A name → DeploymentGroup."""
         if isinstance(value, DeploymentGroup):
             return value
         try:
-            return parse_group(SERVICE + str(value))
+            return parse_group(self._prefix + str(value))
         except ValueError as error:
-            self.fail(f"{harmless(value, 200)!r} must be CLUSTER/SERVICE, as production/web{error}.", param, ctx)
+            self.fail(f"{harmless(value, 200)!r} must be {self.name}, as {self._example}{error}.", param, ctx)
 
 
 GROUP = GroupName()
-SERVICE_NAME = ServiceName()
+SERVICE_NAME = Prefixed("ecs:", "CLUSTER/SERVICE", "production/web")
+STAGE_NAME = Prefixed("pipeline:", "PIPELINE/STAGE", "shop/Production")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from lastgood.model import Controls, DeploymentGroup
 from lastgood.routing import named_groups
 from lastgood.times import iso
 from lastgood_cli.context import Session
-from lastgood_cli.coverage import all_tags
+from lastgood_cli.coverage import all_tags, known_groups
 from lastgood_cli.names import parse_group
 from lastgood_cli.output import as_table, grid, text
 from lastgood_cli.records import Record
@@ -24,13 +25,15 @@ from lastgood_cli.when import short, when
 
 LOOKS_BACK = timedelta(days=30)
 SWEEP = timedelta(minutes=15)
+AT_A_TIME = 8
+"""Groups that are asked for side by side."""
 
 
 def everything(session: Session) -> dict[str, Any]:
     """The whole of it, for programs."""
     heads = list(session.records.rollbacks(session.now - LOOKS_BACK, session.now))
     control = {str(item["sk"]): item for item in session.records.remembered(None)}
-    groups = sorted({*_of_heads(heads), *_of_alarms(session), *named_groups(session.settings)})
+    connected = {*_of_heads(heads), *_of_alarms(session), *named_groups(session.settings)}
     return {
         "stack": session.stack,
         "region": session.region,
@@ -40,9 +43,7 @@ def everything(session: Session) -> dict[str, Any]:
         "mode": str(session.settings.mode),
         "kill_switch": session.settings.kill_switch,
         "paused": pause_of(control.get("PAUSE", {}), session.now),
-        "groups": [
-            group_row(g, read_controls(session.records.remembered(g), session.now), session.now) for g in groups
-        ],
+        "groups": group_rows(session, connected),
         "open": [open_row(head, session.settings.approval_expiry) for head in session.records.open()],
         "last_rollback": open_row(heads[0]) if heads else {},
         "last_sweep": last_sweep(session),
@@ -62,6 +63,21 @@ def pause_of(item: Record, now: datetime) -> dict[str, Any]:
     if not item or item.get("resumed_at") or (until is not None and until <= now):
         return {}
     return {"by": item.get("requested_by", ""), "why": item.get("explanation", ""), "until": item.get("until", "")}
+
+
+def group_rows(session: Session, connected: Collection[DeploymentGroup]) -> list[dict[str, Any]]:
+    """Every group that an alarm leads to, and every other one of CodeDeploy's of which something is remembered."""
+    others = set(known_groups(session.client("codedeploy"))) - set(connected)
+    asked = sorted({*connected, *others})
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        items = pool.map(session.records.remembered, asked)
+        controls = [read_controls(told, session.now) for told in items]
+    rows = {group: group_row(group, found, session.now) for group, found in zip(asked, controls, strict=True)}
+    return [row for group, row in rows.items() if group in connected or any(_said(row))]
+
+
+def _said(row: Mapping[str, Any]) -> Iterable[Any]:
+    return (value for name, value in row.items() if name != "group")
 
 
 def group_row(group: DeploymentGroup, controls: Controls, now: datetime) -> dict[str, Any]:

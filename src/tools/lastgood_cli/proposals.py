@@ -19,7 +19,7 @@ from lastgood_cli.output import show_one
 from lastgood_cli.plan import lookout
 from lastgood_cli.problems import Exit, Problem
 
-LOOKED_AT = frozenset({"rollback", "pause", "set_mode"})
+LOOKED_AT = frozenset({"rollback", "pause", "resume", "set_mode", "clear_floor"})
 """Actions that name a deployment group, and would take any name: whether there is one is looked at first."""
 
 
@@ -34,7 +34,7 @@ def of_request(session: Session, act: Act, given: Mapping[str, Any]) -> Plan | N
     try:
         with lookout(session) as eyes:
             if eyes.exists(group) is False:
-                raise _no_such_group(session, group)
+                raise no_such_group(session, group)
             if act.name != "rollback":
                 return None
             _check_target(eyes, group, given["to_deployment_id"])
@@ -57,7 +57,18 @@ def _request(group: DeploymentGroup, given: Mapping[str, Any]) -> OperatorReques
     )
 
 
-def _no_such_group(session: Session, group: DeploymentGroup) -> Problem:
+def must_exist(session: Session, group: DeploymentGroup) -> None:
+    """Raises Problem where AWS says that there is no such group. Where it may not be asked, nothing is said."""
+    try:
+        with lookout(session) as eyes:
+            exists = eyes.exists(group)
+    except (BotoCoreError, ClientError, LastgoodError):
+        return
+    if exists is False:
+        raise no_such_group(session, group)
+
+
+def no_such_group(session: Session, group: DeploymentGroup) -> Problem:
     near = nearest(group, known_groups(session.client("codedeploy")))
     meant = f"; there is {' and '.join(near)}" if near else ""
     return Problem(f"There is no {group.key} in {session.region}{meant}", "lastgood alarms", Exit.NOT_FOUND)
@@ -119,6 +130,7 @@ def way_on(session: Session, group: DeploymentGroup) -> str:
 
 def show_mode(session: Session, group: DeploymentGroup) -> Exit:
     """Print the mode that holds for a group now, and by what."""
+    must_exist(session, group)
     controls = read_controls(session.records.remembered(group), session.now)
     own = str(controls.mode or "")
     by = "an operator" if own else "the stack's parameter Mode"

@@ -14,7 +14,7 @@ from lastgood.model import Controller, Outcome, Phase
 from lastgood.notice_text import CLOSED, NEEDS_HUMAN, OPENED, Place, compose
 from lastgood.notices import chat_message
 from lastgood.signals import ACTIONS, OPENS
-from scene import Scene, scene, service_scene
+from scene import Scene, scene, service_scene, stage_scene
 from template_stack import Stack
 
 ON = {"ChatButtons": "true", "SlackWorkspaceId": "T0123456789", "SlackChannelId": "C0123456789"}
@@ -85,7 +85,7 @@ def test_by_default_nothing_of_it_is_there() -> None:
 
 def test_buttons_without_a_channel_are_for_one_that_is_set_up_by_hand() -> None:
     made = Stack(ChatButtons="true")
-    assert len(made.of_type(ACTION)) == 5 and "ChatRole" in made.resources
+    assert len(made.of_type(ACTION)) == 6 and "ChatRole" in made.resources
     assert "SlackChannel" not in made.resources
 
 
@@ -113,6 +113,7 @@ def test_the_channel_gets_the_notices_and_every_button() -> None:
         (notice_of(OPENED), {"Pause rollbacks here", "Open the record"}),
         (notice_of(CLOSED), {"Pause rollbacks here", "Open the record"}),
         (notice_of(OPENED, controller=Controller.ECS), {"Pause rollbacks here", "Open the record"}),
+        (notice_of(OPENED, controller=Controller.PIPELINE), {"Pause rollbacks here", "Open the record"}),
         (notice_of(CLOSED, application="", deployment_group=""), {"Open the record"}),
         ({"version": "1.0", "source": "custom", "content": {"description": "somebody else's"}}, set()),
     ],
@@ -160,6 +161,13 @@ def test_pausing_from_the_channel_holds_the_service_of_the_notice() -> None:
         waiting(it)
         pressed(it, "Pause rollbacks here", stack())
         assert [item["pk"] for item in it.local.items() if item["sk"] == "PAUSE"] == ["GROUP#ecs:main/web"]
+
+
+def test_pausing_from_the_channel_holds_the_stage_of_the_notice() -> None:
+    message = notice_of(OPENED, application="shop", deployment_group="Deploy", controller=Controller.PIPELINE)
+    with stage_scene() as it:
+        it.local.handle(event_in(buttons(message, stack())["Pause rollbacks here"]))
+        assert [item["pk"] for item in it.local.items() if item["sk"] == "PAUSE"] == ["GROUP#pipeline:shop/Deploy"]
 
 
 def test_opening_the_record_from_the_channel_tells_its_steps() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from iam import Request, allowed
+from lastgood_cli.checks.table import INDEXES
 from template_stack import ACCOUNT, FUNCTION_ROLE, SOMEBODY, Stack, everything
 
 # --- the audit table ---
@@ -85,3 +86,14 @@ def test_the_function_can_write_what_it_needs_before_it_runs(stack: Stack) -> No
         request = Request(f"dynamodb:{action}", "<AuditTable.Arn>", FUNCTION_ROLE)
         assert allowed(request, policy, stack.identity_policy())
     assert "AuditTablePolicy" in stack.resources["RollbackFunction"]["DependsOn"]
+
+
+def test_an_index_that_is_made_again_is_the_one_of_the_template(stack: Stack) -> None:
+    made = {each["IndexName"]: tuple(k["AttributeName"] for k in each["KeySchema"]) for each in indexes(stack)}
+    assert made == INDEXES
+    assert {each["Projection"]["ProjectionType"] for each in indexes(stack)} == {"ALL"}
+
+
+def indexes(stack: Stack) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = stack.properties("AuditTable")["GlobalSecondaryIndexes"]
+    return found

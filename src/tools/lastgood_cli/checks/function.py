@@ -88,8 +88,8 @@ def switched_on(settings: Settings) -> Check:
     return Check("it is switched on", settings.mode != "off", f"Mode {settings.mode}: {meaning}.", fix)
 
 
-def permissions(results: Sequence[Mapping[str, Any]]) -> tuple[Check, ...]:
-    """IAM's simulation of what the function does, as `SimulatePrincipalPolicy` answers."""
+def permissions(results: Sequence[Mapping[str, Any]], role: str, function_arn: str) -> tuple[Check, ...]:
+    """IAM's simulation of what the function does, as `SimulatePrincipalPolicy` answers for its role."""
     denied = [r for r in results if r.get("EvalDecision") != "allowed"]
     if not denied:
         return (Check("it may do what it must", True, f"{len(results)} actions were simulated."),)
@@ -97,12 +97,27 @@ def permissions(results: Sequence[Mapping[str, Any]]) -> tuple[Check, ...]:
         Check(
             f"it may {r['EvalActionName']}",
             False,
-            f"{r.get('EvalDecision')} on {r.get('EvalResourceName', '*')}.",
-            "Deploy with fitting parameters: ApplicationPattern, DeploymentGroupPattern, EcsServices, TaskRoleArns, "
-            "ArtifactBucketArns, ImageRepositoryArns, PipelinePattern; look at any permissions boundary and denial.",
+            f"{r.get('EvalDecision')} on {r.get('EvalResourceName', '*')}. {_why_denied(r)}",
+            _grant(r, role, function_arn),
         )
         for r in denied
     )
+
+
+def _why_denied(result: Mapping[str, Any]) -> str:
+    if result.get("EvalDecision") == "explicitDeny" or "PermissionsBoundaryDecisionDetail" in result:
+        return "A denial or a boundary keeps it away, which no grant overrules."
+    return (
+        "The parameters that grant it for good: ApplicationPattern, DeploymentGroupPattern, EcsServices, TaskRoleArns, "
+        "ArtifactBucketArns, ImageRepositoryArns, PipelinePattern."
+    )
+
+
+def _grant(result: Mapping[str, Any], role: str, function_arn: str) -> str:
+    if result.get("EvalDecision") == "explicitDeny":
+        return f"Look for the denial: aws iam list-role-policies --role-name {role.rpartition('/')[2]}, and in SCPs."
+    action, resource = str(result["EvalActionName"]), str(result.get("EvalResourceName", "*"))
+    return fixes.grant(function_arn, role, action, resource)
 
 
 def release_in_alarm(settings: Settings) -> Check:

@@ -11,7 +11,12 @@ from lastgood_cli import fixes
 from lastgood_cli.checks.check import Check
 
 OVERDUE = timedelta(minutes=10)
-INDEXES = ("by_deployment_group", "by_day", "open")
+INDEXES: Mapping[str, tuple[str, str]] = {
+    "by_deployment_group": ("deployment_group_key", "opened_at"),
+    "by_day": ("day", "opened_at"),
+    "open": ("open_key", "next_check_at"),
+}
+"""The table's indexes, each with its partition key and its sort key."""
 
 
 def table_state(table: Mapping[str, Any], function_arn: str) -> tuple[Check, ...]:
@@ -34,9 +39,7 @@ def table_state(table: Mapping[str, Any], function_arn: str) -> tuple[Check, ...
             "its indexes are active",
             not missing,
             f"Not active: {', '.join(missing)}." if missing else "",
-            f"aws dynamodb update-table --table-name {name} --global-secondary-index-updates …, as in template.yaml"
-            if missing
-            else "",
+            _index_fix(missing, indexes, function_arn, name),
         ),
         Check(
             "it is protected from deletion",
@@ -45,6 +48,14 @@ def table_state(table: Mapping[str, Any], function_arn: str) -> tuple[Check, ...
             "" if protected else fixes.protect_table(function_arn, name),
         ),
     )
+
+
+def _index_fix(missing: Sequence[str], indexes: Mapping[str, str], function_arn: str, table: str) -> str:
+    """DynamoDB makes one index at a time: the next one that is not there at all."""
+    gone = next((name for name in missing if name not in indexes), "")
+    if gone:
+        return fixes.restore_index(function_arn, table, gone, INDEXES[gone])
+    return "Wait: an index that is being made may take hours." if missing else ""
 
 
 def table_backups(answer: Mapping[str, Any], table: str, function_arn: str) -> Check:

@@ -42,7 +42,7 @@ def examine_function(patient: Patient, eyes: Lookout | None, groups: Sequence[De
         checks.append(check.switched_on(eyes.settings))
         settings = eyes.settings
         checks.append(check.release_in_alarm(settings))
-        checks += attempted("it may do what it must", lambda: check.permissions(_simulated(patient, eyes, groups)))
+        checks += attempted("it may do what it must", lambda: _allowed(patient, eyes, groups))
     checks += attempted("it has not failed in the last hour", partial(_errors, patient))
     checks += attempted("its dead-letter queue is empty", partial(_dead_letters, patient))
     checks += attempted("the sweep's schedule is enabled", lambda: _rules(patient, eyes, groups))
@@ -53,6 +53,11 @@ def examine_function(patient: Patient, eyes: Lookout | None, groups: Sequence[De
 def _concurrency(patient: Patient) -> Check:
     told = patient.aws.client("lambda").get_function_concurrency(FunctionName=patient.arn)
     return check.not_throttled(told, patient.arn)
+
+
+def _allowed(patient: Patient, eyes: Lookout, groups: Sequence[DeploymentGroup]) -> tuple[Check, ...]:
+    results = _simulated(patient, eyes, groups)
+    return check.permissions(results, str(patient.configuration["Role"]), patient.arn)
 
 
 def _simulated(patient: Patient, eyes: Lookout, groups: Sequence[DeploymentGroup]) -> list[dict[str, Any]]:
