@@ -13,7 +13,7 @@ import click
 from rich.console import RenderableType
 
 from lastgood.judgement.wording import listed
-from lastgood.model import KEY_PREFIXES, Outcome
+from lastgood.model import Controller, Outcome, controller_of
 from lastgood_cli.completing import rollback_ids
 from lastgood_cli.context import Session
 from lastgood_cli.coverage import known_groups
@@ -101,7 +101,8 @@ def audit() -> None:
 
 def _unknown(session: Session, application: str) -> str:
     """That CodeDeploy knows no such application, which an empty list alone would not say; else empty."""
-    if not application or any(each in application for each in "*?[") or application.startswith(KEY_PREFIXES):
+    is_glob = any(each in application for each in "*?[")
+    if not application or is_glob or controller_of(application) is not Controller.CODE_DEPLOY:
         return ""
     known = {group.application for group in known_groups(session.client("codedeploy"))}
     if not known or application in known:
