@@ -273,6 +273,18 @@ def test_a_route_leads_to_it_by_the_members_of_its_row(it: DepotScene) -> None:
     assert it.depot.on_the_shelf == "content-2"
 
 
+def test_an_operator_names_it_by_the_members_of_its_row(it: DepotScene) -> None:
+    it.release(1, settle=True)
+    good = it.release(2, settle=True)
+    it.release(3, settle=True)
+    asked = {"action": "rollback", "shelf": "north/7", "requested_by": "me", "reason": "a test"}
+    assert it.deliver({**asked, "to_deployment_id": good})["deployment_group"] == "7"
+    assert it.run_to_end()["outcome"] == "ROLLED_BACK"
+    assert it.depot.on_the_shelf == "content-2"
+    refused = it.local.handle({**asked, "shelf": "north"})[0]
+    assert (refused["refused"], "shelf must be depot/shelf" in refused["explanation"]) == ("bad_field", True)
+
+
 def test_its_groups_have_keys_that_nothing_of_codedeploys_can_have(it: DepotScene) -> None:
     group = parse_place(Controller("DEPOT"), "north/7")
     assert (group.key, group.address, group.tags) == (

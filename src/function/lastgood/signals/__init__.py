@@ -7,7 +7,7 @@ A signal carries no authority. It says where to look: the alarm's state and the 
 never from it.
 """
 
-from lastgood.signals.actions import ACTIONS, ECS_SERVICE, EXAMPLES, GROUP, HANDLERS, OPENS, STAGE, Act, Door
+from lastgood.signals.actions import ACTIONS, ECS_SERVICE, EXAMPLES, GROUP, HANDLERS, OPENS, Act, Door
 from lastgood.signals.envelopes import parse
 from lastgood.signals.fields import name_problem
 from lastgood.signals.types import (
@@ -30,7 +30,6 @@ __all__ = [
     "GROUP",
     "HANDLERS",
     "OPENS",
-    "STAGE",
     "Act",
     "AlarmSignal",
     "DeploymentSignal",

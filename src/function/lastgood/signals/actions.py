@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from lastgood.model import controllers
 from lastgood.signals.types import DrillSignal, HealthRequest, OperatorRequest, SweepSignal
 
 ECS_SERVICE = "ecs_service"
-STAGE = ("pipeline", "stage")
 GROUP = ("application", "deployment_group")
 _WHO_AND_WHY = ("reason", "requested_by")
 _DEPLOYMENT = (*GROUP, "deployment_id", *_WHO_AND_WHY)
@@ -78,9 +78,10 @@ class Act:
 
     @property
     def known(self) -> tuple[str, ...]:
-        """Every field, as a refusal lists them. An ECS service or a stage may stand for a deployment group."""
+        """Every field, as a refusal lists them. What another controller deploys may stand for a deployment group."""
         fields = ("action", *self.required, *self.optional)
-        return (*fields, ECS_SERVICE, *STAGE) if set(GROUP) <= set(fields) else fields
+        instead = (name for can in controllers().values() for name in can.address if can.key_prefix)
+        return (*fields, *instead) if set(GROUP) <= set(fields) else fields
 
 
 _TABLE = (

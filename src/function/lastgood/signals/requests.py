@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Never
 
-from lastgood.model import DeploymentGroup, Mode, parse_ecs_service, parse_stage
+from lastgood.model import Controller, DeploymentGroup, Mode, controllers, parse_place
 from lastgood.setting_rules import parse_duration
-from lastgood.signals.actions import ACTIONS, ECS_SERVICE, EXAMPLES, GROUP, STAGE
+from lastgood.signals.actions import ACTIONS, EXAMPLES, GROUP
 from lastgood.signals.fields import (
     DEPLOYMENT_ID,
     EXECUTION_ID,
@@ -56,10 +56,11 @@ def _check_fields(event: dict[str, Any], name: str) -> None:
         hint = f"{_did_you_mean(unknown[0], action.known)}Fields of {name} are: {', '.join(action.known)}. "
         told = ", ".join(clean(str(field), 40) for field in unknown[:5])
         reject("unknown_field", f"Unknown to {name}: {told}.", hint + _copy(name))
-    ways = [way for way in ((ECS_SERVICE,), STAGE, GROUP) if any(field in event for field in way)]
+    addresses = [can.address for can in controllers().values()]
+    ways = [way for way in addresses if any(field in event for field in way)]
     if len(ways) > 1:
-        told = "application and deployment_group, or ecs_service, or pipeline and stage: one of them"
-        reject("two_groups", f"{name} takes {told}.", _copy(name))
+        told = ", or ".join(" and ".join(way) for way in addresses)
+        reject("two_groups", f"{name} takes {told}: one of them.", _copy(name))
     instead = ways[0] if ways and ways[0] != GROUP else ()
     missing = [field for field in instead if field not in event]
     missing += [field for field in action.required if event.get(field) is None and not (instead and field in GROUP)]
@@ -71,13 +72,12 @@ def _request(event: dict[str, Any], name: str, now: datetime) -> OperatorRequest
     def refuse(code: str, message: str) -> Never:
         reject(code, message, _copy(name))
 
-    given = {field: value for field, value in event.items() if field != "action"}
-    fields = _SERVICE_FIELDS if ECS_SERVICE in given else _STAGE_FIELDS if STAGE[0] in given else _FIELDS
+    controller, place = _addressed(event)
+    fields = {**_FIELDS, **dict.fromkeys(("deployment_id", "to_deployment_id"), _id_field(controller))}
+    given = {field: value for field, value in event.items() if field != "action" and field not in place}
     values = {field: fields[field](value, field, now, refuse) for field, value in given.items()}
-    group: DeploymentGroup | None = values.pop(ECS_SERVICE, None)
-    if STAGE[0] in values:
-        group = _stage(values.pop(STAGE[0]), values.pop(STAGE[1]), refuse)
-    if group:
+    if place:
+        group = _group(controller, place, refuse)
         values |= {name: getattr(group, name) for name in (*GROUP, "controller")}
     request = OperatorRequest(action=name, **values)
     if bool(request.application) != bool(request.deployment_group):
@@ -108,20 +108,6 @@ def _deployment_id_field(value: object, name: str, now: datetime, refuse: Refuse
     if not isinstance(value, str) or not DEPLOYMENT_ID.fullmatch(value.strip()):
         refuse("bad_field", f"{name} must be a deployment's id: d- and nine capital letters or digits.")
     return value.strip()
-
-
-def _service_field(value: object, name: str, now: datetime, refuse: Refuse) -> DeploymentGroup:
-    try:
-        return parse_ecs_service(value if isinstance(value, str) else "")
-    except ValueError as error:
-        refuse("bad_field", f"{name} {error}.")
-
-
-def _stage(pipeline: str, stage: str, refuse: Refuse) -> DeploymentGroup:
-    try:
-        return parse_stage(f"{pipeline}/{stage}")
-    except ValueError:
-        refuse("bad_field", "pipeline and stage must be the names of a pipeline and of a stage of it.")
 
 
 def _execution_id_field(value: object, name: str, now: datetime, refuse: Refuse) -> str:
@@ -186,19 +172,34 @@ _FIELDS: Mapping[str, Callable[[object, str, datetime, Refuse], Any]] = {
     "mode": _mode_field,
     "until": _until_field,
 }
-_SERVICE_FIELDS = {
-    **_FIELDS,
-    ECS_SERVICE: _service_field,
-    "deployment_id": _service_deployment_id_field,
-    "to_deployment_id": _service_deployment_id_field,
+_ID_FIELDS: Mapping[Controller, Callable[[object, str, datetime, Refuse], str]] = {
+    Controller.CODE_DEPLOY: _deployment_id_field,
+    Controller.ECS: _service_deployment_id_field,
+    Controller.PIPELINE: _execution_id_field,
 }
-_STAGE_FIELDS = {
-    **_FIELDS,
-    "pipeline": _name_field,
-    "stage": _name_field,
-    "deployment_id": _execution_id_field,
-    "to_deployment_id": _execution_id_field,
-}
+"""What the ids of deployments look like, by who deploys. Of another deployer any short text is one."""
+
+
+def _id_field(controller: Controller) -> Callable[[object, str, datetime, Refuse], str]:
+    return _ID_FIELDS.get(controller, _text_field(MAX_REQUESTED_BY))
+
+
+def _addressed(event: Mapping[str, Any]) -> tuple[Controller, dict[str, str]]:
+    """Who deploys what the request names, and the members that name it; none where it is one of CodeDeploy's groups."""
+    for controller, can in controllers().items():
+        if can.key_prefix and can.address[0] in event:
+            named = ((field, event[field]) for field in can.address)
+            return controller, {field: value.strip() if isinstance(value, str) else "" for field, value in named}
+    return Controller.CODE_DEPLOY, {}
+
+
+def _group(controller: Controller, place: Mapping[str, str], refuse: Refuse) -> DeploymentGroup:
+    try:
+        return parse_place(controller, "/".join(place.values()))
+    except ValueError as error:
+        first, second = controllers()[controller].written.split("/")
+        why = str(error) if len(place) == 1 else f"must be the names of a {first} and of a {second} of it"
+        refuse("bad_field", f"{' and '.join(place)} {why}.")
 
 
 def _copy(action: str) -> str:
