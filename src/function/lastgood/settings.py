@@ -14,6 +14,7 @@ from typing import Any
 from lastgood.errors import SettingsError
 from lastgood.model import (
     AppSpecHooks,
+    AppSpecParts,
     DeploymentGroup,
     FloorsFrom,
     Mode,
@@ -190,7 +191,15 @@ class Settings:
     )
     release_in_alarm_grace: timedelta = _setting("10m", parse_duration, "How long that alarm may go on firing.")
     appspec_hooks: AppSpecHooks = _setting(
-        "keep", one_of(AppSpecHooks), "Whether a rollback runs the validation functions of the old AppSpec."
+        "present",
+        one_of(AppSpecHooks),
+        "Whether a rollback runs the validation functions of the old AppSpec: all, those that still exist, or none.",
+    )
+    appspec_parts: AppSpecParts = _setting(
+        "keep",
+        one_of(AppSpecParts),
+        "Whether a rollback under CodeDeploy's ECS brings back the network and the capacity of the old AppSpec, or "
+        "keeps today's.",
     )
     rollback_pauses: RollbackPauses = _setting(
         "tell",

@@ -161,7 +161,10 @@ def _lambda_call(simulator: Simulator, asked: Request) -> tuple[str, dict[str, A
     function, qualifier = _function_name(found["function"]) if found else ("", None)
     api = simulator.lambda_
     if found is None or not api.knows(function):
-        return None
+        hook = bool(found) and asked.method == "GET" and api.is_hook(function)
+        return (
+            ("GetFunctionConfiguration", {"FunctionName": function}, lambda: api.get_hook(function)) if hook else None
+        )
     qualifier = parse_qs(url.query).get("Qualifier", [qualifier])[0]
     alias, rest, method = found["alias"], found["rest"], asked.method
     named = {"FunctionName": function}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
@@ -79,6 +79,34 @@ class AppSpec:
                 del holder[key]
             holder |= {name: value} if value is not None else {}
         return AppSpec(json.dumps(document))
+
+    @property
+    def hooks(self) -> tuple[str, ...]:
+        """The functions that validate a deployment, each once, by name or ARN as they are written."""
+        found = next((value for key, value in self.document.items() if key.lower() == "hooks"), None)
+        entries = found if isinstance(found, list) else []
+        named = [str(name) for entry in entries if isinstance(entry, dict) for name in entry.values() if name]
+        return tuple(dict.fromkeys(named))
+
+    def without(self, functions: Container[str]) -> AppSpec:
+        """The same file without the hooks that these functions are."""
+        kept = [name for name in self.hooks if name not in functions]
+        if len(kept) == len(self.hooks):
+            return self
+        if not kept:
+            return self.without_hooks()
+        key = next(key for key in self.document if key.lower() == "hooks")
+        entries = [{k: v for k, v in entry.items() if str(v) in kept} for entry in self.document[key]]
+        return AppSpec(json.dumps({**self.document, key: [entry for entry in entries if entry]}))
+
+    def with_parts(self, parts: Mapping[str, Any]) -> AppSpec:
+        """The same file with these properties of its resource; those with no value are left out."""
+        wanted = deepcopy(self.document)
+        for properties in _maps(wanted, "properties"):
+            for name in [key for key in properties if key.lower() in {part.lower() for part in parts}]:
+                del properties[name]
+            properties |= {name: value for name, value in parts.items() if value}
+        return self if wanted == self.document else AppSpec(json.dumps(wanted))
 
     def without_hooks(self) -> AppSpec:
         """The same file without its validation functions."""

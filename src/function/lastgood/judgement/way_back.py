@@ -243,6 +243,7 @@ def _put_back(case: Case) -> Decision:
     if todo.register_task_definition:
         return RegisterTaskDefinition(Reason.IN_PROGRESS, _why_registered(todo), good)
     again = f"{rollback.choice.good_revision}, deployed by {rollback.choice.good_deployment_id}, is deployed again."
+    again = f"{again} {todo.left_out}".strip()
     return Create(Reason.IN_PROGRESS, again, good, group, seen.live, seen.suspect)
 
 

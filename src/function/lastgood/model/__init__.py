@@ -74,6 +74,7 @@ from lastgood.model.places import AlarmPlace, name_of
 from lastgood.model.policy import (
     AfterRollback,
     AppSpecHooks,
+    AppSpecParts,
     Controls,
     Floor,
     FloorsFrom,
@@ -131,6 +132,7 @@ __all__ = [
     "AlarmPlace",
     "AlarmState",
     "AppSpecHooks",
+    "AppSpecParts",
     "Bookkeeping",
     "Candidate",
     "Capabilities",

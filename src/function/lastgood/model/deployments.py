@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 TERMINAL_STATUSES = frozenset({"Succeeded", "Failed", "Stopped"})
 # CodeDeploy starts these by itself; they bring the revision that is live to more instances and release nothing.
@@ -241,13 +242,15 @@ class Evidence:
 class Live:
     """What is live now. `identity` is empty where it cannot be read; `split`: a second revision may have traffic.
 
-    `deployment_id` is the deployment that made it so, and `images` what its containers run, where the platform tells.
+    `deployment_id` is the deployment that made it so, `images` what its containers run and `parts` its network and its
+    capacity as an AppSpec writes them, where the platform tells.
     """
 
     identity: str = ""
     split: bool = False
     deployment_id: str = ""
     images: tuple[Image, ...] = ()
+    parts: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,9 +258,11 @@ class Preparation:
     """What must be done before the last good revision can be deployed again (read from live AWS).
 
     `pins`: tags that mean something else by now; the definition is registered with these digests instead.
+    `left_out`: what of the old AppSpec does not go back with it, as a sentence.
     """
 
     problem: str = ""
     alias_split: bool = False
     register_task_definition: str = ""
     pins: tuple[Image, ...] = ()
+    left_out: str = ""

@@ -54,7 +54,15 @@ class AppSpecHooks(StrEnum):
     """Whether a rollback runs the validation functions of the old AppSpec."""
 
     KEEP = "keep"
+    PRESENT = "present"
     DROP = "drop"
+
+
+class AppSpecParts(StrEnum):
+    """Whether the network and the capacity of the old AppSpec go back, or today's stay."""
+
+    KEEP = "keep"
+    TODAY = "today"
 
 
 class AfterRollback(StrEnum):

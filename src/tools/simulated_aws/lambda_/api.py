@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from simulated_aws.clock import EPOCH
+from simulated_aws.codedeploy import revisions
 from simulated_aws.codedeploy.engine import Engine
 from simulated_aws.lambda_.world import Alias, Function, LambdaVersion
 from simulated_aws.model import ServiceError
@@ -23,6 +24,20 @@ class LambdaApi:
     def knows(self, function: str) -> bool:
         """Whether the simulator answers for this function."""
         return function in self._world.functions
+
+    def is_hook(self, function: str) -> bool:
+        """Whether some AppSpec names it as a validation function, or a test said how it behaves."""
+        apps = self._engine.applications.values()
+        texts = [revisions.appspec(each.revision) for app in apps for each in app.revisions.values()]
+        named = {name for text in texts if text for names in revisions.hooks(text).values() for name in names}
+        return function in self._engine.hooks or function in named
+
+    def get_hook(self, function: str) -> Answer:
+        """GetFunctionConfiguration of a validation function: there, unless a test said that it is `missing`."""
+        hook = self._engine.hooks.get(function)
+        if hook is not None and hook.behaviour == "missing":
+            raise ServiceError("ResourceNotFoundException", f"Function not found: {self._arn(function)}", 404)
+        return {"FunctionName": function, "FunctionArn": self._arn(function), "State": "Active"}
 
     def get_alias(self, function: str, name: str) -> Answer:
         """GetAlias."""

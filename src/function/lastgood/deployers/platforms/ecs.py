@@ -12,10 +12,11 @@ from typing import Any
 from lastgood.clients import Clients, call
 from lastgood.deployers.appspec import AppSpec, AppSpecError, appspec_location
 from lastgood.deployers.contents import AppSpecText, inline
+from lastgood.deployers.hooks import in_the_way, left_out, missing_hooks
 from lastgood.deployers.registry import lost, stored
 from lastgood.deployers.task_definitions import TaskDefinitions
 from lastgood.deployers.tasks import running_images, task_sets
-from lastgood.model import Deployment, Evidence, GroupFacts, Image, Live, Note, Preparation, Revision
+from lastgood.model import AppSpecParts, Deployment, Evidence, GroupFacts, Image, Live, Note, Preparation, Revision
 from lastgood.settings import Settings
 
 
@@ -59,6 +60,7 @@ class EcsPlatform:
             split=any(s.get("status") == "ACTIVE" for s in sets),
             deployment_id=str(primary.get("externalId", "")),
             images=self._running(group, primary) if _in_doubt(revision.images) else (),
+            parts={name: as_written(primary.get(member)) for name, member in PARTS_OF_TODAY.items()},
         )
 
     def _running(self, group: GroupFacts, task_set: Mapping[str, Any]) -> tuple[Image, ...]:
@@ -126,14 +128,29 @@ class EcsPlatform:
 
     def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:
         """ECS refuses new task sets from an INACTIVE task definition, and resolves a tag anew."""
-        return TaskDefinitions(self.clients).prepare(revision, live.images)
+        found = TaskDefinitions(self.clients).prepare(revision, live.images)
+        if found.problem:
+            return found
+        missing = missing_hooks(self.clients, AppSpec(self.content(revision.location)), self.settings.appspec_hooks)
+        told = (left_out(missing), self._parts_that_differ(revision, live))
+        problem = in_the_way(missing, self.settings.appspec_hooks)
+        return replace(found, problem=problem, left_out=" ".join(filter(None, told)))
+
+    def _parts_that_differ(self, revision: Revision, live: Live) -> str:
+        differ = differing(revision.parts, live.parts)
+        if not differ or self.settings.appspec_parts is AppSpecParts.KEEP:
+            return differ and f"Its {differ} differ from today's and go back with it."
+        return f"Its {differ} are not put back: today's stay."
 
     def redeployable(self, revision: Revision, live: Live, task_definition: str) -> dict[str, Any]:
         """The old AppSpec, pointing to the task definition that was registered again where one was."""
         spec = AppSpec(self.content(revision.location))
         if task_definition and task_definition != revision.identity:
             spec = spec.replaced(TaskDefinition=task_definition)
-        return appspec_location(spec, self.settings)
+        if self.settings.appspec_parts is AppSpecParts.TODAY and live.parts:
+            spec = spec.with_parts(live.parts)
+        missing = missing_hooks(self.clients, spec, self.settings.appspec_hooks)
+        return appspec_location(spec.without(missing), self.settings)
 
     def do(self, todo: Preparation, revision: Revision) -> str:
         """Register a task definition again: an INACTIVE one, or with the digests that served. Returns its new ARN."""
@@ -172,6 +189,27 @@ def _in_appspec(value: Any) -> Any:
 
 
 _PARTS = ("networkconfiguration", "capacityproviderstrategy", "platformversion", "loadbalancerinfo")
+
+
+PARTS_OF_TODAY = {
+    "NetworkConfiguration": "networkConfiguration",
+    "CapacityProviderStrategy": "capacityProviderStrategy",
+}
+"""What can be taken from the live task set instead of the old AppSpec, and its name there."""
+
+
+def as_written(value: Any) -> Any:
+    """`awsvpcConfiguration` of the API is `AwsvpcConfiguration` in an AppSpec, and so on."""
+    if isinstance(value, Mapping):
+        return {f"{str(name)[:1].upper()}{str(name)[1:]}": as_written(part) for name, part in value.items()}
+    return [as_written(each) for each in value] if isinstance(value, list) else value
+
+
+def differing(old: str, today: Mapping[str, Any]) -> str:
+    """`network and capacity`: what of an AppSpec's parts is not as it is today; empty where nothing, or not known."""
+    was, now = json.loads(old) if old else {}, json.loads(_parts({k.lower(): v for k, v in today.items()}) or "{}")
+    words = {"networkconfiguration": "network", "capacityproviderstrategy": "capacity"}
+    return " and ".join(word for name, word in words.items() if today and was.get(name) != now.get(name))
 
 
 def _parts(properties: Mapping[str, Any]) -> str:

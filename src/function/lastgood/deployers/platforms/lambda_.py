@@ -12,6 +12,7 @@ from typing import Any
 from lastgood.clients import Clients, call
 from lastgood.deployers.appspec import AppSpec, AppSpecError, appspec_location
 from lastgood.deployers.contents import AppSpecText, inline
+from lastgood.deployers.hooks import in_the_way, left_out, missing_hooks
 from lastgood.deployers.marks import marks_in, unless_denied
 from lastgood.errors import RefusedError
 from lastgood.model import Deployment, Evidence, GroupFacts, Live, Note, Preparation, Revision
@@ -88,13 +89,18 @@ class LambdaPlatform:
 
     def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:
         """A split alias makes every later deployment fail until its weights are cleared."""
-        return Preparation(alias_split=live.split)
+        missing = self._missing(AppSpec(self.content(revision.location)))
+        setting = self.settings.appspec_hooks
+        return Preparation(in_the_way(missing, setting), live.split, left_out=left_out(missing))
 
     def redeployable(self, revision: Revision, live: Live, task_definition: str) -> dict[str, Any]:
         """The old AppSpec with CurrentVersion taken from the live alias."""
         spec = AppSpec(self.content(revision.location))
         spec = spec.replaced(CurrentVersion=live.identity.rsplit(":", 1)[1])
-        return appspec_location(spec, self.settings)
+        return appspec_location(spec.without(self._missing(spec)), self.settings)
+
+    def _missing(self, spec: AppSpec) -> tuple[str, ...]:
+        return missing_hooks(self.clients, spec, self.settings.appspec_hooks)
 
     def do(self, todo: Preparation, revision: Revision) -> str:
         """Take the second version off the alias. The version that goes back stays the same."""

@@ -1,0 +1,36 @@
+"""The validation functions of an old AppSpec: which of them no longer exist."""
+
+from __future__ import annotations
+
+from lastgood.clients import Clients, call
+from lastgood.deployers.appspec import AppSpec
+from lastgood.errors import RefusedError
+from lastgood.model import AppSpecHooks
+
+
+def missing_hooks(clients: Clients, spec: AppSpec, setting: AppSpecHooks) -> tuple[str, ...]:
+    """The functions that are gone. With `drop` none of them matters; one that may not be read is taken to be there."""
+    return () if setting is AppSpecHooks.DROP else tuple(name for name in spec.hooks if _is_gone(clients, name))
+
+
+def _is_gone(clients: Clients, function: str) -> bool:
+    try:
+        call(clients.lambda_, "get_function_configuration", FunctionName=function)
+    except RefusedError as error:
+        return error.code == "ResourceNotFoundException"
+    return False
+
+
+def in_the_way(missing: tuple[str, ...], setting: AppSpecHooks) -> str:
+    """Why an AppSpec whose hooks are kept, whatever they are, cannot be deployed; empty if it can."""
+    if not missing or setting is not AppSpecHooks.KEEP:
+        return ""
+    return (
+        f"its AppSpec is validated by {', '.join(missing)}, which no longer exists. LASTGOOD_APPSPEC_HOOKS=present "
+        "leaves such a hook out"
+    )
+
+
+def left_out(missing: tuple[str, ...]) -> str:
+    """That hooks are left out, as a sentence; empty where none is."""
+    return f"Its hooks {', '.join(missing)} no longer exist and are left out." if missing else ""
