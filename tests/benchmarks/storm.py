@@ -23,7 +23,6 @@ from benchmarks.laboratory import TOPIC, Laboratory, message
 from lastgood.app import Application
 from lastgood.clients import Clients
 from lastgood.model import Rollback
-from lastgood.observe import Observer
 from lastgood.rollbacks import Rollbacks
 
 RETRY_AFTER = (60.0, 120.0)
@@ -59,8 +58,7 @@ class ReadsFirst(Rollbacks):
     def open(self, rollback: Rollback, key: str) -> Rollback:
         """Survey, then claim."""
         parts = self._parts
-        observer = Observer(parts.ledger, parts.alarms, parts.deployer_for, parts.stacks, parts.pool, parts.settings)
-        observer.look(rollback, parts.settings.policy(), parts.clock(), None)
+        parts.observer.look(rollback, parts.settings.policy(), parts.clock(), None)
         return super().open(rollback, key)
 
 

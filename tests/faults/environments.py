@@ -16,8 +16,9 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics
 
 from lastgood import clients
-from lastgood.app import Application, utc_now
+from lastgood.app import Application
 from lastgood.errors import RetryableError
+from lastgood.times import utc_now
 from stage.local import TABLE, alarm_event, group_tags
 
 REMAINING = timedelta(seconds=60)

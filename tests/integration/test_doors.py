@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from lastgood.app import alias_of
 from lastgood.signals import ACTIONS, OPENS
+from lastgood.signals.actions import alias_of
 from lastgood_cli.asking import door
 from lastgood_cli.context import Session
 from scene import Scene, scene

@@ -19,8 +19,10 @@ from builders import (
     seconds,
 )
 from lastgood import judgement
-from lastgood.judgement import GUARDS, Action, Case, Close, Decision
+from lastgood.judgement.case import Case
 from lastgood.judgement.choice import Selection, select
+from lastgood.judgement.guards import GUARDS
+from lastgood.judgement.steps import Action, Close, Decision
 from lastgood.model import (
     Controls,
     Deployment,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from builders import ROLLBACK_ID, at, rollback
-from lastgood.ledger import Kind, Ledger, Step
+from lastgood.ledger import Kind, Ledger, Opened, Step
 from lastgood.model import (
     Candidate,
     ComputePlatform,
@@ -28,7 +28,7 @@ def step(text: str = "because", kind: Kind = Kind.NOTE, occurred: float = 1) -> 
 def opened(ledger: Ledger, record: Rollback | None = None, *, storm: bool = True) -> Rollback:
     """A rollback that is in the table, as its opener holds it."""
     record = (record or rollback()).changed(step_count=1)
-    assert ledger.open(record, step(), counts_for_storm=storm).kind == "opened"
+    assert ledger.open(record, step(), counts_for_storm=storm) == Opened()
     return record
 
 

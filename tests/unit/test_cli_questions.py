@@ -12,7 +12,9 @@ import click
 import pytest
 
 from builders import NOW, alarm, by_operator, group, native_rollback, observation, past, release, rollback, running
-from lastgood.judgement import GUARDS, Case, decide
+from lastgood.judgement import decide
+from lastgood.judgement.case import Case
+from lastgood.judgement.guards import GUARDS
 from lastgood.model import (
     AfterRollback,
     AlarmState,

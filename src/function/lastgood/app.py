@@ -4,42 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from aws_lambda_powertools import Logger, Metrics
 
-from lastgood import __version__
+from lastgood import signals
 from lastgood.alarm_changes import AlarmChanges
 from lastgood.clients import Clients
 from lastgood.drill import Drill
+from lastgood.health import health
 from lastgood.operators import Operators
 from lastgood.parts import Parts
 from lastgood.releases import Releases
 from lastgood.results import refusal
 from lastgood.rollbacks import Rollbacks
 from lastgood.rollbacks.notes import Notes
-from lastgood.settings import Settings, unknown_variables
-from lastgood.signals import (
-    AlarmSignal,
-    DeploymentSignal,
-    DrillSignal,
-    HealthRequest,
-    Home,
-    OperatorRequest,
-    Refusal,
-    ServiceDeploymentSignal,
-    Signal,
-    SweepSignal,
-    parse,
-)
+from lastgood.settings import Settings
 from lastgood.sweeping import Sweep
 from lastgood.telemetry import Telemetry
-
-
-def utc_now() -> datetime:
-    """The real clock."""
-    return datetime.now(UTC)
+from lastgood.times import utc_now
 
 
 class Application:
@@ -50,7 +34,7 @@ class Application:
         self._environ = environ
         settings = parts.settings
         region = environ.get("AWS_REGION", "") if settings.account_id else ""
-        self._home = Home(settings.account_id, region, settings.alarm_topic_arns, settings.alarm_regions)
+        self._home = signals.Home(settings.account_id, region, settings.alarm_topic_arns, settings.alarm_regions)
 
     @classmethod
     def make(
@@ -77,14 +61,13 @@ class Application:
         `door`: the alias through which it came; empty for the function itself.
         """
         now = self._parts.clock()
-        deadline = now + remaining
-        rollbacks = Rollbacks(self._parts, request_id, deadline)
+        rollbacks = Rollbacks(self._parts, request_id, now + remaining)
         results: list[dict[str, Any]] = []
         failures: list[Exception] = []
-        for signal in parse(event, self._home, now):
+        for signal in signals.parse(event, self._home, now):
             try:
                 self._parts.telemetry.received(signal)
-                results += self._dispatch(signal, rollbacks, request_id, deadline, door)
+                results += self._dispatch(signal, rollbacks, door)
             except Exception as error:
                 # One record must not keep the others from being handled; what is raised is delivered again.
                 self._parts.telemetry.failed(type(signal).__name__, error, request_id=request_id)
@@ -94,41 +77,24 @@ class Application:
         return {"results": results}
 
     def _dispatch(
-        self, signal: Signal | Refusal, rollbacks: Rollbacks, request_id: str, deadline: datetime, door: str
+        self, signal: signals.Signal | signals.Refusal, rollbacks: Rollbacks, door: str
     ) -> list[dict[str, Any]]:
         """What each kind of signal leads to."""
         parts, notes = self._parts, Notes(self._parts, rollbacks)
         match signal:
-            case AlarmSignal():
+            case signals.AlarmSignal():
                 return AlarmChanges(parts, rollbacks, notes).handle(signal)
-            case DeploymentSignal() | ServiceDeploymentSignal():
+            case signals.DeploymentSignal() | signals.ServiceDeploymentSignal():
                 return Releases(parts, rollbacks).handle(signal)
-            case OperatorRequest():
-                return [Operators(parts, rollbacks, notes, request_id, door).handle(signal)]
-            case SweepSignal():
-                return [Sweep(parts, rollbacks, notes, Releases(parts, rollbacks), deadline).run()]
-            case DrillSignal():
-                return [Drill(parts, deadline).run()]
-            case HealthRequest():
-                return [self._health()]
-            case Refusal():
+            case signals.OperatorRequest():
+                return [Operators(parts, rollbacks, notes, door).handle(signal)]
+            case signals.SweepSignal():
+                return [Sweep(parts, rollbacks, notes, Releases(parts, rollbacks)).run()]
+            case signals.DrillSignal():
+                return [Drill(parts, rollbacks.deadline).run()]
+            case signals.HealthRequest():
+                return [health(parts, self._environ)]
+            case signals.Refusal():
                 return [refusal(signal.code, signal.message, signal.hint)]
             case _:
                 assert_never(signal)
-
-    def _health(self) -> dict[str, Any]:
-        lacking = self._parts.missing_models()
-        self._parts.telemetry.runtime_lacks(lacking)
-        return {
-            "healthy": not lacking,
-            "version": __version__,
-            "settings_problems": [],
-            "unknown_settings": unknown_variables(self._environ),
-            "runtime_lacks": lacking,
-        }
-
-
-def alias_of(function_arn: str) -> str:
-    """The alias or version in an invoked ARN; empty where the function itself was invoked."""
-    parts = function_arn.split(":")
-    return parts[7] if len(parts) == 8 else ""

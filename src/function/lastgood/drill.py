@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lastgood.errors import RefusedError
-from lastgood.judgement import Decision, decide
+from lastgood.judgement import decide
+from lastgood.judgement.steps import Decision
 from lastgood.judgement.unpinned import unpinned
 from lastgood.model import DeploymentGroup, Outcome, Phase, Reason, Rollback, Trigger, TriggerKind
 from lastgood.notices import CLOSED
-from lastgood.observe import Observer
 from lastgood.parts import Parts
 from lastgood.routing import is_allowed, named_groups
 from lastgood.times import iso
@@ -86,8 +86,7 @@ class Drill:
     def _decide(self, group: DeploymentGroup) -> Decision:
         parts, now = self._parts, self._parts.clock()
         rollback = _dry_run(group, now)
-        observer = Observer(parts.ledger, parts.alarms, parts.deployer_for, parts.stacks, parts.pool, parts.settings)
-        seen, policy = observer.look(rollback, parts.settings.policy(), now, None)
+        seen, policy = parts.observer.look(rollback, parts.settings.policy(), now, None)
         # The proof at the end of a rollback asks what its beginning may not have to ask.
         deployer = parts.deployer_for(group, None)
         if facts := deployer.facts():

@@ -13,11 +13,12 @@ from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 
-from lastgood import __version__, tls
-from lastgood.app import Application, alias_of
+from lastgood import tls
+from lastgood.app import Application
 from lastgood.clients import Clients
 from lastgood.errors import SettingsError
-from lastgood.results import refusal
+from lastgood.health import misconfigured
+from lastgood.signals.actions import alias_of
 
 logger = Logger()
 metrics = Metrics(namespace="lastgood")
@@ -41,16 +42,8 @@ gc.enable()
 def lambda_handler(event: object, context: Any) -> dict[str, Any]:
     """Handle any event that the contract names. Raises when AWS should deliver it again."""
     if isinstance(application, SettingsError):
-        return _misconfigured(application, event)
+        metrics.add_metric(name="SettingsWrong", unit="Count", value=1)
+        return misconfigured(application, event)
     remaining = timedelta(milliseconds=context.get_remaining_time_in_millis())
     door = alias_of(getattr(context, "invoked_function_arn", ""))
     return application.handle(event, context.aws_request_id, remaining, door)
-
-
-def _misconfigured(error: SettingsError, event: object) -> dict[str, Any]:
-    """`health` gets the list; anything else is kept for redelivery, because an alarm may be in it."""
-    metrics.add_metric(name="SettingsWrong", unit="Count", value=1)
-    if isinstance(event, dict) and event.get("action") == "health":
-        about = {"healthy": False, "version": __version__, "settings_problems": error.problems}
-        return {"results": [{**about, **refusal("settings", str(error))}]}
-    raise error

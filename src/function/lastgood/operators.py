@@ -20,11 +20,10 @@ from lastgood.times import iso
 class Operators:
     """Handles one operator's request within one invocation."""
 
-    def __init__(self, parts: Parts, rollbacks: Rollbacks, notes: Notes, request_id: str, door: str) -> None:
+    def __init__(self, parts: Parts, rollbacks: Rollbacks, notes: Notes, door: str) -> None:
         self._parts = parts
         self._rollbacks = rollbacks
         self._notes = notes
-        self._request_id = request_id
         self._door = door
 
     def handle(self, request: OperatorRequest) -> dict[str, Any]:
@@ -57,8 +56,8 @@ class Operators:
             to_deployment_id=request.to_deployment_id,
         )
         # Lambda repeats an asynchronous request under the same id, so a retry finds what the first try opened.
-        rollback = Rollback.opened(rollback_id(f"manual|{self._request_id}", group, None), group, trigger, now)
-        found = self._rollbacks.open(rollback, self._request_id)
+        rollback = Rollback.opened(rollback_id(f"manual|{self._rollbacks.owner}", group, None), group, trigger, now)
+        found = self._rollbacks.open(rollback, self._rollbacks.owner)
         return result_of(found, joined=found.rollback_id != rollback.rollback_id)
 
     def approve(self, request: OperatorRequest) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from lastgood.deployers import DeployerFor, deployers
 from lastgood.ledger import Ledger
 from lastgood.notice_text import Place
 from lastgood.notices import Notices
+from lastgood.observe import Observer
 from lastgood.pipelines.adapter import Pipelines
 from lastgood.reach import Reach
 from lastgood.settings import Settings
@@ -41,6 +42,11 @@ class Parts:
     clock: Callable[[], datetime]
     wait: Callable[[float], None]
     missing_models: Callable[[], list[str]]
+
+    @property
+    def observer(self) -> Observer:
+        """What looks at AWS and at the table."""
+        return Observer(self.ledger, self.alarms, self.deployer_for, self.stacks, self.pool, self.settings)
 
     @classmethod
     def make(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from lastgood.model import Controller, Reason, Rollback
-from lastgood.settings import unknown_variables
 from lastgood.times import iso
 
 
@@ -64,8 +62,3 @@ def ignored(why: str) -> dict[str, Any]:
 def answer(action: str, explanation: str) -> dict[str, Any]:
     """An operator's request that was carried out at once."""
     return {"action": action, "explanation": explanation}
-
-
-def healthy(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The answer to a health request: the settings were read, or nothing would answer."""
-    return {"healthy": True, "settings_problems": [], "unknown_settings": unknown_variables(environ)}

@@ -9,7 +9,7 @@ from typing import Any
 
 from lastgood.clients import Clients, call
 from lastgood.errors import RefusedError, RetryableError
-from lastgood.judgement import Case
+from lastgood.judgement.case import Case
 from lastgood.model import (
     Deployment,
     DeploymentGroup,

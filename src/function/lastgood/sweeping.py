@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -19,16 +19,13 @@ RESERVE = timedelta(seconds=15)
 
 
 class Sweep:
-    """One sweep within one invocation, which ends at `deadline`."""
+    """One sweep within one invocation."""
 
-    def __init__(
-        self, parts: Parts, rollbacks: Rollbacks, notes: Notes, releases: Releases, deadline: datetime
-    ) -> None:
+    def __init__(self, parts: Parts, rollbacks: Rollbacks, notes: Notes, releases: Releases) -> None:
         self._parts = parts
         self._rollbacks = rollbacks
         self._notes = notes
         self._releases = releases
-        self._deadline = deadline
 
     def run(self) -> dict[str, Any]:
         """Finish what events did not: advance what is open, tell what was not told, watch alarms, note releases.
@@ -42,11 +39,11 @@ class Sweep:
         work += [(partial(self._rollbacks.resume, each), each) for each in ledger.due(now)]
         work += [(partial(self._watch, watch), watch.rollback_id) for watch in ledger.watched(now)]
         for step, each in work:
-            if self._deadline - self._parts.clock() < RESERVE:
+            if self._rollbacks.deadline - self._parts.clock() < RESERVE:
                 break
             failed += not self._attempt(step, each)
             visited += 1
-        if self._deadline - self._parts.clock() >= RESERVE:
+        if self._rollbacks.deadline - self._parts.clock() >= RESERVE:
             Notekeeping(self._parts).catch_up()
         self._parts.telemetry.unanswered(self._parts.reach.problems(asked))
         self._parts.telemetry.swept(visited, failed)

@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from lastgood.judgement import Decision
+from lastgood.judgement.steps import Decision
 from lastgood.model import Outcome, Rollback, seconds_of
 from lastgood.signals import Refusal, Signal
 

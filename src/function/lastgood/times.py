@@ -1,8 +1,13 @@
-"""Times as the audit table, the answers and the notices write them."""
+"""The clock, and times as the audit table, the answers and the notices write them."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+
+
+def utc_now() -> datetime:
+    """The real clock."""
+    return datetime.now(UTC)
 
 
 def iso(moment: datetime) -> str:

@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from docs_from_code import attributes, manual, notices, queries, runbook
-from lastgood.judgement import GUARDS
+from lastgood.judgement.guards import GUARDS
 from lastgood.model import NEXT_PHASES, Phase
 from lastgood.settings import Settings, variable
 from stage import demo

@@ -7,12 +7,13 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from lastgood.times import utc_now
 from lastgood_cli.options import DEFAULT_STACK, Format
 from lastgood_cli.output import console
 from lastgood_cli.problems import Exit, Problem
@@ -20,11 +21,6 @@ from lastgood_cli.problems import Exit, Problem
 if TYPE_CHECKING:
     from lastgood.settings import Settings
     from lastgood_cli.records import Records
-
-
-def utc_now() -> datetime:
-    """The real clock."""
-    return datetime.now(UTC)
 
 
 class Aws:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from lastgood.judgement import GUARDS
+from lastgood.judgement.guards import GUARDS
 from lastgood.judgement.unpinned import unpinned
 from lastgood.model import AfterRollback, ComputePlatform, Controller, DeploymentGroup, Reason, what_to_do
 from lastgood.pipelines.rules import REVISION_TYPES

@@ -17,9 +17,12 @@ from typing import Any
 from lastgood.alarms import Alarms, described
 from lastgood.clients import Clients
 from lastgood.errors import LastgoodError
-from lastgood.judgement import GUARDS, Adopt, AskApproval, Case, Close, Decision, Guard, Proceed, Stop, Wait, decide
+from lastgood.judgement import decide
+from lastgood.judgement.case import Case
 from lastgood.judgement.choice import effective_floor
+from lastgood.judgement.guards import GUARDS, Guard
 from lastgood.judgement.onset import onset_attributes
+from lastgood.judgement.steps import Adopt, AskApproval, Close, Decision, Proceed, Stop, Wait
 from lastgood.judgement.wording import ago
 from lastgood.model import (
     AlarmFacts,

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lastgood.clients import READS
-from lastgood.judgement import outcome_of
+from lastgood.judgement.steps import outcome_of
 from lastgood.ledger import Ledger
 from lastgood.model import Candidate, DeploymentGroup, Rollback
 from lastgood.text import UnreadableError, read_json

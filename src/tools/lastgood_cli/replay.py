@@ -15,7 +15,8 @@ from enum import StrEnum
 from statistics import median
 from typing import Any
 
-from lastgood.judgement import Adopt, AskApproval, Close, Decision, Stop, Wait, decide
+from lastgood.judgement import decide
+from lastgood.judgement.steps import Adopt, AskApproval, Close, Decision, Stop, Wait
 from lastgood.judgement.wording import ago, clock
 from lastgood.model import (
     AlarmFacts,

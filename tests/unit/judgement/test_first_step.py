@@ -31,8 +31,8 @@ from judging import (
     refused,
     waiting,
 )
-from lastgood.judgement import Action, Stop, outcome_of
 from lastgood.judgement.choice import MAX_CANDIDATES_RECORDED
+from lastgood.judgement.steps import Action, Stop, outcome_of
 from lastgood.model import (
     AlarmState,
     ComputePlatform,

@@ -30,7 +30,8 @@ from judging import (
     objection,
     refused,
 )
-from lastgood.judgement import GUARDS, Action, Close, Decision
+from lastgood.judgement.guards import GUARDS
+from lastgood.judgement.steps import Action, Close, Decision
 from lastgood.model import (
     AlarmState,
     Controls,

@@ -23,8 +23,8 @@ from judging import (
     stopping,
     verifying,
 )
-from lastgood.judgement import Action
 from lastgood.judgement.proof import LIVE_GRACE
+from lastgood.judgement.steps import Action
 from lastgood.model import (
     Live,
     Observation,

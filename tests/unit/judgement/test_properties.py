@@ -24,9 +24,10 @@ from builders import (
     release,
     rollback,
 )
-from lastgood.judgement import Action, Close, Decision, decide, outcome_of
+from lastgood.judgement import decide
 from lastgood.judgement.choice import effective_floor, select
 from lastgood.judgement.onset import onset_attributes, onset_of
+from lastgood.judgement.steps import Action, Close, Decision, outcome_of
 from lastgood.model import (
     REASONS,
     AlarmState,

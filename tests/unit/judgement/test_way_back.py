@@ -33,7 +33,7 @@ from judging import (
     stopping,
     verifying,
 )
-from lastgood.judgement import Action, Decision
+from lastgood.judgement.steps import Action, Decision
 from lastgood.judgement.way_back import STOP_AGAIN_AFTER
 from lastgood.model import (
     ComputePlatform,

@@ -14,6 +14,7 @@ from lastgood.ledger.codec import stored_names
 from lastgood.model import (
     Outcome,
     Phase,
+    Trigger,
     TriggerKind,
 )
 from table_rows import SHOP, close, full, head_of, opened, rewrite
@@ -138,7 +139,7 @@ def test_a_rollback_is_found_by_its_group_and_by_its_day(ledger, table):
 
 def test_no_attribute_name_is_a_reserved_word_of_dynamodb(ledger, table):
     opened(ledger, full())
-    ledger.join(ROLLBACK_ID, "key", {"alarm_name": "a", "trigger_kind": "sns"}, NOW)
+    ledger.join(ROLLBACK_ID, "key", Trigger(TriggerKind.SNS, NOW, alarm_name="a"), NOW)
     ledger.mark(SHOP, "v2", good=True, by="ann", why="x", now=NOW)
     second = opened(ledger, rollback(rollback_id="rb-2", application="cart"))
     closed = second.changed(phase=Phase.CLOSED, outcome=Outcome.FAILED, suspect_revisions=("v9",), closed_at=at(5))

@@ -8,12 +8,14 @@ import pytest
 
 from builders import NOW, ROLLBACK_ID, at, rollback, seconds
 from lastgood.errors import LostLeaseError
-from lastgood.ledger import LEASE_MARGIN, Kind, Step, Watch
+from lastgood.ledger import LEASE_MARGIN, Busy, Duplicate, Kind, Step, Watch
 from lastgood.model import (
     Controller,
     Outcome,
     Phase,
     Reason,
+    Trigger,
+    TriggerKind,
 )
 from table_rows import SHOP, close, full, head_of, opened, rewrite, step
 
@@ -34,13 +36,13 @@ def test_there_is_no_rollback_of_an_unknown_id(ledger):
 def test_the_same_rollback_opened_twice_is_one(ledger):
     opened(ledger)
     claim = ledger.open(rollback(), step("again"), counts_for_storm=True)
-    assert (claim.kind, claim.rollback_id) == ("duplicate", ROLLBACK_ID)
+    assert claim == Duplicate()
     assert len(ledger.steps(ROLLBACK_ID)) == 1
 
 
 def test_a_closed_rollback_is_not_opened_again_by_a_late_message(ledger):
     close(ledger, opened(ledger))
-    assert ledger.open(rollback(), step(), counts_for_storm=True).kind == "duplicate"
+    assert ledger.open(rollback(), step(), counts_for_storm=True) == Duplicate()
     assert ledger.lock(SHOP).open_rollback_id == ""
 
 
@@ -48,7 +50,7 @@ def test_another_rollback_of_the_same_group_learns_who_holds_it_and_leaves_nothi
     opened(ledger)
     other = rollback(rollback_id="rb-other")
     claim = ledger.open(other, step(), counts_for_storm=True)
-    assert (claim.kind, claim.rollback_id) == ("busy", ROLLBACK_ID)
+    assert claim == Busy(ROLLBACK_ID)
     assert ledger.load("rb-other") is None
     assert ledger.steps("rb-other") == []
 
@@ -76,7 +78,7 @@ def test_a_recorded_signal_is_still_due_until_its_notice_is_out(ledger):
 def test_a_message_that_joins_a_rollback_is_kept_beside_it_once(ledger, table):
     opened(ledger)
     for _ in range(2):
-        ledger.join(ROLLBACK_ID, "arn:alarm|10:00", {"alarm_name": "other"}, NOW)
+        ledger.join(ROLLBACK_ID, "arn:alarm|10:00", Trigger(TriggerKind.SNS, NOW, alarm_name="other"), NOW)
     rows = [i for i in table.scan()["Items"] if i["sk"].startswith("SIGNAL#")]
     assert [(r["pk"], r["alarm_name"], r["signal_key"]) for r in rows] == [
         (f"ROLLBACK#{ROLLBACK_ID}", "other", "arn:alarm|10:00")

@@ -11,57 +11,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
 from lastgood.judgement.case import Case
-from lastgood.judgement.first_step import first_step
-from lastgood.judgement.guards import GUARDS, Guard
+from lastgood.judgement.first_decision import await_approval, judge
 from lastgood.judgement.proof import verify
 from lastgood.judgement.recheck import without_the_lock
-from lastgood.judgement.steps import (
-    Action,
-    Adopt,
-    AskApproval,
-    Chosen,
-    ClearAlias,
-    Close,
-    Create,
-    Decision,
-    LetGoOn,
-    Proceed,
-    RegisterTaskDefinition,
-    Stop,
-    TakeOver,
-    Wait,
-    outcome_of,
-)
+from lastgood.judgement.steps import Decision, Wait
 from lastgood.judgement.way_back import after_stop, redeploy, unless_held
-from lastgood.judgement.wording import duration
 from lastgood.model import Observation, Phase, Policy, Reason, Rollback
-
-__all__ = [
-    "GUARDS",
-    "Action",
-    "Adopt",
-    "AskApproval",
-    "Case",
-    "Chosen",
-    "ClearAlias",
-    "Close",
-    "Create",
-    "Decision",
-    "Guard",
-    "LetGoOn",
-    "Proceed",
-    "RegisterTaskDefinition",
-    "Stop",
-    "TakeOver",
-    "Wait",
-    "decide",
-    "outcome_of",
-]
 
 
 def decide(rollback: Rollback, seen: Observation, policy: Policy, now: datetime) -> Decision:
@@ -84,25 +43,3 @@ def decide(rollback: Rollback, seen: Observation, policy: Policy, now: datetime)
             return Wait(rollback.reason_code or Reason.VERIFIED, "It is closed already.")
         case _:
             assert_never(rollback.phase)
-
-
-def judge(case: Case) -> Decision:
-    """The answer of the first guard that objects, or the first step."""
-    objections = (guard.check(case) for guard in GUARDS)
-    decision = next((each for each in objections if each is not None), None) or first_step(case)
-    return replace(decision, explanation=f"{decision.explanation} {decision.chosen.remark}".strip())
-
-
-def await_approval(case: Case) -> Decision:
-    """Judge again once it is approved: what was true when people were asked may no longer be."""
-    rollback = case.rollback
-    if rollback.progress.rejected_by:
-        return case.refuse(Reason.APPROVAL_REJECTED, f"{rollback.progress.rejected_by} rejected it.")
-    if rollback.progress.approved_by:
-        return judge(replace(case, approved=True))
-    if case.now - rollback.opened_at > case.policy.approval_expiry:
-        return case.refuse(
-            Reason.APPROVAL_EXPIRED,
-            f"Nobody approved it within {duration(case.policy.approval_expiry)}.",
-        )
-    return Wait(Reason.NEEDS_APPROVAL, "It waits for somebody to approve or reject it.")

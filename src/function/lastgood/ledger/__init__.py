@@ -45,16 +45,19 @@ from lastgood.ledger.dynamo import Table
 from lastgood.ledger.items import OPEN_KEY, Items, Kind, Step, rollback_pk
 from lastgood.ledger.notebook import RELEASE, Notebook
 from lastgood.ledger.watches import WATCH_PK, Watch, read_watches
-from lastgood.model import Controls, DeploymentGroup, Rollback, follow_up_due, notices_due, seconds_of
+from lastgood.model import Controls, DeploymentGroup, Rollback, Trigger, follow_up_due, notices_due, seconds_of
 from lastgood.times import iso
 
 __all__ = [
     "LEASE_MARGIN",
     "OPEN_KEY",
+    "Busy",
     "Claim",
+    "Duplicate",
     "Kind",
     "Ledger",
     "Lock",
+    "Opened",
     "Step",
     "Watch",
     "read_rollback",
@@ -67,11 +70,24 @@ LEASE_MARGIN = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """How an attempt to open a rollback ended: `opened`, `duplicate` of itself, or `busy` with another one."""
+class Opened:
+    """The group is claimed for the rollback, which is written."""
 
-    kind: str
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The rollback was opened before: the same message has come again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Another rollback holds the group."""
+
     rollback_id: str
+
+
+type Claim = Opened | Duplicate | Busy
+"""How an attempt to open a rollback ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +129,10 @@ class Ledger:
             items.append(self._table.put(self._items.counted(rollback)))
         reasons = self._table.transact(items)
         if reasons is None:
-            return Claim("opened", rollback.rollback_id)
+            return Opened()
         if reasons[0]:
-            return Claim("duplicate", rollback.rollback_id)
-        return Claim("busy", str(reasons[1].get("open_rollback_id", "")))
+            return Duplicate()
+        return Busy(str(reasons[1].get("open_rollback_id", "")))
 
     def freed(self, group: DeploymentGroup, missing_id: str) -> bool:
         """Take a lock away that names a rollback which is not there. False if it names that no more."""
@@ -132,9 +148,9 @@ class Ledger:
             ]
         )
 
-    def join(self, rollback_id: str, key: str, attributes: Mapping[str, Any], now: datetime) -> None:
+    def join(self, rollback_id: str, key: str, trigger: Trigger, now: datetime) -> None:
         """Note that another message belongs to this rollback, so that no message goes unaccounted."""
-        self._table.put_item(self._items.joined(rollback_id, key, attributes, now))
+        self._table.put_item(self._items.joined(rollback_id, key, trigger, now))
 
     # --- advancing ----------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,7 +10,7 @@ from typing import Any
 
 from lastgood.ledger.codec import to_item
 from lastgood.ledger.watches import Watch, watch_item
-from lastgood.model import Rollback
+from lastgood.model import Rollback, Trigger
 from lastgood.times import iso
 
 SCHEMA_VERSION = 1
@@ -69,11 +68,12 @@ class Items:
         key = {"pk": rollback_pk(rollback_id), "sk": f"STEP#{number:04d}"}
         return self.expiring({**key, "rollback_id": rollback_id, **to_item(step)}, step.occurred_at)
 
-    def joined(self, rollback_id: str, key: str, attributes: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    def joined(self, rollback_id: str, key: str, trigger: Trigger, now: datetime) -> dict[str, Any]:
         """Another message, known by `key`, that belongs to a rollback."""
         digest = hashlib.sha256(key.encode()).hexdigest()[:16]
         item = {"pk": rollback_pk(rollback_id), "sk": f"SIGNAL#{digest}", "signal_key": key[:500]}
-        return self.expiring({**item, "occurred_at": iso(now), **attributes}, now)
+        about = {"alarm_name": trigger.alarm_name, "trigger_kind": str(trigger.trigger_kind)}
+        return self.expiring({**item, "occurred_at": iso(now), **about}, now)
 
     def counted(self, rollback: Rollback) -> dict[str, Any]:
         """What counts a rollback for the storm."""

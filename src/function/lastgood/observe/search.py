@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
-from lastgood.judgement import Case
+from lastgood.judgement.case import Case
 from lastgood.judgement.service import with_others
 from lastgood.judgement.theirs import attempts_to_compare, to_compare
 from lastgood.model import (

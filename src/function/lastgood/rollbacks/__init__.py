@@ -3,27 +3,28 @@
 A rollback is opened once and advanced by whatever comes next: a retry, a CodeDeploy event, the sweep. Each effect has
 its intent written before it; after a crash the next visit looks at AWS and goes on from there.
 
-`opening` is how one begins, `acts` what it does, `closing` how it ends, `telling` who gets to know, `notes` what is
-written beside it, `leases` how two invocations keep out of each other's way.
+`opening` and `claiming` are how one begins, `acts` what it does, `closing` how it ends, `telling` who gets to know,
+`notes` what is written beside it, `leases` how two invocations keep out of each other's way.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import assert_never
 
 from lastgood.draft import Draft
 from lastgood.errors import LostLeaseError, RefusedError, RetryableError
 from lastgood.judgement import decide
-from lastgood.ledger import Claim, Kind, Step
-from lastgood.model import DeploymentGroup, Observation, Reason, Rollback
-from lastgood.observe import Observer
+from lastgood.ledger import Busy, Duplicate, Kind, Opened, Step
+from lastgood.model import Observation, Reason, Rollback
 from lastgood.parts import Parts
 from lastgood.pipelines.follow_ups import pinned
 from lastgood.rollbacks.acts import Acts
+from lastgood.rollbacks.claiming import claim
 from lastgood.rollbacks.closing import NEXT_CHECK, Closing, readable
 from lastgood.rollbacks.following import follow_up
 from lastgood.rollbacks.leases import Leases
-from lastgood.rollbacks.opening import not_opened, why_opened
+from lastgood.rollbacks.opening import not_opened
 from lastgood.rollbacks.telling import tell
 
 RESERVE = timedelta(seconds=8)
@@ -35,7 +36,7 @@ class Rollbacks:
 
     def __init__(self, parts: Parts, owner: str, deadline: datetime) -> None:
         self._parts = parts
-        self._deadline = deadline
+        self.owner, self.deadline = owner, deadline
         self.leases = Leases(parts.ledger, parts.clock, owner, deadline)
 
     def open(self, rollback: Rollback, key: str) -> Rollback:
@@ -46,33 +47,17 @@ class Rollbacks:
         ledger, now = self._parts.ledger, self._parts.clock()
         rollback = pinned(rollback, self._parts.settings)
         leased = self.leases.first(rollback).changed(step_count=1)
-        leased, claim = self._claimed(leased, now)
-        match claim.kind:
-            case "opened":
+        leased, claimed = claim(ledger, leased, now)
+        match claimed:
+            case Opened():
                 return self.advance(leased)
-            case "duplicate":
+            case Duplicate():
                 return self.resume(rollback.rollback_id) or rollback
+            case Busy(holder):
+                ledger.join(holder, key, rollback.trigger, now)
+                return ledger.load(holder) or rollback
             case _:
-                about = {"alarm_name": rollback.trigger.alarm_name, "trigger_kind": str(rollback.trigger.trigger_kind)}
-                ledger.join(claim.rollback_id, key, about, now)
-                return ledger.load(claim.rollback_id) or rollback
-
-    def _claimed(self, leased: Rollback, now: datetime) -> tuple[Rollback, Claim]:
-        """Claim the group. A lock that names no open rollback of the group must silence nobody: it is taken over."""
-        claim = self._claim(leased, now)
-        if claim.kind != "busy" or self._holds(claim.rollback_id, leased.group):
-            return leased, claim
-        if self._parts.ledger.freed(leased.group, claim.rollback_id):
-            leased = leased.changed(took_lock_of=claim.rollback_id)
-        return leased, self._claim(leased, now)
-
-    def _claim(self, leased: Rollback, now: datetime) -> Claim:
-        step = Step(Kind.NOTE, "OPEN", why_opened(leased), now)
-        return self._parts.ledger.open(leased, step, counts_for_storm=bool(leased.trigger.alarm_name))
-
-    def _holds(self, rollback_id: str, group: DeploymentGroup) -> bool:
-        holder = self._parts.ledger.load(rollback_id)
-        return holder is not None and holder.open and holder.group == group
+                assert_never(claimed)
 
     def resume(self, rollback_id: str) -> Rollback | None:
         """Advance a rollback if nobody else is at it; either way, return it as it stands. None: there is none."""
@@ -99,18 +84,17 @@ class Rollbacks:
                 draft.abandon()
                 raise
         tell(self._parts, draft)
-        return follow_up(self._parts, self.leases, draft.rollback, self._deadline)
+        return follow_up(self._parts, self.leases, draft.rollback, self.deadline)
 
     def _visit(self, draft: Draft, closing: Closing) -> None:
         """Observe, decide, act, record, until the rollback must wait or is closed."""
         parts, acts, policy = self._parts, Acts(self._parts, draft, closing), self._parts.settings.policy()
-        observer = Observer(parts.ledger, parts.alarms, parts.deployer_for, parts.stacks, parts.pool, parts.settings)
         seen: Observation | None = None
         while draft.rollback.open:
-            if self._deadline - parts.clock() < RESERVE:
+            if self.deadline - parts.clock() < RESERVE:
                 raise RetryableError("the invocation's time is nearly over; the next one goes on from here")
             try:
-                seen, policy = observer.look(draft.rollback, policy, parts.clock(), seen)
+                seen, policy = parts.observer.look(draft.rollback, policy, parts.clock(), seen)
             except RefusedError as error:
                 return closing.refused(Reason.READ_REFUSED, error)
             acts.note_what_was_seen(seen)

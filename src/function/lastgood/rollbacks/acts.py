@@ -10,7 +10,9 @@ from typing import Any, assert_never
 from lastgood.deployers.protocol import Deployer
 from lastgood.draft import Draft
 from lastgood.errors import AmbiguousError, GroupBusyError, PassingError, RefusedError, RetryableError
-from lastgood.judgement import (
+from lastgood.judgement.onset import onset_attributes, onset_of
+from lastgood.judgement.stacks import debt
+from lastgood.judgement.steps import (
     Action,
     Adopt,
     AskApproval,
@@ -24,10 +26,8 @@ from lastgood.judgement import (
     Stop,
     TakeOver,
     Wait,
+    block,
 )
-from lastgood.judgement.onset import onset_attributes, onset_of
-from lastgood.judgement.stacks import debt
-from lastgood.judgement.steps import block
 from lastgood.ledger import Kind
 from lastgood.model import Deployment, Observation, Phase, Preparation, Reason
 from lastgood.parts import Parts

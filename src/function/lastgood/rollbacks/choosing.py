@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lastgood.judgement import Decision
 from lastgood.judgement.choice import digests_wanted
 from lastgood.judgement.stacks import command_for
+from lastgood.judgement.steps import Decision
 from lastgood.judgement.theirs import why_it_failed
 from lastgood.links import compare
 from lastgood.model import Origin

@@ -8,7 +8,7 @@ from functools import partial
 
 from lastgood.draft import Draft
 from lastgood.errors import LostLeaseError, RefusedError
-from lastgood.judgement import Close, Decision
+from lastgood.judgement.steps import Close, Decision
 from lastgood.ledger import Kind
 from lastgood.model import Outcome, Phase, Policy, Reason, Rollback
 from lastgood.parts import Parts

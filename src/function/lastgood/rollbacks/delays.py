@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from lastgood.draft import Draft
-from lastgood.judgement import Wait
 from lastgood.judgement.proof import TOLD_AFTER
+from lastgood.judgement.steps import Wait
 from lastgood.model import Phase
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from lastgood.errors import LastgoodError
-from lastgood.judgement import Case
+from lastgood.judgement.case import Case
 from lastgood.model import Deployment, Rollback, Trigger, TriggerKind
-from lastgood.observe import Observer
 from lastgood.parts import Parts
 
 
@@ -17,9 +16,8 @@ def next_older(parts: Parts, rollback: Rollback) -> Deployment | None:
     now = parts.clock()
     trigger = Trigger(TriggerKind.MANUAL, now, force=True, dry_run=True)
     asked = Rollback.opened(rollback.rollback_id, rollback.group, trigger, now)
-    observer = Observer(parts.ledger, parts.alarms, parts.deployer_for, parts.stacks, parts.pool, parts.settings)
     try:
-        seen, policy = observer.look(asked, parts.settings.policy(), now, None)
+        seen, policy = parts.observer.look(asked, parts.settings.policy(), now, None)
     except LastgoodError as error:
         parts.telemetry.failed("next_older", error, rollback_id=rollback.rollback_id)
         return None

@@ -229,3 +229,9 @@ def _example(act: Act) -> dict[str, str | bool]:
 
 # A correct event for each action, to copy into the console. The rollback among them is a dry run.
 EXAMPLES: Mapping[str, Mapping[str, str | bool]] = {act.name: _example(act) for act in _TABLE}
+
+
+def alias_of(function_arn: str) -> str:
+    """The alias or version in an invoked ARN; empty where the function itself was invoked."""
+    parts = function_arn.split(":")
+    return parts[7] if len(parts) == 8 else ""

@@ -1,0 +1,33 @@
+"""The answers to `health`: whether the function is set up well, and what is wrong with its settings if it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lastgood import __version__
+from lastgood.errors import SettingsError
+from lastgood.parts import Parts
+from lastgood.results import refusal
+from lastgood.settings import unknown_variables
+
+
+def health(parts: Parts, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Of a function whose settings are right, or it would not have got here: what its runtime lacks."""
+    lacking = parts.missing_models()
+    parts.telemetry.runtime_lacks(lacking)
+    return {
+        "healthy": not lacking,
+        "version": __version__,
+        "settings_problems": [],
+        "unknown_settings": unknown_variables(environ),
+        "runtime_lacks": lacking,
+    }
+
+
+def misconfigured(error: SettingsError, event: object) -> dict[str, Any]:
+    """`health` gets the list; anything else is raised and kept for redelivery, because an alarm may be in it."""
+    if isinstance(event, dict) and event.get("action") == "health":
+        about = {"healthy": False, "version": __version__, "settings_problems": error.problems}
+        return {"results": [{**about, **refusal("settings", str(error))}]}
+    raise error
