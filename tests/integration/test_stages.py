@@ -204,10 +204,12 @@ def test_a_rollback_that_codepipeline_began_by_its_own_condition_is_adopted() ->
     with stage_scene() as it:
         good = it.release(2, settle=True)
         suspect = waits_for_its_condition(it, minutes=5, result="ROLLBACK")
+        it.local.alarm(ALARM, tags=it.tags)
+        fired = it.now()
         it.sim.set_alarm(ALARM, "ALARM")
         it.sim.advance(400)
         assert it.is_live(2)
-        it.alarm_fires()
+        it.deliver(it.alarm_message(at=fired))
         head = ended(it, "ROLLED_BACK", "VERIFIED")
         assert (head["adopted"], head["suspect_deployment_id"]) == (True, suspect)
         assert head["good_revision"] == it.revision(2)
