@@ -92,6 +92,51 @@ def test_a_release_that_users_met_before_the_breach_is_blamed_however_long_it_wa
         assert it.is_live(3)
 
 
+def meets_users_after_the_onset(it: Scene) -> None:
+    """Revision 3 fails; before the alarm fires, revision 4 is on its way, and users meet it. Nothing is stopped."""
+    it.sim.timing("shop", "prod", install_seconds=62)
+    it.sim.declare_bad(it.sim.deployments("shop", "prod")[-1]["deploymentId"])
+    began = [minute(it.now()), minute(it.now()) + timedelta(minutes=1)]
+    it.release(4)
+    it.sim.advance(125)
+    it.alarm_fires(breached=began)
+    assert "outcome" not in it.head, it.head["explanation"]
+
+
+@pytest.mark.parametrize("where", ["new servers", "Lambda", "ECS"])
+def test_a_fix_that_users_meet_by_now_is_waited_for_and_stays_where_it_heals(where: str) -> None:
+    with built_slowly(where) as it:
+        meets_users_after_the_onset(it)
+        it.sim.advance(60)
+        it.local.alarm(ALARM, "OK")
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == ("SKIPPED", "ALARM_RECOVERED")
+        assert not it.calls("StopDeployment") and not it.calls("CreateDeployment")
+        it.sim.settle()
+        assert it.is_live(4) and not it.sim.bad_share("shop", "prod")
+
+
+@pytest.mark.parametrize("where", ["new servers", "Lambda", "ECS"])
+def test_a_second_bad_release_goes_back_past_the_first(where: str) -> None:
+    with built_slowly(where) as it:
+        meets_users_after_the_onset(it)
+        it.sim.declare_bad(it.sim.deployments("shop", "prod")[-1]["deploymentId"])
+        assert it.run_to_end()["outcome"] == "ROLLED_BACK", it.head["explanation"]
+        assert len(it.head["suspect_revisions"]) == 2
+        it.sim.settle()
+        assert it.is_live(2) and not it.sim.bad_share("shop", "prod")
+
+
+def test_a_dry_run_waits_for_nothing() -> None:
+    with built_slowly("Lambda", settings={"LASTGOOD_MODE": "observe"}) as it:
+        it.sim.timing("shop", "prod", install_seconds=62)
+        began = [minute(it.now()), minute(it.now()) + timedelta(minutes=1)]
+        it.release(4)
+        it.sim.advance(125)
+        it.alarm_fires(breached=began)
+        assert (it.head["outcome"], it.head["reason_code"]) == ("SKIPPED", "NEWER_DEPLOYMENT")
+
+
 @pytest.mark.parametrize("where", ["new servers", "Lambda", "ECS"])
 def test_where_the_targets_may_not_be_read_a_release_counts_from_its_creation(where: str) -> None:
     with built_slowly(where) as it:

@@ -13,8 +13,8 @@ from typing import Any
 from lastgood.alarms import FiringAlarm
 from lastgood.errors import LastgoodError
 from lastgood.fleets import speakers
-from lastgood.judgement.blame import brings_back
 from lastgood.judgement.choice import floor_source
+from lastgood.judgement.theirs import brings_back
 from lastgood.judgement.wording import clock, duration
 from lastgood.ledger import Watch
 from lastgood.model import (

@@ -1,6 +1,6 @@
-"""Plays every world and writes the pages: `python -m benchmarks.recovery [ours|page]`.
+"""Plays every world and writes the pages: `python -m benchmarks.recovery [ours|others|page]`.
 
-`ours` plays lastgood's worlds alone, for when nothing but lastgood has changed; `page` plays nothing.
+`ours` plays lastgood's worlds alone, for when nothing but lastgood has changed, `others` all the rest; `page` nothing.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def played(world: tuple[str, str, str]) -> dict[str, Any]:
 
 def _main(what: str) -> None:
     if what != "page":
-        again = list(worlds(OURS if what == "ours" else tuple(ACTORS)))
+        actors = {"ours": OURS, "others": tuple(key for key in ACTORS if key not in OURS)}
+        again = list(worlds(actors.get(what, tuple(ACTORS))))
         with ProcessPoolExecutor(os.cpu_count(), initializer=prepare) as pool:
             found = dict(zip(again, pool.map(played, again, chunksize=4), strict=True))
         before = {} if what == "all" else {(row["scenario"], row["place"], row["actor"]): row for row in page.kept()}

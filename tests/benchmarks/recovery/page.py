@@ -12,6 +12,7 @@ from benchmarks.recovery.scenarios import MIX, SCENARIOS
 from benchmarks.recovery.table import (
     Row,
     actors_table,
+    beside_aws,
     figures,
     not_right,
     of_actor,
@@ -41,6 +42,7 @@ def render(rows: Sequence[Row]) -> str:
         mix="\n".join(f"| {mix} | {share} % | {_names(mix)} |" for mix, share in MIX.items()),
         scenarios=scenarios_table(rows),
         not_right=not_right(rows),
+        beside_aws=beside_aws(rows),
         unweighted=_wrapped(_unweighted(rows)),
     )
 
@@ -141,6 +143,13 @@ In how many of its worlds each one ends right, the median minutes of those, and 
 ## Where lastgood is not right
 
 {not_right}
+
+## Where AWS acts wrongly beside it
+
+A group that watches the alarm stops whatever is deployed while that fires, a fix and a rollback too, and puts the last
+success back, whatever the alarm says of that. lastgood cannot keep AWS from it; it puts right what came of it.
+
+{beside_aws}
 
 ## How to play it
 

@@ -157,18 +157,31 @@ def _cell(rows: Sequence[Row], right: str) -> str:
 
 
 def not_right(rows: Sequence[Row]) -> str:
-    """Where lastgood does not end right, or somebody acts wrongly beside it, with what it says itself."""
+    """Where lastgood does not end right, or acts wrongly itself, with what it says of it."""
     lines = []
     for scenario in SCENARIOS:
-        found = [
-            row for row in rows
-            if row["scenario"] == scenario.name and row["actor"] in OURS and (row["wrong"] or not row["right"])
-        ]  # fmt: skip
+        mine = [row for row in rows if row["scenario"] == scenario.name and row["actor"] in OURS]
+        found = [row for row in mine if not row["right"] or len(row["wrong"]) > row["wrong_by_aws"]]
         if not found:
             continue
         lines += [f"**{scenario.name}** (right: {scenario.right})", ""]
         lines += [f"- {_one(row)}" for row in found] + [""]
-    return "\n".join(lines).rstrip() or "Nowhere."
+    return "\n".join(lines).rstrip() or "Nowhere: it ends right in every world, and does nothing wrong in any."
+
+
+def beside_aws(rows: Sequence[Row]) -> str:
+    """Where AWS itself acts wrongly beside lastgood, and how that ends."""
+    lines = []
+    for scenario in SCENARIOS:
+        mine = [row for row in rows if row["scenario"] == scenario.name and row["actor"] in OURS]
+        found = [row for row in mine if row["wrong_by_aws"]]
+        if found:
+            did = ", ".join(sorted({act for row in found for act in row["wrong"]}))
+            right = sum(bool(row["right"]) for row in found)
+            lines.append(
+                f"- **{scenario.name}** (right: {scenario.right}): AWS {did}; {right} of {len(found)} end right"
+            )
+    return "\n".join(lines) or "Nowhere."
 
 
 def _one(row: Row) -> str:

@@ -14,7 +14,7 @@ from benchmarks.recovery.incident import incident
 from benchmarks.recovery.judge import worlds
 from benchmarks.recovery.places import PLACES, Place
 from benchmarks.recovery.scenarios import BACK, MIX, SCENARIOS
-from benchmarks.recovery.table import figures, of_actor, quantile, versus_native, weight
+from benchmarks.recovery.table import OURS, figures, of_actor, quantile, versus_native, weight
 from lastgood.model import Controller, DeploymentGroup
 from lastgood_cli.expecting import Expecting
 from lastgood_cli.readonly import ReadOnlySession
@@ -48,6 +48,12 @@ PLAYED = (
     ("below the floor: the database cannot go back", "servers in place", "sample"),
     ("a forged message", "Lambda", "sample"),
     ("a forged message", "Lambda", "lastgood"),
+    ("a storm: eight groups in alarm at once", "Lambda", "lastgood"),
+    ("the fix is released after the onset", "servers blue/green", "lastgood"),
+    ("two bad ones in a row", "ECS blue/green", "lastgood"),
+    ("three failed attempts on top", "servers in place", "lastgood+native"),
+    ("somebody is already rolling back", "ECS blue/green", "lastgood+native"),
+    ("first deployment of what is already live", "ECS blue/green", "lastgood"),
 )
 """A few of each actor, at each place, of each kind: in them the figures must not move unseen."""
 
@@ -76,6 +82,12 @@ def test_lastgood_is_as_quick_as_awss_own_rollback_where_that_can_act() -> None:
     assert len(versus_native(KEPT)) >= 10
     for own, ours in versus_native(KEPT):
         assert ours <= own
+
+
+def test_lastgood_ends_right_in_every_world_and_does_nothing_wrong_in_any() -> None:
+    mine = [row for key in OURS for row in of_actor(KEPT, key)]
+    assert [row for row in mine if not row["right"]] == []
+    assert [row for row in mine if len(row["wrong"]) > row["wrong_by_aws"]] == []
 
 
 def test_nobody_else_ends_right_more_often() -> None:

@@ -13,14 +13,15 @@ from datetime import datetime, timedelta
 from lastgood.judgement.onset import began, came_too_late, latest_cause
 from lastgood.judgement.theirs import goes_back, same, standing, without_attempts
 from lastgood.judgement.wording import ago, clock
-from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, Onset, Reason, Revision, Rollback, same_content
+from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, Onset, Reason, Revision, same_content
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
     """Whom the alarm blames: the suspects, newest first; or a rollback to adopt; or the reason why nobody.
 
-    `undecided`: a release is likely to be the cause, and it cannot be told which. `failed`: a rollback that somebody
+    `undecided`: a release is likely to be the cause, and it cannot be told which. `seen_soon`: whether the newest heals
+    is seen once the alarm was evaluated over it. `failed`: a rollback that somebody
     else began on top of it, and that put nothing back.
     """
 
@@ -29,6 +30,7 @@ class Attribution:
     reason: Reason | None = None
     explanation: str = ""
     undecided: bool = False
+    seen_soon: bool = False
     failed: Deployment | None = None
 
     @property
@@ -120,6 +122,8 @@ def _blamed(events: Sequence[Deployment], asked: _Question) -> Attribution:
     if too_late and newest.ended_badly:
         # It put in nothing that could be the fix: what was live before it still serves.
         return _blamed(events[1:], asked)
+    if too_late and newest.reach and newest.reach.at:
+        return _perhaps_the_fix(newest, newest.reach.at, events, asked, too_late)
     if too_late:
         return _nobody(Reason.NEWER_DEPLOYMENT, f"{too_late} It may be the fix, so it is left alone.")
     changes = changes_of_live(events)
@@ -130,6 +134,17 @@ def _blamed(events: Sequence[Deployment], asked: _Question) -> Attribution:
     return _within_windows(
         changes, alarm_at, asked.attribution_window, asked.evaluation_window, asked.now, asked.onset or Onset(alarm_at)
     )
+
+
+def _perhaps_the_fix(
+    newest: Deployment, met_at: datetime, events: Sequence[Deployment], asked: _Question, too_late: str
+) -> Attribution:
+    """Users meet it already, so one evaluation of the alarm shows whether it heals: if that fires on, it is no fix."""
+    below = _judge(events[1:], asked).suspects
+    if below and asked.now - met_at >= asked.evaluation_window:
+        return Attribution(suspects=(newest, *below))
+    left_alone = _nobody(Reason.NEWER_DEPLOYMENT, f"{too_late} It may be the fix, so it is left alone.")
+    return replace(left_alone, seen_soon=bool(below))
 
 
 def _came_too_late(newest: Deployment, asked: _Question) -> str:
@@ -284,28 +299,9 @@ def _released_into(
     return Attribution(suspects=since + own.suspects)
 
 
-def brings_back(deployment: Deployment, rollback: Rollback) -> bool:
-    """Whether a deployment deploys the very revision that a rollback put back, under its old or its new name."""
-    choice = rollback.choice
-    put_back = {choice.good_revision, rollback.progress.redeployed_revision} - {"", *choice.suspect_revisions}
-    return deployment.revision.known and deployment.revision.identity in put_back
-
-
 def _ended(deployment: Deployment, now: datetime) -> datetime:
     """An active deployment is still changing what is live."""
     return now if deployment.active else deployment.completed_at or deployment.created_at
-
-
-def put_back_already(history: Sequence[Deployment], suspects: Sequence[Deployment]) -> Deployment | None:
-    """The deployment by which somebody already returned to what was live before the suspects, if there is one."""
-    if not suspects:
-        return None
-    first = suspects[-1]
-    before = next((d for d in history if d.status == "Succeeded" and d.created_at < first.created_at), None)
-    latest = next((d for d in history if d.is_release or d.is_rollback), first)
-    if before is None or latest.status != "Succeeded" or latest.created_at <= first.created_at:
-        return None
-    return latest if same(latest, before) else None
 
 
 def _by_target(events: Sequence[Deployment]) -> dict[str, list[Deployment]]:

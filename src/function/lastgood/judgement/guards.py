@@ -6,14 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from lastgood.judgement.blame import put_back_already
 from lastgood.judgement.case import Case
 from lastgood.judgement.first_step import adoptable, first_step
-from lastgood.judgement.managed import not_cloudformation
+from lastgood.judgement.managed import has_time, not_cloudformation
 from lastgood.judgement.no_target import good_revision
 from lastgood.judgement.proof import is_live
-from lastgood.judgement.steps import AskApproval, Close, Decision
-from lastgood.judgement.theirs import whose
+from lastgood.judgement.steps import AskApproval, Close, Decision, Wait
+from lastgood.judgement.theirs import put_back_already, whose
 from lastgood.judgement.wording import ago, clock, duration, label, listed, name
 from lastgood.model import (
     AlarmFacts,
@@ -161,6 +160,8 @@ def _attributable(case: Case) -> Decision | None:
         return None
     if case.forced and case.rollback.trigger.to_deployment_id:
         return None
+    if blame.seen_soon and has_time(case):
+        return Wait(blame.reason, f"{blame.explanation} If the alarm fires on, it was none, and goes back too.")
     return case.refuse(blame.reason, blame.explanation, calls_people=True if blame.undecided else None)
 
 

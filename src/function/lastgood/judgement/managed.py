@@ -24,7 +24,7 @@ def not_cloudformation(case: Case) -> Decision | None:
         )
     held = "holds what" if managed.held_by else "made"
     made = f"The stack {managed.stack} {held} {managed.deployment_id}{' moved' if managed.held_by else ''}"
-    if origin and goes_back_by_itself(origin.status) and _has_time(case):
+    if origin and goes_back_by_itself(origin.status) and has_time(case):
         return Wait(Reason.STACK_ROLLING_BACK, f"{made}, and rolls back by itself ({origin.status}): it is watched.")
     return case.block(
         Reason.MANAGED_BY_CLOUDFORMATION,
@@ -33,7 +33,8 @@ def not_cloudformation(case: Case) -> Decision | None:
     )
 
 
-def _has_time(case: Case) -> bool:
+def has_time(case: Case) -> bool:
+    """Whether something may be waited for before anything is decided."""
     return not (case.late or case.rollback.trigger.dry_run or case.policy.mode is Mode.OBSERVE)
 
 

@@ -61,13 +61,16 @@ def _rejected(case: Case, good: Deployment) -> Decision | None:
 
 def _chosen(case: Case, history: Sequence[Deployment], only: str = "") -> Selection:
     """What would go back now: of all that there is, or whether one that is named may."""
+    suspects = suspects_in(case.rollback, history)
     return select(
         history,
-        suspects_in(case.rollback, history),
+        suspects,
         controls=case.seen.controls,
         unusable=case.seen.unusable if not only else {},
         to_deployment_id=only,
         lives=case.lives,
+        # What AWS undid after the suspect was judged when the choice was made, by more than is read again.
+        cleared={d.deployment_id for d in history if suspects and d.created_at > suspects[0].created_at},
     )
 
 

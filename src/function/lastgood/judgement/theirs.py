@@ -114,6 +114,25 @@ def _is_theirs(newest: Deployment, events: Sequence[Deployment]) -> bool:
     return newest.creator == NATIVE_ROLLBACK_CREATOR or (newest.is_release and goes_back(newest, events))
 
 
+def put_back_already(history: Sequence[Deployment], suspects: Sequence[Deployment]) -> Deployment | None:
+    """The deployment by which somebody already returned to what was live before the suspects, if there is one."""
+    if not suspects:
+        return None
+    first = suspects[-1]
+    before = next((d for d in history if d.status == "Succeeded" and d.created_at < first.created_at), None)
+    latest = next((d for d in history if d.is_release or d.is_rollback), first)
+    if before is None or latest.status != "Succeeded" or latest.created_at <= first.created_at:
+        return None
+    return latest if same(latest, before) else None
+
+
+def brings_back(deployment: Deployment, rollback: Rollback) -> bool:
+    """Whether a deployment deploys the very revision that a rollback put back, under its old or its new name."""
+    choice = rollback.choice
+    put_back = {choice.good_revision, rollback.progress.redeployed_revision} - {"", *choice.suspect_revisions}
+    return deployment.revision.known and deployment.revision.identity in put_back
+
+
 def whose(rollback: Deployment, deployer: str) -> str:
     """Who rolls back by a deployment, as people say it."""
     if rollback.made_by:
