@@ -9,6 +9,7 @@
 6. IAM knows of a request what AWS knows: which alarm's tags are read, the source of an event, and the role of a
    session, which `aws:PrincipalArn` names. What comes over loopback counts as TLS, because the topics' policies refuse
    anything else.
+7. CloudFormation works out Select, Split and Sub inside of conditions. MiniStack takes them as they are written.
 
 These are private names of MiniStack: another version is refused, so that an upgrade is a decision.
 """
@@ -30,7 +31,7 @@ from ministack import app
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id, get_region, new_uuid
 from ministack.services import cloudwatch, eventbridge, lambda_svc, sns
-from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
 
 VERSION = "1.5.33"
 ACTIONS = {"ALARM": "AlarmActions", "OK": "OKActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}
@@ -207,11 +208,40 @@ def over_tls(pin: Callable[[str, bool], None], source_ip: str, _: bool) -> None:
     pin(source_ip, True)
 
 
+# --- 7. conditions ----------------------------------------------------------------------------------------------------
+
+
+def evaluated(
+    evaluate: Callable[..., dict[str, bool]], template: dict[str, Any], parameters: dict[str, Any]
+) -> dict[str, bool]:
+    """The conditions of a template, with the functions inside of them worked out first."""
+    conditions = worked_out(template.get("Conditions", {}), parameters)
+    return evaluate({**template, "Conditions": conditions}, parameters)
+
+
+def worked_out(node: Any, parameters: dict[str, Any]) -> Any:
+    """An expression with its texts and lists in place of Sub, Split and Select; all else as it was."""
+    if isinstance(node, list):
+        return [worked_out(each, parameters) for each in node]
+    if not isinstance(node, dict):
+        return node
+    made = {name: worked_out(each, parameters) for name, each in node.items()}
+    match made:
+        case {"Fn::Sub": str(text)}:
+            return re.sub(r"\$\{(\w+)\}", lambda found: str(parameters[found[1]]["Value"]), text)
+        case {"Fn::Split": [str(delimiter), str(text)]}:
+            return text.split(delimiter)
+        case {"Fn::Select": [index, [*items]]}:
+            return items[int(index)]
+        case _:
+            return made
+
+
 # --- all of it --------------------------------------------------------------------------------------------------------
 
 
 def mend() -> None:
-    """Put the six in. Raises SystemExit for a MiniStack that they were not written for."""
+    """Put the seven in. Raises SystemExit for a MiniStack that they were not written for."""
     found = importlib.metadata.version("ministack")
     if found != VERSION:
         raise SystemExit(f"written for MiniStack {VERSION}, this is {found}")
@@ -226,6 +256,9 @@ def mend() -> None:
     iam_actions.extract_resource_arn = partial(resource_arn, iam_actions.extract_resource_arn)
     iam_actions.request_tag_context = partial(request_context, iam_actions.request_tag_context)
     iam_evaluator._resolve_condition_key = partial(condition_key, iam_evaluator._resolve_condition_key)
+    conditions = partial(evaluated, engine._evaluate_conditions)
+    for module in (changesets, engine, handlers, stacks):
+        module._evaluate_conditions = conditions
     app.pin_request_origin = partial(over_tls, app.pin_request_origin)
 
 
