@@ -178,7 +178,8 @@ def _rollback_on_top(rollback: Deployment, events: Sequence[Deployment], asked: 
     """The newest deployment is a rollback: take over one that answers this alarm, never roll back an older one."""
     undone, native = _rolled_back_by(rollback, events), rollback.creator == NATIVE_ROLLBACK_CREATOR
     suspects = (undone,) if undone else ()
-    if native and undone and asked.alarm_at and _came_too_late(undone, asked):
+    newer = bool(undone and asked.alarm_at and _came_too_late(undone, asked))
+    if native and undone and newer:
         return _undid_something_newer(rollback, undone, events, asked)
     if rollback.active or _answers(rollback, asked.alarm_at, asked.evaluation_window):
         below = _judge(events[1:], asked).suspects
@@ -187,7 +188,8 @@ def _rollback_on_top(rollback: Deployment, events: Sequence[Deployment], asked: 
         return Attribution(suspects=(rollback,))
     whose = "AWS's own rollback" if native else f"the rollback {rollback.made_by}"
     return Attribution(
-        suspects=suspects,
+        # What came after the breach began is no suspect, though it was rolled back.
+        suspects=() if newer else suspects,
         reason=Reason.SUSPECT_IS_ROLLBACK,
         explanation=f"The newest deployment, {rollback.deployment_id}, is {whose}. A rollback is never rolled back: "
         "if it did not help, the release was not the cause, or the revision before it is bad too.",
