@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
+from lastgood import links
 from lastgood.alarms import types
 from scene import ALARM, Scene, scene
 from stage.local import alarm_arn
@@ -153,3 +155,22 @@ def test_the_recovery_of_a_time_series_is_read_from_cloudwatch_though_its_alarm_
         it.sweep()
         assert "alarm_recovered_at" in it.head
         assert "not_recovered_at" not in it.head
+
+
+def test_an_alarm_whose_name_has_joiners_commands_and_its_name_and_link_are_whole() -> None:
+    name = "\U0001f469\u200d\U0001f680 größe/5xx"
+    with scene("Server") as it:
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=300)
+        it.local.tags[name] = it.tags
+        it.alarm_fires(alarm=name)
+        head = it.run_to_end()
+        assert (head["outcome"], head["alarm_name"]) == ("ROLLED_BACK", name), head["explanation"]
+        assert unquote(links.of_record("us-east-1", "table", head)["alarm"]).endswith(f"alarm/{name}")
+        told = [row["explanation"] for row in it.local.items() if "explanation" in row]
+        assert told and not any("\u200d" in each for each in told)
+
+
+def test_the_link_of_an_alarm_leads_to_its_own_region() -> None:
+    head = {"alarm_name": "cdn", "alarm_arn": alarm_arn("cdn", "eu-west-3")}
+    assert "region=eu-west-3" in links.of_record("us-east-1", "table", head)["alarm"]

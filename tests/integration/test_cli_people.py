@@ -349,3 +349,24 @@ def test_an_empty_list_says_that_the_application_is_unknown(it: Terminal) -> Non
     ran = it.call("audit", "list", "--application", "shp")
     assert "no application shp; there is shop" in ran.out + ran.err
     assert "no application" not in (again := it.call("audit", "list", "--application", "shop")).out + again.err
+
+
+# --- alarms of other regions ---
+
+
+def test_an_alarm_of_a_region_that_may_not_command_is_not_connected(it: Terminal) -> None:
+    cloudwatch = it.aws.client("cloudwatch", region_name="eu-west-3")
+    cloudwatch.put_metric_alarm(
+        AlarmName="cdn",
+        MetricName="5xxErrorRate",
+        Namespace="AWS/CloudFront",
+        Statistic="Average",
+        Period=60,
+        EvaluationPeriods=3,
+        Threshold=5,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    (found,) = cloudwatch.describe_alarms(AlarmNames=["cdn"])["MetricAlarms"]
+    ran = it.call("connect", found["AlarmArn"], "--group", "shop/prod", "--yes")
+    assert ran.code != 0
+    assert "LASTGOOD_ALARM_REGIONS" in ran.err and "AlarmRegions=eu-west-3" in ran.err

@@ -15,6 +15,7 @@ from lastgood.rollbacks.notes import Notes
 from lastgood.rollbacks.opening import rollback_id
 from lastgood.routing import BY_MESSAGE, Routing, is_allowed, needs_tags, route, speaks_for
 from lastgood.signals import AlarmSignal
+from lastgood.text import clean
 
 
 class AlarmChanges:
@@ -33,7 +34,11 @@ class AlarmChanges:
             case AlarmState.OK:
                 return self._is_ok(signal)
             case _:
-                return [ignored(f"{signal.alarm_name} is {signal.state}: that starts no rollback and ends none.")]
+                return [
+                    ignored(
+                        f"{clean(signal.alarm_name, 255)} is {signal.state}: that starts no rollback and ends none."
+                    )
+                ]
 
     def _fires(self, signal: AlarmSignal) -> list[dict[str, Any]]:
         routing = self._route(signal)
@@ -94,20 +99,20 @@ class AlarmChanges:
 
     def _is_ok(self, signal: AlarmSignal) -> list[dict[str, Any]]:
         results = [self._recovered(signal, group) for group in self._route(signal).groups]
-        return results or [ignored(f"{signal.alarm_name} is OK; it leads to no deployment group.")]
+        return results or [ignored(f"{clean(signal.alarm_name, 255)} is OK; it leads to no deployment group.")]
 
     def _recovered(self, signal: AlarmSignal, group: DeploymentGroup) -> dict[str, Any]:
         lock = self._parts.ledger.lock(group)
         found = self._parts.ledger.load(lock.open_rollback_id or lock.last_rollback_id)
         ours = found is not None and _same_alarm(found, signal) and found.opened_at <= signal.changed_at
         if found is None or not ours:
-            return ignored(f"{signal.alarm_name} is OK; no rollback of {group.key} waits for that.")
+            return ignored(f"{clean(signal.alarm_name, 255)} is OK; no rollback of {group.key} waits for that.")
         if found.open or self._is_watched(found):
             # One OK is not yet a recovery: the sweep reads the alarm when the recovery window ends.
             return result_of(found)
         alarm = self._parts.alarms.read(found.trigger.alarm, contributor=found.trigger.alarm_contributor)
         if alarm is None or alarm.state is not AlarmState.OK:
-            return ignored(f"{signal.alarm_name} is said to be OK; CloudWatch itself does not say so.")
+            return ignored(f"{clean(signal.alarm_name, 255)} is said to be OK; CloudWatch itself does not say so.")
         at = alarm.changed_at or self._parts.clock()
         return result_of(self._notes.alarm_recovered(found.rollback_id, at) or found)
 

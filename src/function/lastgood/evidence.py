@@ -10,6 +10,7 @@ from typing import Any
 
 from lastgood.clients import call
 from lastgood.errors import RefusedError
+from lastgood.text import clean
 
 _BREACHES: Mapping[str, Callable[[float, float], bool]] = {
     "GreaterThanOrEqualToThreshold": operator.ge,
@@ -41,7 +42,7 @@ def doubt(client: Any, alarm: Mapping[str, Any], now: datetime) -> str:
 
 
 def _doubt(client: Any, alarm: Mapping[str, Any], now: datetime) -> str:
-    name, breaches = alarm["AlarmName"], _BREACHES.get(alarm["ComparisonOperator"])
+    name, breaches = clean(alarm["AlarmName"], 255), _BREACHES.get(alarm.get("ComparisonOperator", ""))
     queries = _queries(alarm)
     if breaches is None or "Threshold" not in alarm or not queries:
         return f"The metric of {name} cannot be compared: its threshold is a band, or it is a query."

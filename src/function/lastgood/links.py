@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from lastgood.model import Controller
+from lastgood.model import AlarmPlace, Controller
 
 _DOMAINS = {"cn": "amazonaws.cn", "us-gov": "amazonaws-us-gov.com"}
 
@@ -82,7 +82,8 @@ def of_record(region: str, table: str, head: Mapping[str, Any]) -> dict[str, str
     """All that apply to a rollback, by what they show."""
     made: dict[str, str] = {}
     if head.get("alarm_name"):
-        made["alarm"] = alarm(region, str(head["alarm_name"]))
+        where = AlarmPlace.of(str(head.get("alarm_arn") or "")).region
+        made["alarm"] = alarm(where or region, str(head["alarm_name"]))
     names = (str(head.get("application") or ""), str(head.get("deployment_group") or ""))
     controller = head.get("controller") or Controller.CODE_DEPLOY
     of_a_pipeline = controller == Controller.PIPELINE

@@ -134,6 +134,7 @@ def _links(rollback: Rollback, place: Place) -> tuple[str, ...]:
         "deployment_group": rollback.deployment_group,
         "controller": rollback.controller,
         "alarm_name": rollback.trigger.alarm_name,
+        "alarm_arn": rollback.trigger.alarm_arn,
         "suspect_deployment_id": rollback.choice.suspect_deployment_id,
         "good_deployment_id": rollback.choice.good_deployment_id,
         "rollback_deployment_id": rollback.progress.rollback_deployment_id,

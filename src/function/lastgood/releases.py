@@ -37,6 +37,7 @@ from lastgood.rollbacks import Rollbacks
 from lastgood.rollbacks.opening import rollback_id
 from lastgood.routing import is_allowed
 from lastgood.signals import DeploymentSignal, ServiceDeploymentSignal
+from lastgood.text import clean
 from lastgood.vouching import Vouching
 
 BROUGHT_BACK_WITHIN = timedelta(days=1)
@@ -170,7 +171,7 @@ class Releases:
         told = self._rollbacks.record(
             about,
             Reason.RELEASED_IN_ALARM,
-            f"{made.deployment_id} releases {_label(made)} while the alarm {alarm.name} fires since "
+            f"{made.deployment_id} releases {_label(made)} while the alarm {clean(alarm.name, 255)} fires since "
             f"{clock(alarm.changed_at)}. CloudWatch sends no message while an alarm's state stays the same. "
             f"{self._follows(put_back_by)}",
         )
@@ -267,7 +268,7 @@ def _told_id(group: DeploymentGroup, made: Deployment, reason: Reason) -> str:
 
 
 def _met(alarm: FiringAlarm | None) -> str:
-    return f" The alarm {alarm.name} fires since {clock(alarm.changed_at)} already." if alarm else ""
+    return f" The alarm {clean(alarm.name, 255)} fires since {clock(alarm.changed_at)} already." if alarm else ""
 
 
 def _rollback_of(told: Rollback, watch: Watch, now: datetime) -> Rollback:

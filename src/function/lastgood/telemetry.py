@@ -11,6 +11,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from lastgood.judgement.steps import Decision
 from lastgood.model import Outcome, Rollback, seconds_of
 from lastgood.signals import Refusal, Signal
+from lastgood.text import clean
 
 _LONG = {"tags"}
 """What a signal may carry a lot of, and no line needs."""
@@ -67,7 +68,8 @@ class Telemetry:
         if isinstance(signal, Refusal):
             return self._refused(signal)
         said = {spec.name: getattr(signal, spec.name) for spec in fields(signal) if spec.name not in _LONG}
-        self.logger.info("received", signal=type(signal).__name__, **{name: v for name, v in said.items() if v})
+        shown: dict[str, Any] = {name: clean(v, 1000) if isinstance(v, str) else v for name, v in said.items() if v}
+        self.logger.info("received", signal=type(signal).__name__, **shown)
 
     def _refused(self, refusal: Refusal) -> None:
         """An event that was not taken: bad input, or one that is rightly ignored."""

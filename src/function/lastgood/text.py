@@ -18,6 +18,7 @@ REPLACEMENT = "\ufffd"
 # Controls (ANSI's escape among them), invisible and bidirectional marks, lone surrogates, and the separators
 # of lines and paragraphs.
 _HOSTILE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_UNSEEN_SPACES = frozenset({"\u200b", "\ufeff"})
 _MAX_DEPTH = 50
 _MAX_DIGITS = 18
 
@@ -41,6 +42,21 @@ def clean(text: str, limit: int) -> str:
 def is_plain(text: str) -> bool:
     """True where nothing in the text is hostile or was replaced: only such a text may name something."""
     return REPLACEMENT not in text and _HOSTILE.isdisjoint(map(unicodedata.category, text))
+
+
+def is_name(text: str) -> bool:
+    """True for what an alarm may be called: also with joiners and other formats, which emoji and scripts are made with.
+
+    Not with what ends a line, steers a terminal, turns the direction of reading, or is a space that nobody sees.
+    """
+    return REPLACEMENT not in text and not any(map(_is_no_part_of_a_name, text))
+
+
+def _is_no_part_of_a_name(character: str) -> bool:
+    category = unicodedata.category(character)
+    if category != "Cf":
+        return category in _HOSTILE
+    return unicodedata.bidirectional(character) != "BN" or character in _UNSEEN_SPACES
 
 
 def without_surrogates(text: str) -> str:

@@ -12,6 +12,7 @@ import click
 from rich.console import Group
 from rich.text import Text
 
+from lastgood.alarms import types
 from lastgood.clients import call
 from lastgood.model import Controller, DeploymentGroup, Mode
 from lastgood.routing import is_allowed
@@ -73,7 +74,7 @@ def _alarm_history(eyes: Lookout, since: datetime, names: Sequence[str]) -> list
             answer = call(
                 eyes.clients.cloudwatch,
                 "describe_alarm_history",
-                AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+                AlarmTypes=types(eyes.clients.cloudwatch),
                 HistoryItemType="StateUpdate",
                 StartDate=since,
                 EndDate=eyes.now,

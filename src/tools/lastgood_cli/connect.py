@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
+from botocore import xform_name
 from rich.text import Text
 
-from lastgood.model import DeploymentGroup
+from lastgood.alarms import listed, types
+from lastgood.model import AlarmPlace, DeploymentGroup, name_of
 from lastgood_cli.asking import confirm
 from lastgood_cli.context import Session
 from lastgood_cli.coverage import Covers, known_groups, look, nearest
+from lastgood_cli.lookout import alarm_topics
 from lastgood_cli.names import GROUP, SERVICE_NAME, STAGE_NAME
 from lastgood_cli.output import Format, as_json, as_table, show_rows, text, write
 from lastgood_cli.plan import lookout
@@ -66,9 +69,16 @@ def _with(actions: Sequence[str], topic: str, name: str) -> list[str]:
     return [*actions, topic]
 
 
+def operation_of(alarm: Mapping[str, Any]) -> str:
+    """The operation that writes an alarm of its type."""
+    if "AlarmRule" in alarm:
+        return "PutCompositeAlarm"
+    return "PutLogAlarm" if "ScheduledQueryConfiguration" in alarm else "PutMetricAlarm"
+
+
 def written(alarm: Mapping[str, Any], client: Any) -> tuple[str, dict[str, Any]]:
     """(operation, parameters) that put an alarm as it was described: every member that the operation takes."""
-    operation = "PutMetricAlarm" if "AlarmRule" not in alarm else "PutCompositeAlarm"
+    operation = operation_of(alarm)
     taken = client.meta.service_model.operation_model(operation).input_shape.members
     parameters = {key: value for key, value in alarm.items() if key in taken and value not in (None, [], "")}
     # Of several metrics, these two belong to one of them and are told for the whole alarm all the same.
@@ -111,15 +121,15 @@ def connect(
         raise click.UsageError("Name one of --group, --ecs-service or --pipeline.")
     (where,) = named
     _must_exist(session, where)
-    client, topic = session.client("cloudwatch"), session.stack_output("AlarmTopicArn")
-    changes = [_change(client, name, where, topic) for name in alarms]
+    own = session.stack_output("AlarmTopicArn")
+    changes = [_change(_cloudwatch(session, name), name, where, _topic(session, name, own)) for name in alarms]
     _show(session, changes, where)
     needed = [change for change in changes if change.anything]
     if dry_run or not needed:
         return session.err.print("Nothing was changed." if dry_run else "They are connected already.")
     confirm(session, f"Connect {len(needed)} alarms to {where.key}?", yes, f"in {session.region}")
     for change in needed:
-        _apply(client, change)
+        _apply(_cloudwatch(session, change.arn), change)
     session.err.print(text(f"Done. Is all well? lastgood doctor {needed[0].name}", "dim"))
 
 
@@ -132,11 +142,31 @@ def _must_exist(session: Session, group: DeploymentGroup) -> None:
         raise Problem(f"There is no {group.key} in {session.region}{meant}", "lastgood alarms", Exit.NOT_FOUND)
 
 
-def _change(client: Any, name: str, group: DeploymentGroup, topic: str) -> Change:
-    answer = client.describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"])
-    found = [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
+def _cloudwatch(session: Session, alarm: str) -> Any:
+    """CloudWatch where an alarm is that is given by its ARN; of a bare name, that of the stack's region."""
+    region = AlarmPlace.of(alarm).region
+    if region in {"", session.region}:
+        return session.client("cloudwatch")
+    return session.aws.client("cloudwatch", region_name=region)
+
+
+def _topic(session: Session, alarm: str, own: str) -> str:
+    """The topic that an alarm has to name: its region's. Raises Problem where no alarm of that region may command."""
+    region = AlarmPlace.of(alarm).region or session.region
+    if region == session.region:
+        return own
+    found = next((each for each in alarm_topics(session.settings) if each.split(":")[3] == region), "")
     if not found:
-        told = f"CloudWatch knows no alarm {name} in this region"
+        told = f"Alarms of {region} may not command: LASTGOOD_ALARM_REGIONS does not name it"
+        raise Problem(told, f"sam deploy --parameter-overrides AlarmRegions={region}, and satellite.yaml there")
+    return found
+
+
+def _change(client: Any, alarm: str, group: DeploymentGroup, topic: str) -> Change:
+    name = name_of(alarm)
+    found = listed(client.describe_alarms(AlarmNames=[name], AlarmTypes=types(client)))
+    if not found:
+        told = f"CloudWatch knows no alarm {name} in {client.meta.region_name}"
         raise Problem(told, f"aws cloudwatch describe-alarms --alarm-name-prefix {name[:3]}", Exit.NOT_FOUND)
     tags = client.list_tags_for_resource(ResourceARN=found[0]["AlarmArn"])["Tags"]
     return change_of(found[0], {tag["Key"]: tag["Value"] for tag in tags}, group, topic)
@@ -151,7 +181,7 @@ def _apply(client: Any, change: Change) -> None:
         client.tag_resource(ResourceARN=change.arn, Tags=pairs)
     if change.alarm is not None:
         operation, parameters = written(change.alarm, client)
-        (client.put_metric_alarm if operation == "PutMetricAlarm" else client.put_composite_alarm)(**parameters)
+        getattr(client, xform_name(operation))(**parameters)
 
 
 def _show(session: Session, changes: Sequence[Change], group: DeploymentGroup) -> None:
@@ -172,6 +202,7 @@ def _show(session: Session, changes: Sequence[Change], group: DeploymentGroup) -
 
 # --- lastgood alarms ---
 
+_WELL = (Covers.YES, Covers.SERIES)
 _STYLES = {Covers.YES: "green", Covers.UNCONFIRMED: "yellow"}
 
 
@@ -196,7 +227,7 @@ def alarms(session: Session, problems: bool) -> Exit:
             "covers": str(way.covers),
         }
         for way in found.ways
-        if not problems or way.covers is not Covers.YES
+        if not problems or way.covers not in _WELL
     ]
     rows += [{"alarm": "", "state": "", "leads_to": g.key, "by": "", "covers": "no alarm"} for g in found.uncovered]
     columns = ("alarm", "state", "leads_to", "by", "covers")
@@ -209,5 +240,5 @@ def alarms(session: Session, problems: bool) -> Exit:
         session.out.print(as_table(rows, columns) if rows else Text("No alarm speaks for a deployment group yet."))
         others = f"{found.unconnected} other alarms have nothing to do with lastgood. " if found.unconnected else ""
         session.err.print(text(f"{others}Connect one: lastgood connect ALARM --group APPLICATION/GROUP", "dim"))
-    wrong = found.uncovered or any(way.covers is not Covers.YES for way in found.ways)
+    wrong = found.uncovered or any(way.covers not in _WELL for way in found.ways)
     return Exit.REFUSED if problems and wrong else Exit.DONE

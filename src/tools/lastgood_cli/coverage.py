@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lastgood.alarms import listed, types
-from lastgood.model import DeploymentGroup
-from lastgood.routing import is_allowed, route
+from lastgood.model import AlarmPlace, DeploymentGroup
+from lastgood.routing import Routing, is_allowed, route
 from lastgood.settings import Settings
-from lastgood_cli.lookout import Lookout, points_here
+from lastgood_cli.lookout import Lookout, at_home, points_here
 
+_GROUP_BY = re.compile(r"\bGROUP\s+BY\s+(.+?)(?:\s+ORDER\s+BY\b|\s+LIMIT\b|$)", re.IGNORECASE | re.DOTALL)
 TAGS = ("lastgood:application", "lastgood:deployment-group", "lastgood:ecs-service", "lastgood:pipeline")
 
 
@@ -26,6 +28,7 @@ class Covers(StrEnum):
     SILENT = "its actions are off"
     UNHEARD = "it does not tell lastgood"
     NOT_ALLOWED = "the group is not allowed"
+    SERIES = "each of its series"
     NOWHERE = "it leads nowhere"
 
 
@@ -60,6 +63,19 @@ def all_alarms(cloudwatch: Any) -> list[dict[str, Any]]:
     return [alarm for page in pages for alarm in listed(page)]
 
 
+def every_alarm(eyes: Lookout) -> list[dict[str, Any]]:
+    """Every alarm that may command: of this region, and of the others that are named."""
+    places = (AlarmPlace(), *(AlarmPlace(region=each) for each in eyes.settings.alarm_regions))
+    return [alarm for place in places for alarm in all_alarms(eyes.clients.cloudwatch_at(place))]
+
+
+def grouped_by(alarm: Mapping[str, Any]) -> frozenset[str]:
+    """The attributes by which an alarm's query makes time series of their own."""
+    queries = [str(each.get("Expression", "")) for each in alarm.get("Metrics") or []]
+    found = (match[1] for query in queries for match in _GROUP_BY.finditer(query))
+    return frozenset(name.strip().strip('"') for names in found for name in names.split(","))
+
+
 def all_tags(tagging: Any) -> dict[str, dict[str, str]]:
     """The tags of every tagged alarm by its ARN: one call for each hundred, not one for each alarm."""
     pages = tagging.get_paginator("get_resources").paginate(ResourceTypeFilters=["cloudwatch:alarm"])
@@ -78,7 +94,9 @@ def every_group(codedeploy: Any) -> Iterator[DeploymentGroup]:
 def look(eyes: Lookout, tagging: Any, function_arn: str) -> Coverage:
     """The coverage as it is now."""
     tags = all_tags(tagging)
-    alarms = all_alarms(eyes.clients.cloudwatch)
+    for region in eyes.settings.alarm_regions:
+        tags |= all_tags(eyes.clients.session.client("resourcegroupstaggingapi", region_name=region))
+    alarms = every_alarm(eyes)
     ways = tuple(way for alarm in alarms if (way := _way(eyes, alarm, tags.get(alarm["AlarmArn"], {}), function_arn)))
     covered = {group for way in ways if way.covers in {Covers.YES, Covers.UNCONFIRMED} for group in way.groups}
     known = (group for group in every_group(eyes.clients.codedeploy) if is_allowed(group, eyes.settings))
@@ -95,11 +113,15 @@ def _way(eyes: Lookout, alarm: Mapping[str, Any], tags: Mapping[str, str], funct
         routing = eyes.routing(signal)
     if not heard and not (set(tags) & set(TAGS) or routing.source.startswith("LASTGOOD_ROUTES")):
         return None
-    covers = _covers(alarm, routing.groups, heard, eyes.settings)
-    return Way(alarm["AlarmName"], alarm["StateValue"], routing.groups, routing.source, covers)
+    covers = _covers(alarm, routing, heard, eyes.settings)
+    name = alarm["AlarmName"] if at_home(alarm["AlarmArn"], function_arn) else alarm["AlarmArn"]
+    return Way(name, alarm["StateValue"], routing.groups, routing.source, covers)
 
 
-def _covers(alarm: Mapping[str, Any], groups: Sequence[DeploymentGroup], heard: bool, settings: Settings) -> Covers:
+def _covers(alarm: Mapping[str, Any], routing: Routing, heard: bool, settings: Settings) -> Covers:
+    groups = routing.groups
+    if routing.lacks in grouped_by(alarm) and heard and alarm.get("ActionsEnabled", True):
+        return Covers.SERIES
     if not groups:
         return Covers.NOWHERE
     if not heard:

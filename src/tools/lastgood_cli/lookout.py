@@ -172,6 +172,18 @@ def points_here(alarm: Mapping[str, Any], settings: Settings, function_arn: str 
     return any(home.takes_from(action) or action == function_arn for action in alarm.get("AlarmActions") or [])
 
 
+def alarm_topics(settings: Settings) -> tuple[str, ...]:
+    """The topics that alarms come in by: the stack's own, and the satellite's in each other region."""
+    named = (each.split(":") for each in settings.alarm_topic_arns)
+    regions = ((arn, settings.alarm_regions if arn[3:4] == ["*"] else arn[3:4]) for arn in named)
+    return tuple(":".join([*arn[:3], region, *arn[4:]]) for arn, found in regions for region in found)
+
+
+def at_home(arn: str, function_arn: str) -> bool:
+    """Whether something is in the function's own region."""
+    return arn.split(":")[3:4] == function_arn.split(":")[3:4]
+
+
 # --- looking ----------------------------------------------------------------------------------------------------------
 
 

@@ -362,6 +362,13 @@ class TestAlarms:
     def test_row_31_a_name_that_could_deceive_a_reader_is_rejected(self, character: str) -> None:
         refused(sns(AlarmName=f"shop{character}prod", AlarmArn=GONE), "bad_field")
 
+    @pytest.mark.parametrize(
+        "name", ["\U0001f469\u200d\U0001f680 errors", "\u0646\u200c\u0645", "so\u00adft", "größe/5xx #1?"]
+    )
+    def test_joiners_and_other_formats_of_a_name_are_kept_as_they_are(self, name: str) -> None:
+        found = accepted(sns(AlarmName=name, AlarmArn=f"arn:aws:cloudwatch:us-east-1:123456789012:alarm:{name}"))
+        assert (found.alarm_name, found.alarm_arn.endswith(name)) == (name, True)
+
     def test_row_31_a_hostile_reason_is_made_harmless(self) -> None:
         assert (
             accepted(sns(NewStateReason=HOSTILE)).state_reason

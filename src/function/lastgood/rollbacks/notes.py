@@ -13,6 +13,7 @@ from lastgood.parts import Parts
 from lastgood.rollbacks import Rollbacks
 from lastgood.rollbacks.closing import NEXT_CHECK
 from lastgood.rollbacks.next_older import next_older
+from lastgood.text import clean
 
 _NOT_OK: Mapping[AlarmState | None, str] = {
     AlarmState.ALARM: "still fires",
@@ -61,9 +62,8 @@ class Notes:
             if older is not None:
                 changes["next_good_deployment_id"] = older.deployment_id
                 changes["next_good_revision"] = older.revision.identity
-            text = (
-                f"The alarm {leased.trigger.alarm_name} {_NOT_OK[state]}: this did not heal it, as far as can be seen."
-            )
+            name = clean(leased.trigger.alarm_name, 255)
+            text = f"The alarm {name} {_NOT_OK[state]}: this did not heal it, as far as can be seen."
             return self._write(leased, "NOT_RECOVERED", text, changes, next_check_at=now + NEXT_CHECK)
 
         if self._noted(rollback.rollback_id, missed) is None:
@@ -77,7 +77,11 @@ class Notes:
     def _recovered(self, leased: Rollback, at: datetime) -> Rollback:
         steps = []
         if leased.progress.alarm_recovered_at is None:
-            steps = [Step(Kind.NOTE, "ALARM_RECOVERED", f"The alarm {leased.trigger.alarm_name} is OK again.", at)]
+            steps = [
+                Step(
+                    Kind.NOTE, "ALARM_RECOVERED", f"The alarm {clean(leased.trigger.alarm_name, 255)} is OK again.", at
+                )
+            ]
             self._parts.telemetry.recovered(leased.changed(alarm_recovered_at=at))
         after = leased.changed(
             alarm_recovered_at=leased.progress.alarm_recovered_at or at, lease_owner="", lease_until=None

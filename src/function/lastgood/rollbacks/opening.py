@@ -7,6 +7,7 @@ from datetime import datetime
 
 from lastgood.judgement.wording import taken_over
 from lastgood.model import DeploymentGroup, Outcome, Phase, Reason, Rollback, calls_people
+from lastgood.text import clean
 
 
 def rollback_id(key: str, group: DeploymentGroup, at: datetime | None) -> str:
@@ -22,7 +23,7 @@ def rollback_id(key: str, group: DeploymentGroup, at: datetime | None) -> str:
 def why_opened(rollback: Rollback) -> str:
     """What caused it, for its first step."""
     cause = (
-        f"The alarm {rollback.trigger.alarm_name} went into ALARM."
+        f"The alarm {clean(rollback.trigger.alarm_name, 255)} went into ALARM."
         if rollback.trigger.alarm_name
         else f"{rollback.trigger.requested_by} asked for it: {rollback.trigger.request_reason}"
     )

@@ -20,7 +20,7 @@ from lastgood.signals.fields import (
     time_of,
 )
 from lastgood.signals.types import AlarmSignal, Delivery, Home, Results
-from lastgood.text import clean, is_plain, without_surrogates
+from lastgood.text import clean, is_name, is_plain, without_surrogates
 
 MAX_ALARM_NAME = 255
 MAX_CONTRIBUTOR = 255
@@ -60,7 +60,9 @@ def read_sns_alarm(body: dict[str, Any], delivery: Delivery) -> AlarmSignal:
 def _check_contributor(body: dict[str, Any], name: str, state: AlarmState) -> None:
     """An alarm over many time series also tells of each of them. One that recovers says nothing about the others."""
     if state is not AlarmState.ALARM and any(body.get(mark) is not None for mark in _CONTRIBUTOR):
-        ignore("contributor_recovered", f"One contributor of alarm {name} is {state}: that is not the alarm.")
+        ignore(
+            "contributor_recovered", f"One contributor of alarm {clean(name, 255)} is {state}: that is not the alarm."
+        )
 
 
 def _attributes(value: object) -> dict[str, str]:
@@ -97,7 +99,7 @@ def _alarm_name(value: object) -> str:
     """The name is the alarm's identity and is kept as it is; one that could deceive a reader is refused."""
     if not isinstance(value, str) or not value.strip() or len(value) > MAX_ALARM_NAME:
         reject("bad_field", f"The alarm's name must be a text of 1 to {MAX_ALARM_NAME} characters.")
-    if not is_plain(value):
+    if not is_name(value):
         reject("bad_field", f"The alarm's name contains control characters: {clean(value, 255)}")
     return value
 
@@ -201,7 +203,7 @@ def stated_alarm(
     state, suppressed_by = _alarm_state(stated.get("value")), _suppressed_by(stated, body)
     _check_contributor(body, name, state)
     if state is AlarmState.ALARM and suppressed_by:
-        ignore("suppressed", f"The actions of alarm {name} are suppressed by {suppressed_by}.")
+        ignore("suppressed", f"The actions of alarm {clean(name, 255)} are suppressed by {suppressed_by}.")
     changed_at = time_of(stated.get("timestamp"), "state.timestamp", delivery.now)
     one = body["alarmContributor"] if isinstance(body.get("alarmContributor"), dict) else {}
     return AlarmSignal(

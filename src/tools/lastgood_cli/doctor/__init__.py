@@ -23,7 +23,7 @@ from lastgood_cli.doctor.patient import Patient
 from lastgood_cli.doctor.printing import rows, tree
 from lastgood_cli.doctor.table import examine_table
 from lastgood_cli.doctor.topics import examine_notices, examine_topic
-from lastgood_cli.lookout import Lookout
+from lastgood_cli.lookout import Lookout, alarm_topics
 from lastgood_cli.names import GROUP
 from lastgood_cli.output import Format, show_rows
 from lastgood_cli.problems import Exit
@@ -47,7 +47,7 @@ def examine(
         parts, watching = examine_alarms(patient, eyes, alarm, group)
         progress("Looking at the topics, the function and the table")
         groups = list(watching)
-        parts += [examine_topic(patient, topic) for topic in eyes.settings.alarm_topic_arns]
+        parts += [examine_topic(patient, topic) for topic in alarm_topics(eyes.settings)]
         parts += [*examine_notices(patient, eyes.settings), examine_function(patient, eyes, groups)]
         parts.append(examine_table(patient, eyes))
         if patient.own_table(eyes.settings).ok:

@@ -11,11 +11,11 @@ from lastgood.model import DeploymentGroup
 from lastgood_cli import checks as check
 from lastgood_cli import fixes
 from lastgood_cli.checks import Check, Part
-from lastgood_cli.coverage import all_alarms
+from lastgood_cli.coverage import every_alarm, grouped_by
 from lastgood_cli.doctor.folding import FEW, folded
 from lastgood_cli.doctor.looking import attempted
 from lastgood_cli.doctor.patient import Patient
-from lastgood_cli.lookout import Lookout, points_here
+from lastgood_cli.lookout import Lookout, at_home, points_here
 
 type Watched = dict[DeploymentGroup, list[Mapping[str, Any]]]
 """The deployment groups to look at, each with the alarms that lead to it."""
@@ -31,7 +31,7 @@ def examine_alarms(
     elif group:
         described = {}
     else:
-        described = {each["AlarmName"]: each for each in _alarms_here(patient, eyes)}
+        described = {_called(patient, each): each for each in _alarms_here(patient, eyes)}
     muted = _anything_muted(patient) if len(described) > FEW else True
     parts = []
     for name, told in described.items():
@@ -45,7 +45,12 @@ def examine_alarms(
 
 
 def _alarms_here(patient: Patient, eyes: Lookout) -> list[dict[str, Any]]:
-    return [a for a in all_alarms(eyes.clients.cloudwatch) if points_here(a, eyes.settings, patient.arn)]
+    return [alarm for alarm in every_alarm(eyes) if points_here(alarm, eyes.settings, patient.arn)]
+
+
+def _called(patient: Patient, alarm: Mapping[str, Any]) -> str:
+    """An alarm's name; of another region its ARN, for there may be a namesake here."""
+    return str(alarm["AlarmName"] if at_home(alarm["AlarmArn"], patient.arn) else alarm["AlarmArn"])
 
 
 def _anything_muted(patient: Patient) -> bool:
@@ -66,27 +71,32 @@ def _alarm(
         return Part(title, (Check("it exists", False, "CloudWatch knows no alarm of that name here.", fix),)), ()
     routing = eyes.routing(eyes.signal_of(name, alarm))
     leads = ", ".join(group.key for group in routing.groups)
-    fix = "" if leads else fixes.add_alarm_action(patient.arn, name)
+    each_its_own = routing.lacks in grouped_by(alarm)
+    fix = "" if leads or each_its_own else fixes.add_alarm_action(patient.arn, name)
     said = f"{leads}, by {routing.source}." if leads else routing.problem
+    if each_its_own:
+        said = f"Each time series to its own, by its attribute {routing.lacks}."
     checks = [
         Check("it exists", True, f"It is {alarm['StateValue']}."),
         *check.alarm_actions(alarm, eyes.settings, patient.arn),
         check.alarm_suppressed(alarm),
     ]
     if may_be_muted:
-        checks += attempted("it is not muted", lambda: check.alarm_muted(_mute_rules(patient, name)))
+        checks += attempted("it is not muted", lambda: check.alarm_muted(_mute_rules(patient, alarm)))
     if patient.arn in (alarm.get("AlarmActions") or ()):
         arn = str(alarm["AlarmArn"])
         checks += attempted(
             "it may invoke the function", lambda: check.alarms_may_invoke(patient.policy, arn, patient.arn)
         )
-    checks.append(Check("it leads to a deployment group", bool(leads), said, fix))
+    checks.append(Check("it leads to a deployment group", bool(leads) or each_its_own, said, fix))
     return Part(title, tuple(checks)), routing.groups
 
 
-def _mute_rules(patient: Patient, name: str) -> list[dict[str, Any]]:
-    client = patient.aws.client("cloudwatch")
-    answer = client.list_alarm_mute_rules(AlarmName=name, Statuses=["ACTIVE"])
+def _mute_rules(patient: Patient, alarm: Mapping[str, Any]) -> list[dict[str, Any]]:
+    arn = alarm["AlarmArn"]
+    region = {} if at_home(arn, patient.arn) else {"region_name": arn.split(":")[3]}
+    client = patient.aws.client("cloudwatch", **region)
+    answer = client.list_alarm_mute_rules(AlarmName=alarm["AlarmName"], Statuses=["ACTIVE"])
     found: list[dict[str, Any]] = answer.get("AlarmMuteRuleSummaries", [])
     return found
 

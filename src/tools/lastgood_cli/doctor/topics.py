@@ -12,16 +12,20 @@ from lastgood_cli import fixes
 from lastgood_cli.checks import Check, Part
 from lastgood_cli.doctor.looking import GONE, Found, attempted
 from lastgood_cli.doctor.patient import Patient
+from lastgood_cli.lookout import at_home
 
 
 def examine_topic(patient: Patient, arn: str) -> Part:
-    """Whether alarms come through this topic to the function."""
-    sns = patient.aws.client("sns")
+    """Whether alarms come through this topic to the function; in another region it is the satellite's."""
+    region = {} if at_home(arn, patient.arn) else {"region_name": arn.split(":")[3]}
+    sns = patient.aws.client("sns", **region)
 
     def attributes() -> tuple[Check, ...]:
         told = sns.get_topic_attributes(TopicArn=arn)["Attributes"]
         key = told.get("KmsMasterKeyId", "")
-        return check.topic_policy(told.get("Policy", ""), arn), check.topic_key(key, _key_policy(patient, key))
+        return check.topic_policy(told.get("Policy", ""), arn), check.topic_key(
+            key, _key_policy(patient, key, **region)
+        )
 
     def subscribed() -> Check:
         pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
@@ -43,7 +47,8 @@ def examine_topic(patient: Patient, arn: str) -> Part:
         "the topic may invoke the function": invocable,
     }
     checks = tuple(found for name, look in looks.items() for found in attempted(name, look))
-    return Part(f"Topic {arn.rpartition(':')[2]}", checks)
+    where = "".join(f" in {each}" for each in region.values())
+    return Part(f"Topic {arn.rpartition(':')[2]}{where}", checks)
 
 
 def examine_notices(patient: Patient, settings: Settings) -> Iterator[Part]:
@@ -79,11 +84,11 @@ def _event_bus(patient: Patient, name: str) -> Check:
     return Check("it exists", True, str(found.get("Arn", "")))
 
 
-def _key_policy(patient: Patient, key_id: str) -> str | None:
+def _key_policy(patient: Patient, key_id: str, **region: str) -> str | None:
     if not key_id or key_id.endswith("alias/aws/sns"):
         return None
     try:
-        answer = patient.aws.client("kms").get_key_policy(KeyId=key_id, PolicyName="default")
+        answer = patient.aws.client("kms", **region).get_key_policy(KeyId=key_id, PolicyName="default")
     except ClientError:
         return None
     return str(answer["Policy"])
