@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
+from lastgood.errors import RetryableError
 from scene import ALARM, Scene, scene, service_scene
 from stage.local import ACCOUNT, event
 
@@ -209,3 +211,154 @@ def test_the_notice_names_the_stack_and_its_command() -> None:
         assert head["suspect_stack"] in told
         assert head["stack_command"] in told
         assert ALARM in told
+
+
+# --- the pipeline that released it ---
+
+RELEASED_BY = json.dumps([{"application": "*", "deployment_group": "*", "pipeline": "sam", "stage": "Deploy"}])
+STAGE = "pipeline:sam/Deploy"
+
+
+@contextmanager
+def sam_by_pipeline(settings: dict[str, str] | None = None, **pipeline: Any) -> Iterator[Scene]:
+    """The same, and the stack is updated by the stage Deploy of the pipeline `sam`, which a rule names."""
+    with sam(ASKS | {"LASTGOOD_PIPELINES": RELEASED_BY} | (settings or {})) as it:
+        it.sim.pipeline("sam", "shop", "prod", deploys_with="CloudFormation", stack="app", **pipeline)
+        it.sim.push("sam", "4" * 40, 4, settle=True)
+        it.sim.settle()
+        it.sim.advance(7200)
+        yield it
+
+
+def released(it: Scene, version: int = 3) -> None:
+    """The pipeline releases a bad version to the end."""
+    it.sim.push("sam", f"{version}" * 40, version, settle=True)
+    it.sim.settle()
+    it.sim.advance(300)
+    assert it.is_live(version)
+
+
+def of_the_stage(it: Scene) -> dict[str, Any]:
+    """The head of the stage's own rollback, after it has ended."""
+    it.rollback_id = it.head["passed_on_id"]
+    return it.run_to_end()
+
+
+def test_what_a_pipeline_released_through_a_stack_goes_back_by_the_pipeline_and_the_stack_agrees() -> None:
+    with sam_by_pipeline() as it:
+        released(it)
+        before = moves(it)
+        it.alarm_fires()
+        first = it.head
+        assert (first["outcome"], first["reason_code"]) == ("SKIPPED", "RELEASED_BY_PIPELINE"), first["explanation"]
+        assert (first["passed_on_to"], first["needs_human"]) == (STAGE, False)
+        head = of_the_stage(it)
+        assert (head["outcome"], head["deployment_group_key"]) == ("ROLLED_BACK", STAGE), head["explanation"]
+        assert head["good_revision"] == "4" * 40
+        it.sim.settle()
+        assert (it.is_live(4), moves(it)) == (True, before)
+        assert it.sim.update_stack("app", 5, settle=True)
+        assert it.is_live(5), "the stack and the alias agree"
+
+
+def test_people_are_told_once_by_the_stages_own_rollback() -> None:
+    with sam_by_pipeline() as it:
+        released(it)
+        it.alarm_fires()
+        first = it.rollback_id
+        of_the_stage(it)
+        told = json.dumps(it.local.notices())
+        assert STAGE in told
+        assert f'"{first}"' not in told
+
+
+def test_while_the_canary_runs_codedeploys_own_rollback_is_the_quick_way() -> None:
+    with sam_by_pipeline() as it:
+        it.sim.push("sam", "3" * 40, 3)
+        it.sim.advance(120)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["adopted"], it.is_live(4)) == ("ROLLED_BACK", True, True), head["explanation"]
+        assert not it.calls("RollbackStage")
+
+
+def test_in_its_monitoring_time_the_stage_is_stopped_and_goes_back_when_the_stack_is_at_rest() -> None:
+    with sam_by_pipeline() as it:
+        it.sim.stacks.stack("app").monitoring_minutes = 20
+        it.sim.push("sam", "3" * 40, 3)
+        it.sim.advance(17 * 60)
+        assert (it.is_live(3), state(it)) == (True, "UPDATE_IN_PROGRESS")
+        it.alarm_fires()
+        head = of_the_stage(it)
+        it.sim.settle()
+        assert (head["outcome"], it.is_live(4)) == ("ROLLED_BACK", True), head["explanation"]
+        assert len(it.calls("StopPipelineExecution")) == len(it.calls("RollbackStage")) == 1
+
+
+def test_a_second_alarm_of_the_same_release_watches_what_the_stage_puts_back() -> None:
+    with sam_by_pipeline() as it:
+        released(it)
+        it.alarm_fires()
+        it.alarm_fires(alarm="shop-prod-latency")
+        head = it.run_to_end()
+        assert (head["outcome"], head["adopted"], it.is_live(4)) == ("ROLLED_BACK", True, True), head["explanation"]
+        assert len(it.calls("RollbackStage")) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "outcome", "reason"),
+    [
+        ({"LASTGOOD_ALLOWED_GROUPS": "shop/*"}, "BLOCKED", "MANAGED_BY_CLOUDFORMATION"),
+        ({"LASTGOOD_MODE": "observe"}, "DRY_RUN", "OBSERVE_MODE"),
+        ({"LASTGOOD_KILL_SWITCH": "true"}, "SKIPPED", "KILL_SWITCH"),
+    ],
+)
+def test_the_stage_is_left_alone_where_it_may_not_be_touched(
+    settings: dict[str, str], outcome: str, reason: str
+) -> None:
+    with sam_by_pipeline(settings) as it:
+        released(it)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == (outcome, reason), head["explanation"]
+        assert not head.get("passed_on_to")
+        assert not it.calls("RollbackStage") and it.is_live(3)
+
+
+def test_in_approve_mode_somebody_approves_before_it_is_passed_on_and_before_the_stage_is_touched() -> None:
+    with sam_by_pipeline({"LASTGOOD_MODE": "approve"}) as it:
+        released(it)
+        it.alarm_fires()
+        assert it.head["phase"] == "AWAITING_APPROVAL"
+        assert STAGE in it.head["explanation"]
+        it.local.handle({"action": "approve", "rollback_id": it.rollback_id, "requested_by": "ann"})
+        it.rollback_id = it.head["passed_on_id"]
+        assert it.head["phase"] == "AWAITING_APPROVAL"
+        it.local.handle({"action": "approve", "rollback_id": it.rollback_id, "requested_by": "ann"})
+        head = it.run_to_end()
+        it.sim.settle()
+        assert (head["outcome"], it.is_live(4)) == ("ROLLED_BACK", True), head["explanation"]
+
+
+def test_a_dry_run_says_that_the_stage_would_go_back() -> None:
+    with sam_by_pipeline() as it:
+        released(it)
+        it.deliver(event("manual-dry-run"))
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == ("DRY_RUN", "RELEASED_BY_PIPELINE")
+        assert STAGE in head["explanation"] and it.is_live(3)
+
+
+def test_passing_on_that_dies_half_way_is_done_once_by_the_sweep() -> None:
+    with sam_by_pipeline() as it:
+        released(it)
+        it.sim.fail_call("GetPipelineState", "InternalFailure", status=500, count=50)
+        with pytest.raises(RetryableError):
+            it.alarm_fires()
+        it.sim.faults.clear()
+        it.rollback_id = next(i["rollback_id"] for i in it.local.items() if i.get("passed_on_to") == STAGE)
+        it.sim.advance(60)
+        it.sweep()
+        head = of_the_stage(it)
+        assert (head["outcome"], it.is_live(4)) == ("ROLLED_BACK", True), head["explanation"]
+        assert len(it.calls("RollbackStage")) == 1

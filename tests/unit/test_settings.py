@@ -295,6 +295,14 @@ def test_the_first_rule_that_covers_the_whole_name_of_a_group_counts(group, pipe
     assert (found.pipeline if found else "") == pipeline
 
 
+def test_a_rule_may_name_the_stage_by_which_a_stacks_release_goes_back():
+    text = '[{"application": "shop", "deployment_group": "*", "pipeline": "shop", "stage": "Deploy"}]'
+    (rule,) = settings(pipelines=text).pipelines
+    assert (rule.pipeline, rule.stage, rule.hold) == ("shop", "Deploy", "")
+    (problem,) = problems(pipelines=text.replace('"Deploy"', '"De*"'))
+    assert "not patterns" in problem
+
+
 def test_a_rule_for_services_and_one_for_deployment_groups_cover_nothing_of_each_other():
     service = DeploymentGroup("main", "web", Controller.ECS)
     everything = PipelineRule("*/*", "all")

@@ -29,7 +29,7 @@ _DURATION = re.compile(r"(\d{1,6})([smhd])")
 LONGEST = timedelta(days=3650)
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]{2,12}){1,3}-[0-9]{1,2}")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_PIPELINE_OPTIONS = {"after_rollback", "hold"}
+_PIPELINE_OPTIONS = {"after_rollback", "hold", "stage"}
 _SERVICE = "ecs:"
 # CodePipeline's own rule for the names of pipelines and stages.
 _PIPELINE_NAME = re.compile(r"[A-Za-z0-9.@_-]{1,100}")
@@ -97,13 +97,15 @@ class PipelineRule:
 
     `groups`: a glob over `application/deployment_group`, or over `ecs:cluster/service` for services that ECS itself
     deploys. `after_rollback`: tell people how to re-run it for the good commit, re-run it, or neither. `hold`: the
-    stage whose inbound transition is disabled then; empty for none.
+    stage whose inbound transition is disabled then; empty for none. `stage`: the stage that is rolled back instead of
+    the group, where a stack holds what the group deploys.
     """
 
     groups: str
     pipeline: str
     after_rollback: AfterRollback = AfterRollback.TELL
     hold: str = ""
+    stage: str = ""
 
     def covers(self, group: DeploymentGroup) -> bool:
         """A glob of deployment groups covers no service and no stage, however wide it is."""
@@ -176,7 +178,7 @@ def _pipeline(row: object) -> PipelineRule:
     ):
         raise ValueError(
             'each pipeline must have "pipeline" and either "application" and "deployment_group" or "ecs_service", may '
-            'have "after_rollback" and "hold", and nothing else'
+            'have "after_rollback", "hold" and "stage", and nothing else'
         )
     values = cast(dict[str, Any], row)
     if not all(isinstance(value, str) and 0 < len(value.strip()) <= 255 for value in values.values()):
@@ -196,8 +198,8 @@ def _pipeline(row: object) -> PipelineRule:
     except ValueError as error:
         raise ValueError(f'"after_rollback" {error}') from None
     rule = PipelineRule(groups, after_rollback=after, **values)
-    if not all(_PIPELINE_NAME.fullmatch(name) for name in (rule.pipeline, rule.hold or rule.pipeline)):
-        raise ValueError('"pipeline" and "hold" must be the names of a pipeline and of a stage, not patterns')
+    if not all(_PIPELINE_NAME.fullmatch(name) for name in filter(None, (rule.pipeline, rule.hold, rule.stage))):
+        raise ValueError('"pipeline", "hold" and "stage" must be the names of a pipeline and of stages, not patterns')
     if rule.hold and rule.after_rollback is AfterRollback.RERUN:
         raise ValueError('"hold" and "after_rollback": "rerun" exclude each other: the held stage stops the re-run')
     return rule

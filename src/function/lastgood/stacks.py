@@ -11,6 +11,7 @@ from lastgood.clients import Clients, call
 from lastgood.errors import RefusedError, RetryableError
 from lastgood.judgement.case import Case
 from lastgood.model import (
+    Controller,
     Deployment,
     DeploymentGroup,
     GroupFacts,
@@ -19,6 +20,7 @@ from lastgood.model import (
     Policy,
     Rollback,
 )
+from lastgood.routing import is_allowed
 from lastgood.settings import Settings
 
 _GROUP, _APPLICATION, _SERVICE = "AWS::CodeDeploy::DeploymentGroup", "AWS::CodeDeploy::Application", "AWS::ECS::Service"
@@ -43,11 +45,18 @@ class Stacks:
         if not account and not moved.startswith("arn:"):
             return Origin(problem="the account is not known; set LASTGOOD_ACCOUNT_ID")
         try:
-            return self._holder(moved if moved.startswith("arn:") else self._arn(moved, account))
+            found = self._holder(moved if moved.startswith("arn:") else self._arn(moved, account))
+            return replace(found, stage=self._stage(rollback.group)) if found.stack else found
         except RetryableError as error:
             if not suspect.active:
                 raise
             return Origin(problem=str(error))
+
+    def _stage(self, group: DeploymentGroup) -> str:
+        """The stage that releases what a stack holds, by the rule for the group; empty where it may not be touched."""
+        rule = self.settings.pipeline_of(group)
+        stage = DeploymentGroup(rule.pipeline, rule.stage, Controller.PIPELINE) if rule and rule.stage else None
+        return stage.key if stage and is_allowed(stage, self.settings) else ""
 
     def _arn(self, moved: str, account: str) -> str:
         meta = self.clients.cloudformation.meta

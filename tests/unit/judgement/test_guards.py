@@ -389,6 +389,28 @@ def test_more_groups_in_alarm_than_the_limit_are_a_storm():
     assert objection(Reason.STORM, BAD, GOOD, controls=storm, asked=by_operator()) is None
 
 
+ONE_RELEASE = frozenset(f"shop/function-{number}" for number in range(29))
+OF_A_STACK = Origin("arn:aws:cloudformation:us-east-1:123456789012:stack/app/1", "UPDATE_COMPLETE", groups=ONE_RELEASE)
+
+
+def test_the_groups_that_one_release_changed_count_once():
+    everywhere = Controls(groups_in_alarm=ONE_RELEASE)
+    refused(objection(Reason.STORM, BAD, GOOD, controls=everywhere), Reason.STORM, Outcome.BLOCKED)
+    assert objection(Reason.STORM, BAD, GOOD, controls=everywhere, origin=OF_A_STACK) is None
+    passed_on = rollback(release_groups=tuple(ONE_RELEASE))
+    assert objection(Reason.STORM, BAD, GOOD, controls=everywhere, asked=passed_on) is None
+
+
+def test_beside_a_release_of_many_groups_unrelated_ones_count_singly():
+    others = frozenset({"a/x", "b/x", "c/x", "d/x"})
+    few = Controls(groups_in_alarm=ONE_RELEASE | others)
+    assert objection(Reason.STORM, BAD, GOOD, controls=few, origin=OF_A_STACK) is None
+    many = Controls(groups_in_alarm=ONE_RELEASE | others | {"e/x"})
+    storm = refused(objection(Reason.STORM, BAD, GOOD, controls=many, origin=OF_A_STACK), Reason.STORM, Outcome.BLOCKED)
+    assert storm.explanation.startswith("6 deployment groups went into alarm")
+    assert "(the 30 of this release count once)" in storm.explanation
+
+
 @pytest.mark.parametrize(
     ("others", "told"),
     [
@@ -603,6 +625,7 @@ def test_the_guards_are_tried_in_the_documented_order():
         Reason.SUSPECT_IS_ROLLBACK,
         Reason.ALREADY_LIVE,
         Reason.MANAGED_BY_CLOUDFORMATION,
+        Reason.RELEASED_BY_PIPELINE,
         Reason.ALREADY_LIVE,
         Reason.ALREADY_ROLLING_BACK,
         Reason.COOLDOWN,

@@ -54,6 +54,12 @@ class Case:
         return self.rollback.trigger.force and not self.by_alarm
 
     @property
+    def release_groups(self) -> frozenset[str]:
+        """The keys of the groups that one release changed together, this one among them; alone where nobody knows."""
+        known = self.seen.origin.groups if self.seen.origin else frozenset[str]()
+        return known | {*self.rollback.choice.release_groups, self.rollback.group.key}
+
+    @property
     def late(self) -> bool:
         """The rollback has been open for longer than it may take."""
         return self.now - self.rollback.opened_at > self.policy.deadline

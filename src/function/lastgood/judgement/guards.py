@@ -206,15 +206,17 @@ def _cooled_down(case: Case) -> Decision | None:
 
 def _no_storm(case: Case) -> Decision | None:
     limit = case.policy.storm_groups
-    groups = sorted(case.seen.controls.groups_in_alarm | {case.rollback.group.key})
-    count = len(groups)
+    fired = case.seen.controls.groups_in_alarm | {case.rollback.group.key}
+    ours = fired & case.release_groups
+    groups, count = sorted(fired), len(fired - ours) + 1
+    once = f" (the {len(ours)} of this release count once)" if len(ours) > 1 else ""
     if not case.by_alarm or not limit or count <= limit or adoptable(case):
         return None
     return case.block(
         Reason.STORM,
-        f"{count} deployment groups went into alarm within {duration(case.policy.storm_window)}; more than {limit} at "
-        f"once means a shared fault, not so many bad releases. In alarm: {listed(groups)}. Rollbacks go on by "
-        "themselves when fewer groups fire, or when somebody resumes everything.",
+        f"{count} deployment groups went into alarm within {duration(case.policy.storm_window)}"
+        f"{once}; more than {limit} at once means a shared fault, not so many bad releases. In alarm: "
+        f"{listed(groups)}. Rollbacks go on by themselves when fewer groups fire, or when somebody resumes everything.",
     )
 
 
@@ -291,7 +293,11 @@ GUARDS: tuple[Guard, ...] = (
         _attributable,
         (Reason.NOT_ATTRIBUTABLE, Reason.NEWER_DEPLOYMENT, Reason.SUSPECT_IS_ROLLBACK, Reason.ALREADY_LIVE),
     ),
-    Guard("Is it ours to move, not CloudFormation's?", not_cloudformation, (Reason.MANAGED_BY_CLOUDFORMATION,)),
+    Guard(
+        "Is it ours to move, not CloudFormation's?",
+        not_cloudformation,
+        (Reason.MANAGED_BY_CLOUDFORMATION, Reason.RELEASED_BY_PIPELINE),
+    ),
     Guard(
         "Has nobody put the old revision back already, or begun to put back a bad one?",
         _put_back_by_somebody,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lastgood.judgement.case import Case
 from lastgood.judgement.first_step import adoptable, native_flip, put_nothing_back
 from lastgood.judgement.stacks import advice
-from lastgood.judgement.steps import Decision, Wait
-from lastgood.model import CLOUDFORMATION_CREATORS, ComputePlatform, Mode, Reason, goes_back_by_itself
+from lastgood.judgement.steps import AskApproval, Decision, Wait
+from lastgood.model import CLOUDFORMATION_CREATORS, ComputePlatform, Mode, Outcome, Reason, goes_back_by_itself
 
 
 def not_cloudformation(case: Case) -> Decision | None:
@@ -26,11 +28,26 @@ def not_cloudformation(case: Case) -> Decision | None:
     made = f"The stack {managed.stack} {held} {managed.deployment_id}{' moved' if managed.held_by else ''}"
     if origin and goes_back_by_itself(origin.status) and has_time(case):
         return Wait(Reason.STACK_ROLLING_BACK, f"{made}, and rolls back by itself ({origin.status}): it is watched.")
+    if origin and origin.stage and not case.rollback.trigger.to_deployment_id:
+        return _by_its_pipeline(case, made, origin.stage)
     return case.block(
         Reason.MANAGED_BY_CLOUDFORMATION,
         f"{put_nothing_back(case)}{made}. A redeployment behind its back would leave the stack believing in another "
         f"version. {advice(managed.stack, origin)}",
     )
+
+
+def _by_its_pipeline(case: Case, made: str, stage: str) -> Decision:
+    """The stage goes back to its last good execution, and the stack with it: they stay of one mind."""
+    plan = f"{made}. It goes back with the stage {stage}, which released it: that is rolled back instead."
+    dry_run = case.rollback.trigger.dry_run
+    if dry_run or case.policy.mode is Mode.OBSERVE:
+        reason, why = (Reason.RELEASED_BY_PIPELINE, "Dry run") if dry_run else (Reason.OBSERVE_MODE, "Observe mode")
+        return case.refuse(reason, f"{why}: nothing was done. It would have been this: {plan}", Outcome.DRY_RUN)
+    if case.policy.mode is Mode.APPROVE and not case.approved:
+        asked = f"This deployment group is in approve mode. The plan: {plan}"
+        return AskApproval(Reason.NEEDS_APPROVAL, asked, chosen=case.chosen)
+    return replace(case.refuse(Reason.RELEASED_BY_PIPELINE, plan), passes_on=stage)
 
 
 def has_time(case: Case) -> bool:

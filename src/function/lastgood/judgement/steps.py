@@ -166,12 +166,14 @@ class Close(_Decided):
     """End the rollback. `pauses_group`: nothing starts there by itself until somebody resumes it.
 
     `unfounded`: neither CloudWatch nor the deployer confirmed what the signal said, so it counts for no storm.
+    `passes_on`: the key of the stage that is rolled back instead.
     """
 
     action: ClassVar = Action.CLOSE
     outcome: Outcome
     pauses_group: bool = False
     unfounded: bool = False
+    passes_on: str = ""
 
 
 type Effect = Stop | ClearAlias | RegisterTaskDefinition | Create | LetGoOn

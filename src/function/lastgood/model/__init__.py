@@ -41,6 +41,7 @@ from lastgood.model.deployments import (
     same_images,
 )
 from lastgood.model.due import (
+    PASSED_ON,
     TIMES,
     follow_up_due,
     notices_due,
@@ -121,6 +122,7 @@ __all__ = [
     "NATIVE_ROLLBACK_CREATOR",
     "NEXT_PHASES",
     "OUTCOMES",
+    "PASSED_ON",
     "REASONS",
     "REJECTIONS",
     "SCALE_OUT_CREATORS",

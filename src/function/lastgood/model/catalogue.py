@@ -143,6 +143,11 @@ REASONS: Mapping[Reason, Meaning] = {
         ends=(SKIPPED,),
         calls_people=True,
     ),
+    Reason.RELEASED_BY_PIPELINE: Meaning(
+        "A stack holds what would be moved, and the pipeline's stage that released it is rolled back instead: a "
+        "rollback of its own, which `passed_on_id` names.",
+        ends=(SKIPPED,),
+    ),
     Reason.MANAGED_BY_CLOUDFORMATION: Meaning(
         "A stack holds what would be moved, or whether one does could not be told. A release of the stack's that still "
         "ran is stopped where CodeDeploy rolls back by itself.",

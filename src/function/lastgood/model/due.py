@@ -9,6 +9,10 @@ TIMES = ("detect", "stop", "redeploy", "verify", "recover")
 """The spans of a rollback that are recorded (`seconds_to_stop`) and sent as metrics (`SecondsToStop`)."""
 
 
+PASSED_ON = "passed_on"
+"""What stands for a notice where the stage of a pipeline is rolled back instead: that rollback tells people."""
+
+
 def seconds_of(rollback: Rollback) -> dict[str, int]:
     """The times that matter, as far as they are known: detecting counts from the release, all else from the alarm.
 
@@ -35,11 +39,12 @@ def notices_due(rollback: Rollback) -> tuple[str, ...]:
         "opened": rollback.open and rollback.phase not in {Phase.CLAIMED, Phase.AWAITING_APPROVAL},
         "needs_human": rollback.phase is Phase.AWAITING_APPROVAL,
         # What follows for the pipeline is tried, and told, first; it gives up soon.
-        "closed": not rollback.open and not (follows and follows.prompt),
+        "closed": not rollback.open and not (follows and follows.prompt) and not progress.passed_on_to,
         "held_up": rollback.open and bool(progress.held_up_by) and progress.held_up_ended_at is None,
         "goes_on": rollback.open and progress.held_up_ended_at is not None,
         "not_recovered": progress.not_recovered_at is not None,
         "pipeline": bool(rollback.trail.pipeline_alert),
+        PASSED_ON: bool(progress.passed_on_to),
     }
     notified = rollback.bookkeeping.notified
     return tuple(kind for kind, called_for in wanted.items() if called_for and kind not in notified)

@@ -21,6 +21,7 @@ class Origin:
     `stack` is the id of the stack whose template holds it and `status` that stack's state, empty where it could not be
     read; `root` is the outermost stack where `stack` is nested. `problem`: why nobody can tell whether one holds it.
     Without `stack` and `problem` it belongs to none. `groups` are the keys of what the same stack deploys.
+    `stage` is the key of the pipeline's stage that releases it, where the settings name one that may be rolled back.
     """
 
     stack: str = ""
@@ -28,6 +29,7 @@ class Origin:
     root: str = ""
     problem: str = ""
     groups: frozenset[str] = frozenset()
+    stage: str = ""
 
     @property
     def kind(self) -> str:

@@ -25,6 +25,7 @@ from lastgood.rollbacks.closing import NEXT_CHECK, Closing, readable
 from lastgood.rollbacks.following import follow_up
 from lastgood.rollbacks.leases import Leases
 from lastgood.rollbacks.opening import not_opened
+from lastgood.rollbacks.passing_on import pass_on
 from lastgood.rollbacks.telling import tell
 
 RESERVE = timedelta(seconds=8)
@@ -77,6 +78,7 @@ class Rollbacks:
         closing = Closing(self._parts, draft)
         try:
             self._visit(draft, closing)
+            pass_on(draft, self.open)
         except LostLeaseError:
             return self._parts.ledger.load(leased.rollback_id) or leased
         except Exception as error:

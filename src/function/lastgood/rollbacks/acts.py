@@ -257,6 +257,7 @@ class Acts:
             self._draft.change(**onset_attributes(onset_of(self._draft.rollback, seen.alarm)))
         if seen.origin is not None:
             self._draft.change(origin=seen.origin.kind, stack_status=seen.origin.status)
+            self._draft.change(release_groups=tuple(sorted(seen.origin.groups)))
         if seen.group is not None and self._draft.rollback.compute_platform is None:
             self._draft.change(compute_platform=seen.group.compute_platform)
         suspect = seen.suspect

@@ -42,6 +42,7 @@ class Closing:
             explanation=decision.explanation,
             needs_human=decision.needs_human,
             closed_at=now,
+            passed_on_to=decision.passes_on,
         )
         rolled_back = decision.outcome is Outcome.ROLLED_BACK
         watch = now + self._policy.recovery_window if rolled_back and draft.rollback.trigger.alarm_name else None

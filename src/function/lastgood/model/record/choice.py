@@ -31,6 +31,7 @@ class Choice:
     """The suspects and the last good revision, fixed with the first decision: later steps do not choose again.
 
     `suspect_revisions` holds the newest suspect's revision first; `suspect_created_at` is the oldest suspect's time.
+    `release_groups` are the keys of all groups that the same release changed, as far as that is known.
     """
 
     suspect_deployment_id: str = ""
@@ -49,6 +50,7 @@ class Choice:
     origin: str = ""
     stack_status: str = ""
     stack_command: str = ""
+    release_groups: tuple[str, ...] = ()
 
     @property
     def suspect_revision(self) -> str:

@@ -22,6 +22,8 @@ class Progress:
     rollback_deployment_id: str = ""
     adopted: bool = False
     stack_debt: str = ""
+    passed_on_to: str = ""
+    passed_on_id: str = ""
     held_up_since: datetime | None = None
     held_up_by: str = ""
     held_up_ended_at: datetime | None = None

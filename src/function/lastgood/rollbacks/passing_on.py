@@ -1,0 +1,30 @@
+"""The stage of a pipeline is rolled back instead: a rollback of its own, opened for the same signal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from lastgood.draft import Draft
+from lastgood.ledger import Kind
+from lastgood.model import PASSED_ON, DeploymentGroup, Rollback, parse_prefixed
+from lastgood.rollbacks.opening import rollback_id
+
+
+def pass_on(draft: Draft, opens: Callable[[Rollback, str], Rollback]) -> None:
+    """Open the stage's rollback, if the record says so. Its id follows from this one's, also after a crash."""
+    rollback = draft.rollback
+    stage = parse_prefixed(rollback.progress.passed_on_to)
+    if stage is None or PASSED_ON in rollback.bookkeeping.notified:
+        return
+    key = f"passed on|{rollback.rollback_id}"
+    found = opens(_of_the_stage(rollback, stage, key), key)
+    draft.note(Kind.RESULT, "PASS_ON", f"{found.rollback_id} rolls {stage.key} back.")
+    draft.change(passed_on_id=found.rollback_id, notified=(*rollback.bookkeeping.notified, PASSED_ON))
+
+
+def _of_the_stage(rollback: Rollback, stage: DeploymentGroup, key: str) -> Rollback:
+    """It is as old as this one, so that a signal that came in time is not stale."""
+    trigger = replace(rollback.trigger, routed_by=f"passed on by {rollback.rollback_id}", released_in_alarm="")
+    made = Rollback.opened(rollback_id(key, stage, trigger.alarm_changed_at), stage, trigger, rollback.opened_at)
+    return made.changed(release_groups=rollback.choice.release_groups)
