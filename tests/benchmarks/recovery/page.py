@@ -129,8 +129,10 @@ The alarm is an error rate over 5 %: two of three datapoints of a minute each. I
 
 The shares are a judgement of what public write-ups of incidents show, not a count. Inside a kind every scenario counts
 the same, and inside a scenario every place. The scenarios were chosen to have a right answer that can be known, among
-them those in which lastgood fails. One kind is left out, because nobody could answer it: a good release that ended
-minutes before something else broke. There lastgood goes back for nothing, as everybody in the table would.
+them those in which lastgood failed until it was mended: they say that it handles these kinds, not that there are no
+others. One kind is left out, because nobody could answer it: a good release that ended minutes before something else
+broke. There lastgood goes back for nothing, as everybody in the table would. In a storm the other alarms fire in the
+same minute; groups whose alarms fire before a storm can be seen are rolled back, as many as the limit allows.
 
 {unweighted}
 

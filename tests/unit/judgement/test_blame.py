@@ -22,10 +22,9 @@ from judging import chosen
 from lastgood.judgement.blame import (
     Attribution,
     attribute,
-    brings_back,
     changes_of_live,
-    put_back_already,
 )
+from lastgood.judgement.theirs import brings_back, put_back_already
 from lastgood.model import Deployment, Onset, Reason
 
 
