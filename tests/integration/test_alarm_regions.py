@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from lastgood.errors import RefusedError
+from lastgood.model import AlarmPlace
 from scene import ALARM, Scene, scene
 from stage.local import ACCOUNT, REGION, alarm_arn, alarm_event
 
@@ -129,3 +131,16 @@ def test_a_client_of_another_region_is_made_when_its_first_alarm_comes_and_not_b
         it.local.alarm(ALARM, region=EDGE)
         it.deliver(message(it))
         assert {key[2] for key in set(clients._made) - made} == {EDGE, ""}
+
+
+def test_the_daily_drill_asks_each_named_region_whether_its_alarms_can_be_read() -> None:
+    with scene("Server", settings=NAMED) as it:
+        clients = it.local.application._parts.notices._clients
+
+        def refuse(**_: Any) -> None:
+            raise RefusedError("DescribeAlarms", "AccessDenied", "not here")
+
+        client = clients.cloudwatch_at(AlarmPlace(region=EDGE))
+        client.meta.events.register("provide-client-params.cloudwatch.DescribeAlarms", refuse)
+        (told,) = it.local.handle({"action": "drill"})
+        assert [p for p in told["problems"] if EDGE in p] and not [p for p in told["problems"] if "ap-south-1" in p]

@@ -30,7 +30,7 @@ NEEDED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "dynamodb": {"GetItem": (), "PutItem": (), "Query": (), "TransactWriteItems": (), "UpdateItem": ()},
     "cloudwatch": {
         "DescribeAlarmContributors": (),
-        "DescribeAlarmHistory": (),
+        "DescribeAlarmHistory": ("AlarmContributorId",),
         "DescribeAlarms": (),
         "GetMetricData": (),
         "ListTagsForResource": (),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from lastgood.errors import RefusedError
@@ -45,6 +46,9 @@ class Drill:
         """Try everything. Returns one result; people are told of problems, and of nothing else."""
         groups = [found for group in self._turn() if (found := self._group(group))]
         self._attempt("CloudWatch's alarms", lambda: self._parts.alarms.read(ALARM_THAT_IS_NOT_THERE))
+        for region in self._parts.settings.alarm_regions:
+            absent = f"arn:aws:cloudwatch:{region}:{self._parts.settings.account_id}:alarm:{ALARM_THAT_IS_NOT_THERE}"
+            self._attempt(f"CloudWatch's alarms in {region}", partial(self._parts.alarms.read, absent))
         self._attempt("The notification topic", self._topic)
         self._attempt("What the runtime brings", self._runtime)
         self._attempt("The audit table", self._note)
