@@ -508,3 +508,37 @@ def test_the_changelog_has_a_section_for_what_is_not_released() -> None:
     sections = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
     assert sections[0] == "Unreleased"
     assert all(re.fullmatch(r"\d+\.\d+\.\d+", section) for section in sections[1:])
+
+
+# --- sizes ---
+
+STORY = ("handler.py", "app.py", "rollbacks/__init__.py", "judgement/__init__.py")
+"""What a newcomer reads first, in this order."""
+
+
+def lines_of(path: Path) -> int:
+    """The lines of a file, comments and blank ones too."""
+    return len(path.read_text().splitlines())
+
+
+def long_functions(source: str, most: int) -> list[str]:
+    """The functions and methods of a module that have more lines than that, with their docstrings."""
+    found = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return [node.name for node in found if (node.end_lineno or 0) - node.lineno + 1 > most]
+
+
+def test_handler_application_story_and_decision_are_read_in_300_lines() -> None:
+    assert sum(lines_of(FUNCTION / "lastgood" / name) for name in STORY) <= 300
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=name_of)
+def test_no_module_of_the_function_is_longer_than_350_lines_and_no_function_than_40(path: Path) -> None:
+    """What is longer has two subjects: find the seam, do not squeeze the lines."""
+    assert lines_of(path) <= 350
+    assert long_functions(path.read_text(), 40) == []
+
+
+def test_a_long_function_would_be_seen_wherever_it_is() -> None:
+    body = "\n".join("        pass" for _ in range(40))
+    assert long_functions(f"class A:\n    def f(self):\n{body}\n", 40) == ["f"]
+    assert long_functions(f"class A:\n    def f(self):\n{body}\n", 41) == []

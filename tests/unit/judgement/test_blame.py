@@ -21,6 +21,7 @@ from builders import (
 from judging import chosen
 from lastgood.judgement.blame import (
     Attribution,
+    Question,
     attribute,
     changes_of_live,
 )
@@ -36,7 +37,7 @@ def blame(*history: Deployment, **more: Any) -> Attribution:
         "evaluation_window": minutes(5),
         "now": NOW,
     }
-    return attribute(newest_first(*history), **{**facts, **more})
+    return attribute(newest_first(*history), Question(**{**facts, **more}))
 
 
 def blamed(*history: Deployment, **more: Any) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
@@ -18,23 +18,21 @@ from lastgood.clients import Clients, call
 from lastgood.deployers import targets
 from lastgood.deployers.appspec import AppSpecError
 from lastgood.deployers.contents import Contents
+from lastgood.deployers.deployment_info import deployment_of, description
 from lastgood.deployers.group_facts import facts_in_place, facts_of, platform_of
 from lastgood.deployers.history import History
-from lastgood.deployers.options import OPTIONS, options_again
+from lastgood.deployers.options import options_again, own_options
 from lastgood.deployers.platforms.ecs import EcsPlatform
 from lastgood.deployers.platforms.lambda_ import LambdaPlatform
 from lastgood.deployers.platforms.platform import Platform
 from lastgood.deployers.platforms.server import ServerPlatform
 from lastgood.errors import AlreadyCompletedError, GroupNotFoundError, RefusedError
 from lastgood.model import (
-    APPROVAL_MARKER,
     BEFORE,
-    FLOOR_MARKER,
     ComputePlatform,
     Deployment,
     DeploymentGroup,
     Evidence,
-    Gate,
     GroupFacts,
     Live,
     Note,
@@ -46,9 +44,6 @@ from lastgood.model import (
 from lastgood.settings import Settings
 
 APPSPECS_AT_A_TIME = 4
-_GO_ON = "aws deploy continue-deployment --deployment-wait-type READY_WAIT --deployment-id {}"
-MARKER_PREFIX = "lastgood "
-"""What the description of each deployment that we create begins with; the rollback's id follows."""
 
 
 class CodeDeploy:
@@ -256,7 +251,7 @@ class CodeDeploy:
             # A failing rollback must not roll back to the last success: that is the suspect.
             autoRollbackConfiguration={"enabled": False},
             **({"deploymentConfigName": platform.deployment_config} if platform.deployment_config else {}),
-            **self._options(facts),
+            **own_options(facts, self._settings),
             **self._options_of_theirs(rollback, facts, good, suspect),
         )
         return str(answer["deploymentId"])
@@ -270,16 +265,6 @@ class CodeDeploy:
         if suspect is None and rollback.choice.suspect_deployment_id:
             suspect = self.deployment(rollback.choice.suspect_deployment_id)
         return options_again(facts, good, suspect)
-
-    def _options(self, facts: GroupFacts) -> dict[str, Any]:
-        options: dict[str, Any] = {}
-        if self._settings.override_alarms:
-            # The empty list must be there: CodeDeploy refuses a null one.
-            options["overrideAlarmConfiguration"] = {"enabled": False, "ignorePollAlarmFailure": True, "alarms": []}
-        if facts.compute_platform is ComputePlatform.SERVER:
-            options["fileExistsBehavior"] = self._settings.file_exists_behavior
-            options["ignoreApplicationStopFailures"] = self._settings.ignore_application_stop_failures
-        return options
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
@@ -303,51 +288,8 @@ class CodeDeploy:
                 return ServerPlatform(self._clients, self._settings)
 
     def _deployment(self, info: Mapping[str, Any]) -> Deployment:
-        undone, overview = info.get("rollbackInfo") or {}, info.get("deploymentOverview") or {}
-        error, text = info.get("errorInformation") or {}, info.get("description") or ""
-        ours = _made_by(text)
-        return Deployment(
-            deployment_id=info["deploymentId"],
-            status=info.get("status", "Created"),
-            created_at=_utc(info["createTime"]),
-            completed_at=_utc(info["completeTime"]) if info.get("completeTime") else None,
-            revision=self._platform.revision(info.get("revision") or {}, _utc(info["createTime"])),
-            creator=info.get("creator", "user"),
-            made_by=ours,
-            external_id=info.get("externalId", ""),
-            rollback_deployment_id=undone.get("rollbackDeploymentId", ""),
-            rolls_back_deployment_id=undone.get("rollbackTriggeringDeploymentId", ""),
-            error_code=error.get("code", ""),
-            error_message=error.get("message", ""),
-            restart=info.get("deploymentMode") == "RESTART",
-            outdated_instances_only=bool(info.get("updateOutdatedInstancesOnly")),
-            instances_failed=overview.get("Failed", 0),
-            instances_skipped=overview.get("Skipped", 0),
-            floor=FLOOR_MARKER in text,
-            needs_approval=APPROVAL_MARKER in text,
-            gate=Gate(_GO_ON.format(info["deploymentId"])) if info.get("status") == "Ready" else None,
-            options={name: info[name] for name in OPTIONS if info.get(name)},
-        )
-
-
-def description(rollback: Rollback) -> str:
-    """What the redeployment says of itself; it starts with the marker by which it is found again."""
-    text = f"{MARKER_PREFIX}{rollback.rollback_id} puts back {rollback.choice.good_deployment_id}"
-    if rollback.choice.suspect_deployment_id:
-        text += f" instead of {rollback.choice.suspect_deployment_id}"
-    return text[:100]
-
-
-def _made_by(text: str) -> str:
-    """The id of the rollback that a deployment's description names as its maker; empty for anyone else's."""
-    if not text.startswith(MARKER_PREFIX):
-        return ""
-    return text[len(MARKER_PREFIX) :].split(" ", 1)[0].rstrip(":;,")
+        return deployment_of(info, self._platform.revision)
 
 
 def _names(group: DeploymentGroup) -> dict[str, Any]:
     return {"applicationName": group.application, "deploymentGroupName": group.deployment_group}
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)

@@ -1,11 +1,12 @@
-"""Options that CodeDeploy takes with each deployment to servers, and a rollback takes over from what was released."""
+"""Options of a deployment: what the settings say, and what a rollback takes over from what was released."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from lastgood.errors import RefusedError
-from lastgood.model import Deployment, GroupFacts
+from lastgood.model import ComputePlatform, Deployment, GroupFacts
+from lastgood.settings import Settings
 
 INSTANCES, SCALING = "targetInstances", "ec2DeploymentOptions"
 OPTIONS = (INSTANCES, SCALING)
@@ -38,3 +39,15 @@ def options_again(facts: GroupFacts, good: Deployment, suspect: Deployment | Non
             f"{good.deployment_id} did. Deploy {good.revision.name} with --target-instances",
         )
     return {INSTANCES: named}
+
+
+def own_options(facts: GroupFacts, settings: Settings) -> dict[str, Any]:
+    """What the settings give each deployment of ours."""
+    options: dict[str, Any] = {}
+    if settings.override_alarms:
+        # The empty list must be there: CodeDeploy refuses a null one.
+        options["overrideAlarmConfiguration"] = {"enabled": False, "ignorePollAlarmFailure": True, "alarms": []}
+    if facts.compute_platform is ComputePlatform.SERVER:
+        options["fileExistsBehavior"] = settings.file_exists_behavior
+        options["ignoreApplicationStopFailures"] = settings.ignore_application_stop_failures
+    return options

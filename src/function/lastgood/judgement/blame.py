@@ -7,7 +7,7 @@ the same may have changed what is live.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from lastgood.judgement.onset import began, came_too_late, latest_cause
@@ -39,20 +39,9 @@ class Attribution:
         return self.suspects[0] if self.suspects else None
 
 
-def attribute(
-    history: Sequence[Deployment],
-    *,
-    alarm_at: datetime | None,
-    attribution_window: timedelta,
-    evaluation_window: timedelta,
-    now: datetime,
-    requested_at: datetime | None = None,
-    force: bool = False,
-    released_in_alarm: str = "",
-    brought_back: Mapping[str, str] | None = None,
-    onset: Onset | None = None,
-) -> Attribution:
-    """Find the deployments that an alarm which changed at `alarm_at` may blame; None when an operator asks.
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What `attribute` is asked, beside the history: about an alarm that changed at `alarm_at`, or an operator (None).
 
     An operator who asked at `requested_at` saw what was released until then, and means that. `released_in_alarm` is a
     deployment that was released while the alarm fired already, and that the policy blames because it still fires.
@@ -60,46 +49,35 @@ def attribute(
     blames none of them.
 
     `onset` is when the breach began of which the alarm tells; None: when it changed.
-
-    Only a deployment that changed what is live, was created before the breach began, or so soon after that its first
-    period may be its doing, and ended within the window before it is blamed. Releases that ended inside one evaluation
-    window cannot be told apart: all of them are suspects.
     """
-    asked = _Question(
-        alarm_at,
-        attribution_window,
-        evaluation_window,
-        now,
-        requested_at,
-        force,
-        released_in_alarm,
-        brought_back or {},
-        onset,
-    )
-    events = [d for d in history if d.is_release or d.is_rollback]
-    by_target = _by_target(events)
-    if len(by_target) > 1:
-        since = alarm_at - evaluation_window if alarm_at else None
-        return _of_one_target([_judge(each, asked) for each in by_target.values()], since, now)
-    return _judge(events, asked)
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """What `attribute` is asked, beside the history."""
 
     alarm_at: datetime | None
     attribution_window: timedelta
     evaluation_window: timedelta
     now: datetime
-    requested_at: datetime | None
-    force: bool
-    released_in_alarm: str
-    brought_back: Mapping[str, str]
-    onset: Onset | None
+    requested_at: datetime | None = None
+    force: bool = False
+    released_in_alarm: str = ""
+    brought_back: Mapping[str, str] = field(default_factory=dict)
+    onset: Onset | None = None
 
 
-def _judge(listed: Sequence[Deployment], asked: _Question) -> Attribution:
+def attribute(history: Sequence[Deployment], asked: Question) -> Attribution:
+    """Find the deployments that may be blamed.
+
+    Only a deployment that changed what is live, was created before the breach began, or so soon after that its first
+    period may be its doing, and ended within the window before it is blamed. Releases that ended inside one evaluation
+    window cannot be told apart: all of them are suspects.
+    """
+    events = [d for d in history if d.is_release or d.is_rollback]
+    by_target = _by_target(events)
+    if len(by_target) > 1:
+        since = asked.alarm_at - asked.evaluation_window if asked.alarm_at else None
+        return _of_one_target([_judge(each, asked) for each in by_target.values()], since, asked.now)
+    return _judge(events, asked)
+
+
+def _judge(listed: Sequence[Deployment], asked: Question) -> Attribution:
     """Blame something of one target's events, which are newest first."""
     events, failed = standing(listed)
     if asked.alarm_at is not None:
@@ -107,7 +85,7 @@ def _judge(listed: Sequence[Deployment], asked: _Question) -> Attribution:
     return replace(_blamed(events, asked), failed=failed)
 
 
-def _blamed(events: Sequence[Deployment], asked: _Question) -> Attribution:
+def _blamed(events: Sequence[Deployment], asked: Question) -> Attribution:
     if not events:
         return _nobody(Reason.NOT_ATTRIBUTABLE, "The deployment group has no deployment that could be blamed.")
     newest, alarm_at = events[0], asked.alarm_at
@@ -137,7 +115,7 @@ def _blamed(events: Sequence[Deployment], asked: _Question) -> Attribution:
 
 
 def _perhaps_the_fix(
-    newest: Deployment, met_at: datetime, events: Sequence[Deployment], asked: _Question, too_late: str
+    newest: Deployment, met_at: datetime, events: Sequence[Deployment], asked: Question, too_late: str
 ) -> Attribution:
     """Users meet it already, so one evaluation of the alarm shows whether it heals: if that fires on, it is no fix."""
     below = _judge(events[1:], asked).suspects
@@ -147,7 +125,7 @@ def _perhaps_the_fix(
     return replace(left_alone, seen_soon=bool(below))
 
 
-def _came_too_late(newest: Deployment, asked: _Question) -> str:
+def _came_too_late(newest: Deployment, asked: Question) -> str:
     """Why the newest deployment cannot be what is meant, as a sentence; empty if it can."""
     if asked.alarm_at is not None:
         return came_too_late(newest, asked.onset, asked.alarm_at)
@@ -163,7 +141,7 @@ def _nobody(reason: Reason, explanation: str) -> Attribution:
     return Attribution(reason=reason, explanation=explanation)
 
 
-def _somebody_goes_back(newest: Deployment, events: Sequence[Deployment], asked: _Question) -> Attribution:
+def _somebody_goes_back(newest: Deployment, events: Sequence[Deployment], asked: Question) -> Attribution:
     """A person, a pipeline or a stack puts back what was live before: that is watched, not fought."""
     if newest.status == "Succeeded":
         return _nobody(
@@ -174,7 +152,7 @@ def _somebody_goes_back(newest: Deployment, events: Sequence[Deployment], asked:
     return Attribution(suspects=_judge(events[1:], asked).suspects, adopt=newest)
 
 
-def _rollback_on_top(rollback: Deployment, events: Sequence[Deployment], asked: _Question) -> Attribution:
+def _rollback_on_top(rollback: Deployment, events: Sequence[Deployment], asked: Question) -> Attribution:
     """The newest deployment is a rollback: take over one that answers this alarm, never roll back an older one."""
     undone, native = _rolled_back_by(rollback, events), rollback.creator == NATIVE_ROLLBACK_CREATOR
     suspects = (undone,) if undone else ()
@@ -197,7 +175,7 @@ def _rollback_on_top(rollback: Deployment, events: Sequence[Deployment], asked: 
 
 
 def _undid_something_newer(
-    rollback: Deployment, undone: Deployment, events: Sequence[Deployment], asked: _Question
+    rollback: Deployment, undone: Deployment, events: Sequence[Deployment], asked: Question
 ) -> Attribution:
     """A rollback of what was released after the breach began: that was not the cause, and may have been the fix."""
     judged = _judge([d for d in events if d not in (rollback, undone)], asked)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from lastgood.judgement.blame import Attribution, attribute
+from lastgood.judgement.blame import Attribution, Question, attribute
 from lastgood.judgement.choice import Selection, effective_floor, good_note, select
 from lastgood.judgement.onset import came_too_late, onset_of
 from lastgood.judgement.service import Lives, noise, with_ledger
@@ -74,8 +74,7 @@ class Case:
         """Whom the alarm blames."""
         seconds = self.rollback.trigger.evaluation_seconds
         evaluation = timedelta(seconds=seconds) if seconds else self.policy.evaluation_window
-        return attribute(
-            self.seen.history,
+        asked = Question(
             alarm_at=self.rollback.trigger.alarm_changed_at if self.by_alarm else None,
             attribution_window=self.policy.attribution_window,
             evaluation_window=evaluation,
@@ -86,6 +85,7 @@ class Case:
             brought_back=self.rollback.trigger.brought_back,
             onset=self.onset,
         )
+        return attribute(self.seen.history, asked)
 
     @cached_property
     def lives(self) -> Lives:

@@ -87,18 +87,7 @@ def select(
     """
     override = force and bool(to_deployment_id)
     case = _Case(history, suspects, controls, unusable, to_deployment_id, override, examined, lives, cleared, native)
-    candidates: list[Candidate] = []
-    unproven: list[Deployment] = []
-    for deployment in history:
-        verdict = case.reject(deployment)
-        candidates.append(case.candidate(deployment, verdict))
-        if verdict is None:
-            return Selection(deployment, tuple(candidates), settled=True)
-        unproven += [deployment] if verdict[0] is Rejection.UNPROVEN else []
-        ends = verdict[0] in _ENDS_THE_SEARCH and not to_deployment_id
-        if ends or len(unproven) == MAX_UNPROVEN:
-            return case.unproven_choice(unproven, candidates, ended=True)
-    return case.unproven_choice(unproven, candidates, ended=False)
+    return case.newest_good()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +102,21 @@ class _Case:
     lives: Lives | None
     cleared: Container[str]
     native: bool
+
+    def newest_good(self) -> Selection:
+        """Look at the history, newest first, until one has nothing against it."""
+        candidates: list[Candidate] = []
+        unproven: list[Deployment] = []
+        for deployment in self.history:
+            verdict = self.reject(deployment)
+            candidates.append(self.candidate(deployment, verdict))
+            if verdict is None:
+                return Selection(deployment, tuple(candidates), settled=True)
+            unproven += [deployment] if verdict[0] is Rejection.UNPROVEN else []
+            ends = verdict[0] in _ENDS_THE_SEARCH and not self.to_deployment_id
+            if ends or len(unproven) == MAX_UNPROVEN:
+                return self.unproven_choice(unproven, candidates, ended=True)
+        return self.unproven_choice(unproven, candidates, ended=False)
 
     def candidate(self, d: Deployment, verdict: tuple[Rejection, str] | None) -> Candidate:
         """The deployment with what was found against it, and what is known of how it served."""

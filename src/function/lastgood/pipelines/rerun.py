@@ -1,0 +1,117 @@
+"""The commits behind a rollback, and the pipeline's run for the good one, which makes the newest definition right."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+from lastgood.errors import LastgoodError
+from lastgood.judgement.wording import duration
+from lastgood.links import compare
+from lastgood.model import AfterRollback, FollowUp
+from lastgood.pipelines.rules import RUNNING, changed_since, commit_page, commits, overtaken, start_request
+from lastgood.pipelines.runs import Run
+from lastgood.pipelines.turn import Turn
+from lastgood.pipelines.wording import release_the_revert, what_was_found
+
+RERUN_WATCH = timedelta(hours=24)
+STARTING = "Starting"
+
+
+class Rerun:
+    """The runs of one pipeline, in one turn."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        self._pipelines = turn.parts.pipelines
+
+    def find_commits(self) -> None:
+        it = self._turn.rollback
+        trail, choice = it.trail, it.choice
+        wanted = [each for each in (choice.suspect_deployment_id, choice.good_deployment_id) if each]
+        runs = self._pipelines.made(trail.pipeline, wanted) if trail.pipeline else {}
+        suspect, good = runs.get(choice.suspect_deployment_id), runs.get(choice.good_deployment_id)
+        bad_commit, good_commit = commits(suspect, good)
+        bad_commit = trail.suspect_commit or bad_commit or self._pipelines.bundle_commit(choice.suspect_revision)
+        good_commit = trail.good_commit or good_commit or self._pipelines.bundle_commit(choice.good_revision)
+        self._turn.change(
+            suspect_commit=bad_commit,
+            good_commit=good_commit,
+            compare_url=it.trail.compare_url or compare(commit_page(bad_commit, suspect), good_commit, bad_commit),
+            suspect_execution_id=suspect.execution_id if suspect else "",
+            good_execution_id=good.execution_id if good else "",
+        )
+        self._prepare_rerun(good)
+        self._turn.settle(FollowUp.FIND_COMMITS, what_was_found(self._turn.rollback, runs))
+
+    def _prepare_rerun(self, good: Run | None) -> None:
+        """What would run the pipeline for the good commit: as a request for us, as a command for people."""
+        it = self._turn.rollback
+        trail, choice = it.trail, it.choice
+        if trail.after_rollback not in {AfterRollback.TELL, AfterRollback.RERUN} or not choice.good_deployment_id:
+            return
+        if good is None:
+            self._turn.problem(
+                f"No run of {trail.pipeline} is known that made {choice.good_deployment_id}, so it cannot be re-run "
+                f"for the good commit. {release_the_revert(it)}"
+            )
+            return
+        definition = self._pipelines.definition(trail.pipeline)
+        request, problem = start_request(trail.pipeline, definition, good, it.rollback_id)
+        if request is None:
+            self._turn.problem(f"{problem} {release_the_revert(it)}")
+            return
+        changed = changed_since(definition, good)
+        self._turn.change(
+            rerun_command=self._pipelines.command(request),
+            # A changed pipeline is not run unseen: people look at it first.
+            rerun_request="" if changed else json.dumps(request),
+        )
+        if changed:
+            self._turn.problem(f"{changed} Look at it, then run: {self._turn.rollback.trail.rerun_command}")
+
+    def start(self) -> None:
+        it = self._turn.rollback
+        trail = it.trail
+        request = json.loads(trail.rerun_request)
+        # Once a start may have been sent, only the same start is sent again: its token makes it the same run.
+        if trail.rerun_status != STARTING:
+            good = frozenset(each["revisionValue"] for each in request["sourceRevisions"])
+            since = it.choice.suspect_created_at or it.opened_at
+            newer = overtaken(self._pipelines.recent(trail.pipeline), trail.suspect_execution_id, since, good)
+            if newer is not None:
+                self._turn.give_up(
+                    FollowUp.RERUN,
+                    f"{newer.execution_id} ({newer.status}) may bring a newer commit, perhaps the fix, which the good "
+                    "commit behind it would undo.",
+                )
+                return
+            self._turn.change(rerun_status=STARTING)
+            self._turn.save()
+        started = self._pipelines.start(request)
+        self._turn.settle(
+            FollowUp.RERUN,
+            f"{trail.pipeline} runs again for {trail.good_commit or 'the good revision'}: {started}.",
+            rerun_execution_id=started,
+            rerun_status="InProgress",
+        )
+
+    def watch(self) -> None:
+        it = self._turn.rollback
+        trail = it.trail
+        try:
+            status = self._pipelines.status(trail.pipeline, trail.rerun_execution_id)
+        except LastgoodError as error:
+            status = f"unknown: {error}"
+        late = self._turn.parts.clock() - (it.closed_at or it.opened_at) > RERUN_WATCH
+        waits = status in RUNNING or status.startswith("unknown")
+        if waits and not late:
+            self._turn.look_again()
+            return
+        text = f"The re-run {trail.rerun_execution_id} is {status}."
+        if status != "Succeeded":
+            text += f" After {duration(RERUN_WATCH)} it is watched no more." * waits
+            self._turn.alert(
+                f"{text} Look at it in CodePipeline: until a run succeeds, the newest definition is not right."
+            )
+        self._turn.settle(FollowUp.WATCH_RERUN, text, rerun_status=status)
