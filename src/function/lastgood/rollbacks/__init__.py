@@ -15,7 +15,7 @@ from typing import assert_never
 from lastgood.draft import Draft
 from lastgood.errors import LostLeaseError, RefusedError, RetryableError
 from lastgood.judgement import decide
-from lastgood.ledger import Busy, Duplicate, Kind, Opened, Step
+from lastgood.ledger import Busy, Duplicate, Opened
 from lastgood.model import Observation, Reason, Rollback
 from lastgood.parts import Parts
 from lastgood.pipelines.follow_ups import pinned
@@ -24,7 +24,7 @@ from lastgood.rollbacks.claiming import claim
 from lastgood.rollbacks.closing import NEXT_CHECK, Closing, readable
 from lastgood.rollbacks.following import follow_up
 from lastgood.rollbacks.leases import Leases
-from lastgood.rollbacks.opening import not_opened
+from lastgood.rollbacks.opening import recorded
 from lastgood.rollbacks.passing_on import pass_on
 from lastgood.rollbacks.telling import tell
 
@@ -66,10 +66,7 @@ class Rollbacks:
 
     def record(self, rollback: Rollback, reason: Reason, explanation: str, *, people: bool | None = None) -> Rollback:
         """Record a signal that cannot open a rollback, so that it is neither lost nor silent."""
-        now = self._parts.clock()
-        closed = not_opened(rollback, reason, explanation, now, people=people)
-        self._parts.ledger.record(closed, Step(Kind.NOTE, "RECORD", explanation, now))
-        self._parts.telemetry.closed(closed)
+        closed = recorded(self._parts, rollback, reason, explanation, people)
         return self.leases.holding(rollback.rollback_id, self.advance) or closed
 
     def advance(self, leased: Rollback) -> Rollback:

@@ -6,7 +6,9 @@ import hashlib
 from datetime import datetime
 
 from lastgood.judgement.wording import taken_over
+from lastgood.ledger import Kind, Step
 from lastgood.model import DeploymentGroup, Outcome, Phase, Reason, Rollback, calls_people
+from lastgood.parts import Parts
 from lastgood.text import clean
 
 
@@ -28,6 +30,15 @@ def why_opened(rollback: Rollback) -> str:
         else f"{rollback.trigger.requested_by} asked for it: {rollback.trigger.request_reason}"
     )
     return f"{cause} {taken_over(rollback)}".strip()
+
+
+def recorded(parts: Parts, rollback: Rollback, reason: Reason, explanation: str, people: bool | None) -> Rollback:
+    """Write the record of a signal that cannot open a rollback: closed from the start."""
+    now = parts.clock()
+    closed = not_opened(rollback, reason, explanation, now, people=people)
+    parts.ledger.record(closed, Step(Kind.NOTE, "RECORD", explanation, now))
+    parts.telemetry.closed(closed)
+    return closed
 
 
 def not_opened(
