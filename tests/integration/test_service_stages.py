@@ -371,6 +371,24 @@ def test_a_release_of_another_part_of_the_service_is_a_release(changed: dict[str
         assert it.owner.serving() == before
 
 
+def test_a_finished_release_of_the_services_settings_alone_is_not_answered_with_an_older_definition() -> None:
+    """The older definition would run in the same wrong network, and be called verified."""
+    with service_scene() as it:
+        it.release(2, settle=True, rest=86_400)
+        before = it.owner.serving()
+        wrong = {"awsvpcConfiguration": {"subnets": ["subnet-b"]}}
+        boto3.client("ecs").update_service(cluster="main", service="web", networkConfiguration=wrong)
+        it.sim.settle()
+        it.sim.advance(120)
+        after = it.owner.serving()
+        assert after != before
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == ("BLOCKED", "NO_GOOD_REVISION"), head["explanation"]
+        assert "put them back by hand" in head["explanation"] and head["needs_human"] is True
+        assert it.owner.serving() == after and it.calls("UpdateService")[1:] == []
+
+
 def test_of_several_containers_each_ones_image_counts() -> None:
     """The sidecar's tag was moved and the definition deployed again: only its digest tells the two releases apart."""
     with service_scene() as it:

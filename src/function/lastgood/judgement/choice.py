@@ -30,7 +30,7 @@ MAX_UNPROVEN = 5
 SERVICE_REVISION = "TaskDefinition"
 """The kind of a revision of a service that ECS itself deploys."""
 
-_ENDS_THE_SEARCH = {Rejection.CONTENT_UNKNOWN, Rejection.UNREADABLE_REVISION}
+_ENDS_THE_SEARCH = {Rejection.CONTENT_UNKNOWN, Rejection.UNREADABLE_REVISION, Rejection.OTHER_SETTINGS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,8 @@ def select(
     (`to_deployment_id`) pass the floor and the known-bad memory, nothing else. Before evidence was looked for, content
     that is unknown is no objection yet: `examined` are the deployments where it was; None: all.
 
-    A release that succeeded with unknown content ends the search: nobody knows what lies between it and anything older.
+    A release that succeeded with unknown content ends the search: nobody knows what lies between it and anything older. So
+    does a service's definition that the suspect deployed with other settings: an older one would meet these too.
 
     By its `lives` a revision is proven, or not. One that is not proven is passed over for an older one that is. If none
     is, the newest quiet one goes back. What an operator asks for needs no proof. Without `lives` nothing does.
@@ -226,7 +227,7 @@ class _Case:
             put_back_whole = blamed.active and self.native and not self.to_deployment_id
             if service and not put_back_whole and same_images(suspect.images, d.revision.images):
                 return (
-                    Rejection.NOT_DEPLOYABLE,
+                    Rejection.OTHER_SETTINGS,
                     "It differs from the suspect in the service's own settings alone (network, capacity, load "
                     "balancers, Service Connect, volumes), which are not put back by a redeployment: put them back by "
                     "hand.",

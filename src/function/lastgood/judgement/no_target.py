@@ -60,6 +60,9 @@ def _why_none(case: Case) -> tuple[Reason, str]:
             Reason.NO_GOOD_REVISION,
             f"Nobody knows what {unknown.deployment_id} deployed, which was live before: {unknown.explanation}",
         )
+    settings = case.selection.rejected_for(Rejection.OTHER_SETTINGS)
+    if settings:
+        return Reason.NO_GOOD_REVISION, f"{settings.deployment_id} was live before: {settings.explanation}"
     unreadable = case.selection.rejected_for(Rejection.UNREADABLE_REVISION)
     if unreadable:
         return Reason.NO_GOOD_REVISION, f"{unreadable.deployment_id}: {unreadable.explanation}"

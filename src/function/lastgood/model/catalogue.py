@@ -318,6 +318,7 @@ REJECTIONS: Mapping[Rejection, str] = {
     Rejection.NOT_REQUESTED: "The operator asked for another one.",
     Rejection.CONTENT_UNKNOWN: "Nobody knows what its name stood for when it was deployed.",
     Rejection.OTHER_TARGET: "It deployed another function or service than the suspect.",
+    Rejection.OTHER_SETTINGS: "The suspect changed the service's own settings alone, which no redeployment puts back.",
     Rejection.UNPROVEN: "It did not serve for long enough with quiet alarms, and a proven one is older.",
 }
 """What each rejection of a candidate means."""
