@@ -77,8 +77,9 @@ def select(
     (`to_deployment_id`) pass the floor and the known-bad memory, nothing else. Before evidence was looked for, content
     that is unknown is no objection yet: `examined` are the deployments where it was; None: all.
 
-    A release that succeeded with unknown content ends the search: nobody knows what lies between it and anything older. So
-    does a service's definition that the suspect deployed with other settings: an older one would meet these too.
+    A release that succeeded with unknown content ends the search: nobody knows what lies between it and anything
+    older. So does a service's definition that the suspect deployed with other settings: an older one would meet these
+    too.
 
     By its `lives` a revision is proven, or not. One that is not proven is passed over for an older one that is. If none
     is, the newest quiet one goes back. What an operator asks for needs no proof. Without `lives` nothing does.
