@@ -12,16 +12,12 @@ from aws_lambda_powertools import Logger, Metrics
 from lastgood import signals
 from lastgood.alarm_changes import AlarmChanges
 from lastgood.clients import Clients
-from lastgood.drill import Drill
-from lastgood.health import health
-from lastgood.operators import Operators
 from lastgood.parts import Parts
 from lastgood.releases import Releases
 from lastgood.results import refusal
 from lastgood.rollbacks import Rollbacks
 from lastgood.rollbacks.notes import Notes
 from lastgood.settings import Settings
-from lastgood.sweeping import Sweep
 from lastgood.telemetry import Telemetry
 from lastgood.times import utc_now
 
@@ -86,14 +82,11 @@ class Application:
                 return AlarmChanges(parts, rollbacks, notes).handle(signal)
             case signals.DeploymentSignal() | signals.ServiceDeploymentSignal():
                 return Releases(parts, rollbacks).handle(signal)
-            case signals.OperatorRequest():
-                return [Operators(parts, rollbacks, notes, door).handle(signal)]
-            case signals.SweepSignal():
-                return [Sweep(parts, rollbacks, notes, Releases(parts, rollbacks)).run()]
-            case signals.DrillSignal():
-                return [Drill(parts, rollbacks.deadline).run()]
-            case signals.HealthRequest():
-                return [health(parts, self._environ)]
+            case signals.OperatorRequest() | signals.SweepSignal() | signals.DrillSignal() | signals.HealthRequest():
+                # Imported on first use: a cold start is for an alarm, and should not wait for these.
+                from lastgood import unhurried
+
+                return [unhurried.handle(signal, parts, rollbacks, notes, door, self._environ)]
             case signals.Refusal():
                 return [refusal(signal.code, signal.message, signal.hint)]
             case _:

@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 
 from lastgood.clients import Clients
 from lastgood.deployers.codedeploy import CodeDeploy
-from lastgood.deployers.ecs import EcsService
-from lastgood.deployers.ecs_history import Memory
-from lastgood.deployers.pipeline import PipelineStage
+from lastgood.deployers.memory import Memory
 from lastgood.deployers.protocol import Deployer, DeployerFor
 from lastgood.model import ComputePlatform, Controller, DeploymentGroup
 from lastgood.settings import Settings
@@ -34,14 +32,26 @@ class Shared:
     memory: Memory = field(default_factory=Memory)
 
 
+def _ecs(shared: Shared, group: DeploymentGroup, _: ComputePlatform | None) -> Deployer:
+    from lastgood.deployers.ecs import EcsService
+
+    return EcsService(group, shared.clients, shared.pool, shared.memory)
+
+
+def _pipeline(shared: Shared, group: DeploymentGroup, _: ComputePlatform | None) -> Deployer:
+    from lastgood.deployers.pipeline import PipelineStage
+
+    rerun_outdated = shared.settings.rerun_outdated_stages
+    return PipelineStage(group, shared.clients, shared.pool, rerun_outdated=rerun_outdated)
+
+
+# Most deployments are CodeDeploy's: the other adapters are imported when a group is theirs.
 FACTORIES: dict[Controller, Callable[[Shared, DeploymentGroup, ComputePlatform | None], Deployer]] = {
     Controller.CODE_DEPLOY: lambda shared, group, platform: CodeDeploy(
         group, shared.clients, shared.settings, shared.pool, shared.contents, platform
     ),
-    Controller.ECS: lambda shared, group, _: EcsService(group, shared.clients, shared.pool, shared.memory),
-    Controller.PIPELINE: lambda shared, group, _: PipelineStage(
-        group, shared.clients, shared.pool, rerun_outdated=shared.settings.rerun_outdated_stages
-    ),
+    Controller.ECS: _ecs,
+    Controller.PIPELINE: _pipeline,
 }
 
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from lastgood.deployers.yaml_subset import YamlError, load
 from lastgood.model import AppSpecHooks
 from lastgood.settings import Settings
 
@@ -35,10 +34,10 @@ class AppSpec:
     def document(self) -> dict[str, Any]:
         """The whole file. Raises AppSpecError if lastgood cannot parse it."""
         try:
-            found = json.loads(self.text, object_pairs_hook=_once) if self._is_json else load(self.text)
+            found = json.loads(self.text, object_pairs_hook=_once) if self._is_json else _yaml(self.text)
         except AppSpecError:
             raise
-        except (YamlError, RecursionError, ValueError) as error:
+        except (RecursionError, ValueError) as error:
             found = _yaml_after_all(self.text, error) if self._is_json else None
             if found is None:
                 raise AppSpecError(f"lastgood cannot parse this AppSpec: {error}") from error
@@ -133,11 +132,18 @@ class AppSpec:
         return self.text.lstrip().startswith("{")
 
 
+def _yaml(text: str) -> Any:
+    """Its reader is imported where there is YAML: most AppSpecs come back as JSON. Raises ValueError."""
+    from lastgood.deployers.yaml_subset import load
+
+    return load(text)
+
+
 def _yaml_after_all(text: str, error: Exception) -> Any:
     """YAML's flow style begins like JSON; None if it is not that either."""
     try:
-        return None if isinstance(error, RecursionError) else load(text)
-    except YamlError:
+        return None if isinstance(error, RecursionError) else _yaml(text)
+    except ValueError:
         return None
 
 

@@ -26,7 +26,6 @@ from lastgood.deployers.ecs_history import (
     DONE,
     REVISION,
     ROLLBACK,
-    Memory,
     Raw,
     ServiceHistory,
     created,
@@ -34,6 +33,7 @@ from lastgood.deployers.ecs_history import (
     newest_first,
     status_of,
 )
+from lastgood.deployers.memory import Memory
 from lastgood.deployers.registry import gone
 from lastgood.deployers.task_definitions import TaskDefinitions
 from lastgood.errors import AmbiguousError, GroupNotFoundError, LastgoodError, RefusedError, RetryableError

@@ -13,12 +13,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import batched, pairwise
 from typing import Any
 
 from lastgood.clients import Clients, call
+from lastgood.deployers.memory import Memory
 from lastgood.errors import GroupNotFoundError, RefusedError
 from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, DeploymentGroup, Gate, Image, Revision
 
@@ -48,14 +49,6 @@ _UNDONE = {
 }
 
 Raw = dict[str, Any]
-
-
-@dataclass
-class Memory:
-    """What never changes and is kept between visits: service revisions with all digests, how a service's ARNs begin."""
-
-    revisions: dict[str, Revision] = field(default_factory=dict)
-    prefixes: dict[DeploymentGroup, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

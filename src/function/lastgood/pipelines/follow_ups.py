@@ -14,9 +14,6 @@ from lastgood.errors import LostLeaseError, RefusedError, RetryableError
 from lastgood.ledger import Kind
 from lastgood.model import FollowUp, Rollback, follow_up_due
 from lastgood.parts import Parts
-from lastgood.pipelines.hold import Hold
-from lastgood.pipelines.rerun import Rerun
-from lastgood.pipelines.turn import Turn
 from lastgood.pipelines.wording import PURPOSE
 from lastgood.settings import Settings
 
@@ -48,6 +45,11 @@ class FollowUps:
     """One invocation's turn at what follows one rollback; it holds the rollback's lease meanwhile."""
 
     def __init__(self, parts: Parts, leased: Rollback, deadline: datetime) -> None:
+        # Imported here, for most rollbacks are of no pipeline, and none waits for this.
+        from lastgood.pipelines.hold import Hold
+        from lastgood.pipelines.rerun import Rerun
+        from lastgood.pipelines.turn import Turn
+
         self._turn = Turn(parts, leased)
         self._parts = parts
         self._deadline = deadline
