@@ -25,6 +25,7 @@ NOT_WRONG = frozenset(
         Reason.SUSPECT_IS_ROLLBACK,
         Reason.NEWER_DEPLOYMENT,
         Reason.OBSERVE_MODE,
+        Reason.RELEASED_BY_PIPELINE,
         Reason.NEEDS_APPROVAL,
     }
 )
