@@ -11,7 +11,6 @@ import json
 from base64 import b64encode
 from collections import defaultdict
 from datetime import datetime
-from enum import StrEnum
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -109,11 +108,9 @@ class Wireless:
 
 
 def _sent(value: Any) -> Any:
-    """Parameters as the wire carries them: times are seconds, members of an enum are texts."""
+    """Parameters as the wire carries them: times are seconds."""
     if isinstance(value, dict):
         return {name: _sent(part) for name, part in value.items()}
-    if isinstance(value, StrEnum):
-        return str(value)
     return value.timestamp() if isinstance(value, datetime) else value
 
 

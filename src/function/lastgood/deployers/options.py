@@ -48,6 +48,6 @@ def own_options(facts: GroupFacts, settings: Settings) -> dict[str, Any]:
         # The empty list must be there: CodeDeploy refuses a null one.
         options["overrideAlarmConfiguration"] = {"enabled": False, "ignorePollAlarmFailure": True, "alarms": []}
     if facts.compute_platform is ComputePlatform.SERVER:
-        options["fileExistsBehavior"] = settings.file_exists_behavior
+        options["fileExistsBehavior"] = str(settings.file_exists_behavior)
         options["ignoreApplicationStopFailures"] = settings.ignore_application_stop_failures
     return options
