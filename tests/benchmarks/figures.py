@@ -19,9 +19,10 @@ class Figure:
 
 
 _CALLS = (
-    "The guards force no more than that, with the notices sent while the redeployment begins. They are sent after the "
-    "result is written, and that they were told is written after them: one call and two rounds more, when CodeDeploy "
-    "is long at work. What they tell of is then in the record for sure."
+    "The notices are sent after the result is written, and that they were told is written after them: one call and two "
+    "rounds more, when CodeDeploy is long at work. What they tell of is then in the record for sure. Two more calls "
+    "read evidence, beside other reads and in no round of their own: when the alarm fired before, and whether its tags "
+    "in CloudWatch lead here."
 )
 _INIT = (
     "BARE has one client of one service and nothing to decide. lastgood starts with four clients of three services, "
