@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -163,6 +164,17 @@ def test_a_composite_alarm_is_confirmed_by_the_metric_of_an_alarm_in_its_rule(va
 )
 def test_an_alarm_that_cannot_be_asked_for_its_metric_is_doubted(alarm: dict[str, Any]) -> None:
     assert doubt(CloudWatch(99.0), alarm, NOW)
+
+
+@pytest.mark.parametrize(("series", "doubted"), [(([9.0], [9.0], [9.0]), True), (([0.0], [9.0] * 3), False)])
+def test_of_an_alarm_over_many_series_one_has_to_breach_often_enough(
+    series: tuple[list[float], ...], doubted: bool
+) -> None:
+    """Three series that breach once each are three noisy minutes, not a breach of three periods."""
+    fleet = SimpleNamespace(
+        get_metric_data=lambda **_: {"MetricDataResults": [{"Id": "m", "Values": values} for values in series]}
+    )
+    assert bool(doubt(fleet, CHILD, NOW)) is doubted
 
 
 def test_metric_math_is_asked_as_the_alarm_asks_it() -> None:

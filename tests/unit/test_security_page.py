@@ -89,9 +89,10 @@ def may(who: str, action: str, resource: str, **context: Any) -> bool:
 
 TAGGED = {"aws__ResourceTag/lastgood:application": "shop"}
 SERVICE = {"aws__ResourceTag/lastgood:ecs-service": "main/shop"}
+STAGE = {"aws__ResourceTag/lastgood:pipeline": "shop/Deploy"}
 
 
-@pytest.mark.parametrize("tags", [TAGGED, SERVICE])
+@pytest.mark.parametrize("tags", [TAGGED, SERVICE, STAGE])
 @pytest.mark.parametrize("action", ["SetAlarmState", "DeleteAlarms", "DisableAlarmActions", "PutMetricAlarm"])
 def test_the_guard_rail_keeps_alarms_that_command_rollbacks_to_pipelines(action: str, tags: dict[str, str]) -> None:
     assert not may(SOMEBODY, f"cloudwatch:{action}", ALARM, **tags)

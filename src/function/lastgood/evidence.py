@@ -49,12 +49,18 @@ def _doubt(client: Any, alarm: Mapping[str, Any], now: datetime) -> str:
     period = _period(alarm, queries)
     evaluated = int(alarm["EvaluationPeriods"])
     try:
-        values = _values(client, queries, now - (evaluated + _LATE_PERIODS) * period, now)
+        series = _series(client, queries, now - (evaluated + _LATE_PERIODS) * period, now)
     except RefusedError as error:
         return f"The metric of {name} cannot be read: {error}"
-    breaching = sum(breaches(value, float(alarm["Threshold"])) for value in values)
-    if alarm.get("TreatMissingData") == "breaching":
-        breaching += max(0, evaluated - len(values))
+    threshold, silent_breaches = float(alarm["Threshold"]), alarm.get("TreatMissingData") == "breaching"
+
+    def breaching_in(values: list[float]) -> int:
+        missing = max(0, evaluated - len(values)) if silent_breaches else 0
+        return sum(breaches(value, threshold) for value in values) + missing
+
+    # Of an alarm over many time series one has to breach often enough, as CloudWatch evaluates them.
+    values = max(series, key=breaching_in)
+    breaching = breaching_in(values)
     needed = int(alarm.get("DatapointsToAlarm") or evaluated)
     if breaching >= needed:
         return ""
@@ -82,6 +88,7 @@ def _period(alarm: Mapping[str, Any], queries: list[dict[str, Any]]) -> timedelt
     return timedelta(seconds=max([int(alarm.get("Period") or 0), *map(int, periods)]) or 60)
 
 
-def _values(client: Any, queries: list[dict[str, Any]], start: datetime, end: datetime) -> list[float]:
+def _series(client: Any, queries: list[dict[str, Any]], start: datetime, end: datetime) -> list[list[float]]:
+    """The values of each time series that the alarm is over; one without values where there is none."""
     answer = call(client, "get_metric_data", MetricDataQueries=queries, StartTime=start, EndTime=end)
-    return [value for result in answer.get("MetricDataResults", []) for value in result.get("Values", [])]
+    return [list(result.get("Values", [])) for result in answer.get("MetricDataResults", [])] or [[]]
