@@ -19,7 +19,7 @@ from time import process_time
 from typing import Any, get_args
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from docs_from_code import fault_figures
@@ -108,6 +108,33 @@ LARGEST = {
     "a long time": largest(_ALARM + ',"StateChangeTime":"', "2026-03-02T10:00:00", '"}'),
     "a long ARN": largest(_ALARM + ',"AlarmArn":"', "arn:aws:cloudwatch:", '"}'),
 }
+
+
+IN_A_LIST = ("0,", '"s",', '{"a":0},', "[0],", '{"Key":"{n}","Value":"{n}"},', '{"Period":60},', "null,")
+IN_AN_OBJECT = ('"{n}":0,', '"{n}":{"a":[0]},', '"{n}":"x",', '"{n}":null,')
+IN_A_TEXT = (
+    "a", " ", "-", "1", "e9", "<", ">", "*", "shop-", "é", "2026-03-02T10:00:00", "arn:aws:cloudwatch:",
+    "\\\\", "\\u202e", "\\ud800", "\\n", '\\"', "[", "{", '{\\"startDate\\":', "{n}",
+)  # fmt: skip
+PLACES = {
+    **{f'"{name}":[': ("0]", IN_A_LIST) for name in ("x", "AlarmTags", "AlarmContributors")},
+    '"Trigger":{"Metrics":[': ("{}]}", IN_A_LIST),
+    **{
+        f'"{name}":{{': ('"z":0}', IN_AN_OBJECT) for name in ("x", "AlarmTags", "AlarmContributorAttributes", "Trigger")
+    },
+    **{f'"{name}":"': ('"', IN_A_TEXT) for name in ("AlarmArn", "NewStateReason", "NewStateReasonData", "Region")},
+    **{f'"{name}":"': ('"', IN_A_TEXT) for name in ("StateChangeTime", "AlarmContributorId", "AWSAccountId")},
+}
+"""Where in a message the fuzz puts what it makes: how the place ends, and what may be in it."""
+
+
+@st.composite
+def full_messages(draw: st.DrawFn) -> str:
+    """Valid messages, filled up to what SNS carries with a few pieces again and again."""
+    place = draw(st.sampled_from(sorted(PLACES)))
+    end, pieces = PLACES[place]
+    made = "".join(draw(st.lists(st.sampled_from(pieces), min_size=1, max_size=4)))
+    return largest(f"{_ALARM},{place}", made, end + "}")
 
 
 class TestShapes:
@@ -228,6 +255,14 @@ class TestMessages:
         assert process_time() - began < 2
         if "twice" in shape:
             assert isinstance(result, Refusal) and result.code == "duplicate_key"
+
+    @settings(max_examples=100, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck))
+    @given(full_messages())
+    def test_the_work_for_each_byte_is_bounded_whatever_a_message_is_made_of(self, text: str) -> None:
+        """Ten microseconds a byte: many times what reading takes, and a small part of what a square of it would."""
+        began = process_time()
+        read(sns_text(text))
+        assert process_time() - began < len(text) * 10e-6
 
     @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "9" * 19, "9" * 5000])
     def test_row_30_numbers_that_cannot_be_kept_are_rejected(self, number: str) -> None:
