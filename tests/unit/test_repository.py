@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +104,12 @@ def module_path(dotted: str) -> Path | None:
     return None
 
 
-def own_imports(path: Path) -> set[Path]:
+@cache
+def own_imports(path: Path) -> frozenset[Path]:
     """The modules of `lastgood` that a module of it imports."""
     package = ".".join(path.relative_to(FUNCTION).parent.parts)
     found = {module_path(name) for name in imports(path.read_text(), package)}
-    return {other for other in found if other is not None and other != path}
+    return frozenset(other for other in found if other is not None and other != path)
 
 
 def modules_of(name: str) -> list[Path]:
