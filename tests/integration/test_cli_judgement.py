@@ -15,8 +15,9 @@ import pytest
 
 from answering import Answer, answering, denied
 from lastgood.model import DeploymentGroup
-from lastgood_cli.lookout import Lookout, Suppose, Verdict
+from lastgood_cli.lookout import Lookout, Suppose
 from lastgood_cli.permissions import READS
+from lastgood_cli.questions import Verdict
 from lastgood_cli.readonly import ReadOnlySession, WriteRefusedError
 from scene import ALARM, PLATFORMS, Scene, scene
 from stage.local import REGION, TABLE, alarm_event, event, group_tags

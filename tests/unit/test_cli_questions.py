@@ -36,20 +36,12 @@ from lastgood.pipelines.runs import hold_reason
 from lastgood.settings import PipelineRule, Settings
 from lastgood.times import iso
 from lastgood_cli import checks, group_checks
+from lastgood_cli.alarm_paths import alarm_message
 from lastgood_cli.checks import Part, healthy
 from lastgood_cli.checks.table import INDEXES
-from lastgood_cli.lookout import (
-    ALONE,
-    ROUTED,
-    Answer,
-    Plan,
-    Verdict,
-    alarm_message,
-    answers,
-    headline,
-    recorded,
-)
+from lastgood_cli.lookout import Plan, headline
 from lastgood_cli.main import cli
+from lastgood_cli.questions import ALONE, ROUTED, Answer, Verdict, answers, recorded
 from lastgood_cli.stack_template import StackTemplate
 from stage.local import ROOT
 

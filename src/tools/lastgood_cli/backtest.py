@@ -17,8 +17,9 @@ from lastgood.clients import call
 from lastgood.model import Controller, DeploymentGroup, Mode
 from lastgood.routing import is_allowed
 from lastgood.vouching import signed
+from lastgood_cli.alarm_paths import points_here
 from lastgood_cli.context import Session
-from lastgood_cli.lookout import Lookout, points_here
+from lastgood_cli.lookout import Lookout
 from lastgood_cli.output import Format, as_json, as_table, show_rows, text, write
 from lastgood_cli.plan import lookout
 from lastgood_cli.replay import LIMITS, Finding, GroupHistory, Transition, firings, replay, state_changes, summary

@@ -12,10 +12,10 @@ from rich.text import Text
 
 from lastgood.alarms import listed, types
 from lastgood.model import AlarmPlace, DeploymentGroup, name_of
+from lastgood_cli.alarm_paths import alarm_topics
 from lastgood_cli.asking import confirm
 from lastgood_cli.context import Session
 from lastgood_cli.coverage import Covers, known_groups, look, nearest
-from lastgood_cli.lookout import alarm_topics
 from lastgood_cli.names import GROUP, SERVICE_NAME, STAGE_NAME
 from lastgood_cli.output import Format, as_json, as_table, show_rows, text, write
 from lastgood_cli.plan import lookout

@@ -14,7 +14,8 @@ from lastgood.alarms import listed, types
 from lastgood.model import AlarmPlace, DeploymentGroup
 from lastgood.routing import Routing, is_allowed, route
 from lastgood.settings import Settings
-from lastgood_cli.lookout import Lookout, at_home, points_here
+from lastgood_cli.alarm_paths import at_home, points_here
+from lastgood_cli.lookout import Lookout
 
 _GROUP_BY = re.compile(r"\bGROUP\s+BY\s+(.+?)(?:\s+ORDER\s+BY\b|\s+LIMIT\b|$)", re.IGNORECASE | re.DOTALL)
 TAGS = ("lastgood:application", "lastgood:deployment-group", "lastgood:ecs-service", "lastgood:pipeline")

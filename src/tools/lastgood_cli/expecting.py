@@ -21,7 +21,7 @@ from lastgood_cli.expected import (
     target_group_advice,
     way_back_advice,
 )
-from lastgood_cli.lookout import group_names
+from lastgood_cli.names import group_names
 from lastgood_cli.readonly import ReadOnlySession
 
 MOST_DEPLOYMENTS = 25

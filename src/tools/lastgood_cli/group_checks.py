@@ -13,7 +13,8 @@ from lastgood.pipelines.runs import holder
 from lastgood.settings import PipelineRule, Settings
 from lastgood_cli.checks import Check
 from lastgood_cli.expected import Expected
-from lastgood_cli.lookout import Answer, Plan, Verdict
+from lastgood_cli.lookout import Plan
+from lastgood_cli.questions import Answer, Verdict
 
 # --- the deployment group ---------------------------------------------------------------------------------------------
 

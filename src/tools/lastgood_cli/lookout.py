@@ -6,7 +6,6 @@ with clients that cannot write. Where the alarm is not firing, the plan may supp
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,7 +19,6 @@ from lastgood.errors import LastgoodError
 from lastgood.judgement import decide
 from lastgood.judgement.case import Case
 from lastgood.judgement.choice import effective_floor
-from lastgood.judgement.guards import GUARDS, Guard
 from lastgood.judgement.onset import onset_attributes
 from lastgood.judgement.steps import Adopt, AskApproval, Close, Decision, Proceed, Stop, Wait
 from lastgood.judgement.wording import ago
@@ -46,32 +44,11 @@ from lastgood.rollbacks.choosing import chosen_by
 from lastgood.routing import BY_MESSAGE, Routing, is_allowed, needs_tags, route
 from lastgood.settings import Settings
 from lastgood.signals import AlarmSignal, Home, OperatorRequest, Refusal, Signal, parse
+from lastgood_cli.alarm_paths import alarm_message
+from lastgood_cli.questions import ALLOWED, ALONE, ROUTED, Answer, Verdict, answers
 from lastgood_cli.readonly import ReadOnlySession
 
 POOL_SIZE = 8
-
-ROUTED = "Does it lead to a deployment group?"
-ALLOWED = "May this deployment group be rolled back at all?"
-ALONE = "Is no other rollback of the group open?"
-
-
-class Verdict(StrEnum):
-    """How one question was answered."""
-
-    YES = "yes"
-    NO = "no"
-    NO_TOO = "no, too"
-    NOT_ASKED = "not asked"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One question that is asked before anything is touched, and its answer."""
-
-    question: str
-    verdict: Verdict
-    reason: str = ""
-    explanation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,31 +82,6 @@ class Suppose(StrEnum):
     NEVER = "never"
 
 
-# --- pure: what the questions are answered -------------------------------------------------------------------------
-
-
-def answers(case: Case) -> tuple[Answer, ...]:
-    """Every guard's answer. The first that objects decides; those that would object too are told.
-
-    Where the group is gone, or nobody can be blamed, the later questions have no subject and are not asked.
-    """
-    given: list[Answer] = []
-    decided = False
-    for guard in GUARDS:
-        asked = not decided or (case.seen.group is not None and case.attribution.reason is None)
-        decision = guard.check(case) if asked else None
-        given.append(_answer(guard, decision, decided=decided, asked=asked))
-        decided = decided or decision is not None
-    return tuple(given)
-
-
-def _answer(guard: Guard, decision: Decision | None, *, decided: bool, asked: bool) -> Answer:
-    if decision is None:
-        return Answer(guard.question, Verdict.YES if asked else Verdict.NOT_ASKED)
-    verdict = Verdict.NO_TOO if decided else Verdict.NO
-    return Answer(guard.question, verdict, str(decision.reason), decision.explanation)
-
-
 def headline(decision: Decision) -> str:
     """The decision in a few words."""
     good = decision.good.revision.label or decision.good.revision.identity if decision.good else ""
@@ -148,43 +100,6 @@ def headline(decision: Decision) -> str:
             return "It would wait"
         case _:
             return f"It would roll back to {good}"
-
-
-def alarm_message(alarm: Mapping[str, Any], at: datetime, topic_arn: str) -> dict[str, Any]:
-    """The Lambda event that CloudWatch would cause through SNS, from an alarm as `DescribeAlarms` tells it."""
-    body = {
-        "AlarmName": alarm["AlarmName"],
-        "AlarmArn": alarm["AlarmArn"],
-        "AWSAccountId": alarm["AlarmArn"].split(":")[4],
-        "NewStateValue": "ALARM",
-        "OldStateValue": "OK",
-        "NewStateReason": alarm.get("StateReason", ""),
-        "StateChangeTime": at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000",
-        "Trigger": {key: alarm[key] for key in ("Period", "EvaluationPeriods", "Metrics") if key in alarm},
-    }
-    sns = {"Type": "Notification", "MessageId": "plan", "TopicArn": topic_arn, "Message": json.dumps(body)}
-    return {"Records": [{"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": sns}]}
-
-
-def points_here(alarm: Mapping[str, Any], settings: Settings, function_arn: str = "") -> bool:
-    """True where going into ALARM reaches the function: by its topic, or by the function itself."""
-    home = Home(alarm_topic_arns=settings.alarm_topic_arns or ("none",))
-    return any(home.takes_from(action) or action == function_arn for action in alarm.get("AlarmActions") or [])
-
-
-def alarm_topics(settings: Settings) -> tuple[str, ...]:
-    """The topics that alarms come in by: the stack's own, and the satellite's in each other region."""
-    named = (each.split(":") for each in settings.alarm_topic_arns)
-    regions = ((arn, settings.alarm_regions if arn[3:4] == ["*"] else arn[3:4]) for arn in named)
-    return tuple(":".join([*arn[:3], region, *arn[4:]]) for arn, found in regions for region in found)
-
-
-def at_home(arn: str, function_arn: str) -> bool:
-    """Whether something is in the function's own region."""
-    return arn.split(":")[3:4] == function_arn.split(":")[3:4]
-
-
-# --- looking ----------------------------------------------------------------------------------------------------------
 
 
 def _since(alarm: AlarmFacts | None, now: datetime) -> str:
@@ -414,42 +329,3 @@ class Lookout:
         later = rollback.changed(phase=Phase.STOPPING, **chosen)
         next_seen, _ = self.observer.look(later, policy, self.now, seen)
         return decide(later, next_seen, policy, self.now).explanation
-
-
-def group_names(group: DeploymentGroup) -> tuple[str, str]:
-    """(application, deployment group)."""
-    return group.application, group.deployment_group
-
-
-# --- from the record ------------------------------------------------------------------------------------------------
-
-
-def recorded(rollback: Rollback) -> tuple[Answer, ...]:
-    """The questions as a rollback that happened answered them, from what its record holds.
-
-    The record names the reason, not the question: where several questions share a reason, each of them is marked.
-    """
-    asked = (Answer(q, Verdict.YES) for q in (ROUTED, ALLOWED, ALONE))
-    if rollback.reason_code in {Reason.UNROUTED_ALARM, Reason.NOT_ALLOWED}:
-        failed = ROUTED if rollback.reason_code is Reason.UNROUTED_ALARM else ALLOWED
-        return (Answer(failed, Verdict.NO, rollback.reason_code, rollback.explanation),)
-    if began_to_act(rollback) or not rollback.reason_code:
-        return (*asked, *(Answer(g.question, Verdict.YES) for g in GUARDS))
-    objecting = [g for g in GUARDS if rollback.reason_code in g.reasons]
-    if not objecting:
-        return (*asked, *(Answer(g.question, Verdict.YES) for g in GUARDS))
-    given: list[Answer] = []
-    for guard in GUARDS[: GUARDS.index(objecting[-1]) + 1]:
-        no = Answer(guard.question, Verdict.NO, rollback.reason_code, rollback.explanation)
-        given.append(no if guard in objecting else Answer(guard.question, Verdict.YES))
-    rest = GUARDS[GUARDS.index(objecting[-1]) + 1 :]
-    return (*asked, *given, *(Answer(g.question, Verdict.NOT_ASKED) for g in rest))
-
-
-def began_to_act(rollback: Rollback) -> bool:
-    """True where something was stopped, adopted or deployed: then every question had been answered with yes."""
-    return bool(
-        rollback.progress.stop_requested_at
-        or rollback.progress.create_attempted_at
-        or rollback.progress.rollback_deployment_id
-    )

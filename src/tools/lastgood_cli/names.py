@@ -62,3 +62,8 @@ class Prefixed(click.ParamType):
 GROUP = GroupName()
 SERVICE_NAME = Prefixed("ecs:", "CLUSTER/SERVICE", "production/web")
 STAGE_NAME = Prefixed("pipeline:", "PIPELINE/STAGE", "shop/Production")
+
+
+def group_names(group: DeploymentGroup) -> tuple[str, str]:
+    """(application, deployment group)."""
+    return group.application, group.deployment_group

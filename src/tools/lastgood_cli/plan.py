@@ -21,10 +21,11 @@ from lastgood.times import iso
 from lastgood_cli.completing import alarm_names, groups, rollback_ids
 from lastgood_cli.context import Session
 from lastgood_cli.expecting import Expecting
-from lastgood_cli.lookout import Answer, Lookout, Plan, Suppose, Verdict, recorded
+from lastgood_cli.lookout import Lookout, Plan, Suppose
 from lastgood_cli.names import GROUP
 from lastgood_cli.output import Format, harmless, show_rows, text
 from lastgood_cli.problems import Exit, Problem
+from lastgood_cli.questions import Answer, Verdict, recorded
 from lastgood_cli.readonly import ReadOnlySession
 from lastgood_cli.when import life
 

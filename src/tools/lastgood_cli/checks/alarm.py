@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lastgood.settings import Settings
+from lastgood_cli.alarm_paths import points_here
 from lastgood_cli.checks.check import Check
-from lastgood_cli.lookout import points_here
 
 
 def alarm_actions(alarm: Mapping[str, Any], settings: Settings, function_arn: str) -> tuple[Check, ...]:

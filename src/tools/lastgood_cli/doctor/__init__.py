@@ -13,6 +13,7 @@ import click
 
 from lastgood.errors import SettingsError
 from lastgood.model import DeploymentGroup
+from lastgood_cli.alarm_paths import alarm_topics
 from lastgood_cli.checks import Part, healthy
 from lastgood_cli.context import Session
 from lastgood_cli.doctor.alarms import Watched, examine_alarms
@@ -23,7 +24,7 @@ from lastgood_cli.doctor.patient import Patient
 from lastgood_cli.doctor.printing import rows, tree
 from lastgood_cli.doctor.table import examine_table
 from lastgood_cli.doctor.topics import examine_notices, examine_topic
-from lastgood_cli.lookout import Lookout, alarm_topics
+from lastgood_cli.lookout import Lookout
 from lastgood_cli.names import GROUP
 from lastgood_cli.output import Format, show_rows
 from lastgood_cli.problems import Exit

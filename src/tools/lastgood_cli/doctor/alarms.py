@@ -10,12 +10,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lastgood.model import DeploymentGroup
 from lastgood_cli import checks as check
 from lastgood_cli import fixes
+from lastgood_cli.alarm_paths import at_home, points_here
 from lastgood_cli.checks import Check, Part
 from lastgood_cli.coverage import every_alarm, grouped_by
 from lastgood_cli.doctor.folding import FEW, folded
 from lastgood_cli.doctor.looking import attempted
 from lastgood_cli.doctor.patient import Patient
-from lastgood_cli.lookout import Lookout, at_home, points_here
+from lastgood_cli.lookout import Lookout
 
 type Watched = dict[DeploymentGroup, list[Mapping[str, Any]]]
 """The deployment groups to look at, each with the alarms that lead to it."""

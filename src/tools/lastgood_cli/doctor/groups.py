@@ -13,7 +13,8 @@ from lastgood_cli.doctor.looking import Found, attempted
 from lastgood_cli.doctor.patient import Patient
 from lastgood_cli.expecting import Expecting
 from lastgood_cli.group_checks import group_checks, how_long, pipeline_checks, stage_transition
-from lastgood_cli.lookout import Lookout, group_names
+from lastgood_cli.lookout import Lookout
+from lastgood_cli.names import group_names
 
 
 def examine_group(patient: Patient, eyes: Lookout, group: DeploymentGroup, alarms: Sequence[Mapping[str, Any]]) -> Part:

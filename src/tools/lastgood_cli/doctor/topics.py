@@ -9,10 +9,10 @@ from botocore.exceptions import ClientError
 from lastgood.settings import Settings
 from lastgood_cli import checks as check
 from lastgood_cli import fixes
+from lastgood_cli.alarm_paths import at_home
 from lastgood_cli.checks import Check, Part
 from lastgood_cli.doctor.looking import GONE, Found, attempted
 from lastgood_cli.doctor.patient import Patient
-from lastgood_cli.lookout import at_home
 
 
 def examine_topic(patient: Patient, arn: str) -> Part:

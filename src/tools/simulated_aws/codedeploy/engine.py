@@ -16,6 +16,7 @@ from simulated_aws.codedeploy.model import Deployment, DeploymentGroup
 from simulated_aws.codedeploy.native_rollbacks import NativeRollbacks
 from simulated_aws.codedeploy.obstacles import AFTER_TRAFFIC, BEFORE_TRAFFIC, UNHEALTHY, Obstacles
 from simulated_aws.codedeploy.registry import Registry
+from simulated_aws.codedeploy.stops import Stops
 from simulated_aws.model import ServiceError
 
 EVENTS = {
@@ -38,8 +39,11 @@ class Engine(Registry):
         self.flag_false_suppresses_group_rollback = True
         self.native_rollbacks = NativeRollbacks(self)
         self.obstacles = Obstacles(self, self.content, self.hooks, self._fail, self._go_on)
+        self._stops = Stops(self)
 
-    def _while_going(self, deployment: Deployment, seconds: float, act: Callable[[Deployment], None]) -> None:
+    def while_going(self, deployment: Deployment, seconds: float, act: Callable[[Deployment], None]) -> None:
+        """Act in so many seconds, unless the deployment has ended by then or is about to."""
+
         def still() -> None:
             if not deployment.terminal and not deployment.stopping:
                 act(deployment)
@@ -105,21 +109,19 @@ class Engine(Registry):
         self.deployments[deployment.id] = deployment
         group.deployments.append(deployment)
         timing = self.timing(group, config)
-        self._while_going(deployment, timing.queued_seconds, lambda it: self._become(it, "Queued"))
-        self._while_going(deployment, timing.started_seconds, self._begin)
+        self.while_going(deployment, timing.queued_seconds, lambda it: self._become(it, "Queued"))
+        self.while_going(deployment, timing.started_seconds, self._begin)
         return deployment
 
     def _begin(self, deployment: Deployment) -> None:
         """The alarm gate: a group whose alarm fires already gets its deployment stopped within a second."""
-        if firing := self._firing(deployment):
-            self._stop_on_alarm(deployment, firing)
+        if self._stops.because_of_alarms(deployment):
             return
         deployment.started_at = self.now()
         self._become(deployment, "InProgress")
         timing = self.timing(deployment.group, deployment.config)
-        self._while_going(deployment, timing.validated_seconds - timing.started_seconds, self._validate)
-        if self._watched_alarms(deployment):
-            self._while_going(deployment, timing.alarm_poll_seconds, self._poll_alarms)
+        self.while_going(deployment, timing.validated_seconds - timing.started_seconds, self._validate)
+        self._stops.watch_alarms(deployment)
 
     def _validate(self, deployment: Deployment) -> None:
         platform = self._platforms[deployment.group.platform]
@@ -135,7 +137,7 @@ class Engine(Registry):
         timing = self.timing(deployment.group, deployment.config)
         steps = platform.steps(deployment, config, timing)
         if self._ready_option(deployment).get("actionOnTimeout") == "STOP_DEPLOYMENT":
-            self._while_going(deployment, timing.install_seconds, self._wait_ready)
+            self.while_going(deployment, timing.install_seconds, self._wait_ready)
         else:
             then = partial(self._plan_steps, deployment, steps, 0)
             self.obstacles.after_hooks(deployment, BEFORE_TRAFFIC, then)
@@ -150,11 +152,11 @@ class Engine(Registry):
             deployment.pending_failure = (*UNHEALTHY, self.timing(deployment.group).install_seconds * 0.9)
         if deployment.pending_failure:
             code, message, seconds = deployment.pending_failure
-            self._while_going(deployment, seconds, lambda it: self._fail(it, code, message))
+            self.while_going(deployment, seconds, lambda it: self._fail(it, code, message))
 
     def _plan_steps(self, deployment: Deployment, steps: list[configs.TrafficStep], less: float) -> None:
         for step in steps:
-            self._while_going(deployment, step.after_seconds - less, partial(self._shift, percent=step.percent))
+            self.while_going(deployment, step.after_seconds - less, partial(self._shift, percent=step.percent))
 
     def _shift(self, deployment: Deployment, percent: int) -> None:
         if deployment.waits_until:
@@ -175,14 +177,14 @@ class Engine(Registry):
         wait = self._termination_wait(deployment)
         deployment.terminating = wait > 0
         # An ECS deployment stays InProgress through the termination wait, with all traffic shifted.
-        self._while_going(deployment, wait, self._bake)
+        self.while_going(deployment, wait, self._bake)
 
     def _bake(self, deployment: Deployment) -> None:
         deployment.terminating = False
         seconds = self.timing(deployment.group, deployment.config).baking_seconds
         if seconds:
             self._become(deployment, "Baking")
-        self._while_going(deployment, seconds, self._succeed)
+        self.while_going(deployment, seconds, self._succeed)
 
     def _succeed(self, deployment: Deployment) -> None:
         self._platforms[deployment.group.platform].finish(deployment)
@@ -235,11 +237,11 @@ class Engine(Registry):
     def _wait_ready(self, deployment: Deployment) -> None:
         self._become(deployment, "Ready")
         minutes = self._ready_option(deployment).get("waitTimeInMinutes", 60)
-        self._while_going(deployment, 60.0 * minutes, self._ready_timeout)
+        self.while_going(deployment, 60.0 * minutes, self._ready_timeout)
 
     def _ready_timeout(self, deployment: Deployment) -> None:
         if deployment.status == "Ready":
-            self._stopped(deployment, "TIMEOUT", "The deployment waited too long for ContinueDeployment.", None)
+            self._stops.at_once(deployment, "TIMEOUT", "The deployment waited too long for ContinueDeployment.", None)
 
     def continue_deployment(self, deployment: Deployment, wait_type: str = "READY_WAIT") -> None:
         """ContinueDeployment: reroute now, or end the termination wait now."""
@@ -262,26 +264,13 @@ class Engine(Registry):
             message = f"The deployment {deployment.id} is not in a ready state."
             raise ServiceError("DeploymentIsNotInReadyStateException", message)
 
-    # --- stopping and rolling back --------------------------------------------------------------------------
+    # --- stopping -------------------------------------------------------------------------------------------
 
     def stop_deployment(self, deployment: Deployment, auto_rollback: bool | None) -> str:
         """StopDeployment: `Succeeded` if it is stopped, `Pending` if that takes a while."""
         if deployment.terminal:
             raise _already_completed(deployment)
-        if deployment.creator.startswith("CloudFormation") and deployment.group.platform != "Lambda":
-            # User guide, "Stop a deployment": of blue/green deployments through CloudFormation, so not of a function's.
-            message = "A deployment that CloudFormation created cannot be stopped here."
-            raise ServiceError("UnsupportedActionForDeploymentTypeException", message)
-        if deployment.stopping:
-            return "Pending"
-        pending = self.timing(deployment.group, deployment.config).stop_pending_seconds
-        pending = pending or self.obstacles.stop_waits(deployment)
-        if not pending:
-            self._stop_on_request(deployment, auto_rollback)
-            return "Succeeded"
-        deployment.stopping, deployment.stops_with = True, auto_rollback
-        self.later(pending, lambda: self._stop_on_request(deployment, auto_rollback))
-        return "Pending"
+        return self._stops.ask(deployment, auto_rollback)
 
     def answered(self, group: DeploymentGroup) -> None:
         """No instance of the group is waited for any more: a stop ends, a deployment goes on."""
@@ -290,73 +279,24 @@ class Engine(Registry):
             return
         deployment.waits_until = None
         if deployment.stopping:
-            self._stop_on_request(deployment, deployment.stops_with)
+            self._stops.on_request(deployment, deployment.stops_with)
         else:
             self._shift(deployment, 100)
 
     def end_for_stack(self, deployment: Deployment) -> None:
         """The stack that made it goes back: it is stopped, and rolled back."""
-        self._stopped(deployment, "CLOUDFORMATION_STACK_FAILURE", "The stack's update was cancelled.", True)
+        self._stops.at_once(deployment, "CLOUDFORMATION_STACK_FAILURE", "The stack's update was cancelled.", True)
 
     def stop_if_active(self, deployment: Deployment) -> None:
         """Somebody stops it, if it is still going on."""
-        if not deployment.terminal:
-            self._stop_on_request(deployment, None)
+        self._stops.on_request(deployment, None)
 
-    def _stop_on_request(self, deployment: Deployment, auto_rollback: bool | None) -> None:
-        if deployment.terminal:
-            return
-        self._stopped(deployment, "MANUAL_STOP", "The deployment was stopped by a user.", auto_rollback)
-
-    def _stopped(self, deployment: Deployment, code: str, message: str, auto_rollback: bool | None) -> None:
-        self._end_stopped(deployment, code, message)
-        if auto_rollback is True:
-            # Whether the flag works without a rollback configuration is undocumented; in practice it does.
-            self.native_rollbacks.roll_back(deployment)
-        elif auto_rollback is None or not self.flag_false_suppresses_group_rollback:
-            self.native_rollbacks.roll_back_if(deployment, "DEPLOYMENT_STOP_ON_REQUEST")
-
-    def _stop_on_alarm(self, deployment: Deployment, firing: list[str]) -> None:
-        if wait := self.obstacles.stop_waits(deployment):
-            deployment.stopping = True
-            self.later(wait, lambda: self._end_on_alarm(deployment, firing))
-        else:
-            self._end_on_alarm(deployment, firing)
-
-    def _end_on_alarm(self, deployment: Deployment, firing: list[str]) -> None:
-        if deployment.terminal:
-            return
-        # The text as two real deployments carry it (recorded 2026-08), one pair of brackets for each alarm.
-        message = (
-            "One or more alarms have been activated according to the Amazon CloudWatch metrics you selected, and the "
-            f"affected deployments have been stopped. Activated alarms: {' '.join(f'<{name}>' for name in firing)}"
-        )
-        self._end_stopped(deployment, "ALARM_ACTIVE", message)
-        self.native_rollbacks.roll_back_if(deployment, "DEPLOYMENT_STOP_ON_ALARM")
-
-    def _end_stopped(self, deployment: Deployment, code: str, message: str) -> None:
+    def stopped(self, deployment: Deployment, code: str, message: str) -> None:
+        """It has ended without its success or a failure of its own."""
         deployment.stopping, deployment.waits_until = False, None
         deployment.error = (code, message)
         deployment.overview = self._final_overview(deployment, "Skipped")
         self._become(deployment, "Stopped")
-
-    def _poll_alarms(self, deployment: Deployment) -> None:
-        if firing := self._firing(deployment):
-            self._stop_on_alarm(deployment, firing)
-            return
-        seconds = self.timing(deployment.group, deployment.config).alarm_poll_seconds
-        self._while_going(deployment, seconds, self._poll_alarms)
-
-    def _firing(self, deployment: Deployment) -> list[str]:
-        return [name for name in self._watched_alarms(deployment) if self.alarm_state(name) == "ALARM"]
-
-    def _watched_alarms(self, deployment: Deployment) -> list[str]:
-        if deployment.native_rollback:
-            return []  # a native rollback succeeds although the alarms are still firing
-        watching = deployment.group.settings.get("alarmConfiguration") or {}
-        if deployment.request.get("overrideAlarmConfiguration") is not None:
-            watching = deployment.request["overrideAlarmConfiguration"]
-        return [alarm["name"] for alarm in watching.get("alarms") or []] if watching.get("enabled") else []
 
     # --- history without waiting ----------------------------------------------------------------------------
 
