@@ -17,7 +17,7 @@ from botocore.stub import ANY, Stubber
 from builders import NOW, ROLLBACK_ID, at, by_operator, rollback
 from lastgood.model import Controller, Outcome, Phase, Reason, Rollback, notices_due
 from lastgood.notice_text import Place
-from lastgood.notices import CLOSED, NEEDS_HUMAN, NOT_RECOVERED, OPENED, Notices, compose
+from lastgood.notices import CLOSED, NEEDS_HUMAN, NOT_RECOVERED, OPENED, Notices, compose, email
 from lastgood.signals import Home, OperatorRequest, parse
 from typing_it import can_be_typed
 
@@ -231,6 +231,12 @@ PLACE = Place(stack="lastgood", table="audit", approval_expiry=timedelta(minutes
 )
 def test_the_subject_says_outcome_group_account_and_region(record: Rollback, kind: str, subject: str) -> None:
     assert told(record, kind).published[0]["Subject"] == subject
+
+
+def test_an_account_with_a_name_is_called_by_it_in_the_subject_and_by_both_in_the_mail() -> None:
+    notice = compose(DONE, CLOSED, replace(PLACE, account_name="prod-eu"))
+    assert notice.subject == "ROLLED_BACK shop/prod (prod-eu, eu-west-1)"
+    assert "Account prod-eu (123456789012), region eu-west-1" in email(notice).splitlines()
 
 
 def test_the_mail_says_what_happened_what_is_live_whether_the_alarm_recovered_and_what_to_do_in_this_order() -> None:

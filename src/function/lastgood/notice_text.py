@@ -35,11 +35,16 @@ _SUBJECTS: Mapping[str, str] = {
 """How a subject begins; the end of a rollback begins with its outcome."""
 
 
+MOST_NAME = 40
+"""So many characters of an account's name stand in a subject, which has a hundred."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where people find what a notice is about, and until when they may answer. What is empty is not told."""
 
     account: str = ""
+    account_name: str = ""
     region: str = ""
     stack: str = ""
     table: str = ""
@@ -110,9 +115,9 @@ def _subject(rollback: Rollback, kind: str, where: str, place: Place) -> str:
     """What it is about in a line of a mailbox: ASCII, at most 100 characters, as SNS takes it."""
     ended = _meaning(rollback).subject or str(rollback.outcome or "")
     began = ended if kind == CLOSED else _SUBJECTS.get(kind, kind.upper())
-    here = f" ({place.account}, {place.region})" if place.account else ""
-    said = clean(f"{began} {where}", 100 - len(here)).encode("ascii", "replace").decode()
-    return f"{said}{here}"[:100]
+    here = f" ({clean(place.account_name, MOST_NAME) or place.account}, {place.region})" if place.account else ""
+    said = clean(f"{began} {where}", 100 - len(here))
+    return f"{said}{here}".encode("ascii", "replace").decode()[:100]
 
 
 def _meaning(rollback: Rollback) -> Meaning:
@@ -164,10 +169,14 @@ def _story(rollback: Rollback, kind: str, place: Place) -> str:
         trail.pipeline_problem,
         _stack(rollback),
         progress.stack_debt,
-        f"Account {place.account}, region {place.region}" * bool(place.account),
+        f"Account {_account(place)}, region {place.region}" * bool(place.account),
         f"Rollback id: {rollback.rollback_id}",
     ]
     return " | ".join(line for line in lines if line)
+
+
+def _account(place: Place) -> str:
+    return f"{place.account_name} ({place.account})" if place.account_name else place.account
 
 
 def _live(rollback: Rollback) -> str:

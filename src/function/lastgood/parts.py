@@ -60,7 +60,12 @@ class Parts:
         """The adapters, over these clients."""
         pool = ThreadPoolExecutor(POOL_SIZE)
         stack = str(telemetry.metrics.service or "")
-        place = Place(stack=stack, table=settings.table, approval_expiry=settings.approval_expiry)
+        place = Place(
+            account_name=settings.account_name,
+            stack=stack,
+            table=settings.table,
+            approval_expiry=settings.approval_expiry,
+        )
         return cls(
             settings=settings,
             ledger=Ledger(clients.dynamodb, settings.table, settings.retention),

@@ -65,6 +65,9 @@ class Settings:
     account_id: str = _setting(
         "", parse_text, "This account: alarms of another account or region are refused. Empty: not checked."
     )
+    account_name: str = _setting(
+        "", parse_text, "What people call this account, such as prod-eu: notices say it. Empty: they say its number."
+    )
     alarm_topic_arns: tuple[str, ...] = _setting(
         "",
         parse_globs,

@@ -152,6 +152,8 @@ def test_a_duration_that_is_too_short_is_refused_by_the_stack_and_by_the_code(
         ("default_application", "shop floor", False),
         ("event_bus", "", True),
         ("event_bus", "arn:aws:events:us-east-1:123456789012:event-bus/default", False),
+        ("account_name", "prod-eu", True),
+        ("account_name", "shop: prod\n", False),
         ("allowed_groups", "shop/*,pay/prod", True),
         ("mode", "automatic", False),
     ],
