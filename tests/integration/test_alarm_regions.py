@@ -9,7 +9,7 @@ import pytest
 from lastgood.errors import RefusedError
 from lastgood.model import AlarmPlace
 from scene import ALARM, Scene, scene
-from stage.local import ACCOUNT, REGION, alarm_arn, alarm_event
+from stage.local import ACCOUNT, REGION, alarm_arn, alarm_event, group_tags
 
 EDGE = "eu-west-1"
 HERE = {"LASTGOOD_ACCOUNT_ID": ACCOUNT, "AWS_REGION": REGION}
@@ -123,14 +123,14 @@ def test_a_release_that_meets_an_alarm_that_fires_in_a_named_region_is_told() ->
         assert told["alarm_arn"] == alarm_arn(ALARM, EDGE)
 
 
-def test_a_client_of_another_region_is_made_when_its_first_alarm_comes_and_not_before() -> None:
+def test_clients_of_other_regions_are_made_when_the_first_alarm_comes_and_not_before() -> None:
     with scene("Server", settings=NAMED) as it:
         clients = it.local.application._parts.notices._clients
         it.sweep()
         made = set(clients._made)
         it.local.alarm(ALARM, region=EDGE)
         it.deliver(message(it))
-        assert {key[2] for key in set(clients._made) - made} == {EDGE, ""}
+        assert {key[2] for key in set(clients._made) - made} == {EDGE, "ap-south-1", ""}
 
 
 def test_the_daily_drill_asks_each_named_region_whether_its_alarms_can_be_read() -> None:
@@ -144,3 +144,23 @@ def test_the_daily_drill_asks_each_named_region_whether_its_alarms_can_be_read()
         client.meta.events.register("provide-client-params.cloudwatch.DescribeAlarms", refuse)
         (told,) = it.local.handle({"action": "drill"})
         assert [p for p in told["problems"] if EDGE in p] and not [p for p in told["problems"] if "ap-south-1" in p]
+
+
+def test_alarms_of_the_regions_that_may_command_count_for_a_storm() -> None:
+    with scene("Server", settings=NAMED | {"LASTGOOD_STORM_GROUPS": "2"}) as it:
+        bad_release(it)
+        for number, region in enumerate((REGION, EDGE, "ap-south-1")):
+            it.local.alarm(f"shard-{number}", tags=group_tags("shop", f"shard-{number}"), region=region)
+        it.local.alarm(ALARM, region=EDGE)
+        it.deliver(message(it))
+        assert (it.head["reason_code"], it.is_live(3)) == ("STORM", True)
+
+
+def test_an_alarm_of_a_region_that_may_not_command_counts_for_no_storm() -> None:
+    with scene("Server", settings=NAMED | {"LASTGOOD_STORM_GROUPS": "2"}) as it:
+        bad_release(it)
+        for number in range(5):
+            it.local.alarm(f"shard-{number}", tags=group_tags("shop", f"shard-{number}"), region="eu-north-1")
+        it.local.alarm(ALARM, region=EDGE)
+        it.deliver(message(it))
+        assert it.run_to_end()["outcome"] == "ROLLED_BACK"

@@ -43,6 +43,7 @@ EVERYTHING_ON = {
     "EcsServices": "*/*",
     "PipelineStages": "shop-*/Deploy",
     "FindStacks": "true",
+    "GroupAlarms": "true",
     "RollbackPauses": "continue",
     "ChatButtons": "true",
     "SlackWorkspaceId": "T0123456789",

@@ -80,7 +80,7 @@ class AlarmChanges:
             # Its tags may say something else than the default: only what a route says of it by name is believed.
             by_name = speaks_for(signal, {}, settings)
             return by_name if by_name.source else Routing(problem=f"The alarm's tags may not be read: {error}")
-        return route(signal, tags, settings)
+        return route(signal, tags, settings, self._parts.group_alarms)
 
     def _rollback(self, signal: AlarmSignal, group: DeploymentGroup) -> Rollback:
         trigger = Trigger(

@@ -60,7 +60,8 @@ class Alarms:
         """`client` is that of the function's region, `elsewhere` finds those of the other `regions`."""
         self._client = client
         self._elsewhere = elsewhere
-        self._regions = tuple(regions)
+        self.regions = ("", *regions)
+        """Where alarms are that may command; empty: here."""
 
     def _at(self, alarm: str) -> Any:
         """CloudWatch where the alarm is: a namesake in another region is another alarm."""
@@ -160,7 +161,7 @@ class Alarms:
     def firing(self) -> list[FiringAlarm]:
         """The alarms that are in ALARM now and whose actions are not suppressed, in each region that may command."""
         found = self._firing(self._client, MaxRecords=MOST_FIRING)[0]
-        for region in self._regions:
+        for region in self.regions[1:]:
             # A region that cannot be read hides no alarm of this one; the daily drill tells people of it.
             with suppress(LastgoodError):
                 found += self._firing(self._client_at(AlarmPlace(region=region)), MaxRecords=MOST_FIRING)[0]
@@ -176,13 +177,13 @@ class Alarms:
         ]
         return alarms, {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}
 
-    def fired_since(self, since: datetime) -> list[FiringAlarm]:
-        """Those that went into ALARM since then. What may not be read, or cannot be right now, is left out."""
+    def fired_since(self, since: datetime, region: str = "") -> list[FiringAlarm]:
+        """A region's that went into ALARM since then. What may not be read, or cannot be right now, is left out."""
         found: list[FiringAlarm] = []
         token: dict[str, Any] = {}
         try:
             for _ in range(MOST_FIRING_PAGES):
-                alarms, token = self._firing(self._client, MaxRecords=100, **token)
+                alarms, token = self._firing(self._client_at(AlarmPlace(region=region)), MaxRecords=100, **token)
                 found += [alarm for alarm in alarms if alarm.changed_at >= since]
                 if not token:
                     break

@@ -15,6 +15,7 @@ import botocore
 # By the attribute of `Clients`: each operation, and the members of its request that lastgood may not go without.
 NEEDED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "codedeploy": {
+        "BatchGetDeploymentGroups": (),
         "BatchGetDeploymentTargets": (),
         "BatchGetDeployments": (),
         "ContinueDeployment": ("deploymentWaitType",),
@@ -23,6 +24,8 @@ NEEDED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "GetDeployment": (),
         "GetDeploymentConfig": (),
         "GetDeploymentGroup": (),
+        "ListApplications": (),
+        "ListDeploymentGroups": (),
         "ListDeploymentTargets": (),
         "ListDeployments": (),
         "StopDeployment": ("autoRollbackEnabled",),

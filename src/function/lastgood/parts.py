@@ -12,6 +12,7 @@ from lastgood.alarms import Alarms
 from lastgood.aws_models import missing
 from lastgood.clients import Clients
 from lastgood.deployers import DeployerFor, deployers
+from lastgood.group_alarms import GroupAlarms
 from lastgood.ledger import Ledger
 from lastgood.notice_text import Place
 from lastgood.notices import Notices
@@ -32,6 +33,7 @@ class Parts:
     settings: Settings
     ledger: Ledger
     alarms: Alarms
+    group_alarms: GroupAlarms
     pipelines: Pipelines
     notices: Notices
     reach: Reach
@@ -46,7 +48,15 @@ class Parts:
     @property
     def observer(self) -> Observer:
         """What looks at AWS and at the table."""
-        return Observer(self.ledger, self.alarms, self.deployer_for, self.stacks, self.pool, self.settings)
+        return Observer(
+            self.ledger,
+            self.alarms,
+            self.group_alarms,
+            self.deployer_for,
+            self.stacks,
+            self.pool,
+            self.settings,
+        )
 
     @classmethod
     def make(
@@ -70,6 +80,7 @@ class Parts:
             settings=settings,
             ledger=Ledger(clients.dynamodb, settings.table, settings.retention),
             alarms=Alarms(clients.cloudwatch, clients.cloudwatch_at, settings.alarm_regions),
+            group_alarms=GroupAlarms(clients, settings, pool, clock),
             pipelines=Pipelines(clients),
             notices=Notices(clients, settings.notification_topic_arn, settings.event_bus, pool, place),
             reach=Reach(clients, pool),

@@ -240,7 +240,7 @@ class Releases:
         ours = [
             one
             for alarm, tagged in zip(firing, tags, strict=True)
-            for one, groups in speakers(alarm, tagged, parts.alarms, parts.settings)
+            for one, groups in speakers(alarm, tagged, parts.alarms, parts.settings, parts.group_alarms)
             if one.changed_at < made.created_at and group in groups
         ]
         return min(ours, key=lambda alarm: alarm.changed_at, default=None)

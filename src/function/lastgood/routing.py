@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Protocol
 
+from lastgood.errors import RefusedError
 from lastgood.model import Controller, DeploymentGroup, Observation, Rollback, Trigger, controllers, parse_place
 from lastgood.placeholders import MissingValueError, filled, parse_pattern, placeholders
 from lastgood.settings import Route, Settings
@@ -25,6 +26,9 @@ BY_MESSAGE = "message tags"
 
 MOST_WAYS = 64
 """In so many ways a pattern may fit a name; one that fits in more is ambiguous, whatever the allow-list says."""
+
+BY_GROUPS = "the deployment group's own alarms"
+"""How a record says that nothing led the alarm there but the list of alarms that the group itself has."""
 
 REST_OF_A_FLEET = "Other"
 """What CloudWatch calls the time series that it does not tell apart."""
@@ -45,6 +49,15 @@ class Speaker(Protocol):
     def alarm_arn(self) -> str: ...
     @property
     def attributes(self) -> Mapping[str, str]: ...
+
+
+type Lists = Callable[[Speaker], tuple[DeploymentGroup, ...]]
+"""The deployment groups that list an alarm as their own. May raise RefusedError, where that may not be read."""
+
+
+def no_lists(_: Speaker) -> tuple[DeploymentGroup, ...]:
+    """Where nobody asks for the groups' own lists."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +88,9 @@ def needs_tags(signal: AlarmSignal, settings: Settings) -> bool:
     )
 
 
-def route(speaker: Speaker, tags: Mapping[str, str] | None, settings: Settings) -> Routing:
+def route(speaker: Speaker, tags: Mapping[str, str] | None, settings: Settings, lists: Lists = no_lists) -> Routing:
     """The deployment groups of an alarm. `tags` are the alarm's, from the message or from CloudWatch."""
-    found = speaks_for(speaker, tags or {}, settings)
+    found = speaks_for(speaker, tags or {}, settings, lists)
     return found if found.source or found.problem else _by_default(speaker, settings)
 
 
@@ -114,9 +127,13 @@ def other_series(trigger: Trigger, attributes: Mapping[str, str] | None) -> str:
     return f"The message says that the time series has {clean(wrong[0], 100)} {said}; CloudWatch says {listed}."
 
 
-def speaks_for(speaker: Speaker, tags: Mapping[str, str], settings: Settings) -> Routing:
-    """Where an alarm leads by its tags or the routes, the default left out: what somebody meant for it."""
-    return _by_tags(tags, speaker.attributes) or _by_routes(speaker, settings) or Routing()
+def speaks_for(speaker: Speaker, tags: Mapping[str, str], settings: Settings, lists: Lists = no_lists) -> Routing:
+    """Where an alarm leads by its tags, the routes or a group's own list: what somebody meant for it, not the default.
+
+    The lists are asked only where nothing else claims the alarm.
+    """
+    meant = _by_tags(tags, speaker.attributes) or _by_routes(speaker, settings)
+    return meant or _by_lists(speaker, lists) or Routing()
 
 
 def named_groups(settings: Settings) -> list[DeploymentGroup]:
@@ -275,6 +292,23 @@ def _lacking(name: str, attributes: Mapping[str, str]) -> Routing:
         f"{has or ' The message is about the alarm as a whole: GROUP BY that attribute in its query.'}",
         lacks=name,
     )
+
+
+def _by_lists(speaker: Speaker, lists: Lists) -> Routing | None:
+    """The one group that lists the alarm as its own. Of several nobody knows which one's release is to blame."""
+    alarm = clean(speaker.alarm_name, 255)
+    try:
+        groups = lists(speaker)
+    except RefusedError as error:
+        return Routing(problem=f"Which deployment groups list the alarm {alarm} may not be read: {error}")
+    if len(groups) > 1:
+        keys = ", ".join(clean(group.key, 100) for group in groups[:3])
+        return Routing(
+            problem=f"Several deployment groups list the alarm {alarm} as their own: {keys}"
+            f"{' and more' if len(groups) > 3 else ''}. Tag the alarm with {APPLICATION_TAG} and "
+            f"{DEPLOYMENT_GROUP_TAG}, or add a route for each that it speaks for."
+        )
+    return Routing(groups, BY_GROUPS) if groups else None
 
 
 def _by_default(speaker: Speaker, settings: Settings) -> Routing:

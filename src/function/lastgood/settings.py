@@ -99,13 +99,20 @@ class Settings:
         "Alarm name globs and their deployment groups or ECS services, as JSON. A <placeholder> takes its text from "
         "the alarm's name, or from the attribute of that name of the time series that fires.",
     )
+    group_alarms: bool = _setting(
+        "false",
+        parse_flag,
+        "Take the alarms that a CodeDeploy group lists itself, and watches, as routes where no tag and no route claims "
+        "them; one that several groups list is refused. Needs codedeploy:ListApplications, ListDeploymentGroups and "
+        "BatchGetDeploymentGroups.",
+    )
     pipelines: tuple[PipelineRule, ...] = _setting(
         "[]",
         parse_pipelines,
         "Deployment groups or ECS services (globs), the pipeline that releases to them, and what to do with it after a "
         "rollback, as JSON. The first that fits counts.",
     )
-    default_application: str = _setting("", parse_text, "The application of alarms that no tag and no route claims.")
+    default_application: str = _setting("", parse_text, "The application of alarms that nothing else claims.")
     default_deployment_group: str = _setting("", parse_text, "The deployment group of such alarms.")
     allowed_groups: tuple[str, ...] = _setting(
         "*",

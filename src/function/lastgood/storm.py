@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from lastgood.alarms import Alarms, FiringAlarm
+from lastgood.errors import RetryableError
 from lastgood.fleets import speakers
-from lastgood.model import Controls, Policy, Rollback
-from lastgood.routing import speaks_for
+from lastgood.model import Controls, DeploymentGroup, Policy, Rollback
+from lastgood.routing import Lists, Speaker, speaks_for
 from lastgood.settings import Settings
 
 LOOKED_AT = 3
@@ -24,10 +25,15 @@ class Storm:
     alarms: Alarms
     pool: ThreadPoolExecutor
     settings: Settings
+    lists: Lists
 
-    def fired(self, now: datetime, policy: Policy) -> Sequence[FiringAlarm]:
-        """The alarms that fire and began within the storm window, whether or not their messages have come."""
-        return self.alarms.fired_since(now - policy.storm_window)
+    def reading(self, now: datetime, policy: Policy) -> list[Future[list[FiringAlarm]]]:
+        """Reads the alarms that fire and began within the storm window, whether or not their messages have come.
+
+        Each region that may command is read beside the others: one that is slow hides nothing of them.
+        """
+        since = now - policy.storm_window
+        return [self.pool.submit(self.alarms.fired_since, since, region) for region in self.alarms.regions]
 
     def seen(self, rollback: Rollback, controls: Controls, fired: Sequence[FiringAlarm], policy: Policy) -> Controls:
         """The controls with the groups that these alarms speak for, where they may be too many for one release.
@@ -44,10 +50,17 @@ class Storm:
         groups = {
             group.key
             for alarm, tagged in zip(asked, tags, strict=True)
-            for _, spoken_for in speakers(alarm, tagged, self.alarms, self.settings)
+            for _, spoken_for in speakers(alarm, tagged, self.alarms, self.settings, self._listed)
             for group in spoken_for
         }
         return replace(controls, groups_in_alarm=controls.groups_in_alarm | (groups - controls.unfounded_groups))
+
+    def _listed(self, speaker: Speaker) -> tuple[DeploymentGroup, ...]:
+        """Lists that cannot be read right now are left out: the rollback does not wait for them."""
+        try:
+            return self.lists(speaker)
+        except RetryableError:
+            return ()
 
     def _at_most(self, alarm: FiringAlarm, policy: Policy) -> int:
         """For how many groups an alarm may speak; over a fleet, for so many that its series have to be asked."""

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import product
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lastgood.alarms import listed, types
 from lastgood.model import AlarmPlace, DeploymentGroup
-from lastgood.routing import Routing, is_allowed, route
+from lastgood.placeholders import parse_pattern
+from lastgood.routing import (
+    APPLICATION_TAG,
+    BY_GROUPS,
+    DEPLOYMENT_GROUP_TAG,
+    Routing,
+    is_allowed,
+    route,
+)
 from lastgood.settings import Settings
+from lastgood.signals import AlarmSignal
 from lastgood_cli.alarm_paths import at_home, points_here
 from lastgood_cli.lookout import Lookout
 
@@ -33,9 +43,15 @@ class Covers(StrEnum):
     NOWHERE = "it leads nowhere"
 
 
+_COVERING = frozenset({Covers.YES, Covers.UNCONFIRMED, Covers.SERIES})
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One alarm, where it leads, by what, and how far it gets."""
+    """One alarm, where it leads, by what, and how far it gets.
+
+    Of an alarm over a fleet: where a time series of it may lead. Which series it has, CloudWatch does not list.
+    """
 
     alarm: str
     state: str
@@ -98,25 +114,63 @@ def look(eyes: Lookout, tagging: Any, function_arn: str) -> Coverage:
     for region in eyes.settings.alarm_regions:
         tags |= all_tags(eyes.clients.session.client("resourcegroupstaggingapi", region_name=region))
     alarms = every_alarm(eyes)
-    ways = tuple(way for alarm in alarms if (way := _way(eyes, alarm, tags.get(alarm["AlarmArn"], {}), function_arn)))
-    covered = {group for way in ways if way.covers in {Covers.YES, Covers.UNCONFIRMED} for group in way.groups}
-    known = (group for group in every_group(eyes.clients.codedeploy) if is_allowed(group, eyes.settings))
-    return Coverage(ways, len(alarms) - len(ways), tuple(sorted(set(known) - covered)))
+    known = sorted({group for group in every_group(eyes.clients.codedeploy) if is_allowed(group, eyes.settings)})
+    found = (_way(eyes, alarm, tags.get(alarm["AlarmArn"], {}), function_arn, known) for alarm in alarms)
+    ways = tuple(way for way in found if way)
+    covered = {group for way in ways if way.covers in _COVERING for group in way.groups}
+    return Coverage(ways, len(alarms) - len(ways), tuple(group for group in known if group not in covered))
 
 
-def _way(eyes: Lookout, alarm: Mapping[str, Any], tags: Mapping[str, str], function_arn: str) -> Way | None:
+def _way(
+    eyes: Lookout,
+    alarm: Mapping[str, Any],
+    tags: Mapping[str, str],
+    function_arn: str,
+    known: Sequence[DeploymentGroup],
+) -> Way | None:
     """Where an alarm leads; None where it has nothing to do with lastgood."""
     signal = eyes.signal_of(alarm["AlarmName"], alarm)
-    routing = route(signal, tags, eyes.settings)
+    routing = route(signal, tags, eyes.settings, eyes.observer.group_alarms)
     heard = points_here(alarm, eyes.settings, function_arn)
     if heard and not routing.groups:
         # The index of tags may be late, or know nothing of alarms: ask about this one, as the function does.
         routing = eyes.routing(signal)
-    if not heard and not (set(tags) & set(TAGS) or routing.source.startswith("LASTGOOD_ROUTES")):
+    if not heard and not (set(tags) & set(TAGS) or routing.source in {"LASTGOOD_ROUTES", BY_GROUPS}):
         return None
     covers = _covers(alarm, routing, heard, eyes.settings)
     name = alarm["AlarmName"] if at_home(alarm["AlarmArn"], function_arn) else alarm["AlarmArn"]
-    return Way(name, alarm["StateValue"], routing.groups, routing.source, covers)
+    if covers is not Covers.SERIES:
+        return Way(name, alarm["StateValue"], routing.groups, routing.source, covers)
+    reached = tuple(group for group in known if _reaches(alarm, signal, tags, eyes.settings, group))
+    return Way(name, alarm["StateValue"], reached, f"the series' {routing.lacks}", covers)
+
+
+def _reaches(
+    alarm: Mapping[str, Any], signal: AlarmSignal, tags: Mapping[str, str], settings: Settings, group: DeploymentGroup
+) -> bool:
+    """Whether a time series of the alarm would lead to the group, if it had the attributes that the group's names ask.
+
+    The function's own routing judges; here it is only guessed which attributes to show it.
+    """
+    named = [(each.application, each.deployment_group) for each in settings.routes]
+    if {APPLICATION_TAG, DEPLOYMENT_GROUP_TAG} <= tags.keys():
+        named.append((tags[APPLICATION_TAG], tags[DEPLOYMENT_GROUP_TAG]))
+    by = grouped_by(alarm)
+    for application, deployment_group in named:
+        ways = product(_bindings(application, group.application), _bindings(deployment_group, group.deployment_group))
+        for one, other in ways:
+            attributes = {name: value for name, value in (one | other).items() if name in by}
+            if group in route(replace(signal, attributes=attributes), tags, settings).groups:
+                return True
+    return False
+
+
+def _bindings(text: str, name: str) -> list[dict[str, str]]:
+    """The values that the placeholders of a text have where it says this name; none where several would do."""
+    try:
+        return list(parse_pattern(text).bindings(name))
+    except ValueError:
+        return []
 
 
 def _covers(alarm: Mapping[str, Any], routing: Routing, heard: bool, settings: Settings) -> Covers:

@@ -116,6 +116,8 @@ def needed_actions(
         ],
         ("dynamodb:Query", f"{table_arn}/index/open"),
     ]
+    if settings.group_alarms:
+        needed.append(("codedeploy:ListApplications", "*"))
     for group in groups or (DeploymentGroup("any", "any"),):
         needed += _ON[group.controller](group, settings, here)
         rule = settings.pipeline_of(group)

@@ -169,7 +169,7 @@ class Lookout:
         if not needs_tags(signal, self.settings):
             return replace(route(signal, signal.tags, self.settings), source=BY_MESSAGE)
         tags = self.observer.alarms.tags(signal.alarm_arn) if signal.alarm_arn else signal.tags
-        return route(signal, tags, self.settings)
+        return route(signal, tags, self.settings, self.observer.group_alarms)
 
     # --- plans --------------------------------------------------------------------------------------------------------
 

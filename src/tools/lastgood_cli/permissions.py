@@ -48,6 +48,7 @@ READS: dict[str, tuple[str, ...]] = {
         "codedeploy:ListDeployments",
         "codedeploy:GetDeployment",
         "codedeploy:BatchGetDeployments",
+        "codedeploy:BatchGetDeploymentGroups",
         "codedeploy:GetApplicationRevision",
         "codedeploy:ListApplications",
         "codedeploy:ListDeploymentGroups",

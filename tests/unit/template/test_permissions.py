@@ -27,6 +27,7 @@ WITHOUT_A_RESOURCE = {
     "cloudwatch:DescribeAlarmHistory": "composite alarms' history is read with the resource * only",
     "cloudwatch:DescribeAlarmContributors": "it is asked for beside DescribeAlarms",
     "ecs:DescribeTaskDefinition": "IAM knows no resource for it",
+    "codedeploy:ListApplications": "all applications or none, IAM knows no resource for it",
     "ecs:ListTasks": "by what started them, IAM knows no resource for it",
     **{
         f"ec2:{name}": "Lambda asks for it on every resource"

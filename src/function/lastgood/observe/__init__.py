@@ -13,6 +13,7 @@ from datetime import datetime
 from lastgood.alarms import Alarms
 from lastgood.clients import Clients
 from lastgood.deployers import deployers
+from lastgood.group_alarms import GroupAlarms
 from lastgood.ledger import Ledger
 from lastgood.model import Observation, Phase, Policy, Rollback
 from lastgood.observe.acting import after_stop, before_create
@@ -21,6 +22,7 @@ from lastgood.observe.proof import verify
 from lastgood.observe.survey import survey
 from lastgood.settings import Settings
 from lastgood.stacks import Stacks
+from lastgood.times import utc_now
 
 
 class Observer(Eyes):
@@ -32,7 +34,8 @@ class Observer(Eyes):
         ledger = Ledger(clients.dynamodb, settings.table, settings.retention)
         alarms = Alarms(clients.cloudwatch, clients.cloudwatch_at, settings.alarm_regions)
         stacks = Stacks(clients, settings)
-        return cls(ledger, alarms, deployers(clients, settings, pool), stacks, pool, settings)
+        lists = GroupAlarms(clients, settings, pool, utc_now)
+        return cls(ledger, alarms, lists, deployers(clients, settings, pool), stacks, pool, settings)
 
     def look(
         self, rollback: Rollback, policy: Policy, now: datetime, last: Observation | None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -12,7 +12,7 @@ from lastgood.deployers.protocol import Deployer, DeployerFor
 from lastgood.ledger import Ledger
 from lastgood.model import AlarmHistory, Controls, Deployment, FloorsFrom, Observation, Policy, Rollback
 from lastgood.observe.closer_look import CloserLook
-from lastgood.routing import other_alarms
+from lastgood.routing import Lists, other_alarms
 from lastgood.settings import Settings
 from lastgood.stacks import Stacks
 from lastgood.vouching import Vouching
@@ -30,6 +30,7 @@ class Eyes:
 
     ledger: Ledger
     alarms: Alarms
+    group_alarms: Lists
     deployer_for: DeployerFor
     stacks: Stacks
     pool: ThreadPoolExecutor
@@ -101,3 +102,9 @@ def in_time[Found](reading: Future[Found] | None) -> Found | None:
         return reading.result(WAIT_FOR_OTHER_ALARMS) if reading else None
     except TimeoutError:
         return None
+
+
+def all_in_time[Found](readings: Sequence[Future[list[Found]]]) -> list[Found]:
+    """Everything that several reads found within the same few seconds."""
+    done = wait(readings, WAIT_FOR_OTHER_ALARMS).done
+    return [each for reading in readings if reading in done for each in reading.result()]

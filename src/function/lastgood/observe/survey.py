@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from lastgood.errors import RefusedError
 from lastgood.model import AlarmFacts, AlarmHistory, AlarmState, Observation, Policy, TriggerKind
-from lastgood.observe.look import Look, in_time
+from lastgood.observe.look import Look, all_in_time, in_time
 from lastgood.observe.search import search
 from lastgood.routing import BY_MESSAGE, contradiction, other_series
 from lastgood.storm import Storm
@@ -20,13 +20,13 @@ def survey(look: Look) -> tuple[Observation, Policy]:
     asked_at = look.now if policy.require_evidence else None
     reading_alarm = eyes.pool.submit(_alarm, look, asked_at) if by_alarm else None
     reading_past = look.reading_alarm_history() if by_alarm else None
-    storm = Storm(eyes.alarms, eyes.pool, eyes.settings)
-    reading_storm = eyes.pool.submit(storm.fired, look.now, policy) if by_alarm and policy.storm_groups else None
+    storm = Storm(eyes.alarms, eyes.pool, eyes.settings, eyes.group_alarms)
+    reading_storm = storm.reading(look.now, policy) if by_alarm and policy.storm_groups else []
     reading_controls = eyes.pool.submit(look.controls)
     began = min(trigger.alarm_changed_at or look.now, look.now)
     facts, parts = look.deployer.survey(began - policy.attribution_window - timedelta(hours=1), look.now)
     alarm, against = reading_alarm.result() if reading_alarm else (None, "")
-    controls = storm.seen(look.rollback, reading_controls.result(), in_time(reading_storm) or (), policy)
+    controls = storm.seen(look.rollback, reading_controls.result(), all_in_time(reading_storm), policy)
     seen = Observation(
         group=facts,
         alarm=alarm,
