@@ -6,7 +6,6 @@ Floors in tags, bad revisions again, limits, storms, alarms that fire already, a
 from __future__ import annotations
 
 from contextlib import nullcontext
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -124,9 +123,7 @@ def test_a_read_that_is_denied_is_told_and_does_not_hold_the_group(operation: st
         assert len(it.calls("CreateDeployment")) == notices - 1
 
 
-def test_what_fails_at_every_visit_is_given_up_long_after_the_deadline_and_told(monkeypatch: Any) -> None:
-    # What botocore waits between its attempts is as real as anything: forty visits of seven attempts each.
-    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda seconds: None))
+def test_what_fails_at_every_visit_is_given_up_long_after_the_deadline_and_told() -> None:
     with scene("Server", settings={"LASTGOOD_DEADLINE": "10m"}) as it:
         it.good_history(1, 2)
         it.release(3, settle=True, rest=600)

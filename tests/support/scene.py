@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -255,6 +256,8 @@ def world(settings: dict[str, str] | None) -> Iterator[tuple[Simulator, Local]]:
     with (
         simulated_aws() as sim,
         patch("moto.cloudwatch.models.utcnow", lambda: sim.clock.now().replace(tzinfo=None)),
+        # What botocore waits between its attempts would be as real as anything.
+        patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda seconds: None)),
     ):
         local = Local(sim.clock, sim.advance, environment=dict(settings or {}))
         try:

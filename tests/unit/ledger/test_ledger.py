@@ -14,9 +14,11 @@ from lastgood.model import (
     Outcome,
     Phase,
     Reason,
+    Rollback,
     Trigger,
     TriggerKind,
 )
+from lastgood.rollbacks.joining import join
 from table_rows import SHOP, close, full, head_of, opened, rewrite, step
 
 # --- opening ----------------------------------------------------------------------------------------------------------
@@ -77,12 +79,14 @@ def test_a_recorded_signal_is_still_due_until_its_notice_is_out(ledger):
 
 def test_a_message_that_joins_a_rollback_is_kept_beside_it_once(ledger, table):
     opened(ledger)
+    joining = Rollback.opened("rb-joining", SHOP, Trigger(TriggerKind.SNS, NOW, alarm_name="other"), NOW)
     for _ in range(2):
-        ledger.join(ROLLBACK_ID, "arn:alarm|10:00", Trigger(TriggerKind.SNS, NOW, alarm_name="other"), NOW)
+        ledger.join(ROLLBACK_ID, "arn:alarm|10:00", joining, NOW)
     rows = [i for i in table.scan()["Items"] if i["sk"].startswith("SIGNAL#")]
     assert [(r["pk"], r["alarm_name"], r["signal_key"]) for r in rows] == [
         (f"ROLLBACK#{ROLLBACK_ID}", "other", "arn:alarm|10:00")
     ]
+    assert ledger.joined(ROLLBACK_ID) == [("arn:alarm|10:00", joining)]
     assert ledger.load(ROLLBACK_ID) is not None
 
 
@@ -293,3 +297,14 @@ def test_a_rollback_is_watched_for_its_alarm_until_that_is_settled(ledger):
     assert ledger.watched(at(25)) == [watch], "overdue, and still to be settled"
     ledger.settle(watch, at(7))
     assert ledger.watched(at(8)) == []
+
+
+# --- joining ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_signal_that_joins_one_which_has_just_ended_without_an_act_is_sent_back_to_open_its_own(ledger):
+    opened(ledger)
+    joining = Rollback.opened("rb-joining", SHOP, Trigger(TriggerKind.SNS, NOW, alarm_name="other"), NOW)
+    assert join(ledger, ROLLBACK_ID, joining, "other", NOW).rollback_id == ROLLBACK_ID
+    close(ledger, ledger.load(ROLLBACK_ID), Outcome.SKIPPED, reason_code=Reason.ALARM_RECOVERED)
+    assert join(ledger, ROLLBACK_ID, joining, "other", NOW) is None

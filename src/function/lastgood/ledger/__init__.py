@@ -6,7 +6,7 @@ One table, partition key `pk`, sort key `sk`:
 |---|---|---|
 | `ROLLBACK#<id>` | `META` | the rollback itself, changed only under its `version` |
 | `ROLLBACK#<id>` | `STEP#<nnnn>` | one step: an intent, a result, a decision; written once |
-| `ROLLBACK#<id>` | `SIGNAL#<key>` | another message that joined this rollback |
+| `ROLLBACK#<id>` | `SIGNAL#<key>` | another signal that joined this rollback, with the one it would have opened |
 | `GROUP#<group key>` | `LOCK` | which rollback is open; absent attribute: none |
 | `GROUP#<group key>` | `PAST#<time>#<id>` | a rollback that acted, for cooldown and limits |
 | `GROUP#<group key>` | `BAD#<hash>` | a known-bad revision; `marked_good_at` takes it back |
@@ -45,7 +45,7 @@ from lastgood.ledger.dynamo import Table
 from lastgood.ledger.items import OPEN_KEY, Items, Kind, Step, rollback_pk
 from lastgood.ledger.notebook import RELEASE, Notebook
 from lastgood.ledger.watches import WATCH_PK, Watch, read_watches
-from lastgood.model import Controls, DeploymentGroup, Rollback, Trigger, follow_up_due, notices_due, seconds_of
+from lastgood.model import Controls, DeploymentGroup, Rollback, follow_up_due, notices_due, seconds_of
 from lastgood.times import iso
 
 __all__ = [
@@ -148,9 +148,15 @@ class Ledger:
             ]
         )
 
-    def join(self, rollback_id: str, key: str, trigger: Trigger, now: datetime) -> None:
-        """Note that another message belongs to this rollback, so that no message goes unaccounted."""
-        self._table.put_item(self._items.joined(rollback_id, key, trigger, now))
+    def join(self, holder: str, key: str, rollback: Rollback, now: datetime) -> None:
+        """Note that another signal belongs to the rollback `holder`, with what it would have opened by itself."""
+        self._table.put_item(self._items.joined(holder, key, rollback, now))
+
+    def joined(self, holder: str) -> list[tuple[str, Rollback]]:
+        """The signals that joined a rollback: the key of each, and the rollback that it would have opened."""
+        rows = self._table.query(rollback_pk(holder), low="SIGNAL#", high="SIGNAL#~")
+        # Items of older versions hold no rollback.
+        return [(str(row.get("signal_key", "")), read_rollback(row)) for row in rows if row.get("rollback_id")]
 
     # --- advancing ----------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from lastgood.ledger.codec import to_item
 from lastgood.ledger.watches import Watch, watch_item
-from lastgood.model import Rollback, Trigger
+from lastgood.model import Rollback
 from lastgood.times import iso
 
 SCHEMA_VERSION = 1
@@ -68,12 +68,11 @@ class Items:
         key = {"pk": rollback_pk(rollback_id), "sk": f"STEP#{number:04d}"}
         return self.expiring({**key, "rollback_id": rollback_id, **to_item(step)}, step.occurred_at)
 
-    def joined(self, rollback_id: str, key: str, trigger: Trigger, now: datetime) -> dict[str, Any]:
-        """Another message, known by `key`, that belongs to a rollback."""
+    def joined(self, holder: str, key: str, rollback: Rollback, now: datetime) -> dict[str, Any]:
+        """Another signal, known by `key`, that belongs to a rollback: with the rollback that it would have opened."""
         digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-        item = {"pk": rollback_pk(rollback_id), "sk": f"SIGNAL#{digest}", "signal_key": key[:500]}
-        about = {"alarm_name": trigger.alarm_name, "trigger_kind": str(trigger.trigger_kind)}
-        return self.expiring({**item, "occurred_at": iso(now), **about}, now)
+        item = {"pk": rollback_pk(holder), "sk": f"SIGNAL#{digest}", "signal_key": key[:500], "occurred_at": iso(now)}
+        return self.expiring({**to_item(rollback), **item}, now)
 
     def counted(self, rollback: Rollback) -> dict[str, Any]:
         """What counts a rollback for the storm."""

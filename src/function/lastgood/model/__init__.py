@@ -41,8 +41,10 @@ from lastgood.model.deployments import (
     same_images,
 )
 from lastgood.model.due import (
+    JOINED,
     PASSED_ON,
     TIMES,
+    answers_no_other_signal,
     follow_up_due,
     notices_due,
     seconds_of,
@@ -119,6 +121,7 @@ __all__ = [
     "CLOUDFORMATION_ROLLBACK_CREATOR",
     "FLOOR_MARKER",
     "GROUPS",
+    "JOINED",
     "NATIVE_ROLLBACK_CREATOR",
     "NEXT_PHASES",
     "OUTCOMES",
@@ -178,6 +181,7 @@ __all__ = [
     "Trail",
     "Trigger",
     "TriggerKind",
+    "answers_no_other_signal",
     "around",
     "calls_people",
     "controller_of",

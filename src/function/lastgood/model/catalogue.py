@@ -24,6 +24,7 @@ class Meaning:
     `todo`: what people do, with commands in backticks; `{group}` and `{deployer}` are filled in by `what_to_do`.
     `ends`: the outcomes that it ends a rollback with; none where it only says why a rollback goes on.
     `calls_people`: people are called whatever the outcome. BLOCKED and FAILED always call them.
+    `of_the_signal`: it says something of the signal alone, so another signal that joined the rollback is not answered.
     `title` (with `{where}`) and `subject`: of the notice of the end, where the outcome alone says too little.
     """
 
@@ -31,6 +32,7 @@ class Meaning:
     todo: str = ""
     ends: tuple[Outcome, ...] = ()
     calls_people: bool = False
+    of_the_signal: bool = False
     title: str = ""
     subject: str = ""
 
@@ -113,29 +115,36 @@ REASONS: Mapping[Reason, Meaning] = {
         f"Look at what is live, then decide by hand: {_BY_HAND}.",
         ends=(SKIPPED,),
         calls_people=True,
+        of_the_signal=True,
     ),
     Reason.ALARM_NOT_CONFIRMED: Meaning(
         "CloudWatch does not confirm what the message says of the alarm.",
         "Look at the alarm in CloudWatch, and at what sent the message.",
         ends=(SKIPPED,),
         calls_people=True,
+        of_the_signal=True,
     ),
-    Reason.ALARM_RECOVERED: Meaning("The alarm is OK again.", "Nothing has to be done.", ends=(SKIPPED,)),
+    Reason.ALARM_RECOVERED: Meaning(
+        "The alarm is OK again.", "Nothing has to be done.", ends=(SKIPPED,), of_the_signal=True
+    ),
     Reason.ALARM_SUPPRESSED: Meaning(
         "Another alarm suppresses the actions of this one.",
         "Look at the alarm's suppressor in CloudWatch.",
         ends=(SKIPPED,),
+        of_the_signal=True,
     ),
     Reason.NOT_ATTRIBUTABLE: Meaning(
         "No release is the likely cause; or one is, and it cannot be told which: then people are called.",
         "Look at traffic and dependencies. Where nothing was ever released, nothing can be rolled back: release first.",
         ends=(SKIPPED,),
+        of_the_signal=True,
     ),
     Reason.NEWER_DEPLOYMENT: Meaning(
         "A deployment began after the breach did. It may be the fix, so it is left alone.",
         f"If it is not the fix, roll back by hand: {_BY_HAND}.",
         ends=(SKIPPED,),
         calls_people=True,
+        of_the_signal=True,
     ),
     Reason.SUSPECT_IS_ROLLBACK: Meaning(
         "The newest deployment is a rollback, which did not help. A rollback is never rolled back.",
@@ -229,6 +238,7 @@ REASONS: Mapping[Reason, Meaning] = {
         "The record would act without its group's lock, or on a choice that does not hold.",
         "Look who wrote to the audit table, or whether it was restored.",
         ends=(BLOCKED,),
+        of_the_signal=True,
     ),
     Reason.CONTENT_UNKNOWN: Meaning(
         "What was live before is live again by its name, and nobody recorded what that contains (a tag, an overwritten "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lastgood.model.catalogue import REASONS
 from lastgood.model.policy import AfterRollback
 from lastgood.model.record import FollowUp, Outcome, Phase, Rollback
 
@@ -11,6 +12,10 @@ TIMES = ("detect", "stop", "redeploy", "verify", "recover")
 
 PASSED_ON = "passed_on"
 """What stands for a notice where the stage of a pipeline is rolled back instead: that rollback tells people."""
+
+
+JOINED = "joined"
+"""What stands for a notice where signals that joined a rollback are still to be answered by themselves."""
 
 
 def seconds_of(rollback: Rollback) -> dict[str, int]:
@@ -45,9 +50,19 @@ def notices_due(rollback: Rollback) -> tuple[str, ...]:
         "not_recovered": progress.not_recovered_at is not None,
         "pipeline": bool(rollback.trail.pipeline_alert),
         PASSED_ON: bool(progress.passed_on_to),
+        JOINED: answers_no_other_signal(rollback),
     }
     notified = rollback.bookkeeping.notified
     return tuple(kind for kind, called_for in wanted.items() if called_for and kind not in notified)
+
+
+def answers_no_other_signal(rollback: Rollback) -> bool:
+    """It ended without an act, and that says nothing of another signal: its own one was unfounded, or it failed."""
+    progress, reason = rollback.progress, rollback.reason_code
+    acted = progress.stop_requested_at or progress.rollback_deployment_id or progress.create_attempted_at
+    if rollback.open or acted or reason is None:
+        return False
+    return REASONS[reason].of_the_signal or bool(rollback.trigger.requested_by) or rollback.outcome is Outcome.FAILED
 
 
 def follow_up_due(rollback: Rollback) -> FollowUp | None:

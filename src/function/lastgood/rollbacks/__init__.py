@@ -23,6 +23,7 @@ from lastgood.rollbacks.acts import Acts
 from lastgood.rollbacks.claiming import claim
 from lastgood.rollbacks.closing import NEXT_CHECK, Closing, readable
 from lastgood.rollbacks.following import follow_up
+from lastgood.rollbacks.joining import answer_joined, join
 from lastgood.rollbacks.leases import Leases
 from lastgood.rollbacks.opening import recorded
 from lastgood.rollbacks.passing_on import pass_on
@@ -55,8 +56,7 @@ class Rollbacks:
             case Duplicate():
                 return self.resume(rollback.rollback_id) or rollback
             case Busy(holder):
-                ledger.join(holder, key, rollback.trigger, now)
-                return ledger.load(holder) or rollback
+                return join(ledger, holder, rollback, key, now) or self.open(rollback, key)
             case _:
                 assert_never(claimed)
 
@@ -76,6 +76,7 @@ class Rollbacks:
         try:
             self._visit(draft, closing)
             pass_on(draft, self.open)
+            answer_joined(self._parts.ledger, draft, self.open)
         except LostLeaseError:
             return self._parts.ledger.load(leased.rollback_id) or leased
         except Exception as error:

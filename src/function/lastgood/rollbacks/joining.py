@@ -1,0 +1,37 @@
+"""Signals that meet a group which another rollback holds: they join it, and are answered if it ends without an act."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from lastgood.draft import Draft
+from lastgood.ledger import Kind, Ledger
+from lastgood.model import JOINED, Rollback, answers_no_other_signal, notices_due
+
+
+def join(ledger: Ledger, holder: str, rollback: Rollback, key: str, now: datetime) -> Rollback | None:
+    """Note the signal with the rollback that holds its group, and return that one.
+
+    None if that one has ended meanwhile in a way that does not answer this signal.
+    """
+    ledger.join(holder, key, rollback, now)
+    # Read after the note is written: who ends it from now on finds the note.
+    held = ledger.load(holder)
+    return None if held is not None and answers_no_other_signal(held) else held or rollback
+
+
+def answer_joined(ledger: Ledger, draft: Draft, opens: Callable[[Rollback, str], Rollback]) -> None:
+    """Open what the alarms that joined would have opened, if this rollback ended without answering them.
+
+    Each has the id that follows from its own signal, so after a crash the same ones are found again. Who asked for a
+    rollback has seen how this one ended, and asks again if need be.
+    """
+    if JOINED not in notices_due(draft.rollback):
+        return
+    for key, rollback in ledger.joined(draft.rollback.rollback_id):
+        if rollback.trigger.requested_by:
+            continue
+        found = opens(rollback, key)
+        draft.note(Kind.RESULT, "ANSWER_JOINED", f"{found.rollback_id} answers another signal that had joined.")
+    draft.change(notified=(*draft.rollback.bookkeeping.notified, JOINED))
