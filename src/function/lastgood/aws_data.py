@@ -9,6 +9,7 @@ else, service models above all, comes from the runtime's botocore as ever.
 from __future__ import annotations
 
 import json
+import os
 from io import SEEK_END
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,9 @@ SERVICES = (
 A client of another service would get its partition's usual endpoint.
 """
 
+OF_EVERY_SERVICE = {"service-2", "endpoint-rule-set-1"}
+"""What is in each directory, and has to be loaded for each client."""
+
 OURS = Path(__file__).with_name("endpoints.json")
 VERSION = 3
 _ENDPOINTS = "endpoints"
@@ -44,9 +48,9 @@ class SmallLoader(Loader):
 
     def list_available_services(self, type_name: str) -> list[str]:
         """Every directory of the data is a service; whether it has what is asked for shows when that is loaded."""
-        if type_name != "service-2":
+        if type_name not in OF_EVERY_SERVICE:
             return list(super().list_available_services(type_name))
-        return [each.name for each in Path(self.BUILTIN_DATA_PATH).iterdir()]
+        return os.listdir(self.BUILTIN_DATA_PATH)
 
     def load_data_with_path(self, name: str) -> tuple[Any, str]:
         """The data of that name, and where it comes from."""

@@ -7,6 +7,10 @@ import gc
 # What is made while this module loads stays for good: the collector would walk through it again and again.
 gc.disable()
 
+from lastgood import ready_methods
+
+ready_methods.use()
+
 import os
 from datetime import timedelta
 from typing import Any
