@@ -9,7 +9,6 @@ else, service models above all, comes from the runtime's botocore as ever.
 from __future__ import annotations
 
 import json
-import os
 from io import SEEK_END
 from pathlib import Path
 from typing import Any
@@ -50,7 +49,7 @@ class SmallLoader(Loader):
         """Every directory of the data is a service; whether it has what is asked for shows when that is loaded."""
         if type_name not in OF_EVERY_SERVICE:
             return list(super().list_available_services(type_name))
-        return os.listdir(self.BUILTIN_DATA_PATH)
+        return next(Path(self.BUILTIN_DATA_PATH).walk())[1]
 
     def load_data_with_path(self, name: str) -> tuple[Any, str]:
         """The data of that name, and where it comes from."""
