@@ -347,3 +347,27 @@ def test_a_terminals_width_is_kept_and_a_pipe_gets_whole_lines(it: Terminal) -> 
     assert max(map(len, narrow.splitlines())) <= 100
     piped = it.run("audit", "list", *it.when, "-a", "shop").out
     assert len(piped.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    "command", [("audit", "list"), ("audit", "show"), ("audit", "stats"), ("explain",), ("status",)]
+)
+def test_no_line_into_a_pipe_ends_with_blanks(it: Terminal, command: tuple[str, ...]) -> None:
+    lines = it.call(*command).out.splitlines()
+    assert lines and lines == [line.rstrip() for line in lines]
+
+
+def test_an_address_is_never_broken_over_lines_however_narrow_the_terminal(it: Terminal) -> None:
+    story = it.run("audit", "show", it.ids["done"], COLUMNS="60").out
+    links = it.call("audit", "show", it.ids["done"], "-o", "json").json["links"]
+    assert len(links) >= 3
+    for address in links.values():
+        assert any(line.endswith(address) for line in story.splitlines())
+
+
+def test_what_became_of_the_alarm_stands_in_the_list_and_in_the_story(it: Terminal) -> None:
+    head = it.call("audit", "show", it.ids["done"], "-o", "json").json
+    said = "OK after" if head.get("alarm_recovered_at") else "still firing"
+    row = next(line for line in it.call("audit", "list").out.splitlines() if it.ids["done"] in line)
+    assert said in row
+    assert f"{head['alarm_name']}, {said}" in it.call("audit", "show", it.ids["done"]).out

@@ -15,6 +15,7 @@ import pytest
 
 from answering import Answer, answering, denied
 from lastgood.model import DeploymentGroup
+from lastgood_cli.context import Session
 from lastgood_cli.lookout import Lookout, Suppose
 from lastgood_cli.permissions import READS
 from lastgood_cli.questions import Verdict
@@ -250,6 +251,18 @@ def test_doctor_prints_a_tree_with_the_fix_below_what_is_wrong(shop: Terminal) -
     assert "[NG]" in lines[0] and "[NG]" in lines[number]
     assert "fix: Look at the schedule" in lines[number + 1]
     assert f"[OK] Alarm {ALARM}" in ran.out
+
+
+def test_doctors_fixes_can_be_copied_from_a_narrow_terminal_and_the_rest_keeps_its_width(shop: Terminal) -> None:
+    with answering(unknown_to_moto(shop, ListSubscriptionsByTopic={"Subscriptions": []})):
+        fixes = {row["fix"] for row in shop.call("doctor", ALARM, "-o", "json").json if row["ok"] is False}
+        session = Session(clock=shop.sim.clock.now, wait=shop.pass_time)
+        session.out.width = 60
+        lines = shop.call("doctor", ALARM, session=session).out.splitlines()
+    assert any(len(fix) > 60 for fix in fixes)
+    for fix in fixes:
+        assert any(line.endswith(f"fix: {fix}") for line in lines)
+    assert max(len(line) for line in lines if "fix: " not in line) <= 60
 
 
 @pytest.mark.parametrize(

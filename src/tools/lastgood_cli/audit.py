@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any
 
 import click
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import RenderableType
 
+from lastgood.errors import SettingsError
 from lastgood.judgement.wording import listed
 from lastgood.model import Controller, Outcome, controller_of
 from lastgood_cli.completing import rollback_ids
 from lastgood_cli.context import Session
 from lastgood_cli.coverage import known_groups
 from lastgood_cli.figures import Statistics, statistics
-from lastgood_cli.output import Format, as_blocks, as_csv, as_json, as_table, grid, show_rows, text, write
+from lastgood_cli.output import Fitting, Format, as_csv, as_json, as_table, grid, show_rows, text, write
+from lastgood_cli.overview import approval
 from lastgood_cli.problems import Exit, Problem
-from lastgood_cli.records import Record, Wanted
+from lastgood_cli.records import Record, Story, Wanted
 from lastgood_cli.story import Moment as Line
-from lastgood_cli.story import as_data, as_page, moment_row, timeline
-from lastgood_cli.when import Span, checked, short, since_until, span
+from lastgood_cli.story import alarm_since, as_data, as_page, moment_row, timeline
+from lastgood_cli.when import Span, checked, counted, short, since_until, span
 
 COLUMNS = ("opened_at", "deployment_group_key", "outcome", "reason_code", "rollback_id", "explanation")
 WIDE = (
@@ -49,8 +52,8 @@ WIDE = (
     "alarm_recovered_at",
     "needs_human",
 )
-ONE_LINE = 160
-"""From this width on, a rollback and its explanation fit on one line."""
+SHOWN = ("opened_at", "deployment_group_key", "outcome", "reason_code", "rollback_id", "alarm", "explanation")
+"""The columns of the table for people; `alarm` says what became of it."""
 EVERY = click.option("--every", type=Span(), default="5s", show_default=True, help="How often --watch looks.")
 
 
@@ -138,7 +141,7 @@ def list_(
     if not found and (unknown := _unknown(session, which.application)):
         empty = f"{empty}.{unknown}"
     if session.output is Format.TABLE and rows:
-        session.out.print(_table(session, rows))
+        session.out.print(Fitting(rows, SHOWN, SHOWN[4:]))
     else:
         show_rows(session.out, session.output, rows, COLUMNS, wide=WIDE, empty=empty)
     if len(found) > limit:
@@ -150,18 +153,14 @@ def _shown(session: Session, heads: Iterable[Record]) -> list[dict[str, Any]]:
     if session.output is not Format.TABLE:
         return [dict(head) for head in heads]
     return [
-        {**head, "opened_at": short(head.get("opened_at")), "outcome": head.get("outcome") or head.get("phase")}
+        {
+            **head,
+            "opened_at": short(head.get("opened_at")),
+            "outcome": head.get("outcome") or head.get("phase"),
+            "alarm": alarm_since(head, session.now),
+        }
         for head in heads
     ]
-
-
-def _table(session: Session, rows: Sequence[Record], *, header: bool = True) -> RenderableType:
-    """A line for each rollback; where a terminal is too narrow, the explanation stands below it."""
-    if session.out.width >= ONE_LINE:
-        made = as_table(rows, COLUMNS)
-        made.show_header = header
-        return made
-    return as_blocks(rows, COLUMNS[:4], COLUMNS[4:], header=header)
 
 
 def _watch_list(session: Session, since: datetime, which: Wanted, every: timedelta) -> None:
@@ -186,7 +185,7 @@ def _print_lines(session: Session, rows: Sequence[Record], *, first: bool) -> No
             write(session.out, as_csv(rows, [*COLUMNS, *WIDE], header=first).rstrip("\n"))
         case Format.TABLE:
             if rows:
-                session.out.print(_table(session, rows, header=first))
+                session.out.print(Fitting(rows, SHOWN, SHOWN[4:], header=first))
     session.out.file.flush()
 
 
@@ -226,9 +225,18 @@ def show(session: Session, rollback_id: str, watch: bool, every: timedelta) -> N
             columns = ("at", "after_seconds", "who", "what", "deployment_id")
             write(session.out, as_csv(steps, columns).rstrip("\n"))
         case Format.TABLE:
-            session.out.print(as_page(story, session.region, session.table))
+            session.out.print(_page(session, story))
     if watch:
         _watch_story(session, rollback_id, set(timeline(story)), every)
+
+
+def _page(session: Session, story: Story) -> RenderableType:
+    until = ""
+    if story.head.get("phase") == "AWAITING_APPROVAL":
+        # Whoever may only read the table is told all but the time.
+        with suppress(Problem, BotoCoreError, ClientError, SettingsError):
+            until = approval(story.head, session.settings.approval_expiry).get("approve_until", "")
+    return as_page(story, session.region, session.table, session.now, until)
 
 
 def _watch_story(session: Session, rollback_id: str, told: set[Line], every: timedelta) -> None:
@@ -274,7 +282,7 @@ def export(
         more = {"steps": list(session.records.story(str(head["rollback_id"])).steps)} if steps else {}
         out.write(as_json({**head, **more}, indent=None) + "\n")
     out.flush()
-    session.err.print(text(f"{len(heads)} rollbacks exported."))
+    session.err.print(text(f"{counted(len(heads), 'rollback')} exported."))
     return None
 
 
@@ -326,7 +334,7 @@ def _time_rows(found: Statistics) -> list[dict[str, Any]]:
 
 
 def _print_stats(session: Session, found: Statistics) -> None:
-    session.out.print(f"{found.total} rollbacks, {found.needs_human} of them called for people.")
+    session.out.print(f"{counted(found.total, 'rollback')}, {found.needs_human} of them called for people.")
     if not found.total:
         return
     rows = [{"outcome": o, "reason_code": r, "count": n} for (o, r), n in found.reasons.items()]

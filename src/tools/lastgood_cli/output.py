@@ -6,13 +6,14 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import IO, Any
 
-from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -23,6 +24,8 @@ from lastgood_cli.options import Format as Format
 
 LONGEST_CELL = 2000
 UNWRAPPED = 10_000
+ONE_LINE = 160
+"""From this width on, a row with an explanation fits on one line."""
 _FORMULA = tuple("=+-@＝＋－＠")
 
 OUTCOME_STYLES = {
@@ -34,9 +37,26 @@ OUTCOME_STYLES = {
 }
 
 
+_BLANKS = re.compile(r"[ ]+$", re.MULTILINE)
+
+
+class _Console(Console):
+    """Rich's, which leaves a line that must stay whole to the terminal, and pads no line into a pipe."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; nothing is cut at the terminal's edge."""
+        options.setdefault("crop", False)
+        if self.is_terminal:
+            return super().print(*objects, **options)
+        with self.capture() as made:
+            super().print(*objects, **options)
+        self.file.write(_BLANKS.sub("", made.get()))
+        self.file.flush()
+
+
 def console(*, stderr: bool = False, file: IO[str] | None = None) -> Console:
     """A console: colour on a terminal only, and never with NO_COLOR; into a pipe no line is wrapped."""
-    made = Console(stderr=stderr, file=file, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    made = _Console(stderr=stderr, file=file, highlight=False, markup=False, emoji=False, soft_wrap=False)
     if not made.is_terminal and not os.environ.get("COLUMNS"):
         made.width = UNWRAPPED
     if not made.is_terminal:
@@ -52,6 +72,11 @@ def harmless(value: Any, limit: int = LONGEST_CELL) -> str:
 def text(value: Any, style: str = "") -> Text:
     """The same for Rich: its markup is text here."""
     return Text(harmless(value), style=style)
+
+
+def whole(*pieces: str | tuple[str, str]) -> Text:
+    """A line to be copied, such as a command or an address: broken over lines it would be another one."""
+    return Text.assemble(*pieces, no_wrap=True, overflow="ignore")
 
 
 def cell(value: Any) -> str:
@@ -83,8 +108,12 @@ def as_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Table
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
         style = OUTCOME_STYLES.get(str(row.get("outcome", "")), "")
-        table.add_row(*[text(row.get(name, ""), style if name == "outcome" else "") for name in columns])
+        table.add_row(*[_shown(row.get(name, ""), style if name == "outcome" else "") for name in columns])
     return table
+
+
+def _shown(value: Any, style: str = "") -> Text:
+    return value if isinstance(value, Text) else text(value, style)
 
 
 def as_blocks(
@@ -92,7 +121,7 @@ def as_blocks(
 ) -> RenderableType:
     """The same for a narrow terminal: of each row a line, and under it, indented, the columns that are long."""
     titles = {name: name.replace("_", " ") for name in columns}
-    widths = {name: max(cell_len(harmless(row.get(name, ""))) for row in (titles, *rows)) for name in columns}
+    widths = {name: max(_shown(row.get(name, "")).cell_len for row in (titles, *rows)) for name in columns}
     parts: list[RenderableType] = []
     if header:
         parts.append(Text("  ".join(titles[name].ljust(widths[name]) for name in columns).rstrip(), style="bold"))
@@ -100,12 +129,31 @@ def as_blocks(
         style = OUTCOME_STYLES.get(str(row.get("outcome", "")), "")
         line = Text()
         for name in columns:
-            shown = harmless(row.get(name, ""))
-            line.append(shown + " " * (widths[name] - cell_len(shown) + 2), style if name == "outcome" else "")
+            shown = _shown(row.get(name, ""), style if name == "outcome" else "")
+            line.append_text(shown).append(" " * (widths[name] - shown.cell_len + 2))
         line.rstrip()
-        long = "  ".join(harmless(row.get(name, "")) for name in below)
-        parts += [line, Padding(Text(long, style="dim"), (0, 0, 0, 4))]
+        long = "  ".join(filter(None, (harmless(row.get(name, "")) for name in below)))
+        parts += [line, *([Padding(Text(long, style="dim"), (0, 0, 0, 4))] if long else ())]
     return Group(*parts)
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """Rows as a table; where the terminal is too narrow for it, the columns `below` stand below each row."""
+
+    rows: Sequence[Mapping[str, Any]]
+    columns: Sequence[str]
+    below: Sequence[str]
+    header: bool = True
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if options.max_width < ONE_LINE:
+            beside = [name for name in self.columns if name not in self.below]
+            yield as_blocks(self.rows, beside, self.below, header=self.header)
+        else:
+            table = as_table(self.rows, self.columns)
+            table.show_header = self.header
+            yield table
 
 
 def grid(columns: int) -> Table:

@@ -23,7 +23,7 @@ from lastgood_cli.context import Session
 from lastgood_cli.expecting import Expecting
 from lastgood_cli.lookout import Lookout, Plan, Suppose
 from lastgood_cli.names import GROUP
-from lastgood_cli.output import Format, harmless, show_rows, text
+from lastgood_cli.output import Fitting, Format, harmless, show_rows, text
 from lastgood_cli.problems import Exit, Problem
 from lastgood_cli.questions import Answer, Verdict, recorded
 from lastgood_cli.readonly import ReadOnlySession
@@ -74,17 +74,22 @@ def goes_back(plan: Plan) -> bool:
     return plan.decision.good is not None if plan.decision else "ROLLED_BACK" in plan.headline
 
 
-def candidates(looked_at: Sequence[Candidate], *, chosen: bool) -> Table:
+def candidates(looked_at: Sequence[Candidate], *, chosen: bool) -> Fitting:
     """Every deployment that was looked at, and why it was not chosen."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name in ("deployment", "created", "revision", "served", "verdict", "why"):
-        table.add_column(name, overflow="fold")
-    for c in looked_at:
-        verdict = Text(str(c.rejection)) if c.rejection else Text("CHOSEN" if chosen else "would fit", "green")
-        created = f"{c.created_at:%Y-%m-%d %H:%M}Z"
-        served = life(c.served_seconds, c.alarms_meanwhile)
-        table.add_row(text(c.deployment_id), created, text(c.revision), served, verdict, text(c.explanation))
-    return table
+    columns = ("deployment", "created", "revision", "served", "verdict", "why")
+    return Fitting([_candidate(each, chosen) for each in looked_at], columns, ("revision", "why"))
+
+
+def _candidate(candidate: Candidate, chosen: bool) -> dict[str, Any]:
+    fits = Text("CHOSEN" if chosen else "would fit", "green")
+    return {
+        "deployment": candidate.deployment_id,
+        "created": f"{candidate.created_at:%Y-%m-%d %H:%M}Z",
+        "revision": candidate.revision,
+        "served": life(candidate.served_seconds, candidate.alarms_meanwhile),
+        "verdict": Text(str(candidate.rejection)) if candidate.rejection else fits,
+        "why": candidate.explanation,
+    }
 
 
 def as_dict(plan: Plan) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -16,8 +16,8 @@ from lastgood_cli.output import Format, show_one, text
 from lastgood_cli.overview import approval
 from lastgood_cli.problems import Exit
 from lastgood_cli.records import Story
-from lastgood_cli.story import timeline
-from lastgood_cli.when import Span, span, when
+from lastgood_cli.story import alarm_since, timeline, watched
+from lastgood_cli.when import Span, span
 
 POLL_SECONDS = 3.0
 
@@ -78,24 +78,6 @@ def _tell_steps(session: Session, story: Story, told: int) -> int:
         after = f"+{span(moment.after_seconds)}" if moment.after_seconds is not None else ""
         session.err.print(text(f"{after:>12}  {moment.what}"))
     return len(timeline(story))
-
-
-def watched(head: Mapping[str, Any]) -> bool:
-    """True while a closed rollback's alarm is still waited for."""
-    settled = head.get("alarm_recovered_at") or head.get("not_recovered_at")
-    return bool(head.get("alarm_name") and head.get("outcome") == "ROLLED_BACK" and not settled)
-
-
-def alarm_since(head: Mapping[str, Any], now: datetime) -> str:
-    """What became of the alarm: `OK after 3 min`, `still firing, 4 min`; empty where nothing is known or waited for."""
-    began, recovered = when(head.get("alarm_changed_at")), when(head.get("alarm_recovered_at"))
-    if began is None:
-        return ""
-    if recovered is not None:
-        return f"OK after {span((recovered - began).total_seconds())}"
-    if head.get("not_recovered_at"):
-        return "did not recover in time"
-    return f"still firing, {span((now - began).total_seconds())}" if watched(head) else ""
 
 
 def show(session: Session, found: Mapping[str, Any]) -> None:

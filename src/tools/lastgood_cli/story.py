@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -13,7 +14,7 @@ from rich.text import Text
 from lastgood import links
 from lastgood.model import CAPABILITIES, TIMES, Controller
 from lastgood_cli.figures import seconds_to
-from lastgood_cli.output import OUTCOME_STYLES, grid, harmless, text
+from lastgood_cli.output import OUTCOME_STYLES, Fitting, grid, harmless, text, whole
 from lastgood_cli.records import Story
 from lastgood_cli.when import life, short, span, when
 
@@ -85,21 +86,21 @@ def as_data(story: Story, region: str, table: str) -> dict[str, Any]:
     }
 
 
-def as_page(story: Story, region: str, table: str) -> RenderableType:
-    """The story for people."""
+def as_page(story: Story, region: str, table: str, now: datetime, approve_until: str = "") -> RenderableType:
+    """The story for people, as it stands at the time `now`."""
     return Group(
         _title(story.head),
         Text(harmless(story.head.get("explanation", ""))),
         Text(),
-        _facts(story.head),
+        _facts(story.head, now),
         _heading("What happened"),
         _timeline_table(story),
         _heading("Why that revision"),
         _candidates_table(story.head),
         *_also(story.head),
         _heading("Look further"),
-        _links(links.of_record(region, table, story.head)),
-        *_next(story),
+        *_links(links.of_record(region, table, story.head)),
+        *_next(story, approve_until),
     )
 
 
@@ -122,10 +123,28 @@ def _title(head: Mapping[str, Any]) -> Text:
     return made
 
 
-def _facts(head: Mapping[str, Any]) -> Table:
+def watched(head: Mapping[str, Any]) -> bool:
+    """True while a closed rollback's alarm is still waited for."""
+    settled = head.get("alarm_recovered_at") or head.get("not_recovered_at")
+    return bool(head.get("alarm_name") and head.get("outcome") == "ROLLED_BACK" and not settled)
+
+
+def alarm_since(head: Mapping[str, Any], now: datetime) -> str:
+    """What became of the alarm: `OK after 3 min`, `still firing, 4 min`; empty where nothing is known or waited for."""
+    began, recovered = when(head.get("alarm_changed_at")), when(head.get("alarm_recovered_at"))
+    if began is None:
+        return ""
+    if recovered is not None:
+        return f"OK after {span((recovered - began).total_seconds())}"
+    if head.get("not_recovered_at"):
+        return "did not recover in time"
+    return f"still firing, {span((now - began).total_seconds())}" if watched(head) else ""
+
+
+def _facts(head: Mapping[str, Any], now: datetime) -> Table:
     asked = " ".join(str(head[name]) for name in ("requested_by", "request_reason") if head.get(name))
     rows: dict[str, Any] = {
-        "alarm": head.get("alarm_name"),
+        "alarm": ", ".join(filter(None, (str(head.get("alarm_name", "")), alarm_since(head, now)))),
         "asked for by": asked,
         "approved by": head.get("approved_by"),
         "rejected by": head.get("rejected_by"),
@@ -169,25 +188,32 @@ def _deployed(head: Mapping[str, Any], who: str) -> str:
     return "  ".join(str(part) for part in parts if part)
 
 
-def _timeline_table(story: Story) -> Table:
-    table = grid(4)
-    for moment in timeline(story):
-        table.add_row(*moment_row(moment))
-    return table
+def _timeline_table(story: Story) -> RenderableType:
+    names = ("at", "after", "who", "what")
+    rows = [dict(zip(names, moment_row(moment), strict=True)) for moment in timeline(story)]
+    return Fitting(rows, names, ("what",), header=False)
 
 
 def _candidates_table(head: Mapping[str, Any]) -> RenderableType:
     found = head.get("candidates") or []
     if not isinstance(found, list) or not found:
         return Text("No deployment was looked at.")
-    table = grid(6)
-    for each in found:
-        why = str(each.get("rejection") or "CHOSEN")
-        style = "green" if why == "CHOSEN" else "yellow"
-        cells = (each.get("deployment_id"), short(each.get("created_at")), each.get("revision"))
-        served = life(each.get("served_seconds"), each.get("alarms_meanwhile"))
-        table.add_row(text(why, style), *[text(value) for value in cells], served, text(each.get("explanation", "")))
-    return table
+    return Fitting([_candidate(each) for each in found], _CANDIDATE, ("revision", "why"), header=False)
+
+
+_CANDIDATE = ("verdict", "deployment", "created", "revision", "served", "why")
+
+
+def _candidate(each: Mapping[str, Any]) -> dict[str, Any]:
+    verdict = str(each.get("rejection") or "CHOSEN")
+    return {
+        "verdict": text(verdict, "green" if verdict == "CHOSEN" else "yellow"),
+        "deployment": each.get("deployment_id"),
+        "created": short(each.get("created_at")),
+        "revision": each.get("revision"),
+        "served": life(each.get("served_seconds"), each.get("alarms_meanwhile")),
+        "why": each.get("explanation", ""),
+    }
 
 
 def _also(head: Mapping[str, Any]) -> Iterator[RenderableType]:
@@ -197,20 +223,21 @@ def _also(head: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield _grid(rest.items())
 
 
-def _next(story: Story) -> Iterator[RenderableType]:
+def _next(story: Story, approve_until: str) -> Iterator[RenderableType]:
     rollback_id = harmless(story.head.get("rollback_id", ""))
     if story.head.get("phase") == "AWAITING_APPROVAL":
-        yield Text(f"\nApprove with: lastgood approve {rollback_id} --reason …   or reject it.")
+        until = f" until {short(approve_until)} UTC" if approve_until else ""
+        yield _heading(f"It waits for approval{until}")
+        yield whole(f"  lastgood approve {rollback_id}")
+        yield whole(f"  lastgood reject {rollback_id} --reason …")
     elif story.open:
-        yield Text(f"\nIt is open. Follow it with: lastgood audit show {rollback_id} --watch")
+        yield whole(f"\nIt is open. Follow it with: lastgood audit show {rollback_id} --watch")
 
 
-def _links(found: Mapping[str, str]) -> Table:
-    table = grid(2)
+def _links(found: Mapping[str, str]) -> Iterator[RenderableType]:
+    widest = max((len(name) for name in found), default=0)
     for name, address in found.items():
-        # Folded, a terminal would no longer see one address: a link keeps it whole.
-        table.add_row(Text(f"  {name}", style="dim"), Text(address, style=f"link {address}"))
-    return table
+        yield whole((f"  {name:<{widest}}  ", "dim"), (address, f"link {address}"))
 
 
 def _heading(words: str) -> Text:

@@ -114,6 +114,11 @@ def when(text: Any) -> datetime | None:
         return None
 
 
+def counted(number: int, what: str) -> str:
+    """`1 rollback`, `2 rollbacks`."""
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
 def span(seconds: float) -> str:
     """`45 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
     whole = round(seconds)

@@ -21,7 +21,7 @@ from lastgood_cli.doctor.folding import as_local, folded
 from lastgood_cli.doctor.function import examine_function
 from lastgood_cli.doctor.groups import examine_group, examine_pipeline
 from lastgood_cli.doctor.patient import Patient
-from lastgood_cli.doctor.printing import rows, tree
+from lastgood_cli.doctor.printing import Chain, rows
 from lastgood_cli.doctor.table import examine_table
 from lastgood_cli.doctor.topics import examine_notices, examine_topic
 from lastgood_cli.lookout import Lookout
@@ -92,7 +92,7 @@ def doctor(session: Session, alarm: str, group: DeploymentGroup | None) -> Exit:
     if os.environ.get("LASTGOOD_LOCAL_AWS"):
         parts = tuple(map(as_local, parts))
     if session.output is Format.TABLE:
-        session.out.print(tree(parts))
+        session.out.print(Chain(parts))
     else:
         show_rows(session.out, session.output, rows(parts), ["part", "check", "ok", "detail", "fix"])
     return Exit.DONE if healthy(parts) else Exit.REFUSED
