@@ -155,3 +155,49 @@ def test_a_composite_alarm_names_what_made_it_fire() -> None:
 def test_data_of_another_evaluation_do_not_belong_to_the_change(minute: float, same: bool) -> None:
     assert is_of_change({"queryDate": stamp(minute)}, TEN) is same
     assert is_of_change({}, TEN)
+
+
+BAND = {
+    "version": "1.0",
+    "queryDate": "2026-03-02T10:05:04.650+0000",
+    "startDate": "2026-03-02T10:02:00.000+0000",
+    "period": 60,
+    "recentDatapoints": [5.0, 9.0, 1.0],
+    "recentLowerThresholds": [2.0, 2.0, 2.0],
+    "recentUpperThresholds": [8.0, 8.0, 8.0],
+}
+
+
+@pytest.mark.parametrize(
+    ("comparison", "minute"),
+    [
+        ("LessThanLowerOrGreaterThanUpperThreshold", 3),
+        ("GreaterThanUpperThreshold", 3),
+        ("LessThanLowerThreshold", 4),
+        ("was less than the lower thresholds [2.0] or greater than the upper thresholds [8.0]", 3),
+        ("", 3),
+    ],
+)
+def test_an_anomaly_begins_with_the_first_datapoint_outside_of_its_own_band(comparison: str, minute: int) -> None:
+    found = breach_began(BAND, comparison)
+    assert found is not None and found.measured
+    assert found.at == datetime(2026, 3, 2, 10, minute, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"recentLowerThresholds": [2.0], "recentUpperThresholds": [8.0]},
+        {"recentLowerThresholds": None, "recentUpperThresholds": None},
+        {"recentUpperThresholds": [8.0, "x", 8.0], "recentLowerThresholds": []},
+        {"recentDatapoints": [3.0, 4.0, 5.0]},
+    ],
+    ids=["too few bounds", "no bounds", "no numbers", "nothing outside"],
+)
+def test_a_band_that_does_not_fit_its_datapoints_dates_nothing(more: dict[str, object]) -> None:
+    assert breach_began(BAND | more) is None
+
+
+def test_a_band_with_one_side_is_enough() -> None:
+    found = breach_began(BAND | {"recentLowerThresholds": None}, "GreaterThanUpperThreshold")
+    assert found is not None and found.at == datetime(2026, 3, 2, 10, 3, tzinfo=UTC)

@@ -129,9 +129,21 @@ class Alarms:
 
         Of an alarm over many time series: when the one that is meant did.
         """
+        items = self._history_items("StateUpdate", alarm, since, now, contributor)
+        return AlarmHistory() if items is None else history_of(name_of(alarm), items)
+
+    def acted_at(self, alarm: str, since: datetime, now: datetime, contributor: str = "") -> datetime | None:
+        """When CloudWatch last took an action of the alarm since then; None where it took none, or nobody knows."""
+        items = self._history_items("Action", alarm, since, now, contributor) or []
+        return max((item["Timestamp"].astimezone(UTC) for item in items if _succeeded(item)), default=None)
+
+    def _history_items(
+        self, kind: str, alarm: str, since: datetime, now: datetime, contributor: str
+    ) -> list[Mapping[str, Any]] | None:
+        """What DescribeAlarmHistory lists of one kind, newest first; None where it is unknown."""
         client, name = self._at(alarm), name_of(alarm)
         if contributor and not _knows_contributors(client):
-            return AlarmHistory()
+            return None
         one: dict[str, Any] = {"AlarmContributorId": contributor} if contributor else {}
         found: list[Mapping[str, Any]] = []
         token: dict[str, Any] = {}
@@ -142,7 +154,7 @@ class Alarms:
                     "describe_alarm_history",
                     AlarmName=name,
                     AlarmTypes=types(client),
-                    HistoryItemType="StateUpdate",
+                    HistoryItemType=kind,
                     StartDate=since,
                     EndDate=now,
                     ScanBy="TimestampDescending",
@@ -155,8 +167,8 @@ class Alarms:
                 if not token:
                     break
         except LastgoodError:
-            return AlarmHistory()
-        return history_of(name, found)
+            return None
+        return found
 
     def firing(self) -> list[FiringAlarm]:
         """The alarms that are in ALARM now and whose actions are not suppressed, in each region that may command."""
@@ -260,6 +272,12 @@ def history_of(name: str, items: Iterable[Mapping[str, Any]]) -> AlarmHistory:
 def _new_state(item: Mapping[str, Any]) -> str:
     state = parse_reason_data(item.get("HistoryData")).get("newState")
     return str(state.get("stateValue", "")) if isinstance(state, dict) else ""
+
+
+def _succeeded(item: Mapping[str, Any]) -> bool:
+    """An action that was muted or that failed told nobody."""
+    state = parse_reason_data(item.get("HistoryData")).get("actionState")
+    return state == "Succeeded" if state else str(item.get("HistorySummary", "")).startswith("Successfully executed")
 
 
 def types(client: Any) -> list[str]:

@@ -48,14 +48,13 @@ def breach_began(data: Mapping[str, Any], comparison: str = "", datapoints: int 
     evaluates (0: unknown), only the newest made it fire. `period` (seconds) is the alarm's own, for data that do not
     say.
     """
-    threshold, period = _number(data.get("threshold")), _number(data.get("period")) or period
-    if threshold is None or not 0 < period <= LONGEST_PERIOD:
+    period = _number(data.get("period")) or period
+    if not 0 < period <= LONGEST_PERIOD:
         return None
-    points = sorted(_points(data, timedelta(seconds=period)).items())[-datapoints:]
-    if not points:
-        return None
-    breaches = _breaches(comparison, threshold, points[-1][1])
-    first = next((at for at, value in points if breaches(value)), None)
+    points = sorted(_points(data, timedelta(seconds=period)).items())
+    breached = _breached(data, comparison, [value for _, value in points])
+    pairs = list(zip(points, breached, strict=False))[-datapoints:]
+    first = next((at for (at, _), breaches in pairs if breaches), None)
     return Onset(first, timedelta(seconds=period), measured=True) if first else None
 
 
@@ -89,6 +88,30 @@ def _evaluated(data: Mapping[str, Any]) -> Iterator[tuple[datetime, float | None
         at = _time(each.get("timestamp")) if isinstance(each, dict) else None
         if at is not None:
             yield at, _number(each.get("value"))
+
+
+def _breached(data: Mapping[str, Any], comparison: str, values: list[float]) -> list[bool]:
+    """For each datapoint, oldest first, whether it breached; empty where that cannot be known.
+
+    An alarm on an anomaly has no one threshold: each datapoint has a band of its own.
+    """
+    threshold = _number(data.get("threshold"))
+    if threshold is not None and values:
+        return list(map(_breaches(comparison, threshold, values[-1]), values))
+    lower, upper = (_numbers(data.get(f"recent{side}Thresholds")) for side in ("Lower", "Upper"))
+    said = comparison.lower()
+    below, above = "less" in said or "greater" not in said, "greater" in said or "less" not in said
+    if {len(side) for side in (lower, upper) if side} != {len(values)}:
+        return []
+    under = [below and value < least for value, least in zip(values, lower, strict=True)] if lower else []
+    over = [above and value > most for value, most in zip(values, upper, strict=True)] if upper else []
+    return [any(each) for each in zip(*filter(None, (under, over)), strict=True)]
+
+
+def _numbers(value: object) -> list[float]:
+    """The numbers of a list; none of them where one is none."""
+    found = [_number(each) for each in value] if isinstance(value, list) else []
+    return [each for each in found if each is not None] if None not in found else []
 
 
 def _breaches(comparison: str, threshold: float, newest: float) -> Breaches:

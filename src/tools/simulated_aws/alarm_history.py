@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from moto.cloudwatch.models import Alarm
+from moto.cloudwatch.models import Alarm, CloudWatchBackend, cloudwatch_backends
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult
 
@@ -23,14 +23,16 @@ MOST_ITEMS = 100
 
 
 def describe_alarm_history(asked: CloudWatchResponse) -> ActionResult:
-    """The changes of state of one alarm, or of all, page by page."""
+    """The changes of state of one alarm, or of all, and the actions that were taken for it, page by page."""
     name, kind = asked._get_param("AlarmName"), asked._get_param("HistoryItemType")
     alarms = [a for a in asked.cloudwatch_backend.alarms.values() if name in (None, a.name)]
-    if one := asked._get_param("AlarmContributorId"):
+    if kind == "Action":
+        found = [item for item in _actions(asked.cloudwatch_backend) if name in (None, item["AlarmName"])]
+    elif one := asked._get_param("AlarmContributorId"):
         found = list(history_of_series(asked.cloudwatch_backend, name, one))
     else:
         found = [item for alarm in alarms for item in _changes(alarm)]
-    found = found if kind in (None, "StateUpdate") else []
+    found = found if kind in (None, "StateUpdate", "Action") else []
     start, end = _moment(asked._get_param("StartDate")), _moment(asked._get_param("EndDate"))
     found = [i for i in found if (start is None or i["Timestamp"] >= start) and (end is None or i["Timestamp"] <= end)]
     oldest_first = asked._get_param("ScanBy") == "TimestampAscending"
@@ -38,6 +40,27 @@ def describe_alarm_history(asked: CloudWatchResponse) -> ActionResult:
     at, most = int(asked._get_param("NextToken") or 0), int(asked._get_param("MaxRecords") or MOST_ITEMS)
     page: dict[str, Any] = {"AlarmHistoryItems": found[at : at + most]}
     return ActionResult(page | ({"NextToken": str(at + most)} if found[at + most :] else {}))
+
+
+def act(account: str, region: str, alarm: str, now: datetime, state: str = "Succeeded") -> None:
+    """CloudWatch takes the action of an alarm; moto only keeps states. Other states: `Failed`, or held back."""
+    topic = f"arn:aws:sns:{region}:{account}:alarms"
+    _actions(cloudwatch_backends[account][region]).append(
+        {
+            "AlarmName": alarm,
+            "AlarmType": "MetricAlarm",
+            "Timestamp": now,
+            "HistoryItemType": "Action",
+            "HistorySummary": f"{'Successfully executed' if state == 'Succeeded' else state} action {topic}",
+            "HistoryData": json.dumps({"actionState": state, "notificationResource": topic}),
+        }
+    )
+
+
+def _actions(backend: CloudWatchBackend) -> list[dict[str, Any]]:
+    """The actions that were taken in a region; moto's own reset forgets them with the backend."""
+    kept: list[dict[str, Any]] = vars(backend).setdefault("alarm_actions", [])
+    return kept
 
 
 def _changes(alarm: Alarm) -> Iterator[dict[str, Any]]:

@@ -22,6 +22,7 @@ from aws_lambda_powertools import Logger, Metrics
 
 from lastgood.app import Application
 from lastgood.clients import Clients
+from simulated_aws.alarm_history import act
 from simulated_aws.alarm_series import change_series, series_id
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -240,6 +241,10 @@ class Local:
         if not before or before[0]["StateValue"] != after:
             self.alarm(alarm, after)
         return series_id(attributes)
+
+    def acts(self, alarm: str, state: str = "Succeeded") -> None:
+        """CloudWatch takes the alarm's action now, as its history tells; or, in another state, does not."""
+        act(ACCOUNT, REGION, alarm, self.clock.now(), state)
 
     def notices(self) -> list[dict[str, Any]]:
         """The notices sent since the last look, as a chat channel gets them."""

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from lastgood.judgement.case import Case
 from lastgood.judgement.first_step import adoptable, first_step
+from lastgood.judgement.held_back import fired_before, is_late, was_held_back
 from lastgood.judgement.managed import has_time, not_cloudformation
 from lastgood.judgement.no_target import good_revision
 from lastgood.judgement.proof import is_live
@@ -23,9 +24,6 @@ from lastgood.model import (
     Reason,
     same_content,
 )
-
-CLOCKS_DIFFER_BY = timedelta(seconds=60)
-"""CloudWatch's own time of a change and that of its message differ by less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +56,17 @@ def _fresh(case: Case) -> Decision | None:
     changed = case.rollback.trigger.alarm_changed_at
     if not case.by_alarm or changed is None or case.approved or case.rollback.trigger.released_in_alarm:
         return None
-    # The age that counts is the age at which the signal came: a rollback that was opened in time and then waited
-    # for a retry is not stale.
-    if case.rollback.opened_at - changed <= case.policy.max_signal_age:
+    if not is_late(case.rollback, case.policy.max_signal_age) or _held_back(case):
         return None
     return case.unfounded(
         Reason.STALE_SIGNAL,
         f"The alarm changed at {changed:%Y-%m-%d} {clock(changed)}, {ago(case.rollback.opened_at, changed)} before its "
         f"message came; at most {duration(case.policy.max_signal_age)} is allowed. What is live now may be healthy.",
     )
+
+
+def _held_back(case: Case) -> bool:
+    return was_held_back(case.rollback, case.seen.acted_at, case.policy.max_signal_age)
 
 
 def _confirmed(case: Case) -> Decision | None:
@@ -82,7 +82,7 @@ def _confirmed(case: Case) -> Decision | None:
         )
     if alarm.suppressed_by:
         return case.refuse(Reason.ALARM_SUPPRESSED, f"The alarm's actions are suppressed by {alarm.suppressed_by}.")
-    if alarm.state is AlarmState.ALARM and _fired_before(case, alarm):
+    if alarm.state is AlarmState.ALARM and fired_before(case.rollback, alarm) and not _held_back(case):
         return _of_another_time(case, alarm)
     if alarm.state is AlarmState.ALARM or (alarm.state is not AlarmState.OK and not case.policy.require_still_in_alarm):
         return _evident(case, alarm)
@@ -116,24 +116,13 @@ def _evident(case: Case, alarm: AlarmFacts) -> Decision | None:
     return case.unfounded(Reason.ALARM_NOT_CONFIRMED, told)
 
 
-def _fired_before(case: Case, alarm: AlarmFacts) -> bool:
-    """CloudWatch dates the change well before the message does: the message is not about this change.
-
-    A release that came while the alarm fired already is blamed for a change that was before it.
-    """
-    said, dated = case.rollback.trigger.alarm_changed_at, alarm.changed_at
-    if said is None or dated is None or case.rollback.trigger.released_in_alarm:
-        return False
-    return dated < said - CLOCKS_DIFFER_BY
-
-
 def _of_another_time(case: Case, alarm: AlarmFacts) -> Decision:
     said, dated = case.rollback.trigger.alarm_changed_at, alarm.changed_at
     return case.unfounded(
         Reason.ALARM_NOT_CONFIRMED,
         f"The message says that the alarm went into ALARM at {said:%Y-%m-%d %H:%M:%SZ}; CloudWatch has it in ALARM "
-        f"since {dated:%Y-%m-%d %H:%M:%SZ}, so the message is not CloudWatch's word about it. Look who sent it, and "
-        "whether a release is the cause.",
+        f"since {dated:%Y-%m-%d %H:%M:%SZ}, and took none of its actions lately, so the message is not CloudWatch's "
+        "word about it. Look who sent it, and whether a release is the cause.",
     )
 
 

@@ -20,9 +20,10 @@ def onset_of(rollback: Rollback, alarm: AlarmFacts | None) -> Onset | None:
 
     What CloudWatch says now counts first, while it speaks of the same breach; then what the message said. Both are
     evidence: they name the datapoints. Without either it is counted back from when the alarm fired, by the number of
-    datapoints that it needs. That is an estimate, and errs on the side of blaming: the newest period may have been half
-    full and the metric late, so only releases that came at least two periods, and five minutes, after it are cleared. A
-    release that users met before a quick alarm fired is always among those that can be blamed.
+    datapoints that it needs; where CloudWatch held its actions back, the message may be dated long after that. That is
+    an estimate, and errs on the side of blaming: the newest period may have been half full and the metric late, so only
+    releases that came at least two periods, and five minutes, after it are cleared. A release that users met before a
+    quick alarm fired is always among those that can be blamed.
     """
     fired = rollback.trigger.alarm_changed_at
     if fired is None:
@@ -31,6 +32,8 @@ def onset_of(rollback: Rollback, alarm: AlarmFacts | None) -> Onset | None:
     stored = Onset(rollback.trigger.onset_at or fired, margin, rollback.trigger.onset_measured)
     told = (alarm.onset if alarm and _speaks_of(alarm, fired) else None, stored if stored.measured else None)
     believed = (each for each in told if each and fired - LONGEST_BREACH <= each.at <= fired)
+    if alarm and alarm.state is AlarmState.ALARM:
+        fired = min(fired, alarm.changed_at or fired)
     return next(believed, None) or _estimated(fired, alarm, timedelta(seconds=rollback.trigger.evaluation_seconds))
 
 

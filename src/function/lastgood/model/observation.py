@@ -84,8 +84,9 @@ class AlarmHistory:
 class Observation:
     """The facts of one look at AWS, enough to decide the next step. Which are filled depends on the phase.
 
-    `contradiction` is why CloudWatch does not lead the alarm here, where its message alone did. `newest` is the
-    deployment that was attempted last, where that is not one that the rollback knows already.
+    `contradiction` is why CloudWatch does not lead the alarm here, where its message alone did. `acted_at`: when
+    CloudWatch last took the alarm's actions, where the times of the message and of the alarm ask for that.
+    `newest` is the deployment that was attempted last, where that is not one that the rollback knows already.
     `locked_by` is the rollback that holds the group's lock, where that was read.
     `silent` are the instances that a stop which hangs still waits for.
     `origin`: whether a stack holds what would be moved; None where that was not asked.
@@ -96,6 +97,7 @@ class Observation:
     alarm: AlarmFacts | None = None
     alarm_read: bool = False
     contradiction: str = ""
+    acted_at: datetime | None = None
     alarm_history: AlarmHistory = field(default_factory=AlarmHistory)
     locked_by: str | None = None
     history: tuple[Deployment, ...] = ()

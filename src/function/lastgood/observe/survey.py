@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lastgood.errors import RefusedError
+from lastgood.judgement.held_back import may_be_held_back
 from lastgood.model import AlarmFacts, AlarmHistory, AlarmState, Observation, Policy, TriggerKind
 from lastgood.observe.look import Look, all_in_time, in_time
 from lastgood.observe.search import search
@@ -25,13 +26,14 @@ def survey(look: Look) -> tuple[Observation, Policy]:
     reading_controls = eyes.pool.submit(look.controls)
     began = min(trigger.alarm_changed_at or look.now, look.now)
     facts, parts = look.deployer.survey(began - policy.attribution_window - timedelta(hours=1), look.now)
-    alarm, against = reading_alarm.result() if reading_alarm else (None, "")
+    alarm, against, acted_at = reading_alarm.result() if reading_alarm else (None, "", None)
     controls = storm.seen(look.rollback, reading_controls.result(), all_in_time(reading_storm), policy)
     seen = Observation(
         group=facts,
         alarm=alarm,
         alarm_read=by_alarm,
         contradiction=against,
+        acted_at=acted_at,
         locked_by=look.holder(controls),
         controls=controls,
         alarm_history=in_time(reading_past) or AlarmHistory(),
@@ -40,19 +42,29 @@ def survey(look: Look) -> tuple[Observation, Policy]:
     return search(look, seen, parts), look.policy
 
 
-def _alarm(look: Look, evidence_at: datetime | None) -> tuple[AlarmFacts | None, str]:
-    """The alarm as it is now, and why CloudWatch does not lead it here, where only its message's tags did.
+def _alarm(look: Look, evidence_at: datetime | None) -> tuple[AlarmFacts | None, str, datetime | None]:
+    """The alarm as it is now, why CloudWatch does not lead it here, and when it last took the alarm's actions.
 
-    Both on one connection: CodeDeploy's answers, which are read beside them, take longer.
+    The last two are asked only where a message alone led here, or came long after its alarm went off. All on one
+    connection: CodeDeploy's answers, which are read beside them, take longer.
     """
+    trigger = look.rollback.trigger
+    alarm = look.eyes.alarms.read(trigger.alarm, evidence_at, trigger.alarm_contributor)
+    late = may_be_held_back(look.rollback, alarm, look.policy.max_signal_age)
+    since = look.rollback.opened_at - look.policy.max_signal_age
+    asked = (trigger.alarm, since, look.now, trigger.alarm_contributor)
+    return alarm, _against(look, alarm), look.eyes.alarms.acted_at(*asked) if late else None
+
+
+def _against(look: Look, alarm: AlarmFacts | None) -> str:
+    """Why CloudWatch does not lead the alarm here, where only its message's tags did."""
     alarms, settings, trigger = look.eyes.alarms, look.eyes.settings, look.rollback.trigger
-    alarm = alarms.read(trigger.alarm, evidence_at, trigger.alarm_contributor)
     if alarm and alarm.state is AlarmState.ALARM and (other := other_series(trigger, alarm.attributes)):
-        return alarm, other
+        return other
     if alarm is None or trigger.routed_by not in {"", BY_MESSAGE}:
-        return alarm, ""
+        return ""
     try:
         tags = alarms.tags(trigger.alarm_arn) if trigger.alarm_arn else {}
     except RefusedError:
-        return alarm, contradiction(look.rollback, None, settings)
-    return alarm, contradiction(look.rollback, tags, settings)
+        return contradiction(look.rollback, None, settings)
+    return contradiction(look.rollback, tags, settings)
