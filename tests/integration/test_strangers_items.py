@@ -10,7 +10,7 @@ import pytest
 from boto3.dynamodb.types import TypeSerializer
 
 from scene import ALARM, PLATFORMS, Scene, scene
-from stage.local import TABLE
+from stage.local import TABLE, group_tags
 
 EFFECTS = ("StopDeployment", "CreateDeployment", "UpdateAlias", "RegisterTaskDefinition")
 
@@ -214,3 +214,85 @@ def test_a_later_visit_reads_the_history_again_before_it_deploys(platform: str) 
         assert it.run_to_end()["outcome"] == "ROLLED_BACK"
         assert len(it.calls("ListDeployments")) > before
         assert it.is_live(2)
+
+
+# --- what follows a rollback, and what tells of one -------------------------------------------------------------------
+
+RULE = {"application": "shop", "deployment_group": "prod", "pipeline": "shop", "after_rollback": "rerun"}
+OLDEST = {"actionName": "Source", "revisionType": "COMMIT_ID", "revisionValue": "1" * 40}
+RERUN = {
+    "after_rollback": "rerun",
+    "rerun_request": json.dumps({"name": "shop", "clientRequestToken": "rb-forged", "sourceRevisions": [OLDEST]}),
+}
+
+
+@pytest.mark.parametrize(
+    "follows",
+    [RERUN, {**RERUN, "rerun_status": "Starting"}, {"hold_stage": "Deploy"}],
+    ids=["a re-run", "a re-run as if it was begun", "a hold"],
+)
+def test_a_closed_record_that_its_group_knows_nothing_of_neither_runs_nor_holds_a_pipeline(
+    follows: dict[str, str],
+) -> None:
+    """One PutItem would otherwise choose the commit that a pipeline releases."""
+    with scene("Lambda", settings={"LASTGOOD_PIPELINES": json.dumps([RULE])}) as it:
+        it.sim.pipeline("shop", application="shop", group="prod")
+        for number in (1, 2, 3):
+            it.sim.push("shop", f"{number:x}" * 40, number, settle=True)
+            it.sim.advance(7200)
+        forged_head(
+            it,
+            "rb-forged",
+            phase="CLOSED",
+            outcome="ROLLED_BACK",
+            reason_code="VERIFIED",
+            closed_at=iso(it),
+            pipeline="shop",
+            rollback_deployment_id="d-000000009",
+            notified=["closed"],
+            followed_up=["FIND_COMMITS"],
+            **follows,
+        )
+        minutes(it, 5)
+        assert it.calls("StartPipelineExecution") == it.calls("DisableStageTransition") == []
+        assert len(it.sim.pipelines.pipeline("shop").runs) == 3
+        assert "know nothing of this rollback" in it.head["pipeline_problem"]
+
+
+def test_a_watch_that_somebody_wrote_rolls_nothing_back_where_releases_in_alarm_are_only_told() -> None:
+    with scene("Lambda") as it:
+        it.good_history(1, 2)
+        it.connect_events()
+        it.local.alarm(ALARM, tags=it.tags)
+        it.sim.advance(3600)
+        made = it.release(3, settle=True, rest=300)
+        (told_by,) = [h["rollback_id"] for h in heads(it) if h["reason_code"] == "RELEASED_IN_ALARM"]
+        before, watch = effects(it), {"alarm_name": ALARM, "deployment_id": made}
+        put_item(it, pk="WATCH", sk=f"{iso(it)}#{told_by}", rollback_id=told_by, **watch)
+        minutes(it, 5)
+        assert effects(it) == before
+        assert it.is_live(3)
+
+
+def test_a_silence_that_somebody_wrote_keeps_no_storm_from_being_told() -> None:
+    with scene("Server", settings={"LASTGOOD_STORM_GROUPS": "2"}) as it:
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=300)
+        for group in ("a", "b", "c"):
+            it.local.alarm(group, tags=group_tags("shop", group))
+        put_item(it, pk="CONTROL", sk="STORM", told_by="rb-none", silent_until="2999-01-01T00:00:00.000Z")
+        it.alarm_fires()
+        assert it.head["reason_code"] == "STORM", it.head
+        assert "Too many deployment groups" in told(it)
+
+
+def iso(it: Scene) -> str:
+    """Now, as the table writes it."""
+    return it.now().strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def minutes(it: Scene, number: int) -> None:
+    """So many minutes pass, each with its sweep."""
+    for _ in range(number):
+        it.sim.advance(60)
+        it.sweep()

@@ -116,7 +116,8 @@ class Releases:
         fires = alarm is not None and alarm.state is AlarmState.ALARM
         # One that recovered and fires again has sent its message.
         same = fires and told is not None and alarm is not None and (alarm.changed_at or now) <= told.trigger.signal_at
-        if told is None or not same:
+        wanted = self._parts.settings.release_in_alarm is ReleaseInAlarm.ROLLBACK
+        if told is None or not same or not wanted:
             ledger.settle(watch, now)
         elif now >= watch.until:
             made = self._parts.deployer_for(told.group, None).deployment(watch.deployment_id)

@@ -268,8 +268,14 @@ class Ledger:
             "CONTROL",
             "STORM",
             "SET told_by = :id, silent_until = :until",
-            "attribute_not_exists(pk) OR silent_until <= :now OR told_by = :id",
-            {":id": rollback_id, ":until": iso(now + storm_window), ":now": iso(now)},
+            # A silence that is much longer than the window is none of ours.
+            "attribute_not_exists(pk) OR silent_until <= :now OR silent_until > :longest OR told_by = :id",
+            {
+                ":id": rollback_id,
+                ":now": iso(now),
+                ":until": iso(now + storm_window),
+                ":longest": iso(now + 2 * storm_window),
+            },
         )
         return item is not None
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from lastgood.errors import LostLeaseError, RefusedError, RetryableError
 from lastgood.ledger import Kind
-from lastgood.model import FollowUp, Rollback, follow_up_due
+from lastgood.model import Controls, FollowUp, Rollback, follow_up_due
 from lastgood.parts import Parts
 from lastgood.pipelines.wording import PURPOSE
 from lastgood.settings import Settings
@@ -103,14 +103,26 @@ class FollowUps:
             self._turn.give_up(due, str(error))
 
     def _held_back(self) -> str:
-        """Why nothing may be changed now: the kill switch and pauses hold the pipeline's follow-ups as well."""
+        """Why nothing may be changed now: the kill switch and pauses hold the pipeline's follow-ups as well.
+
+        Nor is anything done for a record that its group knows nothing of: one item alone could be anybody's.
+        """
         now, settings = self._parts.clock(), self._parts.settings
         if settings.kill_switch:
             return "LASTGOOD_KILL_SWITCH is on."
+        controls = self._parts.ledger.controls(self.rollback.group, now)
+        if not self._vouched(controls):
+            return "The group's items in the audit table know nothing of this rollback: look who wrote its record."
         pause_all = self._parts.ledger.common(now, settings.storm_window).pause_all
-        pauses = (pause_all, self._parts.ledger.controls(self.rollback.group, now).pause_group)
+        pauses = (pause_all, controls.pause_group)
         held = next((pause for pause in pauses if pause and pause.holds(now)), None)
         return f"{held.requested_by} paused rollbacks: {held.reason}" if held else ""
+
+    def _vouched(self, controls: Controls) -> bool:
+        """The group's lock, or its memory of past rollbacks, names it."""
+        ours, ledger = self.rollback.rollback_id, self._parts.ledger
+        known = {controls.open_rollback_id, *(past.rollback_id for past in controls.past)}
+        return ours in known or ledger.lock(self.rollback.group).last_rollback_id == ours
 
     def _due(self) -> FollowUp | None:
         """What is due now; None where there is nothing, or no time for it."""
