@@ -664,6 +664,22 @@ def test_a_grace_in_which_no_alarm_can_recover_is_wrong(more: dict[str, str], ok
     assert said in found.detail
 
 
+RELEASED_BY = '[{"application": "*", "deployment_group": "*", "pipeline": "shop"}]'
+
+
+@pytest.mark.parametrize(
+    ("more", "ok"),
+    [
+        ({}, True),
+        ({"LASTGOOD_RELEASE_SET": "follow"}, False),
+        ({"LASTGOOD_RELEASE_SET": "follow", "LASTGOOD_PIPELINES": RELEASED_BY}, True),
+    ],
+)
+def test_what_no_pipeline_says_to_belong_together_cannot_follow(more: dict[str, str], ok: bool) -> None:
+    found = checks.release_set(settings(**more))
+    assert (found.ok, bool(found.fix)) == (ok, not ok)
+
+
 def test_a_group_on_ecs_is_judged_alike() -> None:
     assert not [c for c in group_checks.group_checks(planned(group=group(ComputePlatform.ECS))) if not c.ok]
 

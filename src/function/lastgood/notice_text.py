@@ -10,13 +10,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lastgood import links
-from lastgood.judgement.wording import taken_over
-from lastgood.model import REASONS, Meaning, Outcome, Phase, Reason, Rollback, what_to_do
+from lastgood.judgement.release_sets import left_to_people, the_release
+from lastgood.judgement.wording import listed, taken_over
+from lastgood.model import REASONS, Meaning, Outcome, Phase, Reason, Rollback, parse_key, what_to_do
 from lastgood.text import clean
 from lastgood.times import iso
 
 OPENED, NEEDS_HUMAN, CLOSED, NOT_RECOVERED = "opened", "needs_human", "closed", "not_recovered"
 PIPELINE, HELD_UP, GOES_ON = "pipeline", "held_up", "goes_on"
+MOST_OTHERS = 5
+"""For so many groups of a release a notice has the command that rolls them back too."""
+
 _SYMBOL = {
     Outcome.ROLLED_BACK: "✅",
     Outcome.SKIPPED: "⚪",
@@ -167,6 +171,7 @@ def _story(rollback: Rollback, kind: str, place: Place) -> str:
         f"Pipeline {trail.pipeline}: the stage {trail.hold_stage} is held"
         * bool(trail.held_at and not trail.released_at),
         trail.pipeline_problem,
+        the_release(rollback),
         _stack(rollback),
         progress.stack_debt,
         f"Account {_account(place)}, region {place.region}" * bool(place.account),
@@ -188,6 +193,21 @@ def _live(rollback: Rollback) -> str:
     if rollback.phase is Phase.AWAITING_APPROVAL and rollback.choice.suspect_revision:
         return f"Live: {rollback.choice.suspect_revision}, until somebody approves"
     return ""
+
+
+def _for_the_others(rollback: Rollback, place: Place) -> tuple[str, ...]:
+    """How the other groups of the release go back too."""
+    others, reason = left_to_people(rollback), f"the same release as {rollback.rollback_id}"
+    rest = others[MOST_OTHERS:]
+    steps = [
+        _step(
+            f"If {key} is to go back as well",
+            place.command("rollback", key, "--reason", reason),
+            {"action": "rollback", **parse_key(key).address, "requested_by": "you", "reason": reason},
+        )
+        for key in others[:MOST_OTHERS]
+    ]
+    return (*steps, *([f"The same for {listed(rest)}"] if rest else []))
 
 
 def _stack(rollback: Rollback) -> str:
@@ -258,13 +278,14 @@ def _next_steps(rollback: Rollback, kind: str, place: Place) -> tuple[str, ...]:
         return (_step("When the cause is found", place.command("resume", group, "--reason", "…"), answer), show)
     if rollback.reason_code is Reason.FLOOR_RELEASED:
         return (*_about_floor(rollback, place), show)
-    for_git = _for_the_pipeline(rollback, place) if kind == CLOSED else ()
+    ended = kind == CLOSED
+    after = (*_for_the_others(rollback, place), *_for_the_pipeline(rollback, place)) if ended else ()
     if rollback.needs_human or kind == NOT_RECOVERED:
         further = _go_further_back(rollback, place) if kind == NOT_RECOVERED else ()
         for_stack = (f"For the stack: {rollback.choice.stack_command}",) if rollback.choice.stack_command else ()
-        more = (*further, *_about_floor(rollback, place), *for_stack, *for_git)
+        more = (*further, *_about_floor(rollback, place), *for_stack, *after)
         return ("Look at the service now: lastgood does nothing more by itself", *_todo(rollback, place), *more, show)
-    return (*for_git, show)
+    return (*after, show)
 
 
 def _about_floor(rollback: Rollback, place: Place) -> tuple[str, ...]:

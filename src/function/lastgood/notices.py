@@ -27,6 +27,9 @@ from lastgood.notice_text import compose as compose
 from lastgood.text import clean
 from lastgood.times import iso
 
+PEOPLE = "topic"
+"""The channel that people listen to; other systems have the bus."""
+
 
 class Notices:
     """The notification topic and the event bus. Either may be switched off by an empty setting."""
@@ -48,7 +51,7 @@ class Notices:
     def tell(self, rollback: Rollback, kind: str, heard: Container[str] = ()) -> dict[str, str]:
         """Tell each channel (`topic`, `bus`) that has not `heard` it. Returns the problem of each; empty: none."""
         notice = compose(rollback, kind, self._place)
-        channels = {"topic": self._publish, "bus": self._put_event}
+        channels = {PEOPLE: self._publish, "bus": self._put_event}
         telling = {
             channel: self._pool.submit(tell, rollback, notice)
             for channel, tell in channels.items()

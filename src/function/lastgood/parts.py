@@ -19,6 +19,7 @@ from lastgood.notices import Notices
 from lastgood.observe import Observer
 from lastgood.pipelines.adapter import Pipelines
 from lastgood.reach import Reach
+from lastgood.release_sets import ReleaseSets
 from lastgood.settings import Settings
 from lastgood.stacks import Stacks
 from lastgood.telemetry import Telemetry
@@ -54,6 +55,7 @@ class Parts:
             self.group_alarms,
             self.deployer_for,
             self.stacks,
+            ReleaseSets(self.ledger, self.deployer_for, self.stacks, self.pipelines, self.settings),
             self.pool,
             self.settings,
         )

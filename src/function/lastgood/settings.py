@@ -18,6 +18,7 @@ from lastgood.model import (
     DeploymentGroup,
     FloorsFrom,
     Mode,
+    OthersOfARelease,
     Policy,
     ReleaseInAlarm,
     RollbackPauses,
@@ -216,6 +217,13 @@ class Settings:
         one_of(RollbackPauses),
         "What to do when a rollback's own deployment waits for somebody's word (a PAUSE hook of ECS, or Ready at "
         "CodeDeploy): tell people, or give it.",
+    )
+    release_set: OthersOfARelease = _setting(
+        "tell",
+        one_of(OthersOfARelease),
+        "What happens to the other groups that a release changed, once one of them is rolled back: people are told how "
+        "they go back too, or they follow, each under guards of its own. A run of a pipeline of LASTGOOD_PIPELINES is "
+        "one release.",
     )
     override_alarms: bool = _setting(
         "true",

@@ -122,6 +122,9 @@ def needed_actions(
         needed += _ON[group.controller](group, settings, here)
         rule = settings.pipeline_of(group)
         needed += _on_pipeline(rule, f"arn:{here.format('codepipeline')}:{rule.pipeline}") if rule else ()
+    if settings.find_stacks:
+        stacks = f"arn:{here.format('cloudformation')}:stack/any/any"
+        needed += [("cloudformation:DescribeStackResources", stacks), ("cloudformation:DescribeStacks", stacks)]
     if settings.notification_topic_arn:
         needed.append(("sns:Publish", settings.notification_topic_arn))
     if settings.event_bus:

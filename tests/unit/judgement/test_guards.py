@@ -408,7 +408,7 @@ def test_beside_a_release_of_many_groups_unrelated_ones_count_singly():
     many = Controls(groups_in_alarm=ONE_RELEASE | others | {"e/x"})
     storm = refused(objection(Reason.STORM, BAD, GOOD, controls=many, origin=OF_A_STACK), Reason.STORM, Outcome.BLOCKED)
     assert storm.explanation.startswith("6 deployment groups went into alarm")
-    assert "(the 30 of this release count once)" in storm.explanation
+    assert f"(the 30 of the stack {OF_A_STACK.stack} count once)" in storm.explanation
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,8 @@ class Question:
     `brought_back` maps deployments that released only what a rollback had put back to that rollback's id: the policy
     blames none of them.
 
-    `onset` is when the breach began of which the alarm tells; None: when it changed.
+    `onset` is when the breach began of which the alarm tells; None: when it changed. `only` is the one deployment that
+    is meant, where that is known; empty: any.
     """
 
     alarm_at: datetime | None
@@ -60,6 +61,7 @@ class Question:
     released_in_alarm: str = ""
     brought_back: Mapping[str, str] = field(default_factory=dict)
     onset: Onset | None = None
+    only: str = ""
 
 
 def attribute(history: Sequence[Deployment], asked: Question) -> Attribution:
@@ -129,6 +131,8 @@ def _came_too_late(newest: Deployment, asked: Question) -> str:
     """Why the newest deployment cannot be what is meant, as a sentence; empty if it can."""
     if asked.alarm_at is not None:
         return came_too_late(newest, asked.onset, asked.alarm_at)
+    if asked.only and newest.deployment_id != asked.only:
+        return f"{newest.deployment_id} came after {asked.only}, which was of the release in question."
     if asked.force or asked.requested_at is None or newest.created_at <= asked.requested_at:
         return ""
     return (

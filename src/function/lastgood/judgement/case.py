@@ -11,6 +11,7 @@ from functools import cached_property
 from lastgood.judgement.blame import Attribution, Question, attribute
 from lastgood.judgement.choice import Selection, effective_floor, good_note, select
 from lastgood.judgement.onset import came_too_late, onset_of
+from lastgood.judgement.release_sets import release_of
 from lastgood.judgement.service import Lives, noise, with_ledger
 from lastgood.judgement.steps import Chosen, Close
 from lastgood.judgement.wording import name
@@ -24,6 +25,7 @@ from lastgood.model import (
     Policy,
     Reason,
     Rejection,
+    ReleaseSet,
     Rollback,
     TriggerKind,
 )
@@ -54,10 +56,16 @@ class Case:
         return self.rollback.trigger.force and not self.by_alarm
 
     @property
-    def release_groups(self) -> frozenset[str]:
-        """The keys of the groups that one release changed together, this one among them; alone where nobody knows."""
-        known = self.seen.origin.groups if self.seen.origin else frozenset[str]()
-        return known | {*self.rollback.choice.release_groups, self.rollback.group.key}
+    def groups_in_alarm(self) -> frozenset[str]:
+        """The keys of the groups that went into alarm within the storm window, this one among them."""
+        return self.seen.controls.groups_in_alarm | {self.rollback.group.key}
+
+    @property
+    def releases(self) -> tuple[ReleaseSet, ...]:
+        """What is known of the releases of several groups; this rollback's own comes first."""
+        own = self.rollback.group.key
+        others = (release for release in self.seen.releases if own not in release.groups)
+        return (release_of(self.rollback, self.seen), *others)
 
     @property
     def late(self) -> bool:
@@ -84,6 +92,7 @@ class Case:
             released_in_alarm=self.rollback.trigger.released_in_alarm,
             brought_back=self.rollback.trigger.brought_back,
             onset=self.onset,
+            only=self.rollback.trigger.only_deployment_id,
         )
         return attribute(self.seen.history, asked)
 

@@ -12,6 +12,7 @@ from lastgood.judgement.held_back import fired_before, is_late, was_held_back
 from lastgood.judgement.managed import has_time, not_cloudformation
 from lastgood.judgement.no_target import good_revision
 from lastgood.judgement.proof import is_live
+from lastgood.judgement.release_sets import releases_among
 from lastgood.judgement.steps import AskApproval, Close, Decision, Wait
 from lastgood.judgement.theirs import put_back_already, whose
 from lastgood.judgement.wording import ago, clock, duration, label, listed, name
@@ -195,17 +196,15 @@ def _cooled_down(case: Case) -> Decision | None:
 
 def _no_storm(case: Case) -> Decision | None:
     limit = case.policy.storm_groups
-    fired = case.seen.controls.groups_in_alarm | {case.rollback.group.key}
-    ours = fired & case.release_groups
-    groups, count = sorted(fired), len(fired - ours) + 1
-    once = f" (the {len(ours)} of this release count once)" if len(ours) > 1 else ""
+    count, sets = releases_among(case.groups_in_alarm, case.releases)
     if not case.by_alarm or not limit or count <= limit or adoptable(case):
         return None
     return case.block(
         Reason.STORM,
         f"{count} deployment groups went into alarm within {duration(case.policy.storm_window)}"
-        f"{once}; more than {limit} at once means a shared fault, not so many bad releases. In alarm: "
-        f"{listed(groups)}. Rollbacks go on by themselves when fewer groups fire, or when somebody resumes everything.",
+        f"{f' ({listed(sets)})' if sets else ''}; more than {limit} at once means a shared fault, not so many bad "
+        f"releases. In alarm: {listed(sorted(case.groups_in_alarm))}. "
+        "Rollbacks go on by themselves when fewer groups fire, or when somebody resumes everything.",
     )
 
 

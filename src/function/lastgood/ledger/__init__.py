@@ -16,6 +16,7 @@ One table, partition key `pk`, sort key `sk`:
 | `CONTROL` | `OPENED#<time>#<group>` | a group in alarm, for the storm brake; not if `unfounded_at` is there |
 | `CONTROL` | `DRILL` | when the last drill was, and what it found |
 | `CONTROL` | `STORM` | which rollback told of the storm, and until when that is enough |
+| `CONTROL` | `RELEASE#<hash>#<kind>` | the same for the release of several groups |
 | `WATCH` | `<until>#<id>` | an alarm that is looked at again: after a rollback, or after a release that met it firing |
 
 A group's key is `<application>/<group>`, or `ecs:<cluster>/<service>` where ECS itself deploys.
@@ -40,7 +41,7 @@ from typing import Any
 from lastgood.errors import LostLeaseError
 from lastgood.ledger.closing import Closing
 from lastgood.ledger.codec import changes, read_rollback, stored_name, to_item
-from lastgood.ledger.controls import bad_sk, group_pk, read_common, read_controls
+from lastgood.ledger.controls import bad_sk, group_pk, name_of_release, read_common, read_controls
 from lastgood.ledger.dynamo import Table
 from lastgood.ledger.items import OPEN_KEY, Items, Kind, Step, rollback_pk
 from lastgood.ledger.notebook import RELEASE, Notebook
@@ -264,17 +265,25 @@ class Ledger:
 
     def tells_of_storm(self, rollback_id: str, now: datetime, storm_window: timedelta) -> bool:
         """True for the one rollback that tells people of a storm; the others are recorded in silence."""
+        return self._tells("STORM", rollback_id, now, storm_window)
+
+    def tells_of_release(self, joined_by: str, kind: str, rollback_id: str, now: datetime, window: timedelta) -> bool:
+        """True for the one rollback whose notice of this kind speaks for all groups of a release."""
+        return self._tells(f"RELEASE#{name_of_release(joined_by)}#{kind}", rollback_id, now, window)
+
+    def _tells(self, about: str, rollback_id: str, now: datetime, window: timedelta) -> bool:
         item = self._table.change(
             "CONTROL",
-            "STORM",
-            "SET told_by = :id, silent_until = :until",
+            about,
+            "SET told_by = :id, silent_until = :until, expires_at = :end",
             # A silence that is much longer than the window is none of ours.
             "attribute_not_exists(pk) OR silent_until <= :now OR silent_until > :longest OR told_by = :id",
             {
                 ":id": rollback_id,
                 ":now": iso(now),
-                ":until": iso(now + storm_window),
-                ":longest": iso(now + 2 * storm_window),
+                ":until": iso(now + window),
+                ":longest": iso(now + 2 * window),
+                ":end": int((now + window + timedelta(days=1)).timestamp()),
             },
         )
         return item is not None

@@ -21,6 +21,11 @@ def bad_sk(identity: str) -> str:
     return "BAD#" + hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
+def name_of_release(joined_by: str) -> str:
+    """A release's part of a sort key: what its groups were joined by may be long."""
+    return hashlib.sha256(joined_by.encode()).hexdigest()[:32]
+
+
 def read_controls(rows: Iterable[Mapping[str, Any]], now: datetime) -> Controls:
     """A deployment group's partition as Controls."""
     by_kind: dict[str, list[Mapping[str, Any]]] = {}

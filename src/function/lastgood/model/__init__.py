@@ -59,6 +59,7 @@ from lastgood.model.groups import (
     controller_of,
     controllers,
     parse_ecs_service,
+    parse_key,
     parse_place,
     parse_prefixed,
     parse_stage,
@@ -82,6 +83,7 @@ from lastgood.model.policy import (
     Floor,
     FloorsFrom,
     Mode,
+    OthersOfARelease,
     PastRollback,
     Pause,
     Policy,
@@ -108,6 +110,7 @@ from lastgood.model.record import (
     Trigger,
     TriggerKind,
 )
+from lastgood.model.release_sets import ReleaseSet
 from lastgood.model.stacks import (
     Origin,
     goes_back_by_itself,
@@ -163,6 +166,7 @@ __all__ = [
     "Observation",
     "Onset",
     "Origin",
+    "OthersOfARelease",
     "Outcome",
     "PastRollback",
     "Pause",
@@ -174,6 +178,7 @@ __all__ = [
     "Reason",
     "Rejection",
     "ReleaseInAlarm",
+    "ReleaseSet",
     "Revision",
     "Rollback",
     "RollbackPauses",
@@ -191,6 +196,7 @@ __all__ = [
     "name_of",
     "notices_due",
     "parse_ecs_service",
+    "parse_key",
     "parse_place",
     "parse_prefixed",
     "parse_stage",

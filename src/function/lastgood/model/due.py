@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lastgood.model.catalogue import REASONS
-from lastgood.model.policy import AfterRollback
+from lastgood.model.policy import AfterRollback, OthersOfARelease
 from lastgood.model.record import FollowUp, Outcome, Phase, Rollback
 
 TIMES = ("detect", "stop", "redeploy", "verify", "recover")
@@ -75,11 +75,17 @@ def follow_up_due(rollback: Rollback) -> FollowUp | None:
     wanted = {
         FollowUp.HOLD: bool(trail.hold_stage) and not rollback.trigger.dry_run and (moved or rolled_back),
         FollowUp.FIND_COMMITS: _commits_can_be_found(rollback) and (moved or ended),
+        FollowUp.BRING_OTHERS: rolled_back and _others_follow(rollback),
         FollowUp.RERUN: trail.after_rollback == AfterRollback.RERUN and bool(trail.rerun_request) and rolled_back,
         FollowUp.WATCH_RERUN: bool(trail.rerun_execution_id),
         FollowUp.RELEASE: trail.held_at is not None,
     }
     return next((each for each, due in wanted.items() if due and each not in trail.followed_up), None)
+
+
+def _others_follow(rollback: Rollback) -> bool:
+    follow = rollback.trail.others_of_release == OthersOfARelease.FOLLOW
+    return follow and bool(rollback.choice.release_deployments.keys() - {rollback.group.key})
 
 
 def _commits_can_be_found(rollback: Rollback) -> bool:

@@ -193,10 +193,14 @@ def prefix_of(key: str) -> str:
     return CAPABILITIES[controller_of(key), None].key_prefix
 
 
+def parse_key(key: str) -> DeploymentGroup:
+    """What a key names, as `DeploymentGroup.key` writes it. Raises ValueError for anything else."""
+    return parse_place(controller_of(key), key.removeprefix(prefix_of(key)))
+
+
 def parse_prefixed(key: str) -> DeploymentGroup | None:
     """The service or the stage of a key with a prefix; None for a key without one. Raises ValueError if it is wrong."""
-    prefix = prefix_of(key)
-    return parse_place(controller_of(key), key.removeprefix(prefix)) if prefix else None
+    return parse_key(key) if prefix_of(key) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from lastgood.model.deployments import Deployment, Live, Preparation
 from lastgood.model.groups import GroupFacts
 from lastgood.model.policy import Controls
+from lastgood.model.release_sets import ReleaseSet
 from lastgood.model.stacks import Origin
 
 
@@ -90,6 +91,7 @@ class Observation:
     `locked_by` is the rollback that holds the group's lock, where that was read.
     `silent` are the instances that a stop which hangs still waits for.
     `origin`: whether a stack holds what would be moved; None where that was not asked.
+    `releases` are the releases of several groups that were found among those in alarm.
     `examined` are the deployments of the history whose revision was looked at closely.
     """
 
@@ -111,4 +113,5 @@ class Observation:
     newest: Deployment | None = None
     silent: tuple[str, ...] = ()
     origin: Origin | None = None
+    releases: tuple[ReleaseSet, ...] = ()
     preparation: Preparation = field(default_factory=Preparation)

@@ -50,6 +50,13 @@ class ReleaseInAlarm(StrEnum):
     ROLLBACK = "rollback"
 
 
+class OthersOfARelease(StrEnum):
+    """What is done for the other groups of a release of which one is rolled back: people are told, or they follow."""
+
+    TELL = "tell"
+    FOLLOW = "follow"
+
+
 class AppSpecHooks(StrEnum):
     """Whether a rollback runs the validation functions of the old AppSpec."""
 

@@ -20,6 +20,8 @@ from lastgood.observe.acting import after_stop, before_create
 from lastgood.observe.look import Eyes, Look
 from lastgood.observe.proof import verify
 from lastgood.observe.survey import survey
+from lastgood.pipelines.adapter import Pipelines
+from lastgood.release_sets import ReleaseSets
 from lastgood.settings import Settings
 from lastgood.stacks import Stacks
 from lastgood.times import utc_now
@@ -35,7 +37,9 @@ class Observer(Eyes):
         alarms = Alarms(clients.cloudwatch, clients.cloudwatch_at, settings.alarm_regions)
         stacks = Stacks(clients, settings)
         lists = GroupAlarms(clients, settings, pool, utc_now)
-        return cls(ledger, alarms, lists, deployers(clients, settings, pool), stacks, pool, settings)
+        deployer_for = deployers(clients, settings, pool)
+        sets = ReleaseSets(ledger, deployer_for, stacks, Pipelines(clients), settings)
+        return cls(ledger, alarms, lists, deployer_for, stacks, sets, pool, settings)
 
     def look(
         self, rollback: Rollback, policy: Policy, now: datetime, last: Observation | None

@@ -12,6 +12,7 @@ from lastgood.deployers.protocol import Deployer, DeployerFor
 from lastgood.ledger import Ledger
 from lastgood.model import AlarmHistory, Controls, Deployment, FloorsFrom, Observation, Policy, Rollback
 from lastgood.observe.closer_look import CloserLook
+from lastgood.release_sets import ReleaseSets
 from lastgood.routing import Lists, other_alarms
 from lastgood.settings import Settings
 from lastgood.stacks import Stacks
@@ -33,6 +34,7 @@ class Eyes:
     group_alarms: Lists
     deployer_for: DeployerFor
     stacks: Stacks
+    release_sets: ReleaseSets
     pool: ThreadPoolExecutor
     settings: Settings
 

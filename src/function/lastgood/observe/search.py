@@ -22,6 +22,7 @@ from lastgood.model import (
     same_content,
 )
 from lastgood.observe.look import Look, in_time
+from lastgood.observe.releases import with_releases
 from lastgood.stacks import held_by_a_stack
 
 MAX_UNUSABLE = 5
@@ -42,7 +43,8 @@ def search(look: Look, seen: Observation, parts: Parts) -> Observation:
         return _examined(look, seen, parts)
     asking = look.eyes.pool.submit(look.eyes.stacks.origin, look.rollback, seen.group, case.attribution.suspect)
     seen = _examined(look, seen, parts)
-    return held_by_a_stack(look.rollback, seen, look.policy, look.now, asking.result())
+    seen = held_by_a_stack(look.rollback, seen, look.policy, look.now, asking.result())
+    return with_releases(look, seen)
 
 
 def _case(look: Look, seen: Observation) -> Case:

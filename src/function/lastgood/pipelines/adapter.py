@@ -8,6 +8,7 @@ from typing import Any
 
 from lastgood.clients import Clients, call
 from lastgood.errors import RefusedError, RetryableError
+from lastgood.model import Controller, DeploymentGroup
 from lastgood.pipelines.commands import enable_command, start_command
 from lastgood.pipelines.runs import Definition, Recent, Run, Source, Stage, commit_in
 
@@ -46,12 +47,12 @@ class Pipelines:
         if run.sources or not back_to:
             return run
         target, _ = self._run(pipeline, back_to)
-        return Run(execution_id, run.status, target.version, target.sources, target.variables)
+        return Run(execution_id, run.status, target.version, target.sources, target.variables, run.deployed)
 
     def _run(self, pipeline: str, execution_id: str) -> tuple[Run, str]:
         answer = self._execution(pipeline, execution_id)
         artifacts = {each.get("name", ""): each for each in answer.get("artifactRevisions") or ()}
-        found = self._actions(pipeline, filter={"pipelineExecutionId": execution_id})
+        found = list(self._actions(pipeline, filter={"pipelineExecutionId": execution_id}))
         sources = {each["actionName"]: _source(each, artifacts) for each in found if _provider(each)}
         variables = ((v.get("name", ""), v.get("resolvedValue", "")) for v in answer.get("variables") or ())
         run = Run(
@@ -60,6 +61,7 @@ class Pipelines:
             answer.get("pipelineVersion", 0),
             tuple(sources[name] for name in sorted(sources)),
             tuple((name, value) for name, value in variables if name and value),
+            tuple(sorted({key: made for each in found for key, made in _deployed(each)}.items())),
         )
         return run, (answer.get("rollbackMetadata") or {}).get("rollbackTargetPipelineExecutionId", "")
 
@@ -186,6 +188,17 @@ def _provider(action: Mapping[str, Any]) -> str:
 def _result(action: Mapping[str, Any]) -> Mapping[str, Any]:
     found: Mapping[str, Any] = (action.get("output") or {}).get("executionResult") or {}
     return found
+
+
+def _deployed(action: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a deploy action released to, and by which deployment: a group of CodeDeploy, a service that ECS deploys."""
+    told = action.get("input") or {}
+    names = {**(told.get("configuration") or {}), **(told.get("resolvedConfiguration") or {})}
+    if application := names.get("ApplicationName"):
+        made = str(_result(action).get("externalExecutionId", ""))
+        yield DeploymentGroup(application, names.get("DeploymentGroupName", "")).key, made
+    elif cluster := names.get("ClusterName"):
+        yield DeploymentGroup(cluster, names.get("ServiceName", ""), Controller.ECS).key, ""
 
 
 def _source(action: Mapping[str, Any], artifacts: Mapping[str, Mapping[str, Any]]) -> Source:

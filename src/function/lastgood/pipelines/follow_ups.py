@@ -7,7 +7,7 @@ sweep finishes what a crash interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from lastgood.errors import LostLeaseError, RefusedError, RetryableError
@@ -16,6 +16,9 @@ from lastgood.model import Controls, FollowUp, Rollback, follow_up_due
 from lastgood.parts import Parts
 from lastgood.pipelines.wording import PURPOSE
 from lastgood.settings import Settings
+
+type Brings = Callable[[Rollback], Sequence[tuple[str, str]]]
+"""Rolls the rest of a release back: for each group the id of its rollback, empty if there is none, and a sentence."""
 
 MAX_ATTEMPTS = 3
 RESERVE = timedelta(seconds=15)
@@ -31,6 +34,8 @@ def pinned(rollback: Rollback, settings: Settings) -> Rollback:
         pipeline=rule.pipeline,
         after_rollback=rule.after_rollback,
         hold_stage=rule.hold,
+        # What follows another rollback brings nobody along: one step, and no circle.
+        others_of_release="" if rollback.trigger.follows else str(settings.release_set),
     )
 
 
@@ -44,7 +49,7 @@ def is_due(rollback: Rollback, now: datetime) -> bool:
 class FollowUps:
     """One invocation's turn at what follows one rollback; it holds the rollback's lease meanwhile."""
 
-    def __init__(self, parts: Parts, leased: Rollback, deadline: datetime) -> None:
+    def __init__(self, parts: Parts, leased: Rollback, deadline: datetime, brings: Brings) -> None:
         # Imported here, for most rollbacks are of no pipeline, and none waits for this.
         from lastgood.pipelines.hold import Hold
         from lastgood.pipelines.rerun import Rerun
@@ -53,10 +58,12 @@ class FollowUps:
         self._turn = Turn(parts, leased)
         self._parts = parts
         self._deadline = deadline
+        self._brings = brings
         self._hold, self._rerun = Hold(self._turn), Rerun(self._turn)
         self._acts: dict[FollowUp, Callable[[], None]] = {
             FollowUp.HOLD: self._hold.begin,
             FollowUp.FIND_COMMITS: self._rerun.find_commits,
+            FollowUp.BRING_OTHERS: self._bring_others,
             FollowUp.RERUN: self._rerun.start,
         }
 
@@ -101,6 +108,13 @@ class FollowUps:
             self._turn.save()
         except RefusedError as error:
             self._turn.give_up(due, str(error))
+
+    def _bring_others(self) -> None:
+        """The other groups of the release follow, each by a rollback of its own."""
+        brought = self._brings(self.rollback)
+        told = " ".join(said for _, said in brought)
+        followers = tuple(each for each, _ in brought if each)
+        self._turn.settle(FollowUp.BRING_OTHERS, told, follower_ids=followers)
 
     def _held_back(self) -> str:
         """Why nothing may be changed now: the kill switch and pauses hold the pipeline's follow-ups as well.

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 from lastgood.errors import LastgoodError
 from lastgood.judgement.wording import duration
 from lastgood.links import compare
 from lastgood.model import AfterRollback, FollowUp
 from lastgood.pipelines.rules import RUNNING, changed_since, commit_page, commits, overtaken, start_request
-from lastgood.pipelines.runs import Run
+from lastgood.pipelines.runs import Run, run_of
 from lastgood.pipelines.turn import Turn
 from lastgood.pipelines.wording import release_the_revert, what_was_found
 
 RERUN_WATCH = timedelta(hours=24)
 STARTING = "Starting"
+
+
+def release_of(pipeline: str, run: Run) -> dict[str, Any]:
+    """The fields of a record that say what else the suspect's run released; none where that was nothing."""
+    if len(run.deployed) < 2:
+        return {}
+    return {
+        "release_groups": tuple(key for key, _ in run.deployed),
+        "release_joined_by": run_of(pipeline, run.execution_id),
+        "release_deployments": {key: made for key, made in run.deployed if made},
+    }
 
 
 class Rerun:
@@ -40,6 +52,7 @@ class Rerun:
             compare_url=it.trail.compare_url or compare(commit_page(bad_commit, suspect), good_commit, bad_commit),
             suspect_execution_id=suspect.execution_id if suspect else "",
             good_execution_id=good.execution_id if good else "",
+            **(release_of(trail.pipeline, suspect) if suspect else {}),
         )
         self._prepare_rerun(good)
         self._turn.settle(FollowUp.FIND_COMMITS, what_was_found(self._turn.rollback, runs))

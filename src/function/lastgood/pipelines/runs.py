@@ -37,13 +37,18 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One execution of a pipeline. `version` is the pipeline's structure that it ran through."""
+    """One execution of a pipeline. `version` is the pipeline's structure that it ran through.
+
+    `deployed` are the keys of what its deploy actions released to, each with the deployment; that is empty for a
+    service of ECS, of which CodePipeline does not say it.
+    """
 
     execution_id: str
     status: str
     version: int = 0
     sources: tuple[Source, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
+    deployed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,11 @@ def commit_in(text: str) -> str:
         return alone
     found = _COMMIT_IN_TEXT.search(text)
     return found[0] if found else ""
+
+
+def run_of(pipeline: str, execution_id: str) -> str:
+    """A run as people say it."""
+    return f"the run {execution_id} of the pipeline {pipeline}"
 
 
 def hold_reason(rollback_id: str) -> str:

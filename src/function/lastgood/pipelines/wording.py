@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lastgood.judgement.wording import listed
 from lastgood.model import FollowUp, Rollback
 from lastgood.pipelines.runs import Run
 
@@ -13,6 +14,7 @@ PURPOSE = {
     FollowUp.RERUN: "Re-running the pipeline",
     FollowUp.WATCH_RERUN: "Watching the re-run",
     FollowUp.RELEASE: "Releasing the pipeline",
+    FollowUp.BRING_OTHERS: "Rolling the rest of the release back",
 }
 
 
@@ -27,6 +29,9 @@ def by_hand(due: FollowUp, it: Rollback, enable_command: str) -> str:
         case FollowUp.FIND_COMMITS:
             where = it.trail.pipeline or "what releases it"
             return f"Look for {it.choice.suspect_deployment_id} in the history of {where}."
+        case FollowUp.BRING_OTHERS:
+            others = listed(sorted(it.choice.release_deployments.keys() - {it.group.key}))
+            return f"Look whether they should go back as well: {others}."
         case FollowUp.RERUN:
             return f"By hand: {it.trail.rerun_command}"
         case _:

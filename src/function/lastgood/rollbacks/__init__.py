@@ -84,7 +84,7 @@ class Rollbacks:
                 draft.abandon()
                 raise
         tell(self._parts, draft)
-        return follow_up(self._parts, self.leases, draft.rollback, self.deadline)
+        return follow_up(self._parts, self.leases, draft.rollback, self.deadline, self.open)
 
     def _visit(self, draft: Draft, closing: Closing) -> None:
         """Observe, decide, act, record, until the rollback must wait or is closed."""

@@ -11,6 +11,7 @@ from lastgood.deployers.protocol import Deployer
 from lastgood.draft import Draft
 from lastgood.errors import AmbiguousError, GroupBusyError, PassingError, RefusedError, RetryableError
 from lastgood.judgement.onset import onset_attributes, onset_of
+from lastgood.judgement.release_sets import release_of
 from lastgood.judgement.stacks import debt
 from lastgood.judgement.steps import (
     Action,
@@ -257,7 +258,10 @@ class Acts:
             self._draft.change(**onset_attributes(onset_of(self._draft.rollback, seen.alarm)))
         if seen.origin is not None:
             self._draft.change(origin=seen.origin.kind, stack_status=seen.origin.status)
-            self._draft.change(release_groups=tuple(sorted(seen.origin.groups)))
+        ours = release_of(self._draft.rollback, seen)
+        if len(ours.groups) > 1:
+            self._draft.change(release_groups=tuple(sorted(ours.groups)), release_joined_by=ours.joined_by)
+            self._draft.change(release_deployments=ours.deployments)
         if seen.group is not None and self._draft.rollback.compute_platform is None:
             self._draft.change(compute_platform=seen.group.compute_platform)
         suspect = seen.suspect

@@ -10,15 +10,17 @@ from lastgood.model import Rollback
 from lastgood.parts import Parts
 from lastgood.pipelines.follow_ups import FollowUps, is_due
 from lastgood.rollbacks.leases import Leases
+from lastgood.rollbacks.others import Opens, Others
 from lastgood.rollbacks.telling import tell
 
 
-def follow_up(parts: Parts, leases: Leases, rollback: Rollback, deadline: datetime) -> Rollback:
+def follow_up(parts: Parts, leases: Leases, rollback: Rollback, deadline: datetime, opens: Opens) -> Rollback:
     """Do what is due for the pipeline, and tell people of it. Returns the rollback as it stands then."""
     if not is_due(rollback, parts.clock()):
         return rollback
     try:
-        followed = leases.holding(rollback.rollback_id, lambda leased: FollowUps(parts, leased, deadline).run())
+        brings = Others(parts, opens).follow
+        followed = leases.holding(rollback.rollback_id, lambda leased: FollowUps(parts, leased, deadline, brings).run())
     except LastgoodError as error:
         parts.telemetry.failed("follow_up", error, rollback_id=rollback.rollback_id)
         return rollback

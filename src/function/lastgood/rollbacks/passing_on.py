@@ -27,4 +27,5 @@ def _of_the_stage(rollback: Rollback, stage: DeploymentGroup, key: str) -> Rollb
     """It is as old as this one, so that a signal that came in time is not stale."""
     trigger = replace(rollback.trigger, routed_by=f"passed on by {rollback.rollback_id}", released_in_alarm="")
     made = Rollback.opened(rollback_id(key, stage, trigger.alarm_changed_at), stage, trigger, rollback.opened_at)
-    return made.changed(release_groups=rollback.choice.release_groups)
+    choice = rollback.choice
+    return made.changed(release_groups=choice.release_groups, release_joined_by=choice.release_joined_by)

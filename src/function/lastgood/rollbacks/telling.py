@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from lastgood.draft import Draft
-from lastgood.errors import LostLeaseError
+from lastgood.errors import LastgoodError, LostLeaseError
 from lastgood.ledger import Kind
-from lastgood.model import notices_due
+from lastgood.model import Outcome, Rollback, notices_due
+from lastgood.notices import CLOSED, OPENED, PEOPLE
 from lastgood.parts import Parts
 from lastgood.rollbacks.closing import LONGEST_EXPLANATION
 from lastgood.text import clean
@@ -28,6 +29,18 @@ def tell(parts: Parts, draft: Draft) -> None:
             return
 
 
+def _told_by_another(parts: Parts, rollback: Rollback, kind: str) -> bool:
+    """Of a release that changed several groups, people hear once; whatever needs them is told by each for itself."""
+    choice, well = rollback.choice, rollback.outcome in {None, Outcome.ROLLED_BACK}
+    if len(choice.release_groups) < 2 or kind not in {OPENED, CLOSED} or not well or rollback.needs_human:
+        return False
+    now, window = parts.clock(), parts.settings.storm_window
+    try:
+        return not parts.ledger.tells_of_release(choice.release_joined_by, kind, rollback.rollback_id, now, window)
+    except LastgoodError:
+        return False
+
+
 def _told(parts: Parts, draft: Draft, kind: str) -> tuple[str, ...]:
     """Send one notice. Returns what is to be kept of that: the kind when all heard it, else who did.
 
@@ -35,6 +48,8 @@ def _told(parts: Parts, draft: Draft, kind: str) -> tuple[str, ...]:
     """
     rollback = draft.rollback
     heard = {mark.partition("@")[2] for mark in rollback.bookkeeping.notified if mark.startswith(f"{kind}@")}
+    if _told_by_another(parts, rollback, kind):
+        heard.add(PEOPLE)
     told = parts.notices.tell(rollback, kind, heard)
     problems = [problem for problem in told.values() if problem]
     if not problems:

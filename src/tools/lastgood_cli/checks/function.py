@@ -7,7 +7,7 @@ from typing import Any
 
 from lastgood.errors import SettingsError
 from lastgood.judgement.wording import duration
-from lastgood.model import ReleaseInAlarm
+from lastgood.model import OthersOfARelease, ReleaseInAlarm
 from lastgood.settings import Settings, unknown_variables
 from lastgood_cli import fixes
 from lastgood_cli.checks.check import Check
@@ -135,6 +135,17 @@ def release_in_alarm(settings: Settings) -> Check:
     }
     rolled_back = f"It is rolled back if the alarm still fires {duration(grace)} later."
     return Check(name, True, meaning.get(settings.release_in_alarm, rolled_back))
+
+
+def release_set(settings: Settings) -> Check:
+    """What becomes of the other groups of a release, and whether it can be known which they are."""
+    name = "the rest of a release is dealt with"
+    if settings.release_set is OthersOfARelease.TELL:
+        return Check(name, True, "People are told how the other groups of a release go back too.")
+    if settings.pipelines:
+        return Check(name, True, "The other groups that one run of a pipeline released to follow.")
+    said = "ReleaseSet is follow, and no pipeline is named whose runs would say which groups belong together."
+    return Check(name, False, said, "Name the pipelines that release in the stack's parameter Pipelines.")
 
 
 def may_be_invoked(policy: str, topic_arn: str, function_arn: str) -> Check:

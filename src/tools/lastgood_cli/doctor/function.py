@@ -41,7 +41,7 @@ def examine_function(patient: Patient, eyes: Lookout | None, groups: Sequence[De
     if eyes is not None:
         checks.append(check.switched_on(eyes.settings))
         settings = eyes.settings
-        checks.append(check.release_in_alarm(settings))
+        checks += [check.release_in_alarm(settings), check.release_set(settings)]
         checks += attempted("it may do what it must", lambda: _allowed(patient, eyes, groups))
     checks += attempted("it has not failed in the last hour", partial(_errors, patient))
     checks += attempted("its dead-letter queue is empty", partial(_dead_letters, patient))

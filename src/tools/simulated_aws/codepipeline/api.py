@@ -277,6 +277,6 @@ def _detail(run: Run, action: ActionRun) -> Answer:
         "startTime": action.started_at,
         "lastUpdateTime": action.updated_at,
         "status": action.status,
-        "input": {"actionTypeId": _type_id(action.category, action.provider), "configuration": {}},
+        "input": {"actionTypeId": _type_id(action.category, action.provider), "configuration": action.configuration},
         "output": {"outputArtifacts": artifacts, "executionResult": result},
     }

@@ -23,6 +23,7 @@ class ActionRun:
     status: str = "InProgress"
     external_id: str = ""
     error: tuple[str, str] | None = None
+    configuration: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -65,10 +66,11 @@ class Pipeline:
     """A pipeline. `providers` are its source actions; `builds` says what each revision of the first one builds.
 
     `deploys_with` is `CodeDeploy`, `CloudFormation` (then `stack` is named) or another provider, whose content is only
-    noted. `approval`: a person has to approve inside the stage. `on_failure` is `ROLLBACK` or empty; `on_success` names
-    an `alarm`, after how many `minutes` it is looked at, and the `result` (ROLLBACK or FAIL) if it fires. Nobody has
-    recorded a rollback into a stage whose transition is disabled: `held_rollbacks_wait` plays that it waits. `tells`:
-    EventBridge hears of the stage.
+    noted. `beside` are other groups of CodeDeploy to which the stage deploys the same. `approval`: a person has to
+    approve inside the stage. `on_failure` is `ROLLBACK` or empty; `on_success` names an `alarm`, after how many
+    `minutes` it is looked at, and the `result` (ROLLBACK or FAIL) if it fires. Nobody has recorded a rollback into a
+    stage whose transition is disabled: `held_rollbacks_wait` plays that it waits. `tells`: EventBridge hears of the
+    stage.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Pipeline:
     tokens: dict[str, Run] = field(default_factory=dict)
     deploys_with: str = "CodeDeploy"
     stack: str = ""
+    beside: tuple[tuple[str, str], ...] = ()
     approval: bool = False
     on_failure: str = ""
     on_success: dict[str, Any] = field(default_factory=dict)

@@ -158,8 +158,9 @@ class Pipelines:
     def _deployed_by(self, pipeline: Pipeline, run: Run, deploy: ActionRun) -> str:
         run.artifact = run.artifact or self._built_artifact(pipeline, run)
         if pipeline.deploys_with == "CodeDeploy":
-            names = {"applicationName": pipeline.application, "deploymentGroupName": pipeline.group}
-            return self.engine.create_deployment({**names, "revision": run.artifact["revision"]}).id
+            self._deploy_beside(pipeline, run)
+            deploy.configuration = _named(pipeline.application, pipeline.group)
+            return self._created(pipeline.application, pipeline.group, run.artifact["revision"])
         if pipeline.deploys_with == "CloudFormation":
             stack = self.stacks.stack(pipeline.stack)
             deploy.external_id = stack.id
@@ -168,6 +169,17 @@ class Pipelines:
         self.deployed[pipeline.name] = str(run.artifact["builds"])
         self.engine.later(1.0, lambda: self._ended(pipeline, run, deploy, "Succeeded"))
         return ""
+
+    def _deploy_beside(self, pipeline: Pipeline, run: Run) -> None:
+        for application, group in pipeline.beside:
+            action = self._action(run, f"Deploy-{application}-{group}", "Deploy", "CodeDeploy")
+            action.configuration = _named(application, group)
+            built = self._rebuild(application, group, run.artifact["builds"], False)
+            action.external_id = self._created(application, group, built)
+
+    def _created(self, application: str, group: str, revision: dict[str, Any]) -> str:
+        names = {"applicationName": application, "deploymentGroupName": group}
+        return self.engine.create_deployment({**names, "revision": revision}).id
 
     def approve(self, name: str, approved: bool = True) -> None:
         """A person answers the approval inside the stage."""
@@ -212,6 +224,10 @@ class Pipelines:
         self._over(run, action, outcome)
         if run.status not in {"InProgress", "Stopping"}:
             return  # it was abandoned
+        latest = {each.name: each.status for each in run.actions}.values()
+        if "InProgress" in latest:
+            return  # the stage has other actions
+        outcome = "Failed" if "Failed" in latest else outcome
         if run.status == "Stopping":
             outcome = "Stopped"
         if outcome == "Succeeded" and pipeline.on_success and not run.rolls_back_to:
@@ -279,3 +295,7 @@ class Pipelines:
         found.changed_by, found.changed_at = by, self.engine.now()
         if enabled:
             self.engine.later(0.5, lambda: self._enter(pipeline))
+
+
+def _named(application: str, group: str) -> dict[str, str]:
+    return {"ApplicationName": application, "DeploymentGroupName": group}

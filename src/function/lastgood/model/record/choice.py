@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from lastgood.model.reasons import Rejection
@@ -31,7 +32,8 @@ class Choice:
     """The suspects and the last good revision, fixed with the first decision: later steps do not choose again.
 
     `suspect_revisions` holds the newest suspect's revision first; `suspect_created_at` is the oldest suspect's time.
-    `release_groups` are the keys of all groups that the same release changed, as far as that is known.
+    `release_groups` are the keys of all groups that the same release changed, as far as that is known,
+    `release_joined_by` what shows that, `release_deployments` the deployments of the release by the group's key.
     """
 
     suspect_deployment_id: str = ""
@@ -51,6 +53,8 @@ class Choice:
     stack_status: str = ""
     stack_command: str = ""
     release_groups: tuple[str, ...] = ()
+    release_joined_by: str = ""
+    release_deployments: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def suspect_revision(self) -> str:

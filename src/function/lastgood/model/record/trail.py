@@ -15,11 +15,12 @@ class FollowUp(StrEnum):
     RERUN = "RERUN"
     WATCH_RERUN = "WATCH_RERUN"
     RELEASE = "RELEASE"
+    BRING_OTHERS = "BRING_OTHERS"
 
     @property
     def prompt(self) -> bool:
         """True for what is done at once, and told in the closing notice; the others take hours or days."""
-        return self in {FollowUp.HOLD, FollowUp.FIND_COMMITS, FollowUp.RERUN}
+        return self in {FollowUp.HOLD, FollowUp.FIND_COMMITS, FollowUp.RERUN, FollowUp.BRING_OTHERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Trail:
     held_at: datetime | None = None
     release_requested_by: str = ""
     released_at: datetime | None = None
+    others_of_release: str = ""
+    follower_ids: tuple[str, ...] = ()
     pipeline_problem: str = ""
     pipeline_alert: str = ""
     followed_up: tuple[str, ...] = ()

@@ -25,7 +25,8 @@ class Trigger:
 
     `signal_at` is when the alarm changed its state, or when the request came. `released_in_alarm` is the deployment
     that is blamed because it was released while the alarm fired already; `brought_back` maps the deployments that only
-    brought back what an earlier rollback had put back to that one's id.
+    brought back what an earlier rollback had put back to that one's id. `follows` is the rollback of another group of
+    the same release, and `only_deployment_id` that release's deployment here: nothing newer is blamed for it.
     """
 
     trigger_kind: TriggerKind
@@ -50,6 +51,9 @@ class Trigger:
     dry_run: bool = False
     force: bool = False
     to_deployment_id: str = ""
+    # another group of the same release was rolled back
+    follows: str = ""
+    only_deployment_id: str = ""
 
     @property
     def alarm(self) -> str:

@@ -1,0 +1,19 @@
+"""Release sets: the deployment groups that one release changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseSet:
+    """The keys of the groups that one release changed.
+
+    `joined_by` says by what they are known to belong together: a stack, a run of a pipeline, a commit. `deployments`
+    are the ids of the release's deployments to those groups, as far as they are known.
+    """
+
+    groups: frozenset[str]
+    joined_by: str
+    deployments: Mapping[str, str] = field(default_factory=dict, hash=False)

@@ -1,0 +1,105 @@
+"""Which groups one release changed: a stack, a run of a pipeline or a commit joins them. Reads only.
+
+It is asked only where so many groups are in alarm that, counted singly, they were a storm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from lastgood.deployers.protocol import Deployer, DeployerFor
+from lastgood.errors import LastgoodError
+from lastgood.ledger import Ledger
+from lastgood.model import (
+    Controller,
+    Deployment,
+    DeploymentGroup,
+    GroupFacts,
+    ReleaseSet,
+    Rollback,
+    parse_key,
+)
+from lastgood.pipelines.adapter import Pipelines
+from lastgood.pipelines.runs import Run, run_of
+from lastgood.settings import Settings
+from lastgood.stacks import Stacks
+
+AT_A_TIME = 8
+MOST_READ = 40
+"""So many groups are asked which commit they were given last: a storm of more is rarely one release."""
+
+
+@dataclass(frozen=True)
+class ReleaseSets:
+    """Asks whatever released to a group what else it released to. What cannot be told joins nothing."""
+
+    ledger: Ledger
+    deployer_for: DeployerFor
+    stacks: Stacks
+    pipelines: Pipelines
+    settings: Settings
+
+    def of(self, key: str, asking: Rollback) -> ReleaseSet | None:
+        """What the last release to another group changed."""
+        group = parse_key(key)
+        found = self._last(group)
+        if found is None:
+            return None
+        facts, newest = found
+        probe = Rollback.opened(asking.rollback_id, group, asking.trigger, asking.opened_at)
+        try:
+            origin = self.stacks.origin(probe, facts, newest)
+        except LastgoodError:
+            origin = None
+        if origin and origin.stack:
+            return ReleaseSet(origin.groups | {key}, f"the stack {origin.stack}")
+        return self.by_run(group, newest)
+
+    def by_commit(self, commit: str, own: str, others: Collection[str]) -> ReleaseSet | None:
+        """The group itself and the others that were given the same commit last."""
+        asked = sorted(others)[:MOST_READ]
+        # Not in the function's own pool: an adapter may read its parts there, and would wait for itself.
+        with ThreadPoolExecutor(AT_A_TIME) as pool:
+            read = list(pool.map(lambda key: self._last(parse_key(key)), asked))
+        same = [key for key, last in zip(asked, read, strict=True) if last and last[1].revision.commit == commit]
+        return ReleaseSet(frozenset({own, *same}), f"the commit {commit}") if same else None
+
+    def _last(self, group: DeploymentGroup) -> tuple[GroupFacts, Deployment] | None:
+        deployer = self.deployer_for(group, None)
+        try:
+            facts = deployer.facts()
+            newest = deployer.newest(facts) if facts else None
+            released = self._undone_by(deployer, newest) if newest else None
+        except LastgoodError:
+            return None
+        return (facts, released) if facts and released else None
+
+    def _undone_by(self, deployer: Deployer, newest: Deployment) -> Deployment | None:
+        """What a rollback undid, where one is newest by now: the groups of a release do not wait for each other."""
+        record = self.ledger.load(newest.made_by) if newest.made_by else None
+        undone = newest.rolls_back_deployment_id or (record.choice.suspect_deployment_id if record else "")
+        return deployer.deployment(undone) if undone else newest
+
+    def by_run(self, group: DeploymentGroup, deployment: Deployment) -> ReleaseSet | None:
+        """What the run that made a deployment released to; None where no run is known."""
+        try:
+            named = next(self._run(group, deployment), None)
+        except LastgoodError:
+            return None
+        if named is None:
+            return None
+        pipeline, run = named
+        return ReleaseSet(
+            frozenset({group.key, *(key for key, _ in run.deployed)}),
+            run_of(pipeline, run.execution_id),
+            {key: made for key, made in run.deployed if made},
+        )
+
+    def _run(self, group: DeploymentGroup, deployment: Deployment) -> Iterator[tuple[str, Run]]:
+        if group.controller is Controller.PIPELINE:
+            yield group.application, self.pipelines.run(group.application, deployment.deployment_id)
+        elif rule := self.settings.pipeline_of(group):
+            made = self.pipelines.made(rule.pipeline, [deployment.deployment_id])
+            yield from ((rule.pipeline, run) for run in made.values())

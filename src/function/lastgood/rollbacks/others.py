@@ -1,0 +1,71 @@
+"""The other groups of a release that was rolled back in one of them: each follows by a rollback of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lastgood.errors import RefusedError
+from lastgood.model import DeploymentGroup, Rollback, Trigger, TriggerKind, parse_key
+from lastgood.parts import Parts
+from lastgood.rollbacks.opening import rollback_id
+from lastgood.routing import is_allowed
+
+type Opens = Callable[[Rollback, str], Rollback]
+
+REQUESTED_BY = "lastgood"
+
+
+@dataclass(frozen=True)
+class Others:
+    """Opens what follows a rollback. Its guards are those of a rollback that an operator asks for."""
+
+    parts: Parts
+    opens: Opens
+
+    def follow(self, source: Rollback) -> list[tuple[str, str]]:
+        """For each of the others the id of its rollback, empty where it is left alone, and a sentence.
+
+        The ids follow from the source's, so what was begun before a crash is found again.
+        """
+        others = sorted(source.choice.release_deployments.items())
+        return [self._follows(source, parse_key(key), made) for key, made in others if key != source.group.key]
+
+    def _follows(self, source: Rollback, group: DeploymentGroup, made: str) -> tuple[str, str]:
+        key = f"follows|{source.rollback_id}"
+        opened_as = rollback_id(key, group, source.opened_at)
+        if self.parts.ledger.load(opened_as) is None and (why := self._left_alone(group, made)):
+            return "", f"{group.key} is left alone: {why}."
+        found = self.opens(_following(source, group, made, opened_as, self.parts), key)
+        return found.rollback_id, f"{group.key} follows: {found.rollback_id}."
+
+    def _left_alone(self, group: DeploymentGroup, made: str) -> str:
+        """Why it is; empty if the release in question is what was deployed there last."""
+        if not is_allowed(group, self.parts.settings):
+            return "it is not in LASTGOOD_ALLOWED_GROUPS"
+        deployer = self.parts.deployer_for(group, None)
+        try:
+            facts = deployer.facts()
+            newest = deployer.newest(facts) if facts else None
+        except RefusedError as error:
+            return str(error).rstrip(".")
+        if newest is None or newest.deployment_id == made:
+            return "" if newest else "nothing is deployed there any more"
+        return f"{newest.deployment_id} came after {made}, which was of this release"
+
+
+def _following(source: Rollback, group: DeploymentGroup, made: str, opened_as: str, parts: Parts) -> Rollback:
+    now = parts.clock()
+    trigger = Trigger(
+        TriggerKind.MANUAL,
+        now,
+        requested_by=REQUESTED_BY,
+        request_reason=f"{source.rollback_id} rolled {source.group.key} back: {source.choice.release_joined_by} "
+        "released to both",
+        follows=source.rollback_id,
+        only_deployment_id=made,
+    )
+    opened = Rollback.opened(opened_as, group, trigger, now)
+    return opened.changed(
+        release_groups=source.choice.release_groups, release_joined_by=source.choice.release_joined_by
+    )
