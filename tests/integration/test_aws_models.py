@@ -64,6 +64,54 @@ def test_what_an_older_botocore_lacks_is_in_health_and_in_the_drill_and_people_a
         assert "StopServiceDeployment" in json.dumps(it.local.notices())
 
 
+@contextmanager
+def botocore_before(shape: str, name: str) -> Iterator[None]:
+    """A botocore in whose models a shape does not have this member, or this value, yet."""
+    known = ServiceModel.shape_for
+
+    def older(model: Any, shape_name: str, *more: Any, **named: Any) -> Any:
+        found = known(model, shape_name, *more, **named)
+        if shape_name != shape:
+            return found
+        if found.type_name == "structure":
+            members = {each: member for each, member in found.members.items() if each != name}
+            return SimpleNamespace(type_name="structure", members=members)
+        return SimpleNamespace(type_name="string", enum=[each for each in found.enum if each != name])
+
+    with patch.object(ServiceModel, "shape_for", older):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("shape", "name"),
+    [(shape, name) for shapes in aws_models.FEATURES.values() for shape, names in shapes.items() for name in names],
+)
+def test_each_feature_that_an_older_botocore_does_not_see_is_named_by_health_with_what_follows(
+    shape: str, name: str
+) -> None:
+    with scene("Lambda") as it, botocore_before(shape, name):
+        (health,) = it.local.handle({"action": "health"})
+        (told,) = health["runtime_lacks"]
+        assert f"{shape} {name}: " in told and health["healthy"]
+
+
+def test_what_an_older_botocore_does_not_see_is_told_once_by_the_drill_and_not_each_morning() -> None:
+    with scene("Lambda") as it, botocore_before("AlarmType", "LogAlarm"):
+        (first,) = it.local.handle({"action": "drill"})
+        assert [each for each in first["problems"] if "LogAlarm" in each]
+        it.sim.advance(86_400)
+        (second,) = it.local.handle({"action": "drill"})
+        assert not [each for each in second["problems"] if "LogAlarm" in each]
+        assert [each for each in second["warnings"] if "LogAlarm" in each]
+
+
+def test_a_shape_that_an_older_botocore_lacks_as_a_whole_is_named() -> None:
+    older = property(lambda model: [each for each in model._shape_resolver._shape_map if "LifecycleHook" not in each])
+    with scene("Lambda") as it, patch.object(ServiceModel, "shape_names", older):
+        (health,) = it.local.handle({"action": "health"})
+        assert "DeploymentLifecycleHookAction ROLLBACK" in health["runtime_lacks"][0]
+
+
 def test_a_member_that_is_not_known_is_named_too() -> None:
     members = {"StopDeployment": SimpleNamespace(input_shape=SimpleNamespace(members={"deploymentId": None}))}
     model = SimpleNamespace(

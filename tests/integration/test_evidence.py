@@ -126,7 +126,7 @@ class CloudWatch:
         self.value = value
 
     def describe_alarms(self, AlarmNames: list[str], StateValue: str, **_: Any) -> dict[str, Any]:
-        assert (AlarmNames, StateValue) == (["child one", "other"], "ALARM")
+        assert (AlarmNames, StateValue) == (["child one", "other", "shop: 5xx (prod)", "it's late"], "ALARM")
         return {"MetricAlarms": [CHILD]}
 
     def get_metric_data(self, **_: Any) -> dict[str, Any]:
@@ -143,7 +143,10 @@ CHILD = {
     "Threshold": 5.0,
     "ComparisonOperator": "GreaterThanOrEqualToThreshold",
 }
-RULE = 'ALARM("child one") AND NOT OK(quiet) OR ALARM(arn:aws:cloudwatch:us-east-1:123456789012:alarm:other)'
+RULE = (
+    'ALARM("child one") AND NOT OK(quiet) OR ALARM(arn:aws:cloudwatch:us-east-1:123456789012:alarm:other) OR '
+    "ALARM('arn:aws:cloudwatch:us-east-1:123456789012:alarm:shop: 5xx (prod)') OR ALARM(\"it's late\")"
+)
 
 
 @pytest.mark.parametrize(("value", "doubted"), [(5.0, False), (4.9, True)])

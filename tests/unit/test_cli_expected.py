@@ -39,7 +39,7 @@ def told(advice: Any) -> list[tuple[str, float]]:
 
 @pytest.mark.parametrize(
     ("period", "wanted", "least", "most"),
-    [(60, 1, 1, 120), (60, 3, 120, 240), (300, 1, 1, 360), (10, 2, 10, 30)],
+    [(60, 1, 1, 120), (60, 3, 120, 240), (300, 1, 1, 360), (10, 2, 10, 30), (20, 3, 40, 70), (30, 2, 30, 70)],
 )
 def test_an_alarm_fires_after_its_datapoints_and_the_rhythm_at_which_it_is_looked_at(
     period: int, wanted: int, least: float, most: float
@@ -55,6 +55,11 @@ def test_the_datapoints_of_metric_math_are_those_of_its_metrics() -> None:
 
 def test_all_evaluation_periods_count_where_the_datapoints_are_not_said() -> None:
     assert detection({"Period": 60, "EvaluationPeriods": 3}) == detection(alarm(60, 3))
+
+
+@pytest.mark.parametrize("period", [10, 20, 30, 60])
+def test_of_m_datapoints_out_of_n_the_m_count(period: int) -> None:
+    assert detection(alarm(period, 2, 5)) == detection(alarm(period, 2, 2))
 
 
 @pytest.mark.parametrize(("given", "saves"), [(alarm(60, 3), 60), (alarm(60, 2), None), (alarm(300, 2), 480)])

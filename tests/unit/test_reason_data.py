@@ -157,6 +157,15 @@ def test_data_of_another_evaluation_do_not_belong_to_the_change(minute: float, s
     assert is_of_change({}, TEN)
 
 
+@pytest.mark.parametrize("period", [10, 20, 30])
+def test_a_quick_alarm_dates_its_breach_to_its_own_period(period: int) -> None:
+    """Two of five datapoints, with a good one between them."""
+    points = [(n * period / 60, value) for n, value in enumerate((0.1, 9.0, 0.1, 0.1, 9.0))]
+    onset = breach_began(data(*points, period=period), "GreaterThanThreshold", datapoints=5)
+    assert onset is not None and onset.measured
+    assert (onset.at - TEN, onset.margin) == (timedelta(seconds=period), timedelta(seconds=period))
+
+
 BAND = {
     "version": "1.0",
     "queryDate": "2026-03-02T10:05:04.650+0000",

@@ -7,7 +7,7 @@ alarm waits: `health` and the daily drill ask.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import botocore
@@ -71,6 +71,25 @@ NEEDED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "sns": {"ListSubscriptionsByTopic": (), "Publish": ()},
     "events": {"PutEvents": ()},
 }
+# What AWS added to answers and values: without it nothing fails, but something is not seen. By the attribute of
+# `Clients` and the shape: a member or a value of it, and what an older botocore leads to.
+FEATURES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
+    "cloudwatch": {
+        "AlarmType": {"LogAlarm": "a log alarm is taken for one that does not exist, and commands nothing"},
+    },
+    "codedeploy": {
+        "DeploymentInfo": {
+            "ec2DeploymentOptions": "a rollback leaves the Auto Scaling processes running that its release suspended",
+            "overrideAlarmConfiguration": "it is not seen whether a deployment switched its group's alarms off",
+        },
+    },
+    "ecs": {
+        "DeploymentLifecycleHookAction": {"ROLLBACK": "a deployment that a hook pauses cannot be answered"},
+        "Service": {"resourceManagementType": "a service in Express Mode is taken for a plain one"},
+        "ServiceDeployment": {"lifecycleHookDetails": "it is not seen that a hook pauses a deployment"},
+        "StopServiceDeploymentStopType": {"ROLLBACK": "a service deployment cannot be stopped"},
+    },
+}
 UNKNOWN_MEMBERS = "MembersThatBotocoreDoesNotKnow"
 
 
@@ -78,6 +97,26 @@ def missing(clients: Any) -> list[str]:
     """What this botocore lacks, as sentences; empty where nothing is. Loads the models of services not used so far."""
     found = [name for service, needed in NEEDED.items() for name in _lacking(getattr(clients, service), needed)]
     return [f"botocore {botocore.__version__} does not know {name}: what needs it is refused." for name in found]
+
+
+def unseen(clients: Any) -> list[str]:
+    """What this botocore does not see, as sentences; empty where nothing is."""
+    return [
+        f"botocore {botocore.__version__} does not know {model.service_name} {shape} {name}: {effect}."
+        for service, shapes in FEATURES.items()
+        if (model := getattr(clients, service).meta.service_model)
+        for shape, names in shapes.items()
+        for name, effect in names.items()
+        if name not in _names(model, shape)
+    ]
+
+
+def _names(model: Any, shape: str) -> Collection[str]:
+    """The members of a structure, or the values of an enumeration; none of what is not known at all."""
+    if shape not in model.shape_names:
+        return ()
+    found = model.shape_for(shape)
+    return list(found.members if found.type_name == "structure" else found.enum)
 
 
 def _lacking(client: Any, needed: Mapping[str, Iterable[str]]) -> Iterator[str]:

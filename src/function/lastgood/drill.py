@@ -102,8 +102,11 @@ class Drill:
             self._problems.append(problem)
 
     def _runtime(self) -> None:
-        """An operation that this botocore does not know would fail a rollback in the middle."""
-        found = self._parts.missing_models()
+        """An operation that this botocore does not know would fail a rollback in the middle; the rest is a warning."""
+        found, key = self._parts.missing_models(), "what the runtime does not see"
+        self._drilled.add(key)
+        if unseen := self._parts.unseen_features():
+            self._warnings[key] = " ".join(unseen)
         self._problems += found
         self._parts.telemetry.runtime_lacks(found)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from lastgood.clients import call
 from lastgood.errors import RefusedError
+from lastgood.model import name_of
 from lastgood.text import clean
 
 _BREACHES: Mapping[str, Callable[[float, float], bool]] = {
@@ -20,7 +21,8 @@ _BREACHES: Mapping[str, Callable[[float, float], bool]] = {
 }
 # Metrics arrive late: so many periods more than the alarm evaluates are looked at.
 _LATE_PERIODS = 3
-_CHILD = re.compile(r"""\bALARM\s*\(\s*["']?([^"')]+?)["']?\s*\)""")
+# Names and ARNs may have nearly every character where they are quoted.
+_CHILD = re.compile(r"""\bALARM\s*\(\s*(?:"([^"]+)"|'([^']+)'|([^"')\s]+))\s*\)""")
 MOST_CHILDREN = 50
 
 
@@ -31,7 +33,7 @@ def doubt(client: Any, alarm: Mapping[str, Any], now: datetime) -> str:
     """
     if "AlarmRule" not in alarm:
         return _doubt(client, alarm, now)
-    names = [name.rpartition(":")[2] for name in _CHILD.findall(alarm["AlarmRule"])][:MOST_CHILDREN]
+    names = [name_of("".join(quoted)) for quoted in _CHILD.findall(alarm["AlarmRule"])][:MOST_CHILDREN]
     if not names:
         return "Its rule names no alarm that could be asked for its metric."
     answer = call(client, "describe_alarms", AlarmNames=names, AlarmTypes=["MetricAlarm"], StateValue="ALARM")

@@ -13,7 +13,10 @@ from lastgood.settings import unknown_variables
 
 
 def health(parts: Parts, environ: Mapping[str, str]) -> dict[str, Any]:
-    """Of a function whose settings are right, or it would not have got here: what its runtime lacks."""
+    """Of a function whose settings are right, or it would not have got here: what its runtime lacks.
+
+    It is healthy without what it only does not see.
+    """
     lacking = parts.missing_models()
     parts.telemetry.runtime_lacks(lacking)
     return {
@@ -21,7 +24,7 @@ def health(parts: Parts, environ: Mapping[str, str]) -> dict[str, Any]:
         "version": __version__,
         "settings_problems": [],
         "unknown_settings": unknown_variables(environ),
-        "runtime_lacks": lacking,
+        "runtime_lacks": lacking + parts.unseen_features(),
     }
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 
 from lastgood.alarms import Alarms
-from lastgood.aws_models import missing
+from lastgood.aws_models import missing, unseen
 from lastgood.clients import Clients
 from lastgood.deployers import DeployerFor, deployers
 from lastgood.group_alarms import GroupAlarms
@@ -45,6 +45,7 @@ class Parts:
     clock: Callable[[], datetime]
     wait: Callable[[float], None]
     missing_models: Callable[[], list[str]]
+    unseen_features: Callable[[], list[str]]
 
     @property
     def observer(self) -> Observer:
@@ -93,4 +94,5 @@ class Parts:
             clock=clock,
             wait=wait,
             missing_models=partial(missing, clients),
+            unseen_features=partial(unseen, clients),
         )

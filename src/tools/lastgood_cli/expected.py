@@ -14,9 +14,9 @@ from typing import Any
 from lastgood.judgement.wording import duration
 
 EVALUATED_EVERY = 60.0
-"""Seconds between two looks of CloudWatch at an alarm of a minute or more; one of 10 or 30 seconds: each 10."""
+"""Seconds between two looks of CloudWatch at an alarm of a minute or more; one of less: each 10."""
 
-QUICK_PERIODS = frozenset({10, 30})
+QUICK_PERIODS = frozenset({10, 20, 30})
 GOOD_DEREGISTRATION = 30.0
 GOOD_HEALTH_CHECK = 10.0
 MOST_ADVICE = 2
