@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from lastgood import deployers
+from lastgood import deployers, links
+from lastgood.deployers.protocol import never_asked
 from lastgood.model import (
     CAPABILITIES,
     Capabilities,
+    Chore,
     ComputePlatform,
     Controller,
     Deployment,
@@ -28,6 +30,7 @@ from lastgood.model import (
     Rollback,
     parse_place,
 )
+from lastgood.setting_rules import parse_pipelines
 from lastgood.signals import DeploymentSignal, eventbridge
 from scene import ALARM, Scene, world
 from simulated_aws import Simulator
@@ -128,9 +131,9 @@ class DepotShelf:
         """An empty shelf."""
         return None
 
-    def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> Preparation:
+    def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> tuple[Preparation, ...]:
         """Nothing."""
-        return Preparation()
+        return ()
 
     def stop(self, deployment: Deployment, *, native: bool) -> str:
         """Take it back."""
@@ -144,9 +147,9 @@ class DepotShelf:
         """Nobody."""
         return ()
 
-    def do(self, todo: Preparation, good: Revision) -> str:
-        """Nothing."""
-        return ""
+    def do(self, todo: Chore, good: Revision) -> str:
+        """No chore is ever asked for here."""
+        never_asked(todo)
 
     def create(
         self, rollback: Rollback, facts: GroupFacts, good: Deployment, live: Live, suspect: Deployment | None
@@ -213,6 +216,10 @@ def it(monkeypatch: pytest.MonkeyPatch) -> Iterator[DepotScene]:
         tags=("lastgood:shelf",),
         names=re.compile(r"([a-z]+)/([0-9]+)"),
         written="depot/shelf",
+        deployment_ids=re.compile(r"box-\d+"),
+        deployment_id_is="the number on a box, such as box-7",
+        page=("shelf", "depots/{application}/shelves/{deployment_group}"),
+        deployment_page=("box", "depots/{application}/boxes/{id}"),
     )
     with world({"LASTGOOD_ROUTES": "[]"}) as (sim, local):
         depot = Depot(sim.clock)
@@ -283,6 +290,33 @@ def test_an_operator_names_it_by_the_members_of_its_row(it: DepotScene) -> None:
     assert it.depot.on_the_shelf == "content-2"
     refused = it.local.handle({**asked, "shelf": "north"})[0]
     assert (refused["refused"], "shelf must be depot/shelf" in refused["explanation"]) == ("bad_field", True)
+
+
+def test_the_ids_of_its_deployments_are_those_of_its_row(it: DepotScene) -> None:
+    asked = {"action": "rollback", "shelf": "north/7", "requested_by": "me", "reason": "a test"}
+    refused = it.local.handle({**asked, "to_deployment_id": "d-A1B2C3D4E"})[0]
+    assert "to_deployment_id must be the number on a box, such as box-7." in refused["explanation"]
+
+
+def test_a_record_of_it_is_linked_to_the_pages_of_its_row(it: DepotScene) -> None:
+    it.release(1, settle=True)
+    good = it.release(2, settle=True)
+    it.release(3)
+    it.sim.advance(400)
+    it.alarm_fires()
+    found = links.of_record("eu-west-1", "T", it.run_to_end())
+    assert found["shelf"] == "https://eu-west-1.console.aws.amazon.com/depots/north/shelves/7?region=eu-west-1"
+    assert f"/depots/north/boxes/{good}?" in found["good box"]
+
+
+def test_a_pipeline_that_releases_to_it_is_named_by_the_members_of_its_row(it: DepotScene) -> None:
+    (rule,) = parse_pipelines('[{"shelf": "north/*", "pipeline": "boxes"}]')
+    assert rule.covers(parse_place(Controller("DEPOT"), "north/7"))
+    assert not rule.covers(DeploymentGroup("north", "7"))
+    with pytest.raises(ValueError, match='or "ecs_service" or "shelf", may have'):
+        parse_pipelines('[{"box": "north/7", "pipeline": "boxes"}]')
+    with pytest.raises(ValueError, match='"shelf" of a pipeline must be depot/shelf'):
+        parse_pipelines('[{"shelf": "north", "pipeline": "boxes"}]')
 
 
 def test_its_groups_have_keys_that_nothing_of_codedeploys_can_have(it: DepotScene) -> None:

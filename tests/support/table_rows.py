@@ -138,7 +138,6 @@ def full() -> Rollback:
         followed_up=("HOLD",),
         follow_up_attempts=1,
         follow_up_at=at(11),
-        needs_human=True,
         notified=("opened",),
         version=3,
         step_count=1,

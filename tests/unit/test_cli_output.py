@@ -17,6 +17,7 @@ from rich.console import Console
 
 from lastgood import links
 from lastgood.errors import AmbiguousError, LastgoodError, RefusedError, RetryableError, SettingsError
+from lastgood.model import DeploymentGroup
 from lastgood_cli import output
 from lastgood_cli.figures import rank, seconds_to, statistics
 from lastgood_cli.output import Format, as_csv, as_json, as_table, cell, harmless
@@ -219,12 +220,14 @@ def test_an_open_rollback_counts_as_open() -> None:
     ],
 )
 def test_links_lead_to_the_console_of_the_regions_partition(region: str, domain: str) -> None:
-    assert links.deployment(region, "d-A1B2C3D4E").startswith(domain)
+    shown = links.of_deployment(region, DeploymentGroup("shop", "prod"), "d-A1B2C3D4E", "suspect")
+    assert shown["suspect deployment"].startswith(domain)
 
 
 def test_a_hostile_name_cannot_leave_its_place_in_a_link() -> None:
     assert links.alarm("us-east-1", "a/b?c#d e").endswith("alarm/a%2Fb%3Fc%23d%20e")
-    assert "?x=1" not in links.deployment_group("us-east-1", "shop", "prod?x=1")
+    (address,) = links.of_group("us-east-1", DeploymentGroup("shop", "prod?x=1")).values()
+    assert "prod%3Fx%3D1" in address
 
 
 def test_a_service_that_ecs_itself_deploys_is_linked_to_ecs() -> None:
@@ -235,7 +238,13 @@ def test_a_service_that_ecs_itself_deploys_is_linked_to_ecs() -> None:
 
 def test_only_what_a_record_names_is_linked() -> None:
     assert set(links.of_record("us-east-1", "T", {"rollback_id": "rb-1"})) == {"record"}
-    assert "suspect deployment" not in links.of_record("us-east-1", "T", {"suspect_deployment_id": "ecs-svc/1"})
+    head = {"application": "shop", "deployment_group": "prod", "suspect_deployment_id": "ecs-svc/1"}
+    assert set(links.of_record("us-east-1", "T", head)) == {"deployment group", "record"}
+
+
+def test_a_record_of_a_controller_that_this_version_does_not_know_is_linked_itself() -> None:
+    head = {"application": "shop", "deployment_group": "prod", "controller": "BALLOON", "good_deployment_id": "b-1"}
+    assert set(links.of_record("us-east-1", "T", head)) == {"record"}
 
 
 # --- problems ---

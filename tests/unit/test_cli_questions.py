@@ -39,8 +39,10 @@ from lastgood_cli import checks, group_checks
 from lastgood_cli.alarm_paths import alarm_message
 from lastgood_cli.checks import Part, healthy
 from lastgood_cli.checks.table import INDEXES
+from lastgood_cli.controllers.codedeploy import beside
 from lastgood_cli.lookout import Plan, headline
 from lastgood_cli.main import cli
+from lastgood_cli.needed import needed_actions
 from lastgood_cli.questions import ALONE, ROUTED, Answer, Verdict, answers, recorded
 from lastgood_cli.stack_template import StackTemplate
 from stage.local import ROOT
@@ -357,13 +359,13 @@ def test_only_actions_that_the_template_grants_are_asked_for() -> None:
     for groups in ((), (SHOP,), (SERVICE,), (SHOP, SERVICE)):
         for rules in (RERUNS, HOLDS):
             here = settings(LASTGOOD_NOTIFICATION_TOPIC_ARN=TOPIC, LASTGOOD_PIPELINES=rules)
-            needed = group_checks.needed_actions(groups, here, ARN, TABLE_ARN)
+            needed = needed_actions(groups, here, ARN, TABLE_ARN)
             assert {action for action, _ in needed if action not in granted} == set()
             assert len(needed) > 13 and len(set(needed)) == len(needed)
 
 
 def test_a_services_actions_are_asked_for_on_its_own_arns_and_none_of_codedeploys() -> None:
-    needed = group_checks.needed_actions((SERVICE,), settings(), ARN, TABLE_ARN)
+    needed = needed_actions((SERVICE,), settings(), ARN, TABLE_ARN)
     ecs = "arn:aws:ecs:eu-central-1:123456789012"
     assert ("ecs:UpdateService", f"{ecs}:service/main/web") in needed
     assert ("ecs:StopServiceDeployment", f"{ecs}:service-deployment/main/web/any") in needed
@@ -387,7 +389,7 @@ def test_a_services_actions_are_asked_for_on_its_own_arns_and_none_of_codedeploy
 def test_what_a_rule_does_with_the_pipeline_is_asked_for_on_the_pipeline_or_its_stage(
     rules: str, changes: set[tuple[str, str]]
 ) -> None:
-    needed = group_checks.needed_actions((SHOP,), settings(LASTGOOD_PIPELINES=rules), ARN, TABLE_ARN)
+    needed = needed_actions((SHOP,), settings(LASTGOOD_PIPELINES=rules), ARN, TABLE_ARN)
     asked = [(action, resource.rpartition(":")[2]) for action, resource in needed if action.startswith("codepipeline:")]
     reads = ("codepipeline:Get", "codepipeline:List")
     assert {each for each in asked if not each[0].startswith(reads)} == changes
@@ -702,7 +704,7 @@ def test_what_a_platform_needs_beside_codedeploy_is_asked_of_iam() -> None:
         "TaskRoleArns": "arn:aws:iam::1:role/task-*",
         "ArtifactBucketArns": "arn:aws:s3:::bundles",
     }
-    on = {p: dict(group_checks.platform_actions({p}, parameters, ARN)) for p in ComputePlatform}
+    on = {p: dict(beside({p}, parameters, ARN)) for p in ComputePlatform}
     assert on[ComputePlatform.SERVER] == {}
     assert {"lambda:GetAlias", "lambda:UpdateAlias", "s3:GetObject"} <= set(on[ComputePlatform.LAMBDA])
     assert on[ComputePlatform.LAMBDA]["lambda:UpdateAlias"].endswith(":function:shop-any")

@@ -27,17 +27,17 @@ DONE = rollback(
     Phase.CLOSED,
     outcome=Outcome.ROLLED_BACK,
     reason_code=Reason.VERIFIED,
-    explanation="d-3 succeeded and v1 is live.",
+    explanation="d-BACK00003 succeeded and v1 is live.",
     alarm_arn="arn:aws:cloudwatch:eu-west-1:123456789012:alarm:shop-errors",
-    suspect_deployment_id="d-2",
+    suspect_deployment_id="d-BAD000002",
     suspect_revision="v2",
-    good_deployment_id="d-1",
+    good_deployment_id="d-GOOD00001",
     good_revision="v1",
-    rollback_deployment_id="d-3",
+    rollback_deployment_id="d-BACK00003",
     closed_at=at(5),
 )
 PLANNED = rollback(Phase.AWAITING_APPROVAL, reason_code=Reason.NEEDS_APPROVAL, explanation="The plan: back to v1.")
-OPEN = rollback(Phase.STOPPING, reason_code=Reason.SUSPECT_ACTIVE, explanation="d-2 is stopped.")
+OPEN = rollback(Phase.STOPPING, reason_code=Reason.SUSPECT_ACTIVE, explanation="d-BAD000002 is stopped.")
 
 
 @dataclass
@@ -165,7 +165,7 @@ def test_the_end_says_what_was_rolled_back_from_where_to_where_and_why():
     notice = compose(DONE, CLOSED)
     for word in ("ROLLED_BACK", "shop/prod", "VERIFIED"):
         assert word in notice.title
-    for word in ("d-3 succeeded", "shop-errors", "d-2 (v2)", "d-1 (v1)", ROLLBACK_ID):
+    for word in ("d-BACK00003 succeeded", "shop-errors", "d-BAD000002 (v2)", "d-GOOD00001 (v1)", ROLLBACK_ID):
         assert word in notice.text
 
 
@@ -186,14 +186,14 @@ def test_a_rollback_that_a_person_asked_for_names_the_person():
 
 
 def test_people_are_called_where_lastgood_does_nothing_more():
-    calling = compose(replace(DONE, needs_human=True), CLOSED).next_steps
+    calling = compose(replace(DONE, people=True), CLOSED).next_steps
     assert any("Look at the service" in line for line in calling)
     assert not any("Look at the service" in line for line in compose(DONE, CLOSED).next_steps)
     assert any("Look at the service" in line for line in compose(DONE, "not_recovered").next_steps)
 
 
 def test_people_who_are_called_read_what_to_do_about_the_reason() -> None:
-    ended = replace(DONE, outcome=Outcome.BLOCKED, reason_code=Reason.KNOWN_BAD, needs_human=True)
+    ended = replace(DONE, outcome=Outcome.BLOCKED, reason_code=Reason.KNOWN_BAD)
     place = Place().at("arn:aws:sns:eu-west-1:123456789012:topic")
     (todo,) = [line for line in compose(ended, CLOSED, place).next_steps if line.startswith("Fix forward")]
     assert "lastgood --region eu-west-1 mark good shop/prod DEPLOYMENT --reason …" in todo and "`" not in todo
@@ -243,15 +243,15 @@ def test_the_mail_says_what_happened_what_is_live_whether_the_alarm_recovered_an
     lines = told(DONE.changed(alarm_recovered_at=at(4)), CLOSED).email.splitlines()
     wanted = (
         "✅ ROLLED_BACK",
-        "d-3 succeeded and v1 is live.",
+        "d-BACK00003 succeeded and v1 is live.",
         "Live: v1",
-        "Suspect: d-2 (v2)",
-        "Last good: d-1 (v1)",
+        "Suspect: d-BAD000002 (v2)",
+        "Last good: d-GOOD00001 (v1)",
         "Alarm: shop-errors, OK again since 10:04 UTC",
         "Account 123456789012, region eu-west-1",
         f"Its story: lastgood --region eu-west-1 audit show {ROLLBACK_ID}",
         "alarm: https://eu-west-1.console.aws.amazon.com/cloudwatch/home",
-        "suspect deployment: https://eu-west-1.console.aws.amazon.com/codesuite/codedeploy/deployments/d-2",
+        "suspect deployment: https://eu-west-1.console.aws.amazon.com/codesuite/codedeploy/deployments/d-BAD000002",
     )
     numbers = [next(n for n, line in enumerate(lines) if line.startswith(start)) for start in wanted]
     assert numbers == sorted(numbers)
@@ -295,7 +295,7 @@ def test_an_email_is_plain_text():
     email = told(DONE, CLOSED).email
     assert email.splitlines()[0] == compose(DONE, CLOSED).title
     assert not email.lstrip().startswith("{")
-    assert "Suspect: d-2 (v2)" in email.splitlines()
+    assert "Suspect: d-BAD000002 (v2)" in email.splitlines()
 
 
 def test_the_message_fits_what_sns_takes():

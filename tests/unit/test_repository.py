@@ -230,6 +230,55 @@ def test_what_ships_and_what_does_not_are_both_found() -> None:
     assert EVENTS
 
 
+# --- who deploys ---
+
+WHO_DEPLOYS = {"Controller", "ComputePlatform"}
+MAY_ASK_WHO_DEPLOYS = {FUNCTION / "lastgood" / "deployers", TOOLS / "lastgood_cli" / "controllers"}
+"""The adapters, and what the command knows of each controller. All else reads the row of capabilities."""
+
+
+def asks_who_deploys(source: str) -> list[int]:
+    """The lines on which a module compares something with a controller or a compute platform."""
+
+    def named(node: ast.expr) -> bool:
+        return any(
+            isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name) and part.value.id in WHO_DEPLOYS
+            for part in ast.walk(node)
+        )
+
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Compare):
+            asked = any(named(each) for each in (node.left, *node.comparators))
+        else:
+            asked = isinstance(node, ast.MatchValue) and named(node.value)
+        if asked:
+            found.append(node.lineno)
+    return found
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in [*SHIPPED, *COMMAND_LINE] if not MAY_ASK_WHO_DEPLOYS & set(p.parents)],
+    ids=name_of,
+)
+def test_nothing_but_the_adapters_asks_who_deploys(path: Path) -> None:
+    """What differs between deployers is a row: `Capabilities` in the model, `Known` in the command."""
+    assert asks_who_deploys(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = group.controller is Controller.ECS",
+        "x = platform not in {ComputePlatform.LAMBDA, ComputePlatform.ECS}",
+        "match x:\n    case Controller.ECS:\n        pass",
+    ],
+)
+def test_a_question_who_deploys_would_be_seen(source: str) -> None:
+    assert asks_who_deploys(source)
+
+
 # --- where things live ---
 
 

@@ -141,7 +141,6 @@ class Drill:
             reason_code=Reason.DRILL_FAILED,
             explanation=" ".join(self._problems),
             closed_at=now,
-            needs_human=True,
         )
         problems = self._parts.notices.send(told, CLOSED)
         if problems:

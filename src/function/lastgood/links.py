@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from lastgood.model import AlarmPlace, Controller
+from lastgood.model import AlarmPlace, Controller, DeploymentGroup
 
 _DOMAINS = {"cn": "amazonaws.cn", "us-gov": "amazonaws-us-gov.com"}
 
@@ -20,32 +20,23 @@ def _console(region: str) -> str:
     return f"https://{region}.console.aws.amazon.com"
 
 
-def deployment(region: str, deployment_id: str) -> str:
-    """A CodeDeploy deployment."""
-    return f"{_console(region)}/codesuite/codedeploy/deployments/{quote(deployment_id, safe='')}?region={region}"
+def of_group(region: str, group: DeploymentGroup) -> dict[str, str]:
+    """The page of a target: a deployment group, a service with its deployments, a pipeline with its stages."""
+    return _page(region, group.can().page, "{}", application=group.application, deployment_group=group.deployment_group)
 
 
-def deployment_group(region: str, application: str, group: str) -> str:
-    """A CodeDeploy deployment group."""
-    path = f"applications/{quote(application, safe='')}/deployment-groups/{quote(group, safe='')}"
-    return f"{_console(region)}/codesuite/codedeploy/{path}?region={region}"
+def of_deployment(region: str, group: DeploymentGroup, deployment_id: str, who: str) -> dict[str, str]:
+    """The page of one deployment of a target; none for an id that its controller did not give. `who`: the suspect."""
+    can = group.can()
+    if can.deployment_ids is None or not can.deployment_ids.fullmatch(deployment_id):
+        return {}
+    return _page(region, can.deployment_page, f"{who} {{}}", application=group.application, id=deployment_id)
 
 
-def service(region: str, cluster: str, name: str) -> str:
-    """An ECS service with its deployments."""
-    where = f"clusters/{quote(cluster, safe='')}/services/{quote(name, safe='')}"
-    return f"{_console(region)}/ecs/v2/{where}/deployments?region={region}"
-
-
-def stage(region: str, pipeline: str) -> str:
-    """A pipeline with its stages."""
-    return f"{_console(region)}/codesuite/codepipeline/pipelines/{quote(pipeline, safe='')}/view?region={region}"
-
-
-def execution(region: str, pipeline: str, execution_id: str) -> str:
-    """An execution of a pipeline."""
-    where = f"pipelines/{quote(pipeline, safe='')}/executions/{quote(execution_id, safe='')}/timeline"
-    return f"{_console(region)}/codesuite/codepipeline/{where}?region={region}"
+def _page(region: str, page: tuple[str, str], shown: str, **names: str) -> dict[str, str]:
+    what, path = page
+    found = path.format(**{name: quote(value, safe="") for name, value in names.items()})
+    return {shown.format(what): f"{_console(region)}/{found}?region={region}"} if what else {}
 
 
 def alarm(region: str, name: str) -> str:
@@ -84,22 +75,22 @@ def of_record(region: str, table: str, head: Mapping[str, Any]) -> dict[str, str
     if head.get("alarm_name"):
         where = AlarmPlace.of(str(head.get("alarm_arn") or "")).region
         made["alarm"] = alarm(where or region, str(head["alarm_name"]))
-    names = (str(head.get("application") or ""), str(head.get("deployment_group") or ""))
-    controller = head.get("controller") or Controller.CODE_DEPLOY
-    of_a_pipeline = controller == Controller.PIPELINE
-    for name in ("suspect", "good", "rollback"):
-        found = str(head.get(f"{name}_deployment_id") or "")
-        if found.startswith("d-"):
-            made[f"{name} deployment"] = deployment(region, found)
-        elif found and of_a_pipeline:
-            made[f"{name} execution"] = execution(region, names[0], found)
-    if all(names) and of_a_pipeline:
-        made["pipeline"] = stage(region, names[0])
-    elif all(names) and controller == Controller.ECS:
-        made["service"] = service(region, *names)
-    elif all(names) and controller == Controller.CODE_DEPLOY:
-        made["deployment group"] = deployment_group(region, *names)
+    group = _group_of(head)
+    if group is not None:
+        for name in ("suspect", "good", "rollback"):
+            made |= of_deployment(region, group, str(head.get(f"{name}_deployment_id") or ""), name)
+        made |= of_group(region, group)
     if head.get("compare_url"):
         made["commits"] = str(head["compare_url"])
     made["record"] = record(region, table, str(head.get("rollback_id", "")))
     return made
+
+
+def _group_of(head: Mapping[str, Any]) -> DeploymentGroup | None:
+    """The target that a record names; None where it names none, or a controller of a newer version."""
+    application, group = str(head.get("application") or ""), str(head.get("deployment_group") or "")
+    try:
+        controller = Controller(head.get("controller") or Controller.CODE_DEPLOY)
+    except ValueError:
+        return None
+    return DeploymentGroup(application, group, controller) if application and group else None

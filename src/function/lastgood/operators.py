@@ -13,7 +13,7 @@ from lastgood.rollbacks import Rollbacks
 from lastgood.rollbacks.notes import Notes
 from lastgood.rollbacks.opening import rollback_id
 from lastgood.routing import is_allowed
-from lastgood.signals import ACTIONS, HANDLERS, OPENS, OperatorRequest
+from lastgood.signals import ACTIONS, OPENS, OperatorRequest
 from lastgood.times import iso
 
 
@@ -33,14 +33,15 @@ class Operators:
                 "not_allowed",
                 f"{_group(request).key} is not in LASTGOOD_ALLOWED_GROUPS; nothing was done, and force does not help.",
             )
-        needed = ACTIONS[request.action].door
+        act = ACTIONS[request.action]
+        needed = act.door
         if self._parts.settings.doors and needed not in OPENS.get(self._door, ()):
             came = f"the alias {self._door}" if self._door else "the function itself"
             return refusal(
                 "wrong_door",
                 f"{request.action} is taken through the alias {needed} only; it came through {came}. Nothing was done.",
             )
-        return HANDLERS[request.action](self)(request)
+        return act.handler(self)(request)
 
     def rollback(self, request: OperatorRequest) -> dict[str, Any]:
         if self._is_nowhere(request):

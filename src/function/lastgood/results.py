@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from lastgood.model import Controller, Reason, Rollback
+from lastgood.model import Reason, Rollback
 from lastgood.times import iso
 
 
@@ -28,7 +28,7 @@ def result_of(rollback: Rollback, *, joined: bool = False) -> dict[str, Any]:
         "rollback_deployment_id": rollback.progress.rollback_deployment_id,
         "suspect_commit": rollback.trail.suspect_commit,
         "good_commit": rollback.trail.good_commit,
-        **({"controller": str(rollback.controller)} if rollback.controller is not Controller.CODE_DEPLOY else {}),
+        **({"controller": str(rollback.controller)} if rollback.group.can().key_prefix else {}),
     }
 
 

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from lastgood.model import (
     AfterRollback,
+    Capabilities,
     Controller,
     DeploymentGroup,
     controller_of,
@@ -30,7 +31,6 @@ LONGEST = timedelta(days=3650)
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]{2,12}){1,3}-[0-9]{1,2}")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _PIPELINE_OPTIONS = {"after_rollback", "hold", "stage"}
-_SERVICE = "ecs:"
 # CodePipeline's own rule for the names of pipelines and stages.
 _PIPELINE_NAME = re.compile(r"[A-Za-z0-9.@_-]{1,100}")
 
@@ -57,6 +57,15 @@ def at_least(least: str) -> Callable[[str], timedelta]:
         return span
 
     return parse
+
+
+def _globs(can: Capabilities, names: list[str]) -> str:
+    """Both names of what a pipeline releases to, as globs with a slash between."""
+    place = "/".join(names)
+    if place.count("/") == 1:
+        return place
+    rule = f"must be {can.written}" if len(names) == 1 else "must have no slash in them"
+    raise ValueError(f"{_quoted(*can.address)} of a pipeline {rule}")
 
 
 class FileExists(StrEnum):
@@ -172,27 +181,20 @@ def parse_pipelines(value: str) -> tuple[PipelineRule, ...]:
 
 
 def _pipeline(row: object) -> PipelineRule:
-    if not isinstance(row, dict) or set(row) - _PIPELINE_OPTIONS not in (
-        {"application", "deployment_group", "pipeline"},
-        {"ecs_service", "pipeline"},
-    ):
+    released = [can for can in controllers().values() if can.released_by_pipeline]
+    named = set(row) - _PIPELINE_OPTIONS if isinstance(row, dict) else set()
+    can = next((can for can in released if named == {*can.address, "pipeline"}), None)
+    if can is None:
+        either = " or ".join(_quoted(*each.address) for each in released)
         raise ValueError(
-            'each pipeline must have "pipeline" and either "application" and "deployment_group" or "ecs_service", may '
-            'have "after_rollback", "hold" and "stage", and nothing else'
+            f'each pipeline must have "pipeline" and either {either}, may have "after_rollback", "hold" and "stage", '
+            "and nothing else"
         )
     values = cast(dict[str, Any], row)
     if not all(isinstance(value, str) and 0 < len(value.strip()) <= 255 for value in values.values()):
         raise ValueError("each value of a pipeline must be a text of 1 to 255 characters")
     values = {key: value.strip() for key, value in values.items()}
-    if "/" in values.get("application", "") + values.get("deployment_group", ""):
-        raise ValueError('"application" and "deployment_group" of a pipeline must have no slash in them')
-    if values.get("ecs_service", "/").count("/") != 1:
-        raise ValueError('"ecs_service" of a pipeline must be cluster/service')
-    groups = (
-        _SERVICE + values.pop("ecs_service")
-        if "ecs_service" in values
-        else f"{values.pop('application')}/{values.pop('deployment_group')}"
-    )
+    groups = can.key_prefix + _globs(can, [values.pop(name) for name in can.address])
     try:
         after = one_of(AfterRollback)(values.pop("after_rollback", AfterRollback.TELL))
     except ValueError as error:

@@ -11,7 +11,6 @@ from lastgood.clients import Clients, call
 from lastgood.errors import RefusedError, RetryableError
 from lastgood.judgement.case import Case
 from lastgood.model import (
-    Controller,
     Deployment,
     DeploymentGroup,
     GroupFacts,
@@ -19,6 +18,7 @@ from lastgood.model import (
     Origin,
     Policy,
     Rollback,
+    parse_stage,
 )
 from lastgood.routing import is_allowed
 from lastgood.settings import Settings
@@ -55,7 +55,7 @@ class Stacks:
     def _stage(self, group: DeploymentGroup) -> str:
         """The stage that releases what a stack holds, by the rule for the group; empty where it may not be touched."""
         rule = self.settings.pipeline_of(group)
-        stage = DeploymentGroup(rule.pipeline, rule.stage, Controller.PIPELINE) if rule and rule.stage else None
+        stage = parse_stage(f"{rule.pipeline}/{rule.stage}") if rule and rule.stage else None
         return stage.key if stage and is_allowed(stage, self.settings) else ""
 
     def _arn(self, moved: str, account: str) -> str:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from lastgood.signals import ECS_SERVICE, EXAMPLES, GROUP
+from lastgood.signals import ACTIONS, ECS_SERVICE, GROUP
 
 type Example = Mapping[str, str | bool]
 
@@ -21,8 +21,8 @@ def _without(event: Example, *names: str) -> Example:
 
 def example_events() -> dict[str, Example]:
     """File name → event. A rollback has three: as it is, as a dry run, and as a dry run for an ECS service."""
-    dry_run = EXAMPLES["rollback"]
-    events = {name: example for name, example in EXAMPLES.items() if name != "rollback"}
+    dry_run = ACTIONS["rollback"].event
+    events: dict[str, Example] = {name: act.event for name, act in ACTIONS.items() if name != "rollback"}
     events |= {"rollback": _without(dry_run, "dry_run"), "dry_run": dry_run}
     events["dry_run_service"] = {
         "action": "rollback",

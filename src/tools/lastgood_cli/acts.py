@@ -195,7 +195,8 @@ def _command(act: Act) -> click.Command:
     )
 
 
-def _commands() -> dict[str, click.Command]:
+def commands() -> dict[str, click.Command]:
+    """The commands of the table of actions, by their first word."""
     made: dict[str, click.Command] = {family: click.Group(family, help=about) for family, about in FAMILIES.items()}
     for act in ACTIONS.values():
         family, _, word = act.command.rpartition(" ")
@@ -208,5 +209,5 @@ def _commands() -> dict[str, click.Command]:
     return made
 
 
-COMMANDS = _commands()
+COMMANDS = commands()
 """Every command that asks for an action, by its first word."""

@@ -15,7 +15,7 @@ from rich.console import RenderableType
 
 from lastgood.errors import SettingsError
 from lastgood.judgement.wording import listed
-from lastgood.model import Controller, Outcome, controller_of
+from lastgood.model import Outcome, prefix_of
 from lastgood_cli.completing import rollback_ids
 from lastgood_cli.context import Session
 from lastgood_cli.coverage import known_groups
@@ -105,7 +105,7 @@ def audit() -> None:
 def _unknown(session: Session, application: str) -> str:
     """That CodeDeploy knows no such application, which an empty list alone would not say; else empty."""
     is_glob = any(each in application for each in "*?[")
-    if not application or is_glob or controller_of(application) is not Controller.CODE_DEPLOY:
+    if not application or is_glob or prefix_of(application):
         return ""
     known = {group.application for group in known_groups(session.client("codedeploy"))}
     if not known or application in known:

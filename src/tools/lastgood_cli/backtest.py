@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from itertools import takewhile
 from typing import Any
 
 import click
@@ -14,19 +13,18 @@ from rich.text import Text
 
 from lastgood.alarms import types
 from lastgood.clients import call
-from lastgood.model import Controller, DeploymentGroup, Mode
+from lastgood.model import DeploymentGroup, Mode
 from lastgood.routing import is_allowed
-from lastgood.vouching import signed
 from lastgood_cli.alarm_paths import points_here
 from lastgood_cli.context import Session
+from lastgood_cli.controllers import KNOWN
 from lastgood_cli.lookout import Lookout
 from lastgood_cli.output import Format, as_json, as_table, show_rows, text, write
 from lastgood_cli.plan import lookout
-from lastgood_cli.replay import LIMITS, Finding, GroupHistory, Transition, firings, replay, state_changes, summary
+from lastgood_cli.replay import LIMITS, Finding, Transition, firings, replay, state_changes, summary
 from lastgood_cli.when import Moment, checked, short, span
 
 LOOKBACK = timedelta(days=90)
-MOST_DEPLOYMENTS = 500
 COLUMNS = ("at", "alarm_name", "deployment_group_key", "verdict", "reason", "suspect", "good", "alarm_lasted", "why")
 WIDE = ("suspect_deployment_id", "good_deployment_id", "recovered_after_seconds", "explanation", "afterwards")
 
@@ -59,7 +57,7 @@ def look_back(
     histories, notes = {}, []
     for number, group in enumerate(groups, start=1):
         progress(f"Reading the deployments of {group.key} ({number} of {len(groups)})")
-        histories[group], note = _group_history(eyes, group, since - LOOKBACK)
+        histories[group], note = KNOWN[group.controller].history(eyes, group, since - LOOKBACK)
         notes += [note] if note else []
     policy = eyes.settings.policy()
     if mode is not None:
@@ -117,42 +115,6 @@ def _way(eyes: Lookout, name: str) -> _Way | None:
     allowed = tuple(group for group in routing.groups if is_allowed(group, eyes.settings))
     problem = routing.problem or "No deployment group that it leads to is in LASTGOOD_ALLOWED_GROUPS."
     return _Way(allowed, problem, signal.evaluation_seconds)
-
-
-def _group_history(eyes: Lookout, group: DeploymentGroup, since: datetime) -> tuple[GroupHistory, str]:
-    """The group with its newest deployments since a time, and a note if there were more than are read."""
-    if group.controller is not Controller.CODE_DEPLOY:
-        return _listed_history(eyes, group, since)
-    deployer = eyes.observer.deployer_for(group, None)
-    facts = deployer.facts()
-    if facts is None:
-        return GroupHistory(None), f"{group.key} does not exist (any more)."
-    ids = _deployment_ids(eyes, group, since)
-    more = f"{group.key} has {len(ids)} deployments since {since:%Y-%m-%d}; {MOST_DEPLOYMENTS} of them are read."
-    # A second look, which knows the compute platform, so that each deployment costs no call for it.
-    reader = eyes.observer.deployer_for(group, facts.compute_platform)
-    found = eyes.pool.map(reader.deployment, ids[:MOST_DEPLOYMENTS])
-    deployments = sorted((d for d in found if d), key=lambda d: d.created_at, reverse=True)
-    return GroupHistory(facts, tuple(deployments)), more if len(ids) > MOST_DEPLOYMENTS else ""
-
-
-def _listed_history(eyes: Lookout, group: DeploymentGroup, since: datetime) -> tuple[GroupHistory, str]:
-    """The service (ECS lists 90 days) or the stage (a year) with what is still listed since a time."""
-    facts, parts = eyes.observer.deployer_for(group, None).survey(since, eyes.now)
-    if facts is None:
-        return GroupHistory(None), f"{group.key} does not exist (any more)."
-    controls = eyes.observer.ledger.controls(group, eyes.now)
-    wanted = takewhile(lambda part: not part or part[0].created_at >= since, parts)
-    return GroupHistory(facts, tuple(d for part in wanted for d in signed(part, controls))), ""
-
-
-def _deployment_ids(eyes: Lookout, group: DeploymentGroup, since: datetime) -> list[str]:
-    pages = eyes.clients.codedeploy.get_paginator("list_deployments").paginate(
-        applicationName=group.application,
-        deploymentGroupName=group.deployment_group,
-        createTimeRange={"start": since, "end": eyes.now},
-    )
-    return [each for page in pages for each in page.get("deployments", [])]
 
 
 # --- printing ---------------------------------------------------------------------------------------------------------

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lastgood.judgement.guards import GUARDS
 from lastgood.judgement.unpinned import unpinned
-from lastgood.model import AfterRollback, ComputePlatform, Controller, DeploymentGroup, Reason, what_to_do
+from lastgood.model import AfterRollback, DeploymentGroup, Reason, what_to_do
 from lastgood.pipelines.rules import REVISION_TYPES
 from lastgood.pipelines.runs import holder
-from lastgood.settings import PipelineRule, Settings
+from lastgood.settings import PipelineRule
 from lastgood_cli.checks import Check
 from lastgood_cli.expected import Expected
 from lastgood_cli.lookout import Plan
@@ -91,133 +91,6 @@ def _from_answer(name: str, answer: Answer, group: DeploymentGroup | None, good:
     return Check(name, ok, answer.explanation, "" if ok else fix_of(answer.reason, group))
 
 
-# --- what the function must be allowed --------------------------------------------------------------------------------
-
-
-_ON_TABLE = ("GetItem", "PutItem", "UpdateItem", "ConditionCheckItem", "Query")
-
-
-def needed_actions(
-    groups: Sequence[DeploymentGroup], settings: Settings, arn: str, table_arn: str
-) -> tuple[tuple[str, str], ...]:
-    """(action, resource) of what the function does for these groups, or for any if there are none.
-
-    `arn` is the function's. Each action on each resource is named once.
-    """
-    partition, region, account = arn.split(":")[1], arn.split(":")[3], arn.split(":")[4]
-    here = f"{partition}:{{}}:{region}:{account}"
-    needed = [
-        ("cloudwatch:DescribeAlarms", "*"),
-        ("cloudwatch:DescribeAlarmHistory", "*"),
-        ("cloudwatch:ListTagsForResource", f"arn:{here.format('cloudwatch')}:alarm:any"),
-        *[
-            (f"dynamodb:{action}", table_arn)
-            for action in ("GetItem", "PutItem", "UpdateItem", "ConditionCheckItem", "Query")
-        ],
-        ("dynamodb:Query", f"{table_arn}/index/open"),
-    ]
-    if settings.group_alarms:
-        needed.append(("codedeploy:ListApplications", "*"))
-    for group in groups or (DeploymentGroup("any", "any"),):
-        needed += _ON[group.controller](group, settings, here)
-        rule = settings.pipeline_of(group)
-        needed += _on_pipeline(rule, f"arn:{here.format('codepipeline')}:{rule.pipeline}") if rule else ()
-    if settings.find_stacks:
-        stacks = f"arn:{here.format('cloudformation')}:stack/any/any"
-        needed += [("cloudformation:DescribeStackResources", stacks), ("cloudformation:DescribeStacks", stacks)]
-    if settings.notification_topic_arn:
-        needed.append(("sns:Publish", settings.notification_topic_arn))
-    if settings.event_bus:
-        needed.append(("events:PutEvents", f"arn:{here.format('events')}:event-bus/{settings.event_bus}"))
-    return tuple(dict.fromkeys(needed))
-
-
-def platform_actions(
-    platforms: Collection[ComputePlatform], parameters: Mapping[str, str], arn: str
-) -> tuple[tuple[str, str], ...]:
-    """(action, resource) of what rollbacks on these compute platforms need beside CodeDeploy.
-
-    `parameters` are the stack's: they say which functions, services, roles and buckets are meant.
-    """
-    found: list[tuple[str, str]] = []
-    partition, region, account = arn.split(":")[1], arn.split(":")[3], arn.split(":")[4]
-    if ComputePlatform.LAMBDA in platforms:
-        name = parameters.get("LambdaFunctionPattern", "*").replace("*", "any")
-        function = f"arn:{partition}:lambda:{region}:{account}:function:{name}"
-        actions = ("GetAlias", "GetFunctionConfiguration", "UpdateAlias")
-        found += [(f"lambda:{action}", function) for action in actions]
-    if ComputePlatform.ECS in platforms:
-        ecs = f"arn:{partition}:ecs:{region}:{account}"
-        found += [("ecs:DescribeServices", f"{ecs}:service/any/any"), ("ecs:DescribeTaskDefinition", "*")]
-        found += [("ecs:ListTasks", "*"), ("ecs:DescribeTasks", f"{ecs}:task/any/any")]
-        found.append(("ecs:RegisterTaskDefinition", f"{ecs}:task-definition/any:1"))
-        found += [("iam:PassRole", role) for role in _listed(parameters, "TaskRoleArns")]
-        found += [("ecr:DescribeImages", arn) for arn in _listed(parameters, "ImageRepositoryArns")]
-    if platforms and set(platforms) != {ComputePlatform.SERVER}:
-        found += [("s3:GetObject", f"{bucket}/any") for bucket in _listed(parameters, "ArtifactBucketArns")]
-    return tuple(found)
-
-
-def _listed(parameters: Mapping[str, str], name: str) -> list[str]:
-    return [each.strip().replace("*", "any") for each in parameters.get(name, "").split(",") if each.strip()]
-
-
-def _on_deployment_group(group: DeploymentGroup, settings: Settings, here: str) -> Iterator[tuple[str, str]]:
-    base = f"arn:{here.format('codedeploy')}"
-    reads_and_creates = ("GetDeploymentGroup", "ListDeployments", "GetDeployment", "BatchGetDeployments")
-    for action in (*reads_and_creates, "CreateDeployment"):
-        yield f"codedeploy:{action}", f"{base}:deploymentgroup:{group.key}"
-    if settings.override_alarms:
-        yield "codedeploy:UpdateDeploymentGroup", f"{base}:deploymentgroup:{group.key}"
-    yield "codedeploy:GetApplicationRevision", f"{base}:application:{group.application}"
-    yield "codedeploy:GetDeploymentConfig", f"{base}:deploymentconfig:CodeDeployDefault.AllAtOnce"
-    for action in ("StopDeployment", "ListDeploymentTargets", "BatchGetDeploymentTargets"):
-        yield f"codedeploy:{action}", "*"
-
-
-def _on_service(group: DeploymentGroup, settings: Settings, here: str) -> Iterator[tuple[str, str]]:
-    base, name = f"arn:{here.format('ecs')}", f"{group.application}/{group.deployment_group}"
-    for action in ("DescribeServices", "ListServiceDeployments", "UpdateExpressGatewayService", "UpdateService"):
-        yield f"ecs:{action}", f"{base}:service/{name}"
-    for action in ("ContinueServiceDeployment", "DescribeServiceDeployments", "StopServiceDeployment"):
-        yield f"ecs:{action}", f"{base}:service-deployment/{name}/any"
-    yield "ecs:DescribeServiceRevisions", f"{base}:service-revision/{name}/any"
-    yield "ecs:DescribeTaskDefinition", "*"
-
-
-def _on_stage(group: DeploymentGroup, settings: Settings, here: str) -> Iterator[tuple[str, str]]:
-    base = f"arn:{here.format('codepipeline')}"
-    for action in (*_PIPELINE_READS, "StopPipelineExecution"):
-        yield f"codepipeline:{action}", f"{base}:{group.application}"
-    yield "codepipeline:RollbackStage", f"{base}:{group.place}"
-    if settings.rerun_outdated_stages:
-        yield "codepipeline:StartPipelineExecution", f"{base}:{group.application}"
-
-
-_ON = {
-    Controller.CODE_DEPLOY: _on_deployment_group,
-    Controller.ECS: _on_service,
-    Controller.PIPELINE: _on_stage,
-}
-_PIPELINE_READS = (
-    "GetPipeline",
-    "GetPipelineExecution",
-    "GetPipelineState",
-    "ListActionExecutions",
-    "ListPipelineExecutions",
-)
-
-
-def _on_pipeline(rule: PipelineRule, arn: str) -> Iterator[tuple[str, str]]:
-    for action in _PIPELINE_READS:
-        yield f"codepipeline:{action}", arn
-    if rule.after_rollback is AfterRollback.RERUN:
-        yield "codepipeline:StartPipelineExecution", arn
-    if rule.hold:
-        yield "codepipeline:DisableStageTransition", f"{arn}/{rule.hold}"
-        yield "codepipeline:EnableStageTransition", f"{arn}/{rule.hold}"
-
-
 # --- the pipeline -----------------------------------------------------------------------------------------------------
 
 _RULE = "in LASTGOOD_PIPELINES (the stack's parameter Pipelines)"
@@ -239,8 +112,8 @@ def _can_run_again(rule: PipelineRule, group: DeploymentGroup, kind: str, pipeli
     otherwise = f'or set "after_rollback" to "tell" {_RULE}.'
     odd = next((provider for provider in _sources(pipeline) if provider not in REVISION_TYPES), "")
     problem, fix = "", ""
-    if group.controller is Controller.ECS:
-        problem = "Which of its runs updated a service that ECS itself deploys is not known."
+    if not group.can().finds_runs:
+        problem = f"Which of its runs updated a {group.can().called} that {group.deployer} itself deploys is not known."
         fix = f'Set "after_rollback" to "none" {_RULE}, and let it "hold" the stage instead.'
     elif kind != "V2":
         problem = f"It is a {kind} pipeline, which cannot be run for a chosen commit."

@@ -82,7 +82,7 @@ class Problem(Exception):
         return f"lastgood: {said}" + (f" Try: {clean(self.next_command, MOST)}" if self.next_command else "")
 
 
-def problem_of(error: BaseException, profile: str = "") -> Problem:
+def problem_of(error: BaseException, profile: str = "") -> Problem:  # noqa: C901, PLR0912 - a case for each error
     """Any exception as a Problem. `profile` is the AWS profile in use; empty for the default one."""
     cause = error.__cause__
     match error:

@@ -111,7 +111,7 @@ class StackTemplate:
                 return self._call(function, argument)
         return {key: value for key, item in node.items() if (value := self.resolve(item)) is not _NOTHING}
 
-    def _call(self, function: str, argument: Any) -> Any:
+    def _call(self, function: str, argument: Any) -> Any:  # noqa: C901 - a case for each function
         match function.removeprefix("Fn::"), argument:
             case "Ref", "AWS::NoValue":
                 return _NOTHING

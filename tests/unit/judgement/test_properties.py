@@ -35,6 +35,8 @@ from lastgood.model import (
     Controls,
     Deployment,
     Floor,
+    Gone,
+    LeftOut,
     Live,
     Mode,
     Observation,
@@ -43,10 +45,11 @@ from lastgood.model import (
     Pause,
     Phase,
     Policy,
-    Preparation,
     Reason,
     Rollback,
+    SplitAlias,
     StopWithoutTarget,
+    Unregistered,
 )
 
 CALM = settings(
@@ -162,6 +165,9 @@ def questions(draw: st.DrawFn) -> Rollback:
     return by_operator(**common, force=draw(st.booleans()), to_deployment_id=pinned)
 
 
+PREPARATIONS = (Gone("gone"), SplitAlias(), Unregistered("task:6"), LeftOut("Its hook is left out."))
+
+
 @st.composite
 def under_way(draw: st.DrawFn) -> tuple[Rollback, Observation]:
     """A rollback in any later phase, and whatever may be seen then."""
@@ -196,8 +202,10 @@ def under_way(draw: st.DrawFn) -> tuple[Rollback, Observation]:
         good=good if target else None,
         rollback=draw(one),
         newest=active,
-        preparation=draw(
-            st.builds(Preparation, st.sampled_from(["", "", "gone"]), st.booleans(), st.sampled_from(["", "task:6"]))
+        preparations=draw(
+            st.sets(st.sampled_from([Gone("gone"), SplitAlias(), Unregistered("task:6"), LeftOut("A hook.")])).map(
+                tuple
+            )
         ),
     )
     return record, seen
@@ -447,8 +455,7 @@ def test_nothing_is_created_over_somebody_elses_deployment_or_after_the_deadline
         assert newest is None or not newest.is_release or newest.created_at <= record.alarm_changed_at
         assert record.good_deployment_id
         assert NOW - record.opened_at <= policy.deadline
-        assert not seen.preparation.problem
-        assert not seen.preparation.alias_split
+        assert not any(isinstance(each, Gone | SplitAlias | Unregistered) for each in seen.preparations)
 
 
 @CALM

@@ -39,14 +39,16 @@ from lastgood.model import (
     ComputePlatform,
     Controls,
     Floor,
+    Gone,
     Live,
     Outcome,
     Pause,
     Phase,
     Policy,
-    Preparation,
     Reason,
     Rollback,
+    SplitAlias,
+    Unregistered,
 )
 
 # --- after the stop ---------------------------------------------------------------------------------------------------
@@ -228,18 +230,17 @@ def test_the_redeployment_does_not_begin_after_the_deadline():
 
 
 def test_a_target_that_can_no_longer_be_deployed_is_a_failure_with_the_cause():
-    decision = after_stop(preparation=Preparation(problem="version 7 is deleted"))
+    decision = after_stop(preparations=(Gone("version 7 is deleted"),))
     assert "version 7 is deleted" in refused(decision, Reason.REDEPLOY_REFUSED, Outcome.FAILED).explanation
 
 
 def test_a_split_alias_is_cleared_before_anything_is_deployed():
-    todo = Preparation(alias_split=True, register_task_definition="x")
-    assert after_stop(preparation=todo, live=Live("v1", split=True)).action is Action.CLEAR_ALIAS
+    todo = (Unregistered("x"), SplitAlias())
+    assert after_stop(preparations=todo, live=Live("v1", split=True)).action is Action.CLEAR_ALIAS
 
 
 def test_an_inactive_task_definition_is_registered_again_first():
-    todo = Preparation(register_task_definition="arn:task:6")
-    decision = after_stop(preparation=todo)
+    decision = after_stop(preparations=(Unregistered("arn:task:6"),))
     assert decision.action is Action.REGISTER_TASK_DEFINITION
     assert "arn:task:6" in decision.explanation
 

@@ -19,6 +19,12 @@ from table_rows import step
 
 ITEMS = {path.stem: json.loads(path.read_text()) for path in sorted((Path(__file__).parent / "golden").glob("*.json"))}
 EVERY = pytest.mark.parametrize("item", ITEMS.values(), ids=ITEMS)
+NAMED = {
+    "rollback_id": "rb-1",
+    "application": "shop",
+    "deployment_group": "prod",
+    "opened_at": "2026-11-23T10:00:00.000Z",
+}
 KEPT_BY_THE_TABLE = {
     "pk",
     "sk",
@@ -62,7 +68,7 @@ def test_a_write_after_reading_leaves_every_other_attribute_as_it_was(item, ledg
     table.put_item(Item=item)
     found = ledger.load(item["rollback_id"])
     assert found is not None
-    ledger.write(found, replace(found, needs_human=not found.needs_human), [step()], next_check_at=found.opened_at)
+    ledger.write(found, replace(found, people=not found.needs_human), [step()], next_check_at=found.opened_at)
     after = table.get_item(Key={"pk": item["pk"], "sk": "META"})["Item"]
     changed = {"needs_human", "version", "step_count", "open_key", "next_check_at"}
     assert {k: v for k, v in after.items() if k not in changed} == {k: v for k, v in item.items() if k not in changed}
@@ -72,3 +78,23 @@ def test_a_write_after_reading_leaves_every_other_attribute_as_it_was(item, ledg
 def test_the_spans_are_those_that_were_counted_when_it_was_written(item):
     stored = {name: value for name, value in item.items() if name.startswith("seconds_to_")}
     assert {f"seconds_to_{name}": span for name, span in seconds_of(read_rollback(item)).items()} == stored
+
+
+@EVERY
+@pytest.mark.parametrize("called", [True, False])
+def test_whether_people_were_called_stays_as_it_was_recorded(item, called):
+    """Whatever a later version's catalogue says of the reason."""
+    found = read_rollback({**item, "needs_human": called, "not_recovered_at": None})
+    assert found.needs_human is called
+    assert to_item(found)["needs_human"] is called
+
+
+def test_a_rollback_that_did_not_heal_calls_people_though_its_reason_does_not():
+    healed = read_rollback({"reason_code": "VERIFIED", "outcome": "ROLLED_BACK", **NAMED})
+    assert not healed.needs_human and healed.people is None
+    assert healed.changed(not_recovered_at=healed.opened_at).needs_human
+
+
+@pytest.mark.parametrize(("outcome", "called"), [("SKIPPED", False), ("BLOCKED", True), ("FAILED", True)])
+def test_without_a_word_of_it_the_catalogue_says_whether_people_are_called(outcome, called):
+    assert read_rollback({"reason_code": "ALREADY_LIVE", "outcome": outcome, **NAMED}).needs_human is called

@@ -11,7 +11,6 @@ import pytest
 from lastgood.model import Controller, DeploymentGroup, Mode
 from lastgood.signals import (
     ACTIONS,
-    EXAMPLES,
     DrillSignal,
     HealthRequest,
     Refusal,
@@ -91,7 +90,7 @@ class TestOperators:
     def test_a_field_of_the_wrong_shape_is_refused_with_a_correct_example(self, field: str, value: object) -> None:
         found = refusal(load("manual-set-floor") | {field: value})
         assert (found.code, found.rejected) == ("bad_field", True)
-        assert field in found.message and json.dumps(EXAMPLES["set_floor"]) in found.hint
+        assert field in found.message and json.dumps(ACTIONS["set_floor"].event) in found.hint
 
     @pytest.mark.parametrize("mode", ["AUTO", "", None, 7, "on"])
     def test_an_unknown_mode_is_refused(self, mode: object) -> None:
@@ -99,13 +98,13 @@ class TestOperators:
 
     @pytest.mark.parametrize("action", sorted(ACTIONS))
     def test_the_example_of_every_action_is_itself_accepted(self, action: str) -> None:
-        assert not isinstance(sole(dict(EXAMPLES[action])), Refusal)
+        assert not isinstance(sole(dict(ACTIONS[action].event)), Refusal)
 
     @pytest.mark.parametrize(
         ("action", "field"), [(action, field) for action in ACTIONS for field in ACTIONS[action].required]
     )
     def test_every_required_field_is_missed_by_name(self, action: str, field: str) -> None:
-        event = {name: value for name, value in EXAMPLES[action].items() if name != field}
+        event = {name: value for name, value in ACTIONS[action].event.items() if name != field}
         found = refusal(event)
         assert found.code == "missing_field" and field in found.message
 
@@ -116,7 +115,7 @@ class TestOperators:
 
     @pytest.mark.parametrize("action", sorted(name for name, a in ACTIONS.items() if "ecs_service" in a.known))
     def test_a_service_may_stand_for_the_deployment_group(self, action: str) -> None:
-        event = {k: v for k, v in EXAMPLES[action].items() if k not in {"application", "deployment_group"}}
+        event = {k: v for k, v in ACTIONS[action].event.items() if k not in {"application", "deployment_group"}}
         found = asked(event | {"ecs_service": "production/shop"})
         assert found.group == DeploymentGroup("production", "shop", Controller.ECS)
 
@@ -127,7 +126,7 @@ class TestOperators:
 
     @pytest.mark.parametrize("action", sorted(name for name, a in ACTIONS.items() if "stage" in a.known))
     def test_a_stage_may_stand_for_the_deployment_group(self, action: str) -> None:
-        event = {k: v for k, v in EXAMPLES[action].items() if k not in {"application", "deployment_group"}}
+        event = {k: v for k, v in ACTIONS[action].event.items() if k not in {"application", "deployment_group"}}
         if "deployment_id" in event:
             event["deployment_id"] = "0a1b2c3d-0000-4000-8000-000000000001"
         found = asked(event | {"pipeline": "shop", "stage": "Deploy"})

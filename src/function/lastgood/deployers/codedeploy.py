@@ -29,6 +29,7 @@ from lastgood.deployers.platforms.server import ServerPlatform
 from lastgood.errors import AlreadyCompletedError, GroupNotFoundError, RefusedError
 from lastgood.model import (
     BEFORE,
+    Chore,
     ComputePlatform,
     Deployment,
     DeploymentGroup,
@@ -175,8 +176,8 @@ class CodeDeploy:
         """What the notebook adds to what is known of a deployment, where AWS does not contradict it."""
         return self._platform.noted(deployment, note)
 
-    def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> Preparation:
-        """What has to be done before the last good revision is deployed again."""
+    def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> tuple[Preparation, ...]:
+        """What stands before the last good revision's redeployment."""
         return self._platform.prepare(facts, good, live)
 
     # --- writing ------------------------------------------------------------------------------------------------------
@@ -225,8 +226,8 @@ class CodeDeploy:
         moves_traffic = facts.blue_green or can.native_moves_traffic
         return targets.reach(self._clients.codedeploy, deployment, moves_traffic=moves_traffic)
 
-    def do(self, todo: Preparation, good: Revision) -> str:
-        """Do what has to be done before `good` is deployed again. Returns its new identity, where it gets one."""
+    def do(self, todo: Chore, good: Revision) -> str:
+        """Do what stands before the redeployment of `good`. Returns its new identity, where it gets one."""
         return self._platform.do(todo, good)
 
     def create(

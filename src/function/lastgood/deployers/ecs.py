@@ -34,10 +34,12 @@ from lastgood.deployers.ecs_history import (
     status_of,
 )
 from lastgood.deployers.memory import Memory
+from lastgood.deployers.protocol import never_asked
 from lastgood.deployers.registry import gone
 from lastgood.deployers.task_definitions import TaskDefinitions
 from lastgood.errors import AmbiguousError, GroupNotFoundError, LastgoodError, RefusedError, RetryableError
 from lastgood.model import (
+    Chore,
     ComputePlatform,
     Deployment,
     DeploymentGroup,
@@ -50,6 +52,7 @@ from lastgood.model import (
     Reach,
     Revision,
     Rollback,
+    Unregistered,
 )
 
 _CLOCK_SKEW = timedelta(minutes=5)
@@ -151,7 +154,7 @@ class EcsService:
         """Nothing more: the history ends with the source revision of the oldest deployment that is listed."""
         return None
 
-    def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> Preparation:
+    def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> tuple[Preparation, ...]:
         """ECS refuses to update a service to an INACTIVE task definition, and would resolve a tag anew."""
         return self._definitions.prepare(good, live.images)
 
@@ -230,9 +233,9 @@ class EcsService:
         """The first new task meets users as soon as it is healthy, and ECS notes no time of that."""
         return None
 
-    def do(self, todo: Preparation, good: Revision) -> str:
+    def do(self, todo: Chore, good: Revision) -> str:
         """Register a task definition again: an INACTIVE one, or with the digests that served. Returns its new ARN."""
-        return self._definitions.register(good, todo.pins) if todo.register_task_definition else ""
+        return self._definitions.register(good, todo.pins) if isinstance(todo, Unregistered) else never_asked(todo)
 
     def create(
         self, rollback: Rollback, facts: GroupFacts, good: Deployment, live: Live, suspect: Deployment | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lastgood.clients import Clients, call
 from lastgood.deployers.appspec import AppSpec
 from lastgood.errors import RefusedError
-from lastgood.model import AppSpecHooks
+from lastgood.model import AppSpecHooks, Gone, LeftOut
 
 
 def missing_hooks(clients: Clients, spec: AppSpec, setting: AppSpecHooks) -> tuple[str, ...]:
@@ -21,16 +21,17 @@ def _is_gone(clients: Clients, function: str) -> bool:
     return False
 
 
-def in_the_way(missing: tuple[str, ...], setting: AppSpecHooks) -> str:
-    """Why an AppSpec whose hooks are kept, whatever they are, cannot be deployed; empty if it can."""
+def in_the_way(missing: tuple[str, ...], setting: AppSpecHooks) -> tuple[Gone, ...]:
+    """An AppSpec whose hooks are kept, whatever they are, cannot be deployed once one of them is gone."""
     if not missing or setting is not AppSpecHooks.KEEP:
-        return ""
-    return (
+        return ()
+    why = (
         f"its AppSpec is validated by {', '.join(missing)}, which no longer exists. LASTGOOD_APPSPEC_HOOKS=present "
         "leaves such a hook out"
     )
+    return (Gone(why),)
 
 
-def left_out(missing: tuple[str, ...]) -> str:
-    """That hooks are left out, as a sentence; empty where none is."""
-    return f"Its hooks {', '.join(missing)} no longer exist and are left out." if missing else ""
+def left_out(missing: tuple[str, ...]) -> tuple[LeftOut, ...]:
+    """That hooks are left out."""
+    return (LeftOut(f"Its hooks {', '.join(missing)} no longer exist and are left out."),) if missing else ()

@@ -19,10 +19,12 @@ from functools import cached_property
 from typing import Any
 
 from lastgood.clients import Clients, call
+from lastgood.deployers.protocol import never_asked
 from lastgood.deployers.stage import StageDefinition, StageState
 from lastgood.deployers.stage_history import AUTOMATIC, MAX_PAGES, StageHistory, back_to
 from lastgood.errors import GroupBusyError, GroupNotFoundError, PassingError, RefusedError
 from lastgood.model import (
+    Chore,
     ComputePlatform,
     Deployment,
     DeploymentGroup,
@@ -138,9 +140,9 @@ class PipelineStage:
         """Nothing: what was there before the first execution, no pipeline knows."""
         return None
 
-    def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> Preparation:
+    def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> tuple[Preparation, ...]:
         """Nothing has to be done before: what is in the way is told by `evidence`."""
-        return Preparation()
+        return ()
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -177,9 +179,9 @@ class PipelineStage:
         """A stage has many actions, and none of them says when users meet what it brings."""
         return None
 
-    def do(self, todo: Preparation, good: Revision) -> str:
-        """There is nothing to do before."""
-        return ""
+    def do(self, todo: Chore, good: Revision) -> str:
+        """No chore is ever asked for here."""
+        never_asked(todo)
 
     def create(
         self, rollback: Rollback, facts: GroupFacts, good: Deployment, live: Live, suspect: Deployment | None

@@ -12,7 +12,7 @@ from lastgood.aws_models import UNKNOWN_MEMBERS, tell_unknown_members
 from lastgood.clients import Clients, call
 from lastgood.deployers.marks import marks_in, unless_denied
 from lastgood.errors import RefusedError
-from lastgood.model import Evidence, Image, Preparation, Revision
+from lastgood.model import Evidence, Gone, Image, Preparation, Revision, Unregistered
 
 # What `DescribeTaskDefinition` adds and `RegisterTaskDefinition` refuses.
 _READ_ONLY = {
@@ -52,19 +52,18 @@ class TaskDefinitions:
             problem = f"{revision.label} is {status}."
         return Evidence(revision, problem, marks_in({tag.get("key", "") for tag in answer.get("tags") or ()}))
 
-    def prepare(self, revision: Revision, live: Sequence[Image] = ()) -> Preparation:
+    def prepare(self, revision: Revision, live: Sequence[Image] = ()) -> tuple[Preparation, ...]:
         """ECS starts nothing new from an INACTIVE task definition. What `live` shows of a tag is what it means now.
 
         A tag that is the same for every release, and that nothing shows, may mean anything.
         """
         status, problem = self._status(revision)
         if problem or status not in {"ACTIVE", "INACTIVE"}:
-            return Preparation(problem=problem or f"{revision.label} is {status}.")
+            return (Gone(problem or f"{revision.label} is {status}."),)
         now = {image.reference: image.digest for image in live if image.digest}
         served = [image for image in revision.images if image.digest and not image.pinned]
         pins = tuple(image for image in served if now.get(image.reference, _by_name(image)) != image.digest)
-        again = revision.identity if status == "INACTIVE" or pins else ""
-        return Preparation(register_task_definition=again, pins=pins)
+        return (Unregistered(revision.identity, pins),) if status == "INACTIVE" or pins else ()
 
     def register(self, revision: Revision, pins: Sequence[Image] = ()) -> str:
         """Register the same task definition again, with its tags and these digests. Returns the new ARN."""

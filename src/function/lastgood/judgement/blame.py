@@ -98,14 +98,8 @@ def _blamed(events: Sequence[Deployment], asked: Question) -> Attribution:
     if alarm_at is not None and asked.released_in_alarm == newest.deployment_id:
         windows, onset = (asked.attribution_window, asked.evaluation_window), asked.onset or Onset(alarm_at)
         return _released_into(events, alarm_at, *windows, asked.now, asked.brought_back, onset)
-    too_late = _came_too_late(newest, asked)
-    if too_late and newest.ended_badly:
-        # It put in nothing that could be the fix: what was live before it still serves.
-        return _blamed(events[1:], asked)
-    if too_late and newest.reach and newest.reach.at:
-        return _perhaps_the_fix(newest, newest.reach.at, events, asked, too_late)
-    if too_late:
-        return _nobody(Reason.NEWER_DEPLOYMENT, f"{too_late} It may be the fix, so it is left alone.")
+    if too_late := _came_too_late(newest, asked):
+        return _perhaps_the_fix(newest, events, asked, too_late)
     changes = changes_of_live(events)
     if not changes:
         return _nobody(Reason.NOT_ATTRIBUTABLE, "No deployment in the history changed what is live.")
@@ -116,14 +110,18 @@ def _blamed(events: Sequence[Deployment], asked: Question) -> Attribution:
     )
 
 
-def _perhaps_the_fix(
-    newest: Deployment, met_at: datetime, events: Sequence[Deployment], asked: Question, too_late: str
-) -> Attribution:
-    """Users meet it already, so one evaluation of the alarm shows whether it heals: if that fires on, it is no fix."""
-    below = _judge(events[1:], asked).suspects
-    if below and asked.now - met_at >= asked.evaluation_window:
-        return Attribution(suspects=(newest, *below))
+def _perhaps_the_fix(newest: Deployment, events: Sequence[Deployment], asked: Question, too_late: str) -> Attribution:
+    """It came too late to be the cause, so it may be the fix, unless it put nothing in: then the old one still serves.
+
+    Once users meet it, one evaluation of the alarm shows whether it heals: if that fires on, it is no fix.
+    """
+    if newest.ended_badly:
+        return _blamed(events[1:], asked)
     left_alone = _nobody(Reason.NEWER_DEPLOYMENT, f"{too_late} It may be the fix, so it is left alone.")
+    met_at = newest.reach.at if newest.reach else None
+    below = _judge(events[1:], asked).suspects if met_at else ()
+    if met_at and below and asked.now - met_at >= asked.evaluation_window:
+        return Attribution(suspects=(newest, *below))
     return replace(left_alone, seen_soon=bool(below))
 
 

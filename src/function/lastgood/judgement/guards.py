@@ -73,7 +73,7 @@ def _held_back(case: Case) -> bool:
 def _confirmed(case: Case) -> Decision | None:
     if not case.by_alarm or not case.seen.alarm_read:
         return None
-    alarm, said = case.seen.alarm, case.rollback.trigger.alarm_changed_at
+    alarm = case.seen.alarm
     if alarm is None:
         return case.unfounded(
             Reason.ALARM_NOT_CONFIRMED,
@@ -87,8 +87,13 @@ def _confirmed(case: Case) -> Decision | None:
         return _of_another_time(case, alarm)
     if alarm.state is AlarmState.ALARM or (alarm.state is not AlarmState.OK and not case.policy.require_still_in_alarm):
         return _evident(case, alarm)
-    never = alarm.changed_at is not None and said is not None and alarm.changed_at < said - timedelta(seconds=1)
-    if never and alarm.changed_at is not None:
+    return _fires_no_more(case, alarm)
+
+
+def _fires_no_more(case: Case, alarm: AlarmFacts) -> Decision | None:
+    """It is not in ALARM now. Where it was not in ALARM before either, the message is wrong."""
+    said = case.rollback.trigger.alarm_changed_at
+    if alarm.changed_at and said and alarm.changed_at < said - timedelta(seconds=1):
         return case.unfounded(
             Reason.ALARM_NOT_CONFIRMED,
             f"CloudWatch says that the alarm is {alarm.state} since {clock(alarm.changed_at)}, before this message: "

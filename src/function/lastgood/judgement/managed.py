@@ -8,7 +8,7 @@ from lastgood.judgement.case import Case
 from lastgood.judgement.first_step import adoptable, native_flip, put_nothing_back
 from lastgood.judgement.stacks import advice
 from lastgood.judgement.steps import AskApproval, Decision, Wait
-from lastgood.model import CLOUDFORMATION_CREATORS, ComputePlatform, Mode, Outcome, Reason, goes_back_by_itself
+from lastgood.model import CLOUDFORMATION_CREATORS, Mode, Outcome, Reason, goes_back_by_itself
 
 
 def not_cloudformation(case: Case) -> Decision | None:
@@ -60,5 +60,6 @@ def _may_be_stopped(case: Case) -> bool:
     suspect, group = case.attribution.suspect, case.seen.group
     if suspect is None or group is None or not suspect.active:
         return False
-    hook = group.compute_platform is ComputePlatform.ECS and suspect.creator in CLOUDFORMATION_CREATORS
-    return not hook and native_flip(case)
+    can = case.rollback.group.can(group.compute_platform)
+    held = can.held_by_hook and suspect.creator in CLOUDFORMATION_CREATORS
+    return not held and native_flip(case)

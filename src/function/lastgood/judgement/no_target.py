@@ -30,6 +30,7 @@ def good_revision(case: Case) -> Decision | None:
             suspect,
             then=Outcome.BLOCKED,
             chosen=case.chosen,
+            calls_people=True,
         )
     return case.block(reason, explanation)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lastgood.model import ComputePlatform, Origin, Rollback
+from lastgood.model import Origin, Rollback
 
 # Sources: the API's own rules (CancelUpdateStack works in UPDATE_IN_PROGRESS alone, RollbackStack after a failure
 # alone, ContinueUpdateRollback for the root stack in UPDATE_ROLLBACK_FAILED alone).
@@ -80,7 +80,7 @@ def debt(rollback: Rollback) -> str:
     if not rollback.choice.suspect_stack:
         return ""
     believes = f"The stack {rollback.choice.suspect_stack} believes in {rollback.choice.suspect_revision}"
-    if rollback.compute_platform is ComputePlatform.LAMBDA:
+    if rollback.group.can(rollback.compute_platform).drift_stops_updates:
         return (
             f"{believes}: its next update that changes the version fails with INVALID_LAMBDA_CONFIGURATION, until the "
             "alias is at that version again or a change set with --deployment-mode REVERT_DRIFT is used."

@@ -7,7 +7,17 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar
 
-from lastgood.model import Candidate, Deployment, GroupFacts, Live, Outcome, Reason, calls_people
+from lastgood.model import (
+    Candidate,
+    Deployment,
+    GroupFacts,
+    Live,
+    Outcome,
+    Reason,
+    SplitAlias,
+    Unregistered,
+    calls_people,
+)
 
 
 class Action(StrEnum):
@@ -117,14 +127,16 @@ class ClearAlias(_Decided):
 
     action: ClassVar = Action.CLEAR_ALIAS
     target: Deployment
+    todo: SplitAlias
 
 
 @dataclass(frozen=True, slots=True)
 class RegisterTaskDefinition(_Decided):
-    """Register the target's inactive task definition again."""
+    """Register the target's task definition again."""
 
     action: ClassVar = Action.REGISTER_TASK_DEFINITION
     target: Deployment
+    todo: Unregistered
 
 
 @dataclass(frozen=True, slots=True)

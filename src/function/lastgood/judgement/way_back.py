@@ -27,13 +27,16 @@ from lastgood.judgement.wording import at_a_gate, duration, label, listed, rolls
 from lastgood.model import (
     NATIVE_ROLLBACK_CREATOR,
     Deployment,
+    Gone,
     GroupFacts,
+    LeftOut,
     Live,
     Observation,
     Outcome,
-    Preparation,
     Reason,
     Rollback,
+    SplitAlias,
+    Unregistered,
     same_images,
 )
 
@@ -223,28 +226,36 @@ def _put_back(case: Case) -> Decision:
     objection = _objection(rollback, seen) or choice_again(case)
     if objection is not None:
         return objection
-    todo, good, group = seen.preparation, seen.good, seen.group
-    if todo.problem or good is None or group is None:
-        why = todo.problem or f"{rollback.choice.good_deployment_id} or its deployment group is gone."
+    good, group, gone, split = seen.good, seen.group, seen.needs(Gone), seen.needs(SplitAlias)
+    if gone or good is None or group is None:
+        why = gone.why if gone else f"{rollback.choice.good_deployment_id} or its deployment group is gone."
         return fail(Reason.REDEPLOY_REFUSED, f"{rollback.choice.good_revision} cannot be deployed any more: {why}")
-    if todo.alias_split and left_alone(rollback):
-        return _left_to_the_stack(rollback)
-    if todo.alias_split:
-        return ClearAlias(
-            Reason.IN_PROGRESS,
-            "The alias still sends traffic to two versions; it is cleared, or every later deployment would fail.",
-            good,
-        )
-    if _there_already(rollback, group, good, seen.live):
+    if not split and _there_already(rollback, group, good, seen.live):
         live_again = f"{rollback.choice.good_revision} is live again; nothing had to be redeployed.{beside(rollback)}"
         return Close(Reason.VERIFIED, live_again, Outcome.ROLLED_BACK)
     if left_alone(rollback):
         return _left_to_the_stack(rollback)
-    if todo.register_task_definition:
-        return RegisterTaskDefinition(Reason.IN_PROGRESS, _why_registered(todo), good)
+    return _chore(seen, good) or _created(rollback, seen, good, group)
+
+
+def _chore(seen: Observation, good: Deployment) -> Decision | None:
+    """What has to be done at AWS first; None if nothing."""
+    if split := seen.needs(SplitAlias):
+        return ClearAlias(
+            Reason.IN_PROGRESS,
+            "The alias still sends traffic to two versions; it is cleared, or every later deployment would fail.",
+            good,
+            split,
+        )
+    if lapsed := seen.needs(Unregistered):
+        return RegisterTaskDefinition(Reason.IN_PROGRESS, _why_registered(lapsed), good, lapsed)
+    return None
+
+
+def _created(rollback: Rollback, seen: Observation, good: Deployment, group: GroupFacts) -> Decision:
     again = f"{rollback.choice.good_revision}, deployed by {rollback.choice.good_deployment_id}, is deployed again."
-    again = f"{again} {todo.left_out}".strip()
-    return Create(Reason.IN_PROGRESS, again, good, group, seen.live, seen.suspect)
+    told = (each.told for each in seen.preparations if isinstance(each, LeftOut))
+    return Create(Reason.IN_PROGRESS, " ".join([again, *told]), good, group, seen.live, seen.suspect)
 
 
 def _left_to_the_stack(rollback: Rollback) -> Decision:
@@ -256,14 +267,11 @@ def _left_to_the_stack(rollback: Rollback) -> Decision:
     )
 
 
-def _why_registered(todo: Preparation) -> str:
-    if not todo.pins:
-        return f"{todo.register_task_definition} is INACTIVE; it is registered again unchanged."
-    moved = listed([image.reference for image in todo.pins])
-    return (
-        f"{moved} means another image by now; {todo.register_task_definition} is registered again with the digests "
-        "that served."
-    )
+def _why_registered(lapsed: Unregistered) -> str:
+    if not lapsed.pins:
+        return f"{lapsed.task_definition} is INACTIVE; it is registered again unchanged."
+    moved, name = listed([image.reference for image in lapsed.pins]), lapsed.task_definition
+    return f"{moved} means another image by now; {name} is registered again with the digests that served."
 
 
 def _objection(rollback: Rollback, seen: Observation) -> Decision | None:

@@ -26,11 +26,13 @@ from lastgood.model import (
 from lastgood.times import iso, parse_iso
 
 _DERIVED: Mapping[type, tuple[str, ...]] = {
-    Rollback: ("verified_at",),
+    Rollback: ("verified_at", "needs_human"),
     Choice: ("suspect_revision",),
     Trail: ("revert_command",),
 }
 """What follows from other fields, and is stored beside them for whoever reads the table."""
+_IN_ANOTHER: Mapping[type, tuple[str, ...]] = {Rollback: (*GROUPS, "people")}
+"""Fields that have no attribute of their own: what they hold is in those of others."""
 
 _RESERVED = {"force": "forced", "action": "step_name"}
 
@@ -63,7 +65,7 @@ def _attributes(part: Any) -> dict[str, Any]:
 @cache
 def _stored(kind: type) -> tuple[tuple[str, str], ...]:
     """The attributes that a dataclass is stored with, each with the name that it is read by."""
-    names = [spec.name for spec in fields(kind) if kind is not Rollback or spec.name not in GROUPS]
+    names = [spec.name for spec in fields(kind) if spec.name not in _IN_ANOTHER.get(kind, ())]
     return tuple((stored_name(name), name) for name in (*names, *_DERIVED.get(kind, ())))
 
 
@@ -104,7 +106,9 @@ def read_rollback(item: Mapping[str, Any]) -> Rollback:
     # Older versions, and the records of releases, held the one suspect's revision alone.
     if item.get("suspect_revision") and not values.get("suspect_revisions"):
         values["suspect_revisions"] = (str(item["suspect_revision"]),)
-    return Rollback.of(values)
+    found = Rollback.of(values)
+    called = item.get("needs_human")
+    return found if called in {None, found.needs_human} else found.changed(people=bool(called))
 
 
 _OF_A_LIFE: Mapping[str, Callable[[Any], Any]] = {"served_seconds": int, "alarms_meanwhile": int, "content_known": bool}
@@ -144,5 +148,5 @@ _READERS = {
     name: _BY_TYPE[kind]
     for part in (Rollback, *GROUPS.values())
     for name, kind in get_type_hints(part).items()
-    if name not in GROUPS
+    if name not in _IN_ANOTHER.get(part, ())
 }

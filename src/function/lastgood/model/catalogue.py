@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lastgood.model.groups import DeploymentGroup
+from lastgood.model.phases import Outcome
 from lastgood.model.reasons import Reason, Rejection
-from lastgood.model.record import Outcome
 
 BLOCKED, FAILED, ROLLED_BACK, SKIPPED = Outcome.BLOCKED, Outcome.FAILED, Outcome.ROLLED_BACK, Outcome.SKIPPED
 _BY_HAND = "`lastgood rollback {group} --reason …`"

@@ -254,15 +254,37 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
-class Preparation:
-    """What must be done before the last good revision can be deployed again (read from live AWS).
+class Gone:
+    """What was good cannot be deployed any more, whatever is done before. `why`: as people are told."""
 
-    `pins`: tags that mean something else by now; the definition is registered with these digests instead.
-    `left_out`: what of the old AppSpec does not go back with it, as a sentence.
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SplitAlias:
+    """The alias sends traffic to two versions; until it is cleared, every deployment to it fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unregistered:
+    """A task definition has to be registered again: it is INACTIVE, or its tags mean something else by now.
+
+    `pins`: the images that the tags stood for; the definition is registered with these digests instead.
     """
 
-    problem: str = ""
-    alias_split: bool = False
-    register_task_definition: str = ""
+    task_definition: str
     pins: tuple[Image, ...] = ()
-    left_out: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What of the old AppSpec does not go back with it. `told`: a sentence for people; nothing has to be done."""
+
+    told: str
+
+
+type Chore = SplitAlias | Unregistered
+"""What is done at AWS before the last good revision can be deployed again."""
+
+type Preparation = Gone | Chore | LeftOut
+"""What stands before the redeployment of the last good revision, as AWS shows it now."""

@@ -11,6 +11,12 @@ from enum import StrEnum
 _ECS_SERVICE = re.compile(r"([A-Za-z0-9_-]{1,255})/([A-Za-z0-9_-]{1,255})")
 # The names that CodePipeline allows for pipelines and stages.
 _STAGE = re.compile(r"([A-Za-z0-9.@_-]{1,100})/([A-Za-z0-9.@_-]{1,100})")
+DEPLOYMENT_ID = re.compile(r"d-[A-Z0-9]{9}")
+EXECUTION_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+# The id alone, or the ARN of a service deployment, which ends with it.
+_SERVICE_DEPLOYMENT_ID = re.compile(
+    r"(?:arn:.*:service-deployment/[^/]+/[^/]+/)?([A-Za-z0-9_-]{8,64}(?:/rollback|/revision)?)"
+)
 
 
 class ComputePlatform(StrEnum):
@@ -42,7 +48,14 @@ class Capabilities:
     `called` is what people call such a target. `address` are the members that name it in requests and routes,
     `key_prefix` begins its key, `tags` are the alarm's: one for each of the two names, or one for both. `names` is how
     both are written in one text, `written` the same for people. `stack_resource` is the end of the ARN that a stack has
-    of it; empty where that depends on the platform.
+    of it; empty where that depends on the platform. `runs_images`: a revision is images, whose tags may move.
+    `drift_stops_updates`: a stack that believes in another revision fails at its next update. `held_by_hook`: nobody
+    may stop what a stack deploys there with CodeDeploy's hook.
+
+    `deployment_ids` is what the ids of deployments look like, its group the id itself; None: any short text.
+    `deployment_id_is` says it to people. `page` and `deployment_page` are what a page of the console shows, and its
+    address: of the target by both its names, of one deployment by its `id` too. `released_by_pipeline`: a pipeline may
+    be what releases to it, and `finds_runs`: which of its runs made a deployment can be found.
     """
 
     deployer: str
@@ -55,6 +68,15 @@ class Capabilities:
     names: re.Pattern[str] = re.compile(r"([^/]+)/([^/]+)")
     written: str = "application/deployment_group"
     stack_resource: str = ""
+    deployment_ids: re.Pattern[str] | None = None
+    deployment_id_is: str = "a text of 1 to 200 characters"
+    page: tuple[str, str] = ("", "")
+    deployment_page: tuple[str, str] = ("", "")
+    released_by_pipeline: bool = True
+    finds_runs: bool = True
+    runs_images: bool = False
+    drift_stops_updates: bool = False
+    held_by_hook: bool = False
     reads_live: bool = True
     native_moves_traffic: bool = False
     alias_may_split: bool = False
@@ -66,6 +88,10 @@ _CODE_DEPLOY = Capabilities(
     deployer="CodeDeploy",
     rolls_back_by_itself="CodeDeploy flips the traffic back by itself",
     no_such_group="CodeDeploy has no deployment group {place}",
+    deployment_ids=DEPLOYMENT_ID,
+    deployment_id_is="a deployment's id: d- and nine capital letters or digits",
+    page=("deployment group", "codesuite/codedeploy/applications/{application}/deployment-groups/{deployment_group}"),
+    deployment_page=("deployment", "codesuite/codedeploy/deployments/{id}"),
     reads_live=False,
 )
 _ECS_ALONE = Capabilities(
@@ -79,6 +105,12 @@ _ECS_ALONE = Capabilities(
     names=_ECS_SERVICE,
     written="cluster/service",
     stack_resource="ecs:service/{place}",
+    deployment_ids=_SERVICE_DEPLOYMENT_ID,
+    deployment_id_is="the id or the ARN of a service deployment",
+    page=("service", "ecs/v2/clusters/{application}/services/{deployment_group}/deployments"),
+    finds_runs=False,
+    runs_images=True,
+    held_by_hook=True,
     native_moves_traffic=True,
     replaces_running=True,
     stop_restores_previous=True,
@@ -93,15 +125,22 @@ _STAGE_OF_A_PIPELINE = Capabilities(
     called="stage",
     names=_STAGE,
     written="pipeline/stage",
+    deployment_ids=EXECUTION_ID,
+    deployment_id_is="the id of an execution of the pipeline",
+    page=("pipeline", "codesuite/codepipeline/pipelines/{application}/view"),
+    deployment_page=("execution", "codesuite/codepipeline/pipelines/{application}/executions/{id}/timeline"),
+    released_by_pipeline=False,
 )
 CAPABILITIES: dict[tuple[Controller, ComputePlatform | None], Capabilities] = {
     # None: the platform is not known yet, so nothing is taken for granted.
     (Controller.CODE_DEPLOY, None): _CODE_DEPLOY,
     (Controller.CODE_DEPLOY, ComputePlatform.SERVER): _CODE_DEPLOY,
     (Controller.CODE_DEPLOY, ComputePlatform.LAMBDA): replace(
-        _CODE_DEPLOY, reads_live=True, native_moves_traffic=True, alias_may_split=True
+        _CODE_DEPLOY, reads_live=True, native_moves_traffic=True, alias_may_split=True, drift_stops_updates=True
     ),
-    (Controller.CODE_DEPLOY, ComputePlatform.ECS): replace(_CODE_DEPLOY, reads_live=True, native_moves_traffic=True),
+    (Controller.CODE_DEPLOY, ComputePlatform.ECS): replace(
+        _CODE_DEPLOY, reads_live=True, native_moves_traffic=True, runs_images=True, held_by_hook=True
+    ),
     (Controller.ECS, None): _ECS_ALONE,
     (Controller.ECS, ComputePlatform.ECS): _ECS_ALONE,
     (Controller.PIPELINE, None): _STAGE_OF_A_PIPELINE,
@@ -112,6 +151,11 @@ CAPABILITIES: dict[tuple[Controller, ComputePlatform | None], Capabilities] = {
 def controllers() -> dict[Controller, Capabilities]:
     """What each controller can do, as far as that does not depend on the platform."""
     return {controller: can for (controller, platform), can in CAPABILITIES.items() if platform is None}
+
+
+def platforms_of(controller: Controller) -> frozenset[ComputePlatform]:
+    """The compute platforms to which a controller deploys."""
+    return frozenset(platform for known, platform in CAPABILITIES if known is controller and platform is not None)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -170,11 +214,6 @@ def parse_place(controller: Controller, text: str) -> DeploymentGroup:
     if match is None:
         raise ValueError(f"must be {can.written}, the two names with a slash between")
     return DeploymentGroup(match[1], match[2], controller)
-
-
-def parse_ecs_service(text: str) -> DeploymentGroup:
-    """`cluster/service` → the service as ECS itself deploys it. Raises ValueError for anything else."""
-    return parse_place(Controller.ECS, text)
 
 
 def parse_stage(text: str) -> DeploymentGroup:

@@ -114,4 +114,8 @@ class Observation:
     silent: tuple[str, ...] = ()
     origin: Origin | None = None
     releases: tuple[ReleaseSet, ...] = ()
-    preparation: Preparation = field(default_factory=Preparation)
+    preparations: tuple[Preparation, ...] = ()
+
+    def needs[Kind: Preparation](self, kind: type[Kind]) -> Kind | None:
+        """What of this kind stands before the redeployment; None for nothing."""
+        return next((found for found in self.preparations if isinstance(found, kind)), None)

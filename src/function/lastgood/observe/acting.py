@@ -11,11 +11,12 @@ from lastgood.model import (
     TERMINAL_STATUSES,
     Controls,
     Deployment,
+    Gone,
     GroupFacts,
     Live,
     Observation,
-    Preparation,
     Rollback,
+    Unregistered,
 )
 from lastgood.observe.again import with_history
 from lastgood.observe.look import Look
@@ -72,15 +73,15 @@ def _ready(look: Look, seen: Observation) -> Observation:
     good, problem = _good(look)
     if facts is None or good is None:
         gone = f"{rollback.choice.good_deployment_id} or its deployment group is gone."
-        return replace(seen, group=facts, preparation=Preparation(problem=gone))
+        return replace(seen, group=facts, preparations=(Gone(gone),))
     if problem:
-        return replace(seen, group=facts, newest=newest, good=good, preparation=Preparation(problem=problem))
+        return replace(seen, group=facts, newest=newest, good=good, preparations=(Gone(problem),))
     readable = rollback.group.can(facts.compute_platform).reads_live
     live = deployer.live(facts, good.revision) if readable else Live()
     todo = deployer.prepare(facts, good.revision, live)
     if rollback.progress.redeployed_revision:
-        todo = replace(todo, register_task_definition="")
-    return replace(seen, group=facts, newest=newest, good=good, live=live, preparation=todo)
+        todo = tuple(each for each in todo if not isinstance(each, Unregistered))
+    return replace(seen, group=facts, newest=newest, good=good, live=live, preparations=todo)
 
 
 def _good(look: Look) -> tuple[Deployment | None, str]:

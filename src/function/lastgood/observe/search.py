@@ -13,7 +13,6 @@ from lastgood.judgement.service import with_others
 from lastgood.judgement.theirs import attempts_to_compare, to_compare
 from lastgood.model import (
     BEFORE,
-    ComputePlatform,
     Deployment,
     Evidence,
     Marks,
@@ -85,9 +84,8 @@ def _examined(look: Look, seen: Observation, parts: Parts) -> Observation:
 
 def _to_examine(case: Case) -> list[Deployment]:
     """The suspects, the revision that would go back, and what succeeded in between: a mark on it counts."""
-    suspects, good, group = case.attribution.suspects, case.selection.good, case.seen.group
-    on_ecs = group is not None and group.compute_platform is ComputePlatform.ECS
-    adopt = case.attribution.adopt if on_ecs else None
+    suspects, good = case.attribution.suspects, case.selection.good
+    adopt = case.attribution.adopt if _runs_images(case) else None
     events = [d for d in case.seen.history if d.is_release or d.is_rollback]
     ours = {d.deployment_id for d in (*suspects, good, adopt, *to_compare(events), *case.doubtful) if d}
     since = good.created_at if good else case.now
@@ -115,9 +113,9 @@ def _perhaps_attempts(case: Case) -> list[Deployment]:
 
 def _perhaps_a_release(case: Case) -> list[Deployment]:
     """A redeployment of one task definition changes nothing, unless a tag in it moves: its images are not read yet."""
-    group, newest = case.seen.group, next((d for d in case.seen.history if d.is_release), None)
-    unsure = case.attribution.reason is Reason.NOT_ATTRIBUTABLE and group and newest
-    if not unsure or group is None or newest is None or group.compute_platform is not ComputePlatform.ECS:
+    newest = next((d for d in case.seen.history if d.is_release), None)
+    unsure = case.attribution.reason is Reason.NOT_ATTRIBUTABLE and _runs_images(case)
+    if newest is None or not unsure:
         return []
     read = newest.deployment_id in case.seen.examined or newest.revision.images or not newest.revision.identity
     before = next((d for d in case.seen.history if d.created_at < newest.created_at and d.status == "Succeeded"), None)
@@ -127,6 +125,11 @@ def _perhaps_a_release(case: Case) -> list[Deployment]:
         if again and not read
         else []
     )
+
+
+def _runs_images(case: Case) -> bool:
+    group = case.seen.group
+    return group is not None and case.rollback.group.can(group.compute_platform).runs_images
 
 
 def with_evidence(

@@ -30,7 +30,7 @@ from lastgood.judgement.steps import (
     block,
 )
 from lastgood.ledger import Kind
-from lastgood.model import Deployment, Observation, Phase, Preparation, Reason
+from lastgood.model import Deployment, Observation, Phase, Reason
 from lastgood.parts import Parts
 from lastgood.rollbacks.choosing import chosen_by
 from lastgood.rollbacks.closing import LONGEST_EXPLANATION, Closing
@@ -59,14 +59,14 @@ class Acts:
         self._delays = Delays(draft, parts.clock)
         self._put_off = False
 
-    def perform(self, decision: Decision, seen: Observation) -> Observation:
+    def perform(self, decision: Decision, seen: Observation) -> Observation:  # noqa: C901 - a case for each step
         """Do what was decided. Returns what was seen, with what the act is known to have changed of it."""
         if isinstance(decision, Wait):
             return seen
         self._draft.change(
             reason_code=decision.reason,
             explanation=decision.explanation,
-            needs_human=decision.needs_human,
+            people=decision.calls_people,
             **chosen_by(decision, self._draft.rollback.group.deployer, seen.origin),
         )
         match decision:
@@ -80,9 +80,9 @@ class Acts:
             case TakeOver():
                 self._take_over(decision)
             case ClearAlias():
-                self._clear_alias(decision, seen.preparation)
+                self._clear_alias(decision)
             case RegisterTaskDefinition():
-                self._register(decision, seen.preparation)
+                self._register(decision)
             case Create():
                 self._create(decision)
             case LetGoOn():
@@ -146,10 +146,10 @@ class Acts:
             adopted=False,
         )
 
-    def _clear_alias(self, decision: ClearAlias, todo: Preparation) -> None:
+    def _clear_alias(self, decision: ClearAlias) -> None:
         self._intend(decision)
         try:
-            self._deployer().do(todo, decision.target.revision)
+            self._deployer().do(decision.todo, decision.target.revision)
         except PassingError as error:
             return self._refused_for_now(Action.CLEAR_ALIAS, error)
         except RefusedError as error:
@@ -161,10 +161,10 @@ class Acts:
         self._delays.over()
         self._result(Action.CLEAR_ALIAS, "All traffic goes to the alias's own version.")
 
-    def _register(self, decision: RegisterTaskDefinition, todo: Preparation) -> None:
+    def _register(self, decision: RegisterTaskDefinition) -> None:
         self._intend(decision)
         try:
-            arn = self._deployer().do(todo, decision.target.revision)
+            arn = self._deployer().do(decision.todo, decision.target.revision)
         except PassingError as error:
             return self._refused_for_now(Action.REGISTER_TASK_DEFINITION, error)
         except RefusedError as error:

@@ -40,7 +40,7 @@ class Closing:
             outcome=decision.outcome,
             reason_code=decision.reason,
             explanation=decision.explanation,
-            needs_human=decision.needs_human,
+            people=decision.calls_people,
             closed_at=now,
             passed_on_to=decision.passes_on,
         )
@@ -97,7 +97,8 @@ def _with_remark(decision: Close, rollback: Rollback) -> Close:
     """What people should know of the choice is said at the end too."""
     told, remark = decision.explanation, rollback.choice.remark
     told = told if remark in told else f"{told} {remark}"
-    calls = decision.needs_human or (rollback.choice.calls_people and decision.outcome is Outcome.ROLLED_BACK)
+    remarkable = rollback.choice.calls_people and decision.outcome is Outcome.ROLLED_BACK
+    calls = True if remarkable else decision.calls_people
     return replace(decision, explanation=clean(told, LONGEST_EXPLANATION), calls_people=calls)
 
 

@@ -57,7 +57,7 @@ class Notes:
 
         def missed(leased: Rollback) -> Rollback:
             now = self._parts.clock()
-            changes: dict[str, Any] = {"not_recovered_at": leased.progress.not_recovered_at or now, "needs_human": True}
+            changes: dict[str, Any] = {"not_recovered_at": leased.progress.not_recovered_at or now}
             changes["not_recovered_state"] = str(state or "gone")
             if older is not None:
                 changes["next_good_deployment_id"] = older.deployment_id

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from lastgood.judgement.wording import taken_over
 from lastgood.ledger import Kind, Step
-from lastgood.model import DeploymentGroup, Outcome, Phase, Reason, Rollback, calls_people
+from lastgood.model import DeploymentGroup, Outcome, Phase, Reason, Rollback
 from lastgood.parts import Parts
 from lastgood.text import clean
 
@@ -50,7 +50,7 @@ def not_opened(
         outcome=Outcome.SKIPPED,
         reason_code=reason,
         explanation=explanation,
-        needs_human=calls_people(reason, Outcome.SKIPPED) if people is None else people,
+        people=people,
         closed_at=now,
         step_count=1,
     )

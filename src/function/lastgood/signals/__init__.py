@@ -7,7 +7,7 @@ A signal carries no authority. It says where to look: the alarm's state and the 
 never from it.
 """
 
-from lastgood.signals.actions import ACTIONS, ECS_SERVICE, EXAMPLES, GROUP, HANDLERS, OPENS, Act, Door
+from lastgood.signals.actions import ACTIONS, ECS_SERVICE, GROUP, OPENS, Act, Door
 from lastgood.signals.envelopes import parse
 from lastgood.signals.fields import name_problem
 from lastgood.signals.types import (
@@ -26,9 +26,7 @@ from lastgood.signals.types import (
 __all__ = [
     "ACTIONS",
     "ECS_SERVICE",
-    "EXAMPLES",
     "GROUP",
-    "HANDLERS",
     "OPENS",
     "Act",
     "AlarmSignal",

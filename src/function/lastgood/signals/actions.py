@@ -34,6 +34,16 @@ class Handlers(Protocol):
     def mark(self, request: OperatorRequest) -> Answer: ...
 
 
+_EXAMPLE_VALUES: Mapping[str, str | bool] = {
+    "application": "shop",
+    "deployment_group": "prod",
+    "rollback_id": "<rollback_id>",
+    "deployment_id": "d-A1B2C3D4E",
+    "mode": "observe",
+    "reason": "error rate after release",
+    "requested_by": "me",
+}
+
 type Handler = Callable[[Handlers], Callable[[OperatorRequest], Answer]]
 type Errand = SweepSignal | DrillSignal | HealthRequest
 
@@ -82,6 +92,20 @@ class Act:
         fields = ("action", *self.required, *self.optional)
         instead = (name for can in controllers().values() for name in can.address if can.key_prefix)
         return (*fields, *instead) if set(GROUP) <= set(fields) else fields
+
+    @property
+    def handler(self) -> Handler:
+        """What carries it out. Raises TypeError for an action that stands for a signal, which has another way."""
+        if isinstance(self.does, SweepSignal | DrillSignal | HealthRequest):
+            raise TypeError(f"{self.name} is no request")
+        return self.does
+
+    @property
+    def event(self) -> dict[str, str | bool]:
+        """A correct event, to copy into the console. That of a rollback is a dry run."""
+        values = {**_EXAMPLE_VALUES, **self.example}
+        named = [name for name in (*self.required, *self.optional) if name in self.required or name in self.example]
+        return {"action": self.name, **{name: values[name] for name in named}}
 
 
 _TABLE = (
@@ -206,29 +230,6 @@ _TABLE = (
 )
 
 ACTIONS: Mapping[str, Act] = {act.name: act for act in _TABLE}
-HANDLERS: Mapping[str, Handler] = {
-    act.name: act.does for act in _TABLE if not isinstance(act.does, SweepSignal | DrillSignal | HealthRequest)
-}
-
-_EXAMPLE_VALUES: Mapping[str, str | bool] = {
-    "application": "shop",
-    "deployment_group": "prod",
-    "rollback_id": "<rollback_id>",
-    "deployment_id": "d-A1B2C3D4E",
-    "mode": "observe",
-    "reason": "error rate after release",
-    "requested_by": "me",
-}
-
-
-def _example(act: Act) -> dict[str, str | bool]:
-    values = {**_EXAMPLE_VALUES, **act.example}
-    named = [name for name in (*act.required, *act.optional) if name in act.required or name in act.example]
-    return {"action": act.name, **{name: values[name] for name in named}}
-
-
-# A correct event for each action, to copy into the console. The rollback among them is a dry run.
-EXAMPLES: Mapping[str, Mapping[str, str | bool]] = {act.name: _example(act) for act in _TABLE}
 
 
 def alias_of(function_arn: str) -> str:

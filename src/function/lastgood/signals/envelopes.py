@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from lastgood.signals.actions import EXAMPLES
+from lastgood.signals.actions import ACTIONS
 from lastgood.signals.alarms import check_topic, read_alarm_action, read_sns_alarm
 from lastgood.signals.eventbridge import read_eventbridge
 from lastgood.signals.fields import ACCEPTED_SHAPES, guarded, ignore, kind_of, optional_text, reject
@@ -151,7 +151,7 @@ def _hello_world(event: dict[str, Any], delivery: Delivery) -> Results:
     reject(
         "hello_world_event",
         "This is the hello-world event of Lambda's console; it asks for nothing.",
-        f"Use events/manual-dry-run.json instead: {json.dumps(EXAMPLES['rollback'])}",
+        f"Use events/manual-dry-run.json instead: {json.dumps(ACTIONS['rollback'].event)}",
     )
 
 

@@ -7,13 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from lastgood.model import Controller, TriggerKind, parse_stage
+from lastgood.model import DEPLOYMENT_ID, EXECUTION_ID, Controller, TriggerKind, parse_stage
 from lastgood.signals.alarms import first_tags, stated_alarm
 from lastgood.signals.fields import (
     ACCEPTED_SHAPES,
     ACCOUNT,
-    DEPLOYMENT_ID,
-    EXECUTION_ID,
     REGION,
     Arn,
     check_home,

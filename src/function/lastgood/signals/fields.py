@@ -17,8 +17,6 @@ MAX_NAME = 100
 MAX_REASON = 1000
 CLOCK_SKEW = timedelta(minutes=5)
 
-DEPLOYMENT_ID = re.compile(r"d-[A-Z0-9]{9}")
-EXECUTION_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 ACCOUNT = re.compile(r"[0-9]{12}")
 REGION = re.compile(r"[a-z]{2}[a-z0-9-]{3,30}")
 _PARTITION = re.compile(r"aws[a-z-]{0,20}")

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Never
 
 from lastgood.model import Controller, DeploymentGroup, Mode, controllers, parse_place
 from lastgood.setting_rules import parse_duration
-from lastgood.signals.actions import ACTIONS, EXAMPLES, GROUP
+from lastgood.signals.actions import ACTIONS, GROUP
 from lastgood.signals.fields import (
-    DEPLOYMENT_ID,
-    EXECUTION_ID,
     MAX_REASON,
     Refuse,
     group_name,
@@ -27,7 +24,6 @@ MAX_REQUESTED_BY = 200
 FURTHEST_UNTIL = timedelta(days=3660)
 
 # No document gives the shape of a service deployment's id; the examples have 20 to 22 of these characters.
-SERVICE_DEPLOYMENT_ID = re.compile(r"[A-Za-z0-9_-]{8,64}(?:/rollback|/revision)?")
 
 
 def read_operator_event(event: dict[str, Any], delivery: Delivery) -> Results:
@@ -104,26 +100,19 @@ def _rollback_id_field(value: object, name: str, now: datetime, refuse: Refuse) 
     return value.strip()
 
 
-def _deployment_id_field(value: object, name: str, now: datetime, refuse: Refuse) -> str:
-    if not isinstance(value, str) or not DEPLOYMENT_ID.fullmatch(value.strip()):
-        refuse("bad_field", f"{name} must be a deployment's id: d- and nine capital letters or digits.")
-    return value.strip()
+def _id_field(controller: Controller) -> Callable[[object, str, datetime, Refuse], str]:
+    """What reads a deployment's id: each controller has ids of its own."""
+    can = controllers()[controller]
 
+    def read(value: object, name: str, now: datetime, refuse: Refuse) -> str:
+        if can.deployment_ids is None:
+            return _text_field(MAX_REQUESTED_BY)(value, name, now, refuse)
+        found = can.deployment_ids.fullmatch(value.strip()) if isinstance(value, str) else None
+        if found is None:
+            refuse("bad_field", f"{name} must be {can.deployment_id_is}.")
+        return found[found.lastindex or 0]
 
-def _execution_id_field(value: object, name: str, now: datetime, refuse: Refuse) -> str:
-    if not isinstance(value, str) or not EXECUTION_ID.fullmatch(value.strip()):
-        refuse("bad_field", f"{name} must be the id of an execution of the pipeline.")
-    return value.strip()
-
-
-def _service_deployment_id_field(value: object, name: str, now: datetime, refuse: Refuse) -> str:
-    """The id alone, or the ARN of a service deployment, which ends with it."""
-    text = value.strip() if isinstance(value, str) else ""
-    if text.startswith("arn:") and ":service-deployment/" in text:
-        text = text.rpartition("/")[2]
-    if not SERVICE_DEPLOYMENT_ID.fullmatch(text):
-        refuse("bad_field", f"{name} must be the id or the ARN of a service deployment.")
-    return text
+    return read
 
 
 def _flag_field(value: object, name: str, now: datetime, refuse: Refuse) -> bool:
@@ -163,8 +152,6 @@ _FIELDS: Mapping[str, Callable[[object, str, datetime, Refuse], Any]] = {
     "application": _name_field,
     "deployment_group": _name_field,
     "rollback_id": _rollback_id_field,
-    "deployment_id": _deployment_id_field,
-    "to_deployment_id": _deployment_id_field,
     "reason": _text_field(MAX_REASON),
     "requested_by": _text_field(MAX_REQUESTED_BY),
     "dry_run": _flag_field,
@@ -172,16 +159,6 @@ _FIELDS: Mapping[str, Callable[[object, str, datetime, Refuse], Any]] = {
     "mode": _mode_field,
     "until": _until_field,
 }
-_ID_FIELDS: Mapping[Controller, Callable[[object, str, datetime, Refuse], str]] = {
-    Controller.CODE_DEPLOY: _deployment_id_field,
-    Controller.ECS: _service_deployment_id_field,
-    Controller.PIPELINE: _execution_id_field,
-}
-"""What the ids of deployments look like, by who deploys. Of another deployer any short text is one."""
-
-
-def _id_field(controller: Controller) -> Callable[[object, str, datetime, Refuse], str]:
-    return _ID_FIELDS.get(controller, _text_field(MAX_REQUESTED_BY))
 
 
 def _addressed(event: Mapping[str, Any]) -> tuple[Controller, dict[str, str]]:
@@ -203,7 +180,7 @@ def _group(controller: Controller, place: Mapping[str, str], refuse: Refuse) -> 
 
 
 def _copy(action: str) -> str:
-    return f"A correct event: {json.dumps(EXAMPLES[action])}"
+    return f"A correct event: {json.dumps(ACTIONS[action].event)}"
 
 
 def _did_you_mean(word: object, known: Mapping[str, object] | tuple[str, ...]) -> str:

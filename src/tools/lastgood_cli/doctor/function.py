@@ -12,22 +12,22 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from lastgood import __version__
 from lastgood.errors import LastgoodError
-from lastgood.model import ComputePlatform, Controller, DeploymentGroup
+from lastgood.model import ComputePlatform, Controller, DeploymentGroup, controllers, platforms_of
 from lastgood_cli import checks as check
 from lastgood_cli import fixes
 from lastgood_cli.checks import Check, Part, enabled
+from lastgood_cli.controllers import KNOWN
+from lastgood_cli.controllers.codedeploy import beside
 from lastgood_cli.doctor.looking import attempted
 from lastgood_cli.doctor.patient import Patient
-from lastgood_cli.group_checks import needed_actions, platform_actions
 from lastgood_cli.lookout import Lookout
+from lastgood_cli.needed import needed_actions
 from lastgood_cli.overview import deployed_version
 
 RULES = {
     "RollbackFunctionSweep": ("the sweep", '{"action": "sweep"}'),
     "RollbackFunctionDrill": ("the drill", '{"action": "drill"}'),
-    "RollbackFunctionDeploymentMoved": ("CodeDeploy's events", ""),
-    "ServiceDeploymentMoved": ("ECS's events", ""),
-    "StageMoved": ("CodePipeline's events", ""),
+    **{known.events[1]: (f"{controllers()[each].deployer}'s events", "") for each, known in KNOWN.items()},
 }
 """The stack's rules by logical id: what they bring, and what a schedule says to the function."""
 _decode = TypeDeserializer().deserialize
@@ -69,7 +69,7 @@ def _simulated(patient: Patient, eyes: Lookout, groups: Sequence[DeploymentGroup
     platforms = _platforms(eyes, groups)
     one_of_each = tuple({(g.controller, platforms.get(g)): g for g in reversed(groups)}.values())
     needed = needed_actions(one_of_each, settings, patient.arn, table_arn)
-    needed += platform_actions({*platforms.values()}, patient.parameters, patient.arn)
+    needed += beside({*platforms.values()}, patient.parameters, patient.arn)
     for action, resource in dict.fromkeys(needed):
         by_resource.setdefault(resource, []).append(action)
     context = [
@@ -118,15 +118,10 @@ def _rules(patient: Patient, eyes: Lookout | None, groups: Sequence[DeploymentGr
     names = events.list_rule_names_by_target(TargetArn=patient.arn)["RuleNames"]
     rules = [events.describe_rule(Name=name) for name in names]
     known = {rule["Name"]: rule for rule in rules if rule.get("Name")}
-    checks = [
-        check.sweep_scheduled(rules, _target(patient, "RollbackFunctionSweep")),
-        check.events_heard(rules, "aws.codedeploy", "CodeDeploy", _target(patient, "RollbackFunctionDeploymentMoved")),
-    ]
-    if any(group.controller is Controller.ECS for group in groups):
-        checks.append(check.events_heard(rules, "aws.ecs", "ECS", _target(patient, "ServiceDeploymentMoved")))
-    if any(group.controller is Controller.PIPELINE for group in groups):
-        heard = check.events_heard(rules, "aws.codepipeline", "CodePipeline", _target(patient, "StageMoved"))
-        checks.append(heard)
+    checks = [check.sweep_scheduled(rules, _target(patient, "RollbackFunctionSweep"))]
+    for controller in dict.fromkeys([Controller.CODE_DEPLOY, *sorted(group.controller for group in groups)]):
+        source, rule = KNOWN[controller].events
+        checks.append(check.events_heard(rules, source, controllers()[controller].deployer, _target(patient, rule)))
     for logical, (what, _) in RULES.items():
         name = patient.stack.get(logical, "").rpartition("|")[2]
         if name in known and enabled(known[name]):
@@ -181,10 +176,10 @@ def _sums(
 
 
 def _platforms(eyes: Lookout, groups: Sequence[DeploymentGroup]) -> dict[DeploymentGroup, ComputePlatform]:
-    """The compute platform of each of CodeDeploy's groups that can be read."""
+    """The compute platform of each group that can be read and whose controller deploys to several."""
     found: dict[DeploymentGroup, ComputePlatform] = {}
     for group in groups:
-        if group.controller is Controller.CODE_DEPLOY:
+        if len(platforms_of(group.controller)) > 1:
             with suppress(LastgoodError):
                 facts = eyes.observer.deployer_for(group, None).facts()
                 found |= {group: facts.compute_platform} if facts else {}

@@ -15,7 +15,7 @@ from simulated_aws.codedeploy.configs import DeploymentConfig, TrafficStep
 from simulated_aws.codedeploy.model import Deployment, DeploymentGroup, Timing
 from simulated_aws.ecs.content import Resolved, appspec_parts
 from simulated_aws.ecs.world import EcsWorld, Service, TaskSet
-from simulated_aws.lambda_.world import LambdaWorld
+from simulated_aws.lambda_.world import LambdaVersion, LambdaWorld
 from simulated_aws.model import ServiceError
 
 Refusal = tuple[str, str]
@@ -107,6 +107,11 @@ class LambdaPlatform:
         if alias.version != parts["CurrentVersion"]:
             message = "The Lambda function alias version does not match the current version in AppSpec file."
             return "INVALID_LAMBDA_CONFIGURATION", f"{message} (Error code: INVALID_LAMBDA_CONFIGURATION)"
+        return self._target_refusal(parts, versions, config)
+
+    def _target_refusal(
+        self, parts: dict[str, str], versions: dict[str, LambdaVersion], config: DeploymentConfig
+    ) -> Refusal | None:
         if parts["TargetVersion"] not in versions:
             return "INVALID_LAMBDA_FUNCTION", f"The target version {parts['TargetVersion']} does not exist."
         if versions[parts["TargetVersion"]].state == "Failed":

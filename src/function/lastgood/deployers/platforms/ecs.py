@@ -13,10 +13,25 @@ from lastgood.clients import Clients, call
 from lastgood.deployers.appspec import AppSpec, AppSpecError, appspec_location
 from lastgood.deployers.contents import AppSpecText, inline
 from lastgood.deployers.hooks import in_the_way, left_out, missing_hooks
+from lastgood.deployers.protocol import never_asked
 from lastgood.deployers.registry import lost, stored
 from lastgood.deployers.task_definitions import TaskDefinitions
 from lastgood.deployers.tasks import running_images, task_sets
-from lastgood.model import AppSpecParts, Deployment, Evidence, GroupFacts, Image, Live, Note, Preparation, Revision
+from lastgood.model import (
+    AppSpecParts,
+    Chore,
+    Deployment,
+    Evidence,
+    Gone,
+    GroupFacts,
+    Image,
+    LeftOut,
+    Live,
+    Note,
+    Preparation,
+    Revision,
+    Unregistered,
+)
 from lastgood.settings import Settings
 
 
@@ -126,21 +141,22 @@ class EcsPlatform:
         spec = spec if _parts(as_it_was.properties) == _parts(spec.properties) else as_it_was
         return self.revision(appspec_location(spec, self.settings), first.created_at)
 
-    def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:
+    def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> tuple[Preparation, ...]:
         """ECS refuses new task sets from an INACTIVE task definition, and resolves a tag anew."""
         found = TaskDefinitions(self.clients).prepare(revision, live.images)
-        if found.problem:
+        if any(isinstance(each, Gone) for each in found):
             return found
         missing = missing_hooks(self.clients, AppSpec(self.content(revision.location)), self.settings.appspec_hooks)
-        told = (left_out(missing), self._parts_that_differ(revision, live))
-        problem = in_the_way(missing, self.settings.appspec_hooks)
-        return replace(found, problem=problem, left_out=" ".join(filter(None, told)))
+        differ = self._parts_that_differ(revision, live)
+        return (*in_the_way(missing, self.settings.appspec_hooks), *found, *left_out(missing), *differ)
 
-    def _parts_that_differ(self, revision: Revision, live: Live) -> str:
+    def _parts_that_differ(self, revision: Revision, live: Live) -> tuple[LeftOut, ...]:
         differ = differing(revision.parts, live.parts)
-        if not differ or self.settings.appspec_parts is AppSpecParts.KEEP:
-            return differ and f"Its {differ} differ from today's and go back with it."
-        return f"Its {differ} are not put back: today's stay."
+        if not differ:
+            return ()
+        if self.settings.appspec_parts is AppSpecParts.KEEP:
+            return (LeftOut(f"Its {differ} differ from today's and go back with it."),)
+        return (LeftOut(f"Its {differ} are not put back: today's stay."),)
 
     def redeployable(self, revision: Revision, live: Live, task_definition: str) -> dict[str, Any]:
         """The old AppSpec, pointing to the task definition that was registered again where one was."""
@@ -152,9 +168,11 @@ class EcsPlatform:
         missing = missing_hooks(self.clients, spec, self.settings.appspec_hooks)
         return appspec_location(spec.without(missing), self.settings)
 
-    def do(self, todo: Preparation, revision: Revision) -> str:
+    def do(self, todo: Chore, revision: Revision) -> str:
         """Register a task definition again: an INACTIVE one, or with the digests that served. Returns its new ARN."""
-        return TaskDefinitions(self.clients).register(revision, todo.pins) if todo.register_task_definition else ""
+        if isinstance(todo, Unregistered):
+            return TaskDefinitions(self.clients).register(revision, todo.pins)
+        never_asked(todo)
 
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")

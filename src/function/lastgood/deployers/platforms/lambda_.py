@@ -14,8 +14,9 @@ from lastgood.deployers.appspec import AppSpec, AppSpecError, appspec_location
 from lastgood.deployers.contents import AppSpecText, inline
 from lastgood.deployers.hooks import in_the_way, left_out, missing_hooks
 from lastgood.deployers.marks import marks_in, unless_denied
+from lastgood.deployers.protocol import never_asked
 from lastgood.errors import RefusedError
-from lastgood.model import Deployment, Evidence, GroupFacts, Live, Note, Preparation, Revision
+from lastgood.model import Chore, Deployment, Evidence, GroupFacts, Live, Note, Preparation, Revision, SplitAlias
 from lastgood.settings import Settings
 
 
@@ -87,11 +88,12 @@ class LambdaPlatform:
             return None
         return self.revision(appspec_location(spec, self.settings), first.created_at)
 
-    def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:
+    def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> tuple[Preparation, ...]:
         """A split alias makes every later deployment fail until its weights are cleared."""
         missing = self._missing(AppSpec(self.content(revision.location)))
         setting = self.settings.appspec_hooks
-        return Preparation(in_the_way(missing, setting), live.split, left_out=left_out(missing))
+        split = (SplitAlias(),) if live.split else ()
+        return (*in_the_way(missing, setting), *split, *left_out(missing))
 
     def redeployable(self, revision: Revision, live: Live, task_definition: str) -> dict[str, Any]:
         """The old AppSpec with CurrentVersion taken from the live alias."""
@@ -102,10 +104,11 @@ class LambdaPlatform:
     def _missing(self, spec: AppSpec) -> tuple[str, ...]:
         return missing_hooks(self.clients, spec, self.settings.appspec_hooks)
 
-    def do(self, todo: Preparation, revision: Revision) -> str:
+    def do(self, todo: Chore, revision: Revision) -> str:
         """Take the second version off the alias. The version that goes back stays the same."""
-        if todo.alias_split:
-            self._clear_alias(revision)
+        if not isinstance(todo, SplitAlias):
+            never_asked(todo)
+        self._clear_alias(revision)
         return ""
 
     def _clear_alias(self, revision: Revision) -> None:

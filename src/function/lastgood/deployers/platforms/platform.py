@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from lastgood.model import Deployment, Evidence, GroupFacts, Live, Note, Preparation, Revision
+from lastgood.model import Chore, Deployment, Evidence, GroupFacts, Live, Note, Preparation, Revision
 
 
 class Platform(Protocol):
@@ -41,11 +41,11 @@ class Platform(Protocol):
         """What was live before the group's first deployment, where that can still be read."""
         ...
 
-    def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:
-        """What has to be done before the revision is deployed again."""
+    def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> tuple[Preparation, ...]:
+        """What stands before the revision's redeployment."""
         ...
 
-    def do(self, todo: Preparation, revision: Revision) -> str:
+    def do(self, todo: Chore, revision: Revision) -> str:
         """Do what `prepare` asked for. Returns the revision's new identity, where it gets one."""
         ...
 

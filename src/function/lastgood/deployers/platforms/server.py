@@ -11,8 +11,9 @@ from typing import Any
 from lastgood.clients import Clients, call
 from lastgood.deployers.bundles import as_noted, pinned, s3_object, s3_revision
 from lastgood.deployers.marks import marks_in, unless_denied
+from lastgood.deployers.protocol import never_asked
 from lastgood.errors import RefusedError
-from lastgood.model import Deployment, Evidence, GroupFacts, Live, Note, Preparation, Revision
+from lastgood.model import Chore, Deployment, Evidence, GroupFacts, Live, Note, Preparation, Revision
 from lastgood.settings import Settings
 
 _FULL_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
@@ -82,13 +83,13 @@ class ServerPlatform:
         """Nobody knows what was on the servers before CodeDeploy."""
         return None
 
-    def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> Preparation:
+    def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> tuple[Preparation, ...]:
         """Nothing: CodeDeploy replays a bundle wherever things stand."""
-        return Preparation()
+        return ()
 
-    def do(self, todo: Preparation, revision: Revision) -> str:
-        """Nothing is ever asked for."""
-        return ""
+    def do(self, todo: Chore, revision: Revision) -> str:
+        """No chore is ever asked for here."""
+        never_asked(todo)
 
     def redeployable(self, revision: Revision, live: Live, task_definition: str) -> dict[str, Any]:
         """The location exactly as it was deployed, with its version and ETag."""

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Self
 
+from lastgood.model.catalogue import calls_people
 from lastgood.model.groups import ComputePlatform, Controller, DeploymentGroup
+from lastgood.model.phases import NEXT_PHASES, Outcome, Phase
 from lastgood.model.reasons import Reason
 from lastgood.model.record.choice import Candidate, Choice
-from lastgood.model.record.phases import NEXT_PHASES, Outcome, Phase
 from lastgood.model.record.progress import Bookkeeping, Progress
 from lastgood.model.record.trail import FollowUp, Trail
 from lastgood.model.record.trigger import Trigger, TriggerKind
@@ -34,7 +35,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """A rollback, as its head item in the audit table holds it: there, the fields of all groups lie side by side."""
+    """A rollback, as its head item in the audit table holds it: there, the fields of all groups lie side by side.
+
+    `people`: whether people are called, where that differs from what the catalogue says of the reason; else None.
+    """
 
     rollback_id: str
     application: str
@@ -47,7 +51,7 @@ class Rollback:
     outcome: Outcome | None = None
     reason_code: Reason | None = None
     explanation: str = ""
-    needs_human: bool = False
+    people: bool | None = None
     closed_at: datetime | None = None
     choice: Choice = field(default_factory=Choice)
     progress: Progress = field(default_factory=Progress)
@@ -86,6 +90,15 @@ class Rollback:
     def open(self) -> bool:
         """True until it has an outcome."""
         return self.phase is not Phase.CLOSED
+
+    @property
+    def needs_human(self) -> bool:
+        """Whether people are called: as the catalogue says of its reason, and always where it did not heal."""
+        if self.progress.not_recovered_at is not None:
+            return True
+        if self.people is not None or self.reason_code is None:
+            return bool(self.people)
+        return calls_people(self.reason_code, self.outcome)
 
     @property
     def verified_at(self) -> datetime | None:

@@ -1,0 +1,44 @@
+"""What the function must be allowed for the groups that it acts on. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lastgood.model import DeploymentGroup
+from lastgood.settings import Settings
+from lastgood_cli.controllers import KNOWN
+from lastgood_cli.controllers.pipeline import needed_after
+
+_ON_TABLE = ("GetItem", "PutItem", "UpdateItem", "ConditionCheckItem", "Query")
+
+
+def needed_actions(
+    groups: Sequence[DeploymentGroup], settings: Settings, arn: str, table_arn: str
+) -> tuple[tuple[str, str], ...]:
+    """(action, resource) of what the function does for these groups, or for any if there are none.
+
+    `arn` is the function's. Each action on each resource is named once.
+    """
+    partition, region, account = arn.split(":")[1], arn.split(":")[3], arn.split(":")[4]
+    here = f"{partition}:{{}}:{region}:{account}"
+    needed = [
+        ("cloudwatch:DescribeAlarms", "*"),
+        ("cloudwatch:DescribeAlarmHistory", "*"),
+        ("cloudwatch:ListTagsForResource", f"arn:{here.format('cloudwatch')}:alarm:any"),
+        *((f"dynamodb:{action}", table_arn) for action in _ON_TABLE),
+        ("dynamodb:Query", f"{table_arn}/index/open"),
+    ]
+    if settings.group_alarms:
+        needed.append(("codedeploy:ListApplications", "*"))
+    for group in groups or (DeploymentGroup("any", "any"),):
+        needed += KNOWN[group.controller].needed(group, settings, here)
+        rule = settings.pipeline_of(group)
+        needed += needed_after(rule, f"arn:{here.format('codepipeline')}:{rule.pipeline}") if rule else ()
+    if settings.find_stacks:
+        stacks = f"arn:{here.format('cloudformation')}:stack/any/any"
+        needed += [("cloudformation:DescribeStackResources", stacks), ("cloudformation:DescribeStacks", stacks)]
+    if settings.notification_topic_arn:
+        needed.append(("sns:Publish", settings.notification_topic_arn))
+    if settings.event_bus:
+        needed.append(("events:PutEvents", f"arn:{here.format('events')}:event-bus/{settings.event_bus}"))
+    return tuple(dict.fromkeys(needed))
