@@ -13,7 +13,6 @@ from lastgood.deployers.protocol import Deployer, DeployerFor
 from lastgood.errors import LastgoodError
 from lastgood.ledger import Ledger
 from lastgood.model import (
-    Controller,
     Deployment,
     DeploymentGroup,
     GroupFacts,
@@ -98,7 +97,7 @@ class ReleaseSets:
         )
 
     def _run(self, group: DeploymentGroup, deployment: Deployment) -> Iterator[tuple[str, Run]]:
-        if group.controller is Controller.PIPELINE:
+        if group.can().deployments_are_runs:
             yield group.application, self.pipelines.run(group.application, deployment.deployment_id)
         elif rule := self.settings.pipeline_of(group):
             made = self.pipelines.made(rule.pipeline, [deployment.deployment_id])

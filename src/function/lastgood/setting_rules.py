@@ -181,7 +181,7 @@ def parse_pipelines(value: str) -> tuple[PipelineRule, ...]:
 
 
 def _pipeline(row: object) -> PipelineRule:
-    released = [can for can in controllers().values() if can.released_by_pipeline]
+    released = [can for can in controllers().values() if not can.deployments_are_runs]
     named = set(row) - _PIPELINE_OPTIONS if isinstance(row, dict) else set()
     can = next((can for can in released if named == {*can.address, "pipeline"}), None)
     if can is None:

@@ -54,8 +54,8 @@ class Capabilities:
 
     `deployment_ids` is what the ids of deployments look like, its group the id itself; None: any short text.
     `deployment_id_is` says it to people. `page` and `deployment_page` are what a page of the console shows, and its
-    address: of the target by both its names, of one deployment by its `id` too. `released_by_pipeline`: a pipeline may
-    be what releases to it, and `finds_runs`: which of its runs made a deployment can be found.
+    address: of the target by both its names, of one deployment by its `id` too. `deployments_are_runs`: of a
+    pipeline; elsewhere a pipeline may release, and `finds_runs` says whether the run that made a deployment is found.
     """
 
     deployer: str
@@ -72,7 +72,7 @@ class Capabilities:
     deployment_id_is: str = "a text of 1 to 200 characters"
     page: tuple[str, str] = ("", "")
     deployment_page: tuple[str, str] = ("", "")
-    released_by_pipeline: bool = True
+    deployments_are_runs: bool = False
     finds_runs: bool = True
     runs_images: bool = False
     drift_stops_updates: bool = False
@@ -129,7 +129,7 @@ _STAGE_OF_A_PIPELINE = Capabilities(
     deployment_id_is="the id of an execution of the pipeline",
     page=("pipeline", "codesuite/codepipeline/pipelines/{application}/view"),
     deployment_page=("execution", "codesuite/codepipeline/pipelines/{application}/executions/{id}/timeline"),
-    released_by_pipeline=False,
+    deployments_are_runs=True,
 )
 CAPABILITIES: dict[tuple[Controller, ComputePlatform | None], Capabilities] = {
     # None: the platform is not known yet, so nothing is taken for granted.
