@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
+from lastgood.judgement.alarm_guards import confirmed, fresh, led_here
 from lastgood.judgement.case import Case
 from lastgood.judgement.first_step import adoptable, first_step
-from lastgood.judgement.held_back import fired_before, is_late, was_held_back
 from lastgood.judgement.managed import has_time, not_cloudformation
 from lastgood.judgement.no_target import good_revision
 from lastgood.judgement.proof import is_live
 from lastgood.judgement.release_sets import releases_among
 from lastgood.judgement.steps import AskApproval, Close, Decision, Wait
 from lastgood.judgement.theirs import put_back_already, whose
-from lastgood.judgement.wording import ago, clock, duration, label, listed, name
+from lastgood.judgement.wording import ago, duration, label, listed, name
 from lastgood.model import (
-    AlarmFacts,
-    AlarmState,
     Deployment,
     Mode,
     Outcome,
@@ -51,91 +48,6 @@ def _mode_off(case: Case) -> Decision | None:
     if case.policy.mode is Mode.OFF and not case.forced:
         return case.refuse(Reason.MODE_OFF, "Rollbacks are switched off for this deployment group (mode off).")
     return None
-
-
-def _fresh(case: Case) -> Decision | None:
-    changed = case.rollback.trigger.alarm_changed_at
-    if not case.by_alarm or changed is None or case.approved or case.rollback.trigger.released_in_alarm:
-        return None
-    if not is_late(case.rollback, case.policy.max_signal_age) or _held_back(case):
-        return None
-    return case.unfounded(
-        Reason.STALE_SIGNAL,
-        f"The alarm changed at {changed:%Y-%m-%d} {clock(changed)}, {ago(case.rollback.opened_at, changed)} before its "
-        f"message came; at most {duration(case.policy.max_signal_age)} is allowed. What is live now may be healthy.",
-    )
-
-
-def _held_back(case: Case) -> bool:
-    return was_held_back(case.rollback, case.seen.acted_at, case.policy.max_signal_age)
-
-
-def _confirmed(case: Case) -> Decision | None:
-    if not case.by_alarm or not case.seen.alarm_read:
-        return None
-    alarm = case.seen.alarm
-    if alarm is None:
-        return case.unfounded(
-            Reason.ALARM_NOT_CONFIRMED,
-            f"CloudWatch knows no alarm named {case.rollback.trigger.alarm_name!r} here. If it is real, it was deleted "
-            "or renamed since its message, or is of a type that this boto3 does not know, as an old one does log "
-            "alarms.",
-        )
-    if alarm.suppressed_by:
-        return case.refuse(Reason.ALARM_SUPPRESSED, f"The alarm's actions are suppressed by {alarm.suppressed_by}.")
-    if alarm.state is AlarmState.ALARM and fired_before(case.rollback, alarm) and not _held_back(case):
-        return _of_another_time(case, alarm)
-    if alarm.state is AlarmState.ALARM or (alarm.state is not AlarmState.OK and not case.policy.require_still_in_alarm):
-        return _evident(case, alarm)
-    return _fires_no_more(case, alarm)
-
-
-def _fires_no_more(case: Case, alarm: AlarmFacts) -> Decision | None:
-    """It is not in ALARM now. Where it was not in ALARM before either, the message is wrong."""
-    said = case.rollback.trigger.alarm_changed_at
-    if alarm.changed_at and said and alarm.changed_at < said - timedelta(seconds=1):
-        return case.unfounded(
-            Reason.ALARM_NOT_CONFIRMED,
-            f"CloudWatch says that the alarm is {alarm.state} since {clock(alarm.changed_at)}, before this message: "
-            "it was not in ALARM then.",
-            calls_people=False,
-        )
-    if not case.policy.require_still_in_alarm:
-        return None
-    if alarm.state is not AlarmState.OK:
-        return case.refuse(
-            Reason.ALARM_NOT_CONFIRMED,
-            f"The alarm is {alarm.state} now: it measures nothing any more, which may be the release's doing.",
-        )
-    return case.refuse(
-        Reason.ALARM_RECOVERED,
-        "The alarm is OK again; nothing has to be rolled back.",
-        calls_people=bool(case.rollback.choice.failed_rollback_id),
-    )
-
-
-def _evident(case: Case, alarm: AlarmFacts) -> Decision | None:
-    """Only asked on request: whoever may set an alarm's state by hand can still not make its metric breach."""
-    if not case.policy.require_evidence or not alarm.doubt:
-        return None
-    told = f"LASTGOOD_REQUIRE_EVIDENCE asks for the alarm's metric, which does not confirm it. {alarm.doubt}"
-    return case.unfounded(Reason.ALARM_NOT_CONFIRMED, told)
-
-
-def _of_another_time(case: Case, alarm: AlarmFacts) -> Decision:
-    said, dated = case.rollback.trigger.alarm_changed_at, alarm.changed_at
-    return case.unfounded(
-        Reason.ALARM_NOT_CONFIRMED,
-        f"The message says that the alarm went into ALARM at {said:%Y-%m-%d %H:%M:%SZ}; CloudWatch has it in ALARM "
-        f"since {dated:%Y-%m-%d %H:%M:%SZ}, and took none of its actions lately, so the message is not CloudWatch's "
-        "word about it. Look who sent it, and whether a release is the cause.",
-    )
-
-
-def _led_here(case: Case) -> Decision | None:
-    if not case.seen.contradiction:
-        return None
-    return case.unfounded(Reason.UNROUTED_ALARM, case.seen.contradiction)
 
 
 def _group_exists(case: Case) -> Decision | None:
@@ -273,13 +185,13 @@ def _marked_for_approval(case: Case) -> Deployment | None:
 GUARDS: tuple[Guard, ...] = (
     Guard("Is nothing switched off or paused?", _kill_switch, (Reason.KILL_SWITCH, Reason.PAUSED)),
     Guard("Is the group's mode not off?", _mode_off, (Reason.MODE_OFF,)),
-    Guard("Is the signal fresh?", _fresh, (Reason.STALE_SIGNAL,)),
+    Guard("Is the signal fresh?", fresh, (Reason.STALE_SIGNAL,)),
     Guard(
         "Does CloudWatch itself say that the alarm is firing?",
-        _confirmed,
+        confirmed,
         (Reason.ALARM_NOT_CONFIRMED, Reason.ALARM_SUPPRESSED, Reason.ALARM_RECOVERED),
     ),
-    Guard("Does CloudWatch have the tags that the message names?", _led_here, (Reason.UNROUTED_ALARM,)),
+    Guard("Does CloudWatch have the tags that the message names?", led_here, (Reason.UNROUTED_ALARM,)),
     Guard("Does the deployment group exist?", _group_exists, (Reason.GROUP_NOT_FOUND,)),
     Guard(
         "Did a release change what is live, before the breach began and within the window?",
