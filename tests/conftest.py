@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 os.environ.update(
@@ -17,3 +18,9 @@ os.environ.update(
 from quick_moto import quicken
 
 quicken()
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays to the end: the garbage collector need not go through it again."""
+    gc.collect()
+    gc.freeze()

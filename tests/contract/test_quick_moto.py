@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,12 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.core.serialize import BaseJSONSerializer
+from moto.dynamodb import models
+from moto.dynamodb.models.dynamo_type import LimitedSizeDict
+from moto.dynamodb.parsing.executors import UpdateExpressionExecutor
+from moto.dynamodb.parsing.validators import UpdateExpressionValidator
 
+import quick_dynamodb
 import quick_moto
 
 ITEM: dict[str, Any] = {
@@ -33,7 +39,17 @@ def table() -> Iterator[Any]:
         client.create_table(
             TableName="t",
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            AttributeDefinitions=[
+                {"AttributeName": "pk", "AttributeType": "S"},
+                {"AttributeName": "day", "AttributeType": "S"},
+            ],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": "by_day",
+                    "KeySchema": [{"AttributeName": "day", "KeyType": "HASH"}],
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
             BillingMode="PAY_PER_REQUEST",
         )
         yield client
@@ -59,3 +75,112 @@ def test_a_transaction_that_fails_half_way_leaves_every_item_as_it_was(table: An
     with pytest.raises(ClientError, match="TransactionCanceled"):
         table.transact_write_items(TransactItems=[{"Update": change}, {"Put": again}])
     assert table.scan(TableName="t")["Items"] == [ITEM]
+
+
+VALUES: dict[str, Any] = {
+    ":text": {"S": "new"},
+    ":one": {"N": "1"},
+    ":list": {"L": [{"S": "a"}, {"M": {"b": {"NULL": True}}}]},
+    ":words": {"SS": ["c"]},
+    ":empty": {"S": ""},
+}
+NAMES = {"#n": "number", "#y": "yes", "#l": "list", "#d": "day", "#k": "pk", "#s": "status"}
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "SET #n = :one, fresh = :list REMOVE #y, nothing",
+        "SET #s = :text",
+        "REMOVE never_there, #y SET #n=:text",
+        "set words = :words",
+        "SET #d = :text",
+        "SET #d = :one",
+        "SET day = :text",
+        "SET day = :one",
+        "SET day = :empty",
+        "SET #d = :empty",
+        "SET #k = :text",
+        "REMOVE pk",
+        "SET #n = :one, number = :one",
+        "SET #n = :one REMOVE #n",
+        "SET fresh = :one SET #n = :one",
+        "SET #n = #n + :one",
+        "SET fresh = number",
+        "SET fresh = if_not_exists(never_there, :text)",
+        "SET deep.#l[0] = :text",
+        "SET deep.never.there = :text",
+        "SET empty = list_append(empty, :list)",
+        "REMOVE deep.#l[1]",
+        "ADD words :words, #n :one",
+        "ADD fresh :one SET #y = :text",
+        "DELETE words :words",
+        "SET fresh = :unknown",
+        "SET fresh == :text",
+    ],
+)
+def test_an_update_does_what_it_does_in_moto_itself(
+    expression: str, table: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = updated(table, expression)
+    monkeypatch.setattr(models, "UpdateExpressionValidator", UpdateExpressionValidator)
+    monkeypatch.setattr(models, "UpdateExpressionExecutor", UpdateExpressionExecutor)
+    assert quick == updated(table, expression)
+
+
+def updated(table: Any, expression: str) -> Any:
+    """The item after an update and once more after the same one, or what DynamoDB says against it."""
+    table.put_item(TableName="t", Item=ITEM)
+    found = []
+    for _ in range(2):
+        try:
+            answer = table.update_item(
+                TableName="t",
+                Key={"pk": ITEM["pk"]},
+                UpdateExpression=expression,
+                ConditionExpression="attribute_exists(pk)",
+                ReturnValues="ALL_NEW",
+                **used({"ExpressionAttributeNames": NAMES, "ExpressionAttributeValues": VALUES}, expression),
+            )
+            found.append(answer["Attributes"])
+        except ClientError as error:
+            found.append(error.response["Error"])
+    return found, table.scan(TableName="t")["Items"]
+
+
+def used(tables: dict[str, dict[str, Any]], expression: str) -> dict[str, Any]:
+    """What an expression mentions: DynamoDB refuses what it does not."""
+    words = set(re.findall(r"[#:]\w+", expression))
+    found = {kind: {word: entries[word] for word in words & set(entries)} for kind, entries in tables.items()}
+    return {kind: entries for kind, entries in found.items() if entries}
+
+
+def test_most_updates_take_the_short_way_and_none_that_needs_a_closer_look() -> None:
+    short = quick_dynamodb._changes(models.UpdateExpressionParser.make("SET #n = :one, fresh = :list REMOVE #y"))
+    assert [(change.attribute, change.value) for change in short] == [("#n", ":one"), ("fresh", ":list"), ("#y", None)]
+    assert quick_dynamodb._changes(models.UpdateExpressionParser.make("SET #n = #n + :one")) is None
+
+
+def test_an_item_that_grows_beyond_what_dynamodb_keeps_is_refused_as_by_moto_itself(
+    table: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def grown() -> list[str]:
+        """How each of five attributes of 100 KB fares, the last of which does not fit."""
+        table.put_item(TableName="t", Item={"pk": ITEM["pk"]})
+        found = []
+        for number in range(5):
+            put = {
+                "UpdateExpression": f"SET part{number} = :part",
+                "ExpressionAttributeValues": {":part": {"S": "x" * 100_000}},
+            }
+            try:
+                table.update_item(TableName="t", Key={"pk": ITEM["pk"]}, **put)
+                found.append("")
+            except ClientError as error:
+                found.append(error.response["Error"]["Message"])
+        return found
+
+    quick = grown()
+    assert [bool(said) for said in quick] == [False, False, False, False, True]
+    monkeypatch.setattr(LimitedSizeDict, "__setitem__", quick_dynamodb._weighed)
+    assert quick == grown()

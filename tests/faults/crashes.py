@@ -377,6 +377,9 @@ def crash_everywhere(scenario: Scenario, kinds: Iterable[Crash] = Crash) -> Figu
         plain.figures.failures = [f"{scenario}: {each}, without any crash" for each in plain.found]
         return plain.figures
     run = _played(scenario, tuple(kinds))
+    # As before the play: see `conftest.py`.
+    gc.collect()
+    gc.freeze()
     figures = run.figures
     missing = scenario.effects ^ {each for each in EFFECTS if figures.by_operation[each]}
     figures.failures += [f"{scenario}: the effects differ from what is expected: {sorted(missing)}"] * bool(missing)

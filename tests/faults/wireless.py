@@ -9,17 +9,13 @@ from __future__ import annotations
 import copy
 import json
 from base64 import b64encode
-from collections import defaultdict
 from datetime import datetime
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 from botocore import xform_name
 from botocore.exceptions import ClientError, ReadTimeoutError
 from moto.core.exceptions import JsonRESTError
-from moto.dynamodb.models.dynamo_type import DynamoType, Item
-from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 
 from simulated_aws import Simulator
@@ -79,6 +75,10 @@ class Wireless:
         act = getattr(self._sim.ecr, xform_name(operation))
         return self._simulated("ecr", operation, given, lambda: act(given))
 
+    def _codepipeline(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
+        act = getattr(self._sim.codepipeline, xform_name(operation))
+        return self._simulated("codepipeline", operation, given, lambda: act(given))
+
     def _simulated(self, service: str, operation: str, given: dict[str, Any], act: Any) -> dict[str, Any]:
         try:
             answer: dict[str, Any] = copy.deepcopy(self._sim.answer(service, operation, given, act))
@@ -123,34 +123,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return b64encode(value).decode()
     return plain(value.to_json()) if hasattr(value, "to_json") else value
-
-
-def _shallow[Model](value: Model) -> Model:
-    """A copy that moto does not know of: of each that it makes itself it keeps a list, for as long as the process."""
-    made = object.__new__(type(value))
-    made.__dict__.update(value.__dict__)
-    return made
-
-
-def _quick_copy(value: Any) -> Any:
-    """A table's or an item's copy that shares what nothing changes in place: strings, numbers, truth."""
-    if isinstance(value, Table):
-        table = _shallow(value)
-        table.items = defaultdict(dict, {key: _quick_copy(rows) for key, rows in value.items.items()})
-        return table
-    if isinstance(value, Item):
-        item = _shallow(value)
-        # Its own way of copying weighs the whole item again with each attribute.
-        item.attrs = type(value.attrs).__new__(type(value.attrs))
-        dict.update(item.attrs, {name: _quick_copy(attribute) for name, attribute in value.attrs.items()})
-        return item
-    if isinstance(value, DynamoType):
-        return value if isinstance(value.value, _UNCHANGING) else copy.deepcopy(value)
-    if isinstance(value, dict) and value and isinstance(next(iter(value.values())), Item):
-        return {key: _quick_copy(row) for key, row in value.items()}
-    return copy.deepcopy(value)
-
-
-_UNCHANGING = (str, bool, int, float, bytes, type(None))
-quick_copies = SimpleNamespace(deepcopy=_quick_copy, copy=copy.copy)
-"""For moto, which copies the whole table before each transaction."""

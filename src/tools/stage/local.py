@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import boto3
 import yaml
 from aws_lambda_powertools import Logger, Metrics
+from boto3.dynamodb.types import TypeDeserializer
 
 from lastgood.app import Application
 from lastgood.clients import Clients
@@ -30,6 +31,7 @@ EVENTS = ROOT / "events"
 TABLE = "AuditTable"
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
+_decode = TypeDeserializer().deserialize
 
 
 class Clock(Protocol):
@@ -257,18 +259,21 @@ class Local:
 
     def items(self) -> list[dict[str, Any]]:
         """The whole audit table, as plain dictionaries."""
-        from boto3.dynamodb.types import TypeDeserializer
+        return self._read("scan")
 
-        decode = TypeDeserializer().deserialize
-        pages = self.dynamodb.get_paginator("scan").paginate(TableName=TABLE)
-        rows = [item for page in pages for item in page["Items"]]
-        return [{name: decode(value) for name, value in row.items()} for row in rows]
+    def _read(self, operation: str, **what: Any) -> list[dict[str, Any]]:
+        pages = self.dynamodb.get_paginator(operation).paginate(TableName=TABLE, **what)
+        return [{name: _decode(value) for name, value in row.items()} for page in pages for row in page["Items"]]
+
+    def _record(self, rollback_id: str) -> list[dict[str, Any]]:
+        """A rollback's items in order."""
+        values = {":pk": {"S": f"ROLLBACK#{rollback_id}"}}
+        return self._read("query", KeyConditionExpression="pk = :pk", ExpressionAttributeValues=values)
 
     def head(self, rollback_id: str) -> dict[str, Any]:
         """A rollback's head item."""
-        return next(i for i in self.items() if i["pk"] == f"ROLLBACK#{rollback_id}" and i["sk"] == "META")
+        return next(item for item in self._record(rollback_id) if item["sk"] == "META")
 
     def steps(self, rollback_id: str) -> list[dict[str, Any]]:
         """A rollback's steps in order."""
-        mine = [i for i in self.items() if i["pk"] == f"ROLLBACK#{rollback_id}" and i["sk"].startswith("STEP#")]
-        return sorted(mine, key=lambda item: str(item["sk"]))
+        return [item for item in self._record(rollback_id) if item["sk"].startswith("STEP#")]
