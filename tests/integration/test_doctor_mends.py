@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -77,6 +78,8 @@ def value(text: str, kind: str) -> Any:
         return text
     if text.startswith(("[", "{")):
         return json.loads(text)
+    if kind == "list":
+        return [text]
     pairs = (pair.split("=", 1) for pair in text.split(","))
     return {key: {"true": True}.get(given, given) for key, given in pairs}
 
@@ -174,6 +177,16 @@ def throttle(it: Terminal) -> None:
     it.aws.client("lambda").put_function_concurrency(FunctionName=it.function, ReservedConcurrentExecutions=0)
 
 
+def disable(logical: str) -> Callable[[Terminal], None]:
+    """Somebody switches one of the stack's rules off."""
+    return lambda it: it.aws.client("events").disable_rule(Name=stack(it, logical))
+
+
+def silence(it: Terminal) -> None:
+    """Somebody switches the alarm's actions off."""
+    it.aws.client("cloudwatch").disable_alarm_actions(AlarmNames=[ALARM])
+
+
 def drop_index(name: str) -> Callable[[Terminal], None]:
     """Somebody deletes one of the table's indexes."""
     return table(update_table={"GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": name}}]})
@@ -187,6 +200,11 @@ MOVED, SWEEP, DRILL = "RollbackFunctionDeploymentMoved", "RollbackFunctionSweep"
 @pytest.mark.parametrize(
     ("break_it", "check"),
     [
+        (silence, "its actions are enabled"),
+        (disable(SWEEP), "the sweep's schedule is enabled"),
+        (disable(MOVED), "CodeDeploy's events reach it"),
+        (setting(LASTGOOD_MOOD="auto"), "LASTGOOD_MOOD is known"),
+        (setting(LASTGOOD_EVENT_BUS="gone"), "it exists"),
         (lambda it: unsubscribe(it, "AlarmTopicArn"), "the function is subscribed"),
         (shut_topic, "CloudWatch may publish to it"),
         (filter_topic, "no filter keeps alarms back"),
@@ -218,6 +236,47 @@ def test_what_is_broken_is_found_and_the_printed_command_mends_it(
     assert set(found) == {check}, found
     apply(shop, found[check])
     assert wrong(shop) == {}
+
+
+@pytest.mark.parametrize(
+    ("changed", "stacks", "check"),
+    [
+        ({"LASTGOOD_MODE": "atuo"}, {"Mode": "auto"}, "its settings are valid"),
+        ({"LASTGOOD_ROUTES": "{"}, {"Routes": "[]"}, "its settings are valid"),
+        ({"LASTGOOD_KILL_SWITCH": "true"}, {"KillSwitch": "false"}, "it is switched on"),
+        ({"LASTGOOD_EVENT_BUS": "moved"}, {"EventBus": "default"}, "it exists"),
+    ],
+)
+def test_a_setting_that_was_changed_past_the_stack_is_set_to_what_the_stack_says(
+    shop: Terminal, changed: dict[str, str], stacks: dict[str, str], check: str
+) -> None:
+    (described,) = shop.aws.client("cloudformation").describe_stacks(StackName="lastgood")["Stacks"]
+    given = [{"ParameterKey": name, "ParameterValue": value} for name, value in stacks.items()]
+    known = {"DescribeStacks": {"Stacks": [{**described, "Parameters": given}]}}
+    before = configuration(shop)["Environment"]["Variables"]
+    setting(**changed)(shop)
+    apply(shop, wrong(shop, **known)[check])
+    right = dict(zip(changed, stacks.values(), strict=True))
+    assert configuration(shop)["Environment"]["Variables"] == before | right
+    assert wrong(shop, **known) == {}
+
+
+def test_what_lambda_sets_itself_is_never_among_what_a_fix_sets(shop: Terminal) -> None:
+    setting(LASTGOOD_TABLE="another")(shop)
+    fix = wrong(shop)["it is the stack's"]
+    assert "AWS_REGION" not in fix
+    apply(shop, fix)
+
+
+def test_a_pause_and_a_mode_are_taken_back_by_the_command_that_is_printed(shop: Terminal) -> None:
+    group = {"application": "shop", "deployment_group": "prod", "reason": "look first", "requested_by": "ann"}
+    for asked in ({"action": "pause"}, {"action": "set_mode", "mode": "off"}):
+        shop.handle({**group, **asked})
+        (fix,) = wrong(shop).values()
+        line = re.search(r"lastgood (\S+ shop/prod(?: auto)?) --reason …", fix)
+        assert line, fix
+        assert shop.call(*line[1].split(), "--reason", "seen", "--yes").code == 0
+        assert wrong(shop) == {}
 
 
 def simulated_by_the_roles_own_policies(it: Terminal) -> Answer:

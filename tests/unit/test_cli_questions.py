@@ -634,7 +634,7 @@ def test_a_rule_has_to_bring_codedeploys_events(rules: list[dict[str, str]], ok:
 @pytest.mark.parametrize(
     ("days_ago", "problems", "rules", "ok", "said"),
     [
-        (None, [], [DRILL], True, "There was none yet."),
+        (None, [], [DRILL], None, "There was none yet."),
         (None, [], [{**DRILL, **OFF}], True, "switched off"),
         (1, [], [DRILL], True, "It was last 24 h ago."),
         (1, ["shop/prod: no such group"], [DRILL], False, "shop/prod: no such group"),
@@ -643,7 +643,7 @@ def test_a_rule_has_to_bring_codedeploys_events(rules: list[dict[str, str]], ok:
     ],
 )
 def test_a_drill_that_failed_or_that_is_long_overdue_is_wrong(
-    days_ago: int | None, problems: list[str], rules: list[dict[str, str]], ok: bool, said: str
+    days_ago: int | None, problems: list[str], rules: list[dict[str, str]], ok: bool | None, said: str
 ) -> None:
     last = {} if days_ago is None else {"occurred_at": iso(NOW - timedelta(days=days_ago)), "problems": problems}
     found = checks.drill(last, rules, NOW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from lastgood.alarms import listed, types
 from lastgood.model import AlarmPlace, DeploymentGroup, name_of
+from lastgood_cli import fixes
 from lastgood_cli.alarm_paths import alarm_topics
 from lastgood_cli.asking import confirm
 from lastgood_cli.context import Session
@@ -65,7 +67,7 @@ def _with(actions: Sequence[str], topic: str, name: str) -> list[str]:
         return list(actions)
     if len(actions) >= MOST_ACTIONS:
         told = f"{name} has {len(actions)} actions, and CloudWatch takes no more for a state"
-        raise Problem(told, f"aws cloudwatch describe-alarms --alarm-names '{name}'", Exit.REFUSED)
+        raise Problem(told, f"aws cloudwatch describe-alarms --alarm-names {shlex.quote(name)}", Exit.REFUSED)
     return [*actions, topic]
 
 
@@ -167,7 +169,7 @@ def _change(client: Any, alarm: str, group: DeploymentGroup, topic: str) -> Chan
     found = listed(client.describe_alarms(AlarmNames=[name], AlarmTypes=types(client)))
     if not found:
         told = f"CloudWatch knows no alarm {name} in {client.meta.region_name}"
-        raise Problem(told, f"aws cloudwatch describe-alarms --alarm-name-prefix {name[:3]}", Exit.NOT_FOUND)
+        raise Problem(told, fixes.similar_alarms("", name), Exit.NOT_FOUND)
     tags = client.list_tags_for_resource(ResourceARN=found[0]["AlarmArn"])["Tags"]
     return change_of(found[0], {tag["Key"]: tag["Value"] for tag in tags}, group, topic)
 

@@ -14,8 +14,9 @@ from typing import Any
 
 
 def _aws(arn: str, *words: str) -> str:
-    """An AWS CLI command in the region of an ARN."""
-    return shlex.join(["aws", "--region", arn.split(":")[3], *words])
+    """An AWS CLI command in the region of an ARN; in the shell's own where the ARN is not known."""
+    region = ["--region", arn.split(":")[3]] if arn.startswith("arn:") else []
+    return shlex.join(["aws", *region, *words])
 
 
 def _account(arn: str) -> str:
@@ -75,9 +76,24 @@ def put_target(function: str, rule: str, payload: str = "") -> str:
     return _aws(function, "events", "put-targets", "--rule", rule, "--targets", json.dumps([target]))
 
 
-def enable_rule(function: str, rule: str) -> str:
-    """A rule is on again."""
-    return _aws(function, "events", "enable-rule", "--name", rule)
+def enable_rule(rule: Mapping[str, Any]) -> str:
+    """A rule is on again; `rule` is as `DescribeRule` answers."""
+    return _aws(str(rule.get("Arn", "")), "events", "enable-rule", "--name", str(rule.get("Name", "…")))
+
+
+def enable_alarm_actions(alarm: str, name: str) -> str:
+    """An alarm tells of its changes again; `alarm` is its ARN."""
+    return _aws(alarm, "cloudwatch", "enable-alarm-actions", "--alarm-names", name)
+
+
+def similar_alarms(function: str, name: str) -> str:
+    """The alarms whose names begin like one that does not exist."""
+    return _aws(function, "cloudwatch", "describe-alarms", "--alarm-name-prefix", name[:3])
+
+
+def create_event_bus(function: str, name: str) -> str:
+    """A bus that was deleted comes back under the same name; its rules do not."""
+    return _aws(function, "events", "create-event-bus", "--name", name)
 
 
 def free_concurrency(function: str) -> str:
@@ -87,10 +103,31 @@ def free_concurrency(function: str) -> str:
 
 def set_variables(function: str, environ: Mapping[str, str], **changed: str) -> str:
     """The function's variables with some changed; Lambda takes them only all together."""
-    variables = json.dumps({"Variables": {**environ, **changed}}, sort_keys=True)
-    return _aws(
-        function, "lambda", "update-function-configuration", "--function-name", function, "--environment", variables
-    )
+    return _set_all(function, {**environ, **changed})
+
+
+def remove_variable(function: str, environ: Mapping[str, str], name: str) -> str:
+    """The function's variables without one."""
+    return _set_all(function, {each: value for each, value in environ.items() if each != name})
+
+
+def _set_all(function: str, environ: Mapping[str, str]) -> str:
+    # Lambda sets this one itself and refuses it.
+    own = {name: value for name, value in environ.items() if name != "AWS_REGION"}
+    named = ("--function-name", function, "--environment", json.dumps({"Variables": own}, sort_keys=True))
+    return _aws(function, "lambda", "update-function-configuration", *named)
+
+
+def set_right(function: str, environ: Mapping[str, str], parameters: Mapping[str, str], variable: str) -> str:
+    """A setting is what it should be: where somebody changed it past the stack, what the stack's parameter says.
+
+    To deploy the same parameter again would change nothing then. `parameters` are the stack's.
+    """
+    parameter = "".join(word.capitalize() for word in variable.removeprefix("LASTGOOD_").split("_"))
+    stacks = parameters.get(parameter)
+    if stacks is not None and stacks != environ.get(variable, ""):
+        return set_variables(function, environ, **{variable: stacks})
+    return f"With a value that is right: sam deploy --parameter-overrides {parameter}=…"
 
 
 def protect_table(function: str, table: str) -> str:

@@ -18,6 +18,7 @@ from lastgood.ledger import Ledger
 from lastgood.model import Candidate, DeploymentGroup, Rollback
 from lastgood.text import UnreadableError, read_json
 from lastgood.times import iso
+from lastgood_cli import fixes
 from lastgood_cli.completing import alarm_names, groups, rollback_ids
 from lastgood_cli.context import Session
 from lastgood_cli.expecting import Expecting
@@ -241,7 +242,7 @@ def _known_alarm(eyes: Lookout, name: str) -> dict[str, Any]:
     alarm = eyes.described(name)
     if alarm is None:
         told = f"CloudWatch knows no alarm {name} in this region"
-        raise Problem(told, f"aws cloudwatch describe-alarms --alarm-name-prefix {name[:3]}", Exit.NOT_FOUND)
+        raise Problem(told, fixes.similar_alarms("", name), Exit.NOT_FOUND)
     return alarm
 
 

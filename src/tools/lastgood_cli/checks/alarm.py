@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lastgood.settings import Settings
+from lastgood_cli import fixes
 from lastgood_cli.alarm_paths import points_here
 from lastgood_cli.checks.check import Check
 
@@ -22,7 +23,7 @@ def alarm_actions(alarm: Mapping[str, Any], settings: Settings, function_arn: st
             "its actions are enabled",
             enabled,
             "" if enabled else "The alarm changes its state and tells nobody.",
-            "" if enabled else f"aws cloudwatch enable-alarm-actions --alarm-names '{name}'",
+            "" if enabled else fixes.enable_alarm_actions(str(alarm.get("AlarmArn", "")), name),
         ),
         Check(
             "going into ALARM reaches lastgood",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from lastgood.errors import SettingsError
@@ -62,25 +63,34 @@ def of_the_stack(
     return Check(name, False, said, fixes.set_variables(function_arn, environ, **{variable: stacks}))
 
 
-def settings_valid(environ: Mapping[str, str]) -> tuple[Check, ...]:
-    """Every problem of the settings on its own line, and variables that mean nothing."""
+def settings_valid(
+    environ: Mapping[str, str], parameters: Mapping[str, str] = MappingProxyType({}), function_arn: str = ""
+) -> tuple[Check, ...]:
+    """Every problem of the settings on its own line, and variables that mean nothing. `parameters` are the stack's."""
     try:
         Settings.from_env(environ)
         checks = [Check("its settings are valid", True)]
     except SettingsError as error:
-        fix = "Correct the stack's parameter and deploy."
-        checks = [Check("its settings are valid", False, problem, fix) for problem in error.problems]
+        checks = [
+            Check("its settings are valid", False, each, _set_right(each, environ, parameters, function_arn))
+            for each in error.problems
+        ]
+    said = "It is no setting: misspelt, it changes nothing."
     checks += [
-        Check(f"{name} is known", False, "It is no setting: misspelt, it changes nothing.", "Remove or rename it.")
+        Check(f"{name} is known", False, said, fixes.remove_variable(function_arn, environ, name))
         for name in unknown_variables(environ)
     ]
     return tuple(checks)
 
 
-def switched_on(settings: Settings) -> Check:
-    """The kill switch and the mode that holds where no group has its own."""
+def _set_right(problem: str, environ: Mapping[str, str], parameters: Mapping[str, str], function_arn: str) -> str:
+    """The fix of a problem, which begins with the setting's name."""
+    return fixes.set_right(function_arn, environ, parameters, problem.partition(" ")[0].rstrip(":"))
+
+
+def switched_on(settings: Settings, fix: str = "Deploy with KillSwitch=false.") -> Check:
+    """The kill switch, of which `fix` is the way out, and the mode that holds where no group has its own."""
     if settings.kill_switch:
-        fix = "Deploy with KillSwitch=false."
         return Check("it is switched on", False, "LASTGOOD_KILL_SWITCH is on: nothing is ever rolled back.", fix)
     said = {"off": "nothing is rolled back", "observe": "it records and does nothing", "approve": "it asks first"}
     meaning = said.get(settings.mode, "it acts by itself")

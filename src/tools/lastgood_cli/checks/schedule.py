@@ -8,6 +8,7 @@ from typing import Any
 
 from lastgood.judgement.wording import ago
 from lastgood.times import parse_iso
+from lastgood_cli import fixes
 from lastgood_cli.checks.check import Check
 
 DRILL_SCHEDULE = "rate(1 day)"
@@ -26,9 +27,7 @@ def events_heard(rules: Sequence[Mapping[str, Any]], source: str, who: str, targ
     if any(enabled(rule) for rule in hearing):
         return Check(name, True)
     if hearing:
-        return Check(
-            name, False, "The rule is disabled.", f"aws events enable-rule --name {hearing[0].get('Name', '…')}"
-        )
+        return Check(name, False, "The rule is disabled.", fixes.enable_rule(hearing[0]))
     return Check(name, False, "No rule brings them: rollbacks wait for the sweep.", target or _NO_RULE)
 
 
@@ -40,7 +39,7 @@ def sweep_scheduled(rules: Sequence[Mapping[str, Any]], target: str = "") -> Che
     if on is not None:
         return Check(name, True, f"{on['ScheduleExpression']}.")
     if sweeps:
-        return Check(name, False, "It is disabled.", f"aws events enable-rule --name {sweeps[0].get('Name', '…')}")
+        return Check(name, False, "It is disabled.", fixes.enable_rule(sweeps[0]))
     return Check(name, False, "No schedule invokes the function.", target or _NO_RULE)
 
 
@@ -54,8 +53,9 @@ def drill(last: Mapping[str, Any], rules: Sequence[Mapping[str, Any]], now: date
     name, again = "the daily drill finds nothing wrong", "lastgood drill"
     scheduled = any(rule.get("ScheduleExpression") == DRILL_SCHEDULE and enabled(rule) for rule in rules)
     if not last:
-        said = "There was none yet." if scheduled else "It is switched off (DailyDrill), and there was none."
-        return Check(name, True, said)
+        if not scheduled:
+            return Check(name, True, "It is switched off (DailyDrill), and there was none.")
+        return Check(name, None, "There was none yet.", again)
     at = parse_iso(str(last["occurred_at"]))
     problems = [str(each) for each in last.get("problems") or ()]
     if problems:

@@ -68,7 +68,7 @@ def _alarm(
 ) -> tuple[Part, tuple[DeploymentGroup, ...]]:
     title = f"Alarm {name}"
     if alarm is None:
-        fix = "aws cloudwatch describe-alarms --alarm-name-prefix …"
+        fix = fixes.similar_alarms(patient.arn, name)
         return Part(title, (Check("it exists", False, "CloudWatch knows no alarm of that name here.", fix),)), ()
     routing = eyes.routing(eyes.signal_of(name, alarm))
     leads = ", ".join(group.key for group in routing.groups)

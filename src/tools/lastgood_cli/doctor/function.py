@@ -35,11 +35,11 @@ _decode = TypeDeserializer().deserialize
 
 def examine_function(patient: Patient, eyes: Lookout | None, groups: Sequence[DeploymentGroup]) -> Part:
     """The function itself. `eyes` is None where its settings are wrong; `groups`: those that it has to act on."""
-    checks = [*check.function_state(patient.configuration), *check.settings_valid(patient.environ)]
+    checks = [*check.function_state(patient.configuration), *_settings(patient)]
     checks.append(check.version(deployed_version(patient.configuration), __version__))
     checks += attempted("it may run", partial(_concurrency, patient))
     if eyes is not None:
-        checks.append(check.switched_on(eyes.settings))
+        checks.append(check.switched_on(eyes.settings, _switch_on(patient)))
         settings = eyes.settings
         checks += [check.release_in_alarm(settings), check.release_set(settings)]
         checks += attempted("it may do what it must", lambda: _allowed(patient, eyes, groups))
@@ -48,6 +48,18 @@ def examine_function(patient: Patient, eyes: Lookout | None, groups: Sequence[De
     checks += attempted("the sweep's schedule is enabled", lambda: _rules(patient, eyes, groups))
     checks += attempted("the sweep is running", partial(_sweep, patient))
     return Part(f"Function {patient.configuration['FunctionName']}", tuple(checks))
+
+
+def _settings(patient: Patient) -> tuple[Check, ...]:
+    return check.settings_valid(patient.environ, patient.parameters, patient.arn)
+
+
+def _switch_on(patient: Patient) -> str:
+    """The way out of the kill switch: with the stack, or past it where somebody pulled it past the stack."""
+    stacks = patient.parameters.get("KillSwitch", "true")
+    if stacks == "false":
+        return fixes.set_variables(patient.arn, patient.environ, LASTGOOD_KILL_SWITCH=stacks)
+    return "When it is time: sam deploy --parameter-overrides KillSwitch=false"
 
 
 def _concurrency(patient: Patient) -> Check:

@@ -80,7 +80,15 @@ def _listeners(patient: Patient, arn: str) -> Check:
 
 
 def _event_bus(patient: Patient, name: str) -> Check:
-    found = patient.aws.client("events").describe_event_bus(Name=name)
+    try:
+        found = patient.aws.client("events").describe_event_bus(Name=name)
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") not in GONE:
+            raise
+        stacks = patient.parameters.get("EventBus", name)
+        renamed = fixes.set_variables(patient.arn, patient.environ, LASTGOOD_EVENT_BUS=stacks)
+        fix = fixes.create_event_bus(patient.arn, name) if stacks == name else renamed
+        return Check("it exists", False, "No outcome event reaches anybody.", fix)
     return Check("it exists", True, str(found.get("Arn", "")))
 
 
