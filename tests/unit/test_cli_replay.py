@@ -57,6 +57,27 @@ def test_a_firing_that_never_ended_has_no_recovery() -> None:
     assert found.recovered_at is None
 
 
+def of(function: str, **changed: Any) -> dict[str, Any]:
+    """What an item has beside that is about one time series of an alarm over many."""
+    return {"AlarmContributorId": f"id-{function}", "AlarmContributorAttributes": {"FunctionName": function}, **changed}
+
+
+def test_each_series_of_a_fleets_alarm_fires_and_recovers_by_itself_and_the_alarm_is_none_beside_them() -> None:
+    items = [
+        item("ALARM", 0),
+        item("ALARM", 0, **of("cart")),
+        item("ALARM", 1, **of("shop")),
+        item("OK", 2, **of("shop")),
+        item("OK", 7),
+        item("OK", 7, **of("cart")),
+        item("ALARM", 3, name="another"),
+    ]
+    cart, shop, other = firings(state_changes(items))
+    assert (cart.attributes, cart.recovered_at) == ({"FunctionName": "cart"}, at(7))
+    assert (shop.attributes, shop.recovered_at) == ({"FunctionName": "shop"}, at(2))
+    assert (other.alarm_name, other.contributor) == ("another", "")
+
+
 @pytest.mark.parametrize("data", ["", "no json", "[]", "{}", '{"newState": 3}', '{"newState": {"stateValue": "ON"}}'])
 def test_history_data_that_cannot_be_read_leaves_the_summary_and_then_nothing(data: str) -> None:
     told = item("", 0, HistoryData=data, HistorySummary="Alarm updated from OK to ALARM")

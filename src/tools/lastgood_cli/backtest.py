@@ -13,7 +13,7 @@ from rich.text import Text
 
 from lastgood.alarms import types
 from lastgood.clients import call
-from lastgood.model import DeploymentGroup, Mode
+from lastgood.model import AlarmPlace, DeploymentGroup, Mode, name_of
 from lastgood.routing import is_allowed
 from lastgood_cli.alarm_paths import points_here
 from lastgood_cli.context import Session
@@ -21,7 +21,7 @@ from lastgood_cli.controllers import KNOWN
 from lastgood_cli.lookout import Lookout
 from lastgood_cli.output import Format, as_json, as_table, show_rows, text, write
 from lastgood_cli.plan import lookout
-from lastgood_cli.replay import LIMITS, Finding, Transition, firings, replay, state_changes, summary
+from lastgood_cli.replay import LIMITS, Finding, Series, Transition, firings, replay, state_changes, summary
 from lastgood_cli.when import Moment, checked, short, span
 
 LOOKBACK = timedelta(days=90)
@@ -66,24 +66,41 @@ def look_back(
 
 
 def _alarm_history(eyes: Lookout, since: datetime, names: Sequence[str]) -> list[dict[str, Any]]:
+    """The history of the alarms that are named, by name or ARN, or of all, in each region that may command.
+
+    An alarm of another region is named by its ARN from here on.
+    """
     items: list[dict[str, Any]] = []
-    for name in names or ("",):
-        more: dict[str, Any] = {"AlarmName": name} if name else {}
-        while True:
-            answer = call(
-                eyes.clients.cloudwatch,
-                "describe_alarm_history",
-                AlarmTypes=types(eyes.clients.cloudwatch),
-                HistoryItemType="StateUpdate",
-                StartDate=since,
-                EndDate=eyes.now,
-                ScanBy="TimestampAscending",
-                **more,
-            )
-            items += answer.get("AlarmHistoryItems", [])
-            if not answer.get("NextToken"):
-                break
-            more["NextToken"] = answer["NextToken"]
+    for region in ("", *eyes.settings.alarm_regions):
+        for name in names or ("",):
+            own = AlarmPlace.of(name)
+            if own.region in {"", region or eyes.clients.cloudwatch.meta.region_name}:
+                items += _history_in(eyes, since, region, name_of(name))
+    return items
+
+
+def _history_in(eyes: Lookout, since: datetime, region: str, name: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    client = eyes.clients.cloudwatch_at(AlarmPlace(region=region))
+    more: dict[str, Any] = {"AlarmName": name} if name else {}
+    while True:
+        answer = call(
+            client,
+            "describe_alarm_history",
+            AlarmTypes=types(client),
+            HistoryItemType="StateUpdate",
+            StartDate=since,
+            EndDate=eyes.now,
+            ScanBy="TimestampAscending",
+            **more,
+        )
+        items += answer.get("AlarmHistoryItems", [])
+        if not answer.get("NextToken"):
+            break
+        more["NextToken"] = answer["NextToken"]
+    if region:
+        arn = f"arn:{client.meta.partition}:cloudwatch:{region}:{eyes.settings.account_id}:alarm:"
+        items = [item | {"AlarmName": arn + item["AlarmName"]} for item in items]
     return items
 
 
@@ -96,19 +113,20 @@ class _Way:
 
 def _routed(eyes: Lookout, fired: Sequence[Transition]) -> tuple[tuple[Transition, ...], int]:
     """The transitions with where they lead, and how many belong to alarms that have nothing to do with lastgood."""
-    ways = {name: _way(eyes, name) for name in dict.fromkeys(t.alarm_name for t in fired)}
+    described = {name: eyes.described(name) for name in dict.fromkeys(t.alarm_name for t in fired)}
+    ways = {each: _way(eyes, each, described[each.alarm]) for each in dict.fromkeys(t.series for t in fired)}
     kept = [
         replace(t, groups=way.groups, problem=way.problem, evaluation_seconds=way.evaluation_seconds)
         for t in fired
-        if (way := ways[t.alarm_name]) is not None
+        if (way := ways[t.series]) is not None
     ]
     return tuple(kept), len(fired) - len(kept)
 
 
-def _way(eyes: Lookout, name: str) -> _Way | None:
+def _way(eyes: Lookout, series: Series, alarm: dict[str, Any] | None) -> _Way | None:
     """Where an alarm leads; None where it neither is routed by name or tag nor has lastgood among its actions."""
-    alarm = eyes.described(name)
-    signal = eyes.signal_of(name, alarm)
+    signal = eyes.signal_of(series.alarm, alarm)
+    signal = replace(signal, contributor=series.contributor, attributes=series.attributes)
     routing = eyes.routing(signal)
     if routing.source in {"", "default"} and not (alarm and points_here(alarm, eyes.settings)):
         return None
@@ -160,8 +178,10 @@ def _unconnected(found: Backtest) -> list[str]:
 
 def _row(finding: Finding) -> dict[str, Any]:
     lasted = finding.recovered_after_seconds
+    series = ", ".join(f"{name}={value}" for name, value in finding.alarm_attributes.items())
     return {
         **asdict(finding),
+        "alarm_name": f"{finding.alarm_name} ({series})" if series else finding.alarm_name,
         "at": short(finding.at.isoformat()),
         "alarm_lasted": span(lasted) if lasted is not None else "",
         "why": f"{finding.explanation} {finding.afterwards}".strip(),

@@ -64,8 +64,20 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Series:
+    """An alarm by its name, of another region by its ARN; of an alarm over many time series, one of them."""
+
+    alarm: str
+    contributor: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Transition:
-    """An alarm went into ALARM. `recovered_at`: when it was OK again; None: not within what is known."""
+    """An alarm, or one time series of it, went into ALARM.
+
+    `recovered_at`: when it was OK again; None: not within what is known.
+    """
 
     alarm_name: str
     at: datetime
@@ -73,6 +85,13 @@ class Transition:
     groups: tuple[DeploymentGroup, ...] = ()
     problem: str = ""
     evaluation_seconds: int = 0
+    contributor: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def series(self) -> Series:
+        """What fired."""
+        return Series(self.alarm_name, self.contributor, self.attributes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +118,33 @@ class Finding:
     good: str = ""
     recovered_after_seconds: int | None = None
     afterwards: str = ""
+    alarm_attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+type Change = tuple[Series, AlarmState, datetime]
 
 
 # --- pure: the past, as far as it can be put together --------------------------------------------------------------
 
 
-def state_changes(items: Iterable[Mapping[str, Any]]) -> tuple[tuple[str, AlarmState, datetime], ...]:
-    """`DescribeAlarmHistory`'s items as (alarm, new state, time), oldest first. What cannot be read is left out."""
-    changes = [(str(item.get("AlarmName", "")), _new_state(item), item["Timestamp"].astimezone(UTC)) for item in items]
-    return tuple(sorted(((name, state, at) for name, state, at in changes if state), key=lambda change: change[2]))
+def state_changes(items: Iterable[Mapping[str, Any]]) -> tuple[Change, ...]:
+    """`DescribeAlarmHistory`'s items as (series, new state, time), oldest first. What cannot be read is left out.
+
+    An alarm over many time series sends messages of those, and none of its own.
+    """
+    changes = [(_series(item), _new_state(item), item["Timestamp"].astimezone(UTC)) for item in items]
+    fleets = {series.alarm for series, _, _ in changes if series.contributor}
+    kept = [
+        (series, state, at)
+        for series, state, at in changes
+        if state and (series.contributor or series.alarm not in fleets)
+    ]
+    return tuple(sorted(kept, key=lambda change: change[2]))
+
+
+def _series(item: Mapping[str, Any]) -> Series:
+    attributes = item.get("AlarmContributorAttributes") or {}
+    return Series(str(item.get("AlarmName", "")), str(item.get("AlarmContributorId") or ""), attributes)
 
 
 def _new_state(item: Mapping[str, Any]) -> AlarmState | None:
@@ -122,15 +159,16 @@ def _new_state(item: Mapping[str, Any]) -> AlarmState | None:
         return None
 
 
-def firings(changes: Sequence[tuple[str, AlarmState, datetime]]) -> tuple[Transition, ...]:
-    """Each time that an alarm went into ALARM, oldest first, with when it was OK again. `changes` are oldest first."""
+def firings(changes: Sequence[Change]) -> tuple[Transition, ...]:
+    """Each time that an alarm or a time series went into ALARM, with when it was OK again; both are oldest first."""
     fired: list[Transition] = []
-    next_ok: dict[str, datetime] = {}
-    for name, state, at in reversed(changes):
+    next_ok: dict[Series, datetime] = {}
+    for one, state, at in reversed(changes):
         if state is AlarmState.OK:
-            next_ok[name] = at
+            next_ok[one] = at
         elif state is AlarmState.ALARM:
-            fired.append(Transition(name, at, next_ok.get(name)))
+            recovered = next_ok.get(one)
+            fired.append(Transition(one.alarm, at, recovered, contributor=one.contributor, attributes=one.attributes))
     return tuple(reversed(fired))
 
 
@@ -322,6 +360,7 @@ def _finding(
         good.deployment_id if good else "",
         _label(good) if good else "",
         int((recovered - transition.at).total_seconds()) if recovered else None,
+        alarm_attributes=transition.attributes,
     )
 
 
