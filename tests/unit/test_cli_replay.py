@@ -11,17 +11,15 @@ from builders import at, group, minutes, native_rollback, release, running, seco
 from lastgood.model import AlarmState, Deployment, DeploymentGroup, Mode, Policy
 from lastgood_cli.replay import (
     GroupHistory,
-    Transition,
     Verdict,
     afterwards,
     as_of,
     facts_as_of,
-    firings,
     replay,
-    state_changes,
     summary,
     without_answers,
 )
+from lastgood_cli.transitions import Transition, firings, state_changes
 
 SHOP = DeploymentGroup("shop", "prod")
 ALARM = "shop-errors"

@@ -21,7 +21,8 @@ from lastgood_cli.controllers import KNOWN
 from lastgood_cli.lookout import Lookout
 from lastgood_cli.output import Format, as_json, as_table, show_rows, text, write
 from lastgood_cli.plan import lookout
-from lastgood_cli.replay import LIMITS, Finding, Series, Transition, firings, replay, state_changes, summary
+from lastgood_cli.replay import LIMITS, Finding, replay, summary
+from lastgood_cli.transitions import Series, Transition, firings, state_changes
 from lastgood_cli.when import Moment, checked, short, span
 
 LOOKBACK = timedelta(days=90)

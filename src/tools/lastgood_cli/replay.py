@@ -7,10 +7,9 @@ what operators had set, and what a rollback would have changed about later alarm
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from statistics import median
 from typing import Any
@@ -34,6 +33,7 @@ from lastgood.model import (
     Trigger,
     TriggerKind,
 )
+from lastgood_cli.transitions import Transition
 
 DELIVERY = timedelta(seconds=2)
 """How long after the alarm's change its message is taken to have come."""
@@ -64,37 +64,6 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
-    """An alarm by its name, of another region by its ARN; of an alarm over many time series, one of them."""
-
-    alarm: str
-    contributor: str = ""
-    attributes: Mapping[str, str] = field(default_factory=dict, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """An alarm, or one time series of it, went into ALARM.
-
-    `recovered_at`: when it was OK again; None: not within what is known.
-    """
-
-    alarm_name: str
-    at: datetime
-    recovered_at: datetime | None = None
-    groups: tuple[DeploymentGroup, ...] = ()
-    problem: str = ""
-    evaluation_seconds: int = 0
-    contributor: str = ""
-    attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
-
-    @property
-    def series(self) -> Series:
-        """What fired."""
-        return Series(self.alarm_name, self.contributor, self.attributes)
-
-
-@dataclass(frozen=True, slots=True)
 class GroupHistory:
     """A deployment group as it is now, and its deployments, newest first."""
 
@@ -121,55 +90,7 @@ class Finding:
     alarm_attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-type Change = tuple[Series, AlarmState, datetime]
-
-
 # --- pure: the past, as far as it can be put together --------------------------------------------------------------
-
-
-def state_changes(items: Iterable[Mapping[str, Any]]) -> tuple[Change, ...]:
-    """`DescribeAlarmHistory`'s items as (series, new state, time), oldest first. What cannot be read is left out.
-
-    An alarm over many time series sends messages of those, and none of its own.
-    """
-    changes = [(_series(item), _new_state(item), item["Timestamp"].astimezone(UTC)) for item in items]
-    fleets = {series.alarm for series, _, _ in changes if series.contributor}
-    kept = [
-        (series, state, at)
-        for series, state, at in changes
-        if state and (series.contributor or series.alarm not in fleets)
-    ]
-    return tuple(sorted(kept, key=lambda change: change[2]))
-
-
-def _series(item: Mapping[str, Any]) -> Series:
-    attributes = item.get("AlarmContributorAttributes") or {}
-    return Series(str(item.get("AlarmName", "")), str(item.get("AlarmContributorId") or ""), attributes)
-
-
-def _new_state(item: Mapping[str, Any]) -> AlarmState | None:
-    try:
-        return AlarmState(json.loads(item.get("HistoryData") or "")["newState"]["stateValue"])
-    except (ValueError, KeyError, TypeError):
-        pass
-    try:
-        # "Alarm updated from OK to ALARM"
-        return AlarmState(str(item.get("HistorySummary", "")).rpartition(" to ")[2].strip())
-    except ValueError:
-        return None
-
-
-def firings(changes: Sequence[Change]) -> tuple[Transition, ...]:
-    """Each time that an alarm or a time series went into ALARM, with when it was OK again; both are oldest first."""
-    fired: list[Transition] = []
-    next_ok: dict[Series, datetime] = {}
-    for one, state, at in reversed(changes):
-        if state is AlarmState.OK:
-            next_ok[one] = at
-        elif state is AlarmState.ALARM:
-            recovered = next_ok.get(one)
-            fired.append(Transition(one.alarm, at, recovered, contributor=one.contributor, attributes=one.attributes))
-    return tuple(reversed(fired))
 
 
 def as_of(deployments: Sequence[Deployment], at: datetime) -> tuple[Deployment, ...]:
