@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import pytest
 
+from lastgood.clients import call
 from lastgood.errors import RetryableError
 from scene import ALARM, Scene, scene, service_scene
+from simulated_aws.cloudformation.stacks import Resource
 from stage.local import ACCOUNT, event
 
 ASKS = {"LASTGOOD_FIND_STACKS": "true", "LASTGOOD_ACCOUNT_ID": ACCOUNT}
@@ -362,3 +366,194 @@ def test_passing_on_that_dies_half_way_is_done_once_by_the_sweep() -> None:
         head = of_the_stage(it)
         assert (head["outcome"], it.is_live(4)) == ("ROLLED_BACK", True), head["explanation"]
         assert len(it.calls("RollbackStage")) == 1
+
+
+# --- an update that still runs ---
+
+
+class Dies(BaseException):
+    """The invocation ends here, as when Lambda kills it."""
+
+
+@contextmanager
+def dying_at(operation: str, *, after_effect: bool) -> Iterator[None]:
+    """The first call of an operation is the last thing that an invocation does."""
+
+    def calls_and_dies(client: Any, named: str, **parameters: Any) -> dict[str, Any]:
+        if named != operation or met:
+            return call(client, named, **parameters)
+        met.append(named)
+        if after_effect:
+            call(client, named, **parameters)
+        raise Dies
+
+    met: list[str] = []
+    with patch("lastgood.stacks.call", calls_and_dies):
+        yield
+
+
+CANCELS = {**ASKS, "LASTGOOD_CANCEL_STACK_UPDATES": "app*"}
+
+
+def monitored(it: Scene, minutes: float = 15) -> int:
+    """The stack's release is done, and its monitoring time still runs. Returns how many moves there were."""
+    it.sim.update_stack("app", 3)
+    it.sim.advance(60 * minutes)
+    assert (it.is_live(3), state(it)) == (True, "UPDATE_IN_PROGRESS")
+    return moves(it)
+
+
+def test_an_update_in_its_monitoring_time_is_cancelled_and_the_stack_puts_back_what_was_there() -> None:
+    with sam(CANCELS, monitoring_minutes=60) as it:
+        before = monitored(it)
+        it.alarm_fires()
+        (cancelled,) = it.calls("CancelUpdateStack")
+        assert cancelled == {"StackName": it.sim.stacks.stack("app").id, "ClientRequestToken": it.rollback_id}
+        head = it.run_to_end()
+        assert head["outcome"] == "ROLLED_BACK", head["explanation"]
+        assert (it.is_live(2), moves(it)) == (True, before)
+        it.sim.settle()
+        assert state(it) == "UPDATE_ROLLBACK_COMPLETE"
+        assert it.sim.update_stack("app", 4, settle=True) and it.is_live(4), "the stack and the alias agree"
+
+
+def test_a_canary_that_codedeploy_cannot_put_back_is_cancelled_with_its_stack_and_not_stopped() -> None:
+    with sam({**CANCELS, "LASTGOOD_NATIVE_ROLLBACK": "false"}) as it:
+        it.sim.update_stack("app", 3)
+        it.sim.advance(60)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), head["explanation"]
+        assert len(it.calls("CancelUpdateStack")) == 1 and not it.calls("StopDeployment")
+
+
+def test_a_service_whose_stack_is_cancelled_runs_the_earlier_definition_again() -> None:
+    with service_scene(settings=CANCELS) as it:
+        it.sim.stack("app", "main", "web", monitoring_minutes=60)
+        it.sim.update_stack("app", "web:2", settle=True)
+        it.sim.advance(7200)
+        it.sim.update_stack("app", "web:3")
+        it.sim.advance(900)
+        before = moves(it)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], it.is_live(2), moves(it)) == ("ROLLED_BACK", True, before), head["explanation"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "outcome"),
+    [
+        ({"LASTGOOD_CANCEL_STACK_UPDATES": "other-*"}, "BLOCKED"),
+        ({"LASTGOOD_MODE": "observe"}, "DRY_RUN"),
+        ({"LASTGOOD_KILL_SWITCH": "true"}, "SKIPPED"),
+    ],
+)
+def test_an_update_that_may_not_be_cancelled_goes_on(settings: dict[str, str], outcome: str) -> None:
+    with sam({**CANCELS, **settings}, monitoring_minutes=60) as it:
+        monitored(it)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], state(it)) == (outcome, "UPDATE_IN_PROGRESS"), head["explanation"]
+        assert not it.calls("CancelUpdateStack") and it.is_live(3)
+
+
+def test_in_approve_mode_the_update_is_cancelled_once_somebody_approves() -> None:
+    with sam({**CANCELS, "LASTGOOD_MODE": "approve"}, monitoring_minutes=60) as it:
+        monitored(it)
+        it.alarm_fires()
+        assert it.head["phase"] == "AWAITING_APPROVAL" and "cancelled" in it.head["explanation"]
+        it.local.handle({"action": "approve", "rollback_id": it.rollback_id, "requested_by": "ann"})
+        head = it.run_to_end()
+        assert (head["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), head["explanation"]
+
+
+def test_what_the_stack_would_go_back_to_must_be_what_goes_back() -> None:
+    with sam(CANCELS, monitoring_minutes=60) as it:
+        it.local.handle(
+            {
+                "action": "mark_bad",
+                "application": "shop",
+                "deployment_group": "prod",
+                "deployment_id": it.sim.deployments("shop", "prod")[-1]["deploymentId"],
+                "requested_by": "ann",
+                "reason": "it loses orders",
+            }
+        )
+        monitored(it)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert head["outcome"] == "BLOCKED" and not it.calls("CancelUpdateStack"), head["explanation"]
+
+
+@pytest.mark.parametrize("after_effect", [False, True], ids=["before the call", "after the call"])
+def test_an_invocation_that_dies_at_the_cancellation_is_finished_by_the_next(after_effect: bool) -> None:
+    with sam(CANCELS, monitoring_minutes=60) as it:
+        before = monitored(it)
+        with dying_at("cancel_update_stack", after_effect=after_effect), pytest.raises(Dies):
+            it.alarm_fires()
+        it.rollback_id = it.lock()
+        assert it.head["stack_cancel_requested_at"]
+        it.sim.advance(120)
+        head = it.run_to_end()
+        assert (head["outcome"], it.is_live(2), moves(it)) == ("ROLLED_BACK", True, before), head["explanation"]
+        tokens = {call["ClientRequestToken"] for call in it.calls("CancelUpdateStack")}
+        assert tokens == {it.rollback_id}
+
+
+def test_a_cancellation_that_comes_too_late_is_said_with_what_is_left_to_do() -> None:
+    with sam(CANCELS, monitoring_minutes=16) as it:
+        monitored(it)
+        it.sim.meanwhile("CancelUpdateStack", lambda: setattr(it.sim.stacks.stack("app"), "status", "UPDATE_COMPLETE"))
+        before = moves(it)
+        it.alarm_fires()
+        head = assert_left(it, before)
+        assert "UPDATE_COMPLETE" in head["explanation"]
+
+
+def test_a_cancelled_stack_whose_rollback_fails_is_told_with_its_command() -> None:
+    with sam(CANCELS, monitoring_minutes=60, rollback_fails=True) as it:
+        before = monitored(it)
+        it.alarm_fires()
+        head = assert_left(it, before)
+        assert "continue-update-rollback" in head["explanation"]
+
+
+def test_a_nested_stack_is_cancelled_by_the_outermost_one_in_its_state() -> None:
+    with sam(CANCELS, monitoring_minutes=60) as it:
+        outer = it.sim.stacks.add("app-all", "us-east-1", ACCOUNT, ("", ""), resources=(), believes="")
+        outer.status = it.sim.stacks.stack("app").status
+        it.sim.stacks.stack("app").root_id = outer.id
+        monitored(it)
+        outer.status = "UPDATE_COMPLETE"
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["stack_status"]) == ("BLOCKED", "UPDATE_COMPLETE"), head["explanation"]
+        assert not it.calls("CancelUpdateStack")
+
+
+# --- who owns what would be moved ---
+
+
+def test_in_a_stack_of_more_than_a_hundred_resources_the_alias_is_found() -> None:
+    with sam() as it:
+        stack = it.sim.stacks.stack("app")
+        topics = tuple(Resource(f"Topic{n}", f"arn:aws:sns:::t{n}", "AWS::SNS::Topic") for n in range(250))
+        stack.resources = (*topics, *stack.resources)
+        before = updated(it)
+        it.alarm_fires()
+        head = assert_left(it, before)
+        assert (head["origin"], head["suspect_stack"]) == ("stack", stack.id)
+
+
+@pytest.mark.parametrize("gone", ["stack", "resource"])
+def test_what_a_stack_has_let_go_of_is_nobodys_and_is_rolled_back(gone: str) -> None:
+    with sam() as it:
+        updated(it)
+        stack = it.sim.stacks.stack("app")
+        if gone == "stack":
+            stack.status = "DELETE_COMPLETE"
+        else:
+            stack.resources = tuple(replace(each, status="DELETE_SKIPPED") for each in stack.resources)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["origin"], it.is_live(2)) == ("ROLLED_BACK", "none", True), head["explanation"]

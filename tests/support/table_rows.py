@@ -87,6 +87,7 @@ def full() -> Rollback:
         origin="stack",
         stack_status="UPDATE_COMPLETE",
         stack_command="aws cloudformation describe-stacks",
+        stack_cancel_requested_at=at(1),
         stack_debt="The stack believes in version 2.",
         release_groups=("shop/prod", "shop/jobs"),
         release_joined_by="the run e-3 of the pipeline shop",

@@ -43,6 +43,7 @@ EVERYTHING_ON = {
     "EcsServices": "*/*",
     "PipelineStages": "shop-*/Deploy",
     "FindStacks": "true",
+    "CancelStackUpdates": "shop-*",
     "GroupAlarms": "true",
     "RollbackPauses": "continue",
     "ChatButtons": "true",

@@ -187,6 +187,13 @@ class Settings:
         "CDK mostly do not say so themselves. What one holds, or may hold, is moved only with force; needs "
         "cloudformation:DescribeStackResources and cloudformation:DescribeStacks.",
     )
+    cancel_stack_updates: str = _setting(
+        "",
+        parse_text,
+        "Stacks (a glob over names) whose update may be cancelled while it runs, where it released what is bad and "
+        "CodeDeploy cannot put it back: that undoes the whole update, whatever else it changes. Empty: none. Needs "
+        "LASTGOOD_FIND_STACKS and cloudformation:CancelUpdateStack.",
+    )
     rerun_outdated_stages: bool = _setting(
         "false",
         parse_flag,
@@ -263,6 +270,8 @@ class Settings:
                 problems.append(f"{name}: {error}; it is {text[:80]!r}")
         if bool(values.get("default_application")) != bool(values.get("default_deployment_group")):
             problems.append("LASTGOOD_DEFAULT_APPLICATION and LASTGOOD_DEFAULT_DEPLOYMENT_GROUP go together")
+        if values.get("cancel_stack_updates") and not values.get("find_stacks"):
+            problems.append("LASTGOOD_CANCEL_STACK_UPDATES needs LASTGOOD_FIND_STACKS")
         if problems:
             raise SettingsError(problems)
         return cls(**values)

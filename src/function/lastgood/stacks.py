@@ -1,4 +1,4 @@
-"""CloudFormation: which stack's template holds the alias or the service that a rollback would move. Reads only."""
+"""CloudFormation: which stack holds the alias or the service that a rollback would move; and cancelling its update."""
 
 from __future__ import annotations
 
@@ -24,6 +24,15 @@ from lastgood.routing import is_allowed
 from lastgood.settings import Settings
 
 _GROUP, _APPLICATION, _SERVICE = "AWS::CodeDeploy::DeploymentGroup", "AWS::CodeDeploy::Application", "AWS::ECS::Service"
+
+FIRST_RESOURCES = 100
+"""DescribeStackResources answers no more than so many, and none of the stack's others (API reference)."""
+
+MAX_PAGES = 10
+"""A stack has at most 500 resources, or a thousand; a page of ListStackResources holds a hundred."""
+
+_LET_GO = frozenset({"DELETE_COMPLETE", "DELETE_SKIPPED"})
+"""The template holds it no more; it was deleted, or kept for somebody else to own."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,14 @@ class Stacks:
         service, resource = moved.split(":", 1)
         return f"arn:{meta.partition}:{service}:{meta.region_name}:{account}:{resource}"
 
+    def state(self, stack: str) -> Origin:
+        """A stack that is known already, as it is now; without a status where nobody says it."""
+        return self._in_its_state(stack, frozenset())
+
+    def cancel(self, stack: str, token: str) -> None:
+        """Cancel the update of an outermost stack. With the same token it is the same request."""
+        call(self.clients.cloudformation, "cancel_update_stack", StackName=stack, ClientRequestToken=token)
+
     def _holder(self, arn: str) -> Origin:
         client = self.clients.cloudformation
         try:
@@ -72,17 +89,46 @@ class Stacks:
             if error.code == "ValidationError" and "does not exist" in str(error):
                 return Origin()
             return Origin(problem=str(error))
-        stack = next((str(r.get("StackId", "")) for r in resources if r.get("PhysicalResourceId") == arn), "")
-        if not stack:
+        stack = next((str(r.get("StackId", "")) for r in resources), "")
+        if len(resources) >= FIRST_RESOURCES:
+            resources = self._all_resources(stack, resources)
+        held = next((r for r in resources if r.get("PhysicalResourceId") == arn), None)
+        if held is None:
             return Origin(problem=f"CloudFormation answered without {arn}")
+        if held.get("ResourceStatus") in _LET_GO:
+            return Origin()
         return self._in_its_state(stack, _deploys(resources))
+
+    def _all_resources(self, stack: str, first: list[Any]) -> list[Any]:
+        """Every resource of a large stack; those that were answered first where nobody may list it."""
+        found: list[Any] = []
+        more: dict[str, Any] = {}
+        try:
+            for _ in range(MAX_PAGES):
+                answer = call(self.clients.cloudformation, "list_stack_resources", StackName=stack, **more)
+                found += answer.get("StackResourceSummaries") or ()
+                if not answer.get("NextToken"):
+                    break
+                more = {"NextToken": answer["NextToken"]}
+        except RefusedError:
+            return first
+        return found
 
     def _in_its_state(self, stack: str, groups: frozenset[str]) -> Origin:
         try:
-            found = call(self.clients.cloudformation, "describe_stacks", StackName=stack)["Stacks"][0]
+            found = self._described(stack)
+            root = str(found.get("RootId") or "")
+            state = self._described(root) if root else found
         except (RefusedError, RetryableError):
             return Origin(stack, groups=groups)
-        return Origin(stack, str(found.get("StackStatus", "")), str(found.get("RootId") or ""), groups=groups)
+        if found.get("StackStatus") == "DELETE_COMPLETE":
+            # It is known for ninety days; what it was to retain is nobody's now.
+            return Origin()
+        return Origin(stack, str(state.get("StackStatus", "")), root, groups=groups)
+
+    def _described(self, stack: str) -> dict[str, Any]:
+        found: dict[str, Any] = call(self.clients.cloudformation, "describe_stacks", StackName=stack)["Stacks"][0]
+        return found
 
 
 def _moved(group: DeploymentGroup, facts: GroupFacts, suspect: Deployment) -> str:

@@ -82,6 +82,7 @@ MEANINGS: dict[str, str] = {
     "origin": "Whether a stack holds what would be moved: `stack`, `none`, `unknown`; absent where that was not asked.",
     "stack_status": "The state of that stack when it was looked at.",
     "stack_command": "What people can do with the stack in that state.",
+    "stack_cancel_requested_at": "When CloudFormation was asked to cancel the update of the stack.",
     "stack_debt": "What the stack believes in, where an operator forced a move of what it holds, and what follows.",
     "release_groups": "All groups that the same release changed, as far as that is known.",
     "release_joined_by": "By what that is known: a stack, a run of a pipeline, a commit.",

@@ -36,7 +36,12 @@ def needed_actions(
         needed += needed_after(rule, f"arn:{here.format('codepipeline')}:{rule.pipeline}") if rule else ()
     if settings.find_stacks:
         stacks = f"arn:{here.format('cloudformation')}:stack/any/any"
-        needed += [("cloudformation:DescribeStackResources", stacks), ("cloudformation:DescribeStacks", stacks)]
+        reads = ("DescribeStackResources", "DescribeStacks", "ListStackResources")
+        needed += [(f"cloudformation:{action}", stacks) for action in reads]
+    if settings.cancel_stack_updates:
+        named = settings.cancel_stack_updates.replace("*", "any")
+        cancels = f"arn:{here.format('cloudformation')}:stack/{named}/any"
+        needed.append(("cloudformation:CancelUpdateStack", cancels))
     if settings.notification_topic_arn:
         needed.append(("sns:Publish", settings.notification_topic_arn))
     if settings.event_bus:

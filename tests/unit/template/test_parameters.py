@@ -244,6 +244,8 @@ PIPELINES_NEED_PATTERN = (
         ({"DefaultDeploymentGroup": "prod"}, ["DefaultApplication and DefaultDeploymentGroup go together."]),
         ({"CheckBundles": "true", "ArtifactBucketArns": BUCKET}, []),
         ({"CheckBundles": "true"}, ["CheckBundles needs ArtifactBucketArns."]),
+        ({"FindStacks": "true", "CancelStackUpdates": "shop-*"}, []),
+        ({"CancelStackUpdates": "shop-*"}, ["CancelStackUpdates needs FindStacks."]),
         ({"Pipelines": ONE_PIPELINE, "PipelinePattern": "shop"}, []),
         ({"Pipelines": ONE_PIPELINE}, [PIPELINES_NEED_PATTERN]),
         ({"EnablePipelineRerun": "true"}, [PIPELINES_NEED_PATTERN]),

@@ -203,6 +203,13 @@ def test_stages_may_be_rolled_back_only_where_the_pattern_says() -> None:
     assert reruns["codepipeline:StartPipelineExecution"].resources == [f"{base}:shop"]
 
 
+def test_updates_of_stacks_may_be_cancelled_only_where_the_pattern_says() -> None:
+    assert "cloudformation:CancelUpdateStack" not in Stack(FindStacks="true").allowed()
+    on = Stack(FindStacks="true", CancelStackUpdates="shop-*").allowed()
+    named = ["arn:aws:cloudformation:us-east-1:123456789012:stack/shop-*/*"]
+    assert on["cloudformation:CancelUpdateStack"].resources == named
+
+
 def test_lambda_aliases_may_be_touched_only_where_the_pattern_says() -> None:
     function = "arn:aws:lambda:us-east-1:123456789012:function:shop"
     allowed = Stack(LambdaFunctionPattern="shop").allowed()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lastgood.judgement.cancelling import cancel_update, may_be_cancelled
 from lastgood.judgement.case import Case
 from lastgood.judgement.steps import Adopt, Decision, Proceed, Stop
 from lastgood.judgement.theirs import reason_to_watch, same, whose, why_it_failed
 from lastgood.judgement.wording import at_a_gate, label, name, rolls_back_too, subject
-from lastgood.model import Deployment, Reason, Rejection, same_content
+from lastgood.model import CLOUDFORMATION_CREATORS, Deployment, Reason, Rejection, same_content
 
 
 def first_step(case: Case) -> Decision:
@@ -17,6 +18,8 @@ def first_step(case: Case) -> Decision:
     if adopt is not None:
         return _take_over(case, adopt)
     suspect, good = case.attribution.suspect, case.selection.good
+    if may_be_cancelled(case) and not stops_for_a_stack(case):
+        return cancel_update(case)
     if suspect and suspect.active:
         native = native_flip(case)
         if case.rollback.may_replace_running and not native:
@@ -101,6 +104,16 @@ def adoptable(case: Case) -> bool:
     unproven = {c.revision for c in case.selection.candidates if c.rejection is Rejection.UNPROVEN}
     accepted = {good.revision.identity, *unproven} if good else set()
     return not adopt.is_rollback or good is None or adopt.revision.identity in accepted
+
+
+def stops_for_a_stack(case: Case) -> bool:
+    """A stack's release runs, and CodeDeploy would put back what we would. (Its hook for ECS lets nobody stop it.)"""
+    suspect, group = case.attribution.suspect, case.seen.group
+    if suspect is None or group is None or not suspect.active:
+        return False
+    can = case.rollback.group.can(group.compute_platform)
+    held = can.held_by_hook and suspect.creator in CLOUDFORMATION_CREATORS
+    return not held and native_flip(case)
 
 
 def native_flip(case: Case) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lastgood.judgement.cancelling import may_be_cancelled
 from lastgood.judgement.case import Case
-from lastgood.judgement.first_step import adoptable, native_flip, put_nothing_back
+from lastgood.judgement.first_step import adoptable, put_nothing_back, stops_for_a_stack
 from lastgood.judgement.stacks import advice
 from lastgood.judgement.steps import AskApproval, Decision, Wait
-from lastgood.model import CLOUDFORMATION_CREATORS, Mode, Outcome, Reason, goes_back_by_itself
+from lastgood.model import Mode, Outcome, Reason, goes_back_by_itself
 
 
 def not_cloudformation(case: Case) -> Decision | None:
@@ -16,7 +17,7 @@ def not_cloudformation(case: Case) -> Decision | None:
     managed = next((d for d in case.attribution.suspects if d.stack), None)
     origin = case.seen.origin
     unsure = origin.problem if origin and not managed else ""
-    if not (managed or unsure) or case.forced or adoptable(case) or _may_be_stopped(case):
+    if not (managed or unsure) or case.forced or adoptable(case) or _goes_back_with_its_stack(case):
         return None
     if managed is None:
         return case.block(
@@ -55,11 +56,6 @@ def has_time(case: Case) -> bool:
     return not (case.late or case.rollback.trigger.dry_run or case.policy.mode is Mode.OBSERVE)
 
 
-def _may_be_stopped(case: Case) -> bool:
-    """A stack's release runs, and CodeDeploy would put back what we would. (Its hook for ECS lets nobody stop it.)"""
-    suspect, group = case.attribution.suspect, case.seen.group
-    if suspect is None or group is None or not suspect.active:
-        return False
-    can = case.rollback.group.can(group.compute_platform)
-    held = can.held_by_hook and suspect.creator in CLOUDFORMATION_CREATORS
-    return not held and native_flip(case)
+def _goes_back_with_its_stack(case: Case) -> bool:
+    """By its own deployment that is stopped, or by its own update that is cancelled."""
+    return stops_for_a_stack(case) or may_be_cancelled(case)

@@ -58,8 +58,12 @@ def command_for(stack: str, origin: Origin | None) -> str:
     root = state.root or stack
     _, words = _way(state.status)
     # By its id a stack is found whatever happened to its name; only a deployment wants the name.
-    name = root.split("/")[1] if "/" in root else root
-    return f"aws cloudformation --region {parts[3]} {words.format(root=root, name=name)}" if words else ""
+    return f"aws cloudformation --region {parts[3]} {words.format(root=root, name=name_of(root))}" if words else ""
+
+
+def name_of(stack: str) -> str:
+    """The name of a stack in its id, `arn:…:stack/<name>/<uuid>`."""
+    return stack.split("/")[1] if "/" in stack else stack
 
 
 def advice(stack: str, origin: Origin | None) -> str:

@@ -31,6 +31,7 @@ class Action(StrEnum):
     REGISTER_TASK_DEFINITION = "REGISTER_TASK_DEFINITION"
     CREATE = "CREATE"
     LET_GO_ON = "LET_GO_ON"
+    CANCEL_UPDATE = "CANCEL_UPDATE"
     ASK_APPROVAL = "ASK_APPROVAL"
     WAIT = "WAIT"
     CLOSE = "CLOSE"
@@ -159,6 +160,14 @@ class LetGoOn(_Decided):
 
 
 @dataclass(frozen=True, slots=True)
+class CancelUpdate(_Decided):
+    """Cancel the update of the stack that makes, or has just made, the suspect."""
+
+    action: ClassVar = Action.CANCEL_UPDATE
+    stack: str
+
+
+@dataclass(frozen=True, slots=True)
 class AskApproval(_Decided):
     """Ask people before anything is touched."""
 
@@ -188,7 +197,7 @@ class Close(_Decided):
     passes_on: str = ""
 
 
-type Effect = Stop | ClearAlias | RegisterTaskDefinition | Create | LetGoOn
+type Effect = Stop | ClearAlias | RegisterTaskDefinition | Create | LetGoOn | CancelUpdate
 """What changes something in AWS."""
 
 type Decision = Effect | Proceed | Adopt | TakeOver | AskApproval | Wait | Close

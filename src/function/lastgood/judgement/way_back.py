@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from lastgood.judgement.cancelling import after_cancel
 from lastgood.judgement.case import Case
 from lastgood.judgement.proof import TOLD_AFTER, by_the_suspect
 from lastgood.judgement.recheck import choice_again
 from lastgood.judgement.stacks import left_alone
 from lastgood.judgement.steps import (
     Adopt,
+    CancelUpdate,
     ClearAlias,
     Close,
     Create,
@@ -50,7 +52,7 @@ _TAKEN = {"Pending", "Accepted"}
 
 def unless_held(case: Case, decision: Decision) -> Decision:
     """A kill switch or a pause also holds what is under way: nothing more is done until it is lifted."""
-    if not isinstance(decision, Stop | ClearAlias | RegisterTaskDefinition | Create | LetGoOn):
+    if not isinstance(decision, Stop | ClearAlias | RegisterTaskDefinition | Create | LetGoOn | CancelUpdate):
         return decision
     controls = case.seen.controls
     pauses = [p for p in (controls.pause_all, controls.pause_group) if p and p.holds(case.now)]
@@ -64,6 +66,8 @@ def unless_held(case: Case, decision: Decision) -> Decision:
 def after_stop(case: Case) -> Decision:
     """What follows the stop: wait for it, adopt the deployer's own rollback, or put the good revision back."""
     rollback, suspect = case.rollback, case.seen.suspect
+    if (stack := after_cancel(case)) is not None:
+        return stack
     if suspect is not None and suspect.active and not rollback.may_replace_running:
         return _still_active(case, suspect)
     native = case.seen.rollback

@@ -161,6 +161,7 @@ class Policy:
     storm_window: timedelta = timedelta(minutes=10)
     stop_without_target: StopWithoutTarget = StopWithoutTarget.FIRST_DEPLOYMENT
     native_rollback: bool = True
+    cancel_stack_updates: str = ""
     rollback_pauses: RollbackPauses = RollbackPauses.TELL
     native_rollback_grace: timedelta = timedelta(seconds=30)
     create_settle: timedelta = timedelta(seconds=60)

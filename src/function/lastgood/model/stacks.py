@@ -18,10 +18,11 @@ def goes_back_by_itself(status: str) -> bool:
 class Origin:
     """What CloudFormation said of the alias or the service that a rollback would move.
 
-    `stack` is the id of the stack whose template holds it and `status` that stack's state, empty where it could not be
-    read; `root` is the outermost stack where `stack` is nested. `problem`: why nobody can tell whether one holds it.
-    Without `stack` and `problem` it belongs to none. `groups` are the keys of what the same stack deploys.
-    `stage` is the key of the pipeline's stage that releases it, where the settings name one that may be rolled back.
+    `stack` is the id of the stack whose template holds it, `root` the outermost stack where that one is nested.
+    `status` is the state of the outermost one, which alone can be acted on; empty where it could not be read.
+    `problem`: why nobody can tell whether one holds it. Without `stack` and `problem` it belongs to none. `groups` are
+    the keys of what the same stack deploys. `stage` is the key of the pipeline's stage that releases it, where the
+    settings name one that may be rolled back.
     """
 
     stack: str = ""
@@ -30,6 +31,11 @@ class Origin:
     problem: str = ""
     groups: frozenset[str] = frozenset()
     stage: str = ""
+
+    @property
+    def acted_on(self) -> str:
+        """The stack that is cancelled or rolled back: the outermost one."""
+        return self.root or self.stack
 
     @property
     def kind(self) -> str:

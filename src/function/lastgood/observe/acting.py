@@ -29,6 +29,8 @@ def after_stop(look: Look) -> Observation:
     if suspect is None and choice.suspect_deployment_id:
         suspect = deployer.deployment(choice.suspect_deployment_id)
     seen = Observation(suspect=suspect, group=look.last.group if look.last else None)
+    if rollback.progress.stack_cancel_requested_at is not None:
+        seen = replace(seen, origin=look.eyes.stacks.state(choice.suspect_stack))
     if suspect is not None and suspect.active and not rollback.may_replace_running:
         hangs = _hangs(rollback, look.now)
         return held(look, replace(seen, silent=deployer.silent(suspect.deployment_id)) if hangs else seen)

@@ -17,6 +17,7 @@ from lastgood.judgement.steps import (
     Action,
     Adopt,
     AskApproval,
+    CancelUpdate,
     ClearAlias,
     Close,
     Create,
@@ -32,6 +33,7 @@ from lastgood.judgement.steps import (
 from lastgood.ledger import Kind
 from lastgood.model import Deployment, Observation, Phase, Reason
 from lastgood.parts import Parts
+from lastgood.rollbacks.cancelling import cancel_update
 from lastgood.rollbacks.choosing import chosen_by
 from lastgood.rollbacks.closing import LONGEST_EXPLANATION, Closing
 from lastgood.rollbacks.delays import Delays
@@ -87,6 +89,8 @@ class Acts:
                 self._create(decision)
             case LetGoOn():
                 self._let_go_on(decision)
+            case CancelUpdate():
+                cancel_update(self._parts, self._draft, self._closing, decision)
             case AskApproval():
                 self._step(Kind.DECISION, decision)
                 self._draft.change(phase=Phase.AWAITING_APPROVAL)
@@ -285,7 +289,7 @@ class Acts:
             case Create():
                 return self._draft.rollback.phase is Phase.VERIFYING
             case _:
-                return isinstance(decision, AskApproval | LetGoOn)
+                return isinstance(decision, AskApproval | LetGoOn | CancelUpdate)
 
     def _wait_a_little(self, seen: Observation) -> bool:
         """A stop is about to take effect: look again in a moment instead of waiting for the next event."""

@@ -11,8 +11,18 @@ from simulated_aws.model import ServiceError
 
 Answer = dict[str, Any]
 NAMESPACE = "http://cloudformation.amazonaws.com/doc/2010-05-15/"
+PAGE = 100
+"""DescribeStackResources answers the first hundred resources alone, ListStackResources a hundred at a time."""
+
 OPERATIONS = frozenset(
-    {"DescribeStacks", "DescribeStackResources", "CancelUpdateStack", "RollbackStack", "ContinueUpdateRollback"}
+    {
+        "DescribeStacks",
+        "DescribeStackResources",
+        "ListStackResources",
+        "CancelUpdateStack",
+        "RollbackStack",
+        "ContinueUpdateRollback",
+    }
 )
 
 
@@ -35,6 +45,8 @@ class StacksApi:
         """The answer to a call that `knows` accepts."""
         if operation == "DescribeStackResources":
             return {"StackResources": self._resources(given)}
+        if operation == "ListStackResources":
+            return self._listed(given)
         if operation == "DescribeStacks":
             every = [self._stacks.stack(given["StackName"])] if given.get("StackName") else self._stacks.stacks.values()
             return {"Stacks": [_stack(each) for each in every]}
@@ -54,7 +66,13 @@ class StacksApi:
         if bool(name) == bool(physical):
             raise ServiceError("ValidationError", "Exactly one of StackName and PhysicalResourceId must be specified")
         stack = self._stacks.stack(str(name)) if name else self._stacks.owner_of(str(physical))
-        return [_resource(stack, each) for each in stack.resources]
+        return [_resource(stack, each) for each in stack.resources][:PAGE]
+
+    def _listed(self, given: Answer) -> Answer:
+        stack, start = self._stacks.stack(given["StackName"]), int(given.get("NextToken") or 0)
+        page = [_resource(stack, each) for each in stack.resources][start : start + PAGE]
+        more = start + PAGE if start + PAGE < len(stack.resources) else None
+        return _present(StackResourceSummaries=page, NextToken=str(more) if more else None)
 
 
 def _stack(stack: Stack) -> Answer:
@@ -81,7 +99,7 @@ def _resource(stack: Stack, resource: Resource) -> Answer:
         "PhysicalResourceId": resource.physical,
         "ResourceType": resource.kind,
         "Timestamp": stack.updated_at or stack.created_at,
-        "ResourceStatus": "UPDATE_COMPLETE",
+        "ResourceStatus": resource.status,
     }
 
 

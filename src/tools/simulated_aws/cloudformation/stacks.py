@@ -33,6 +33,7 @@ class Resource:
     logical: str
     physical: str
     kind: str
+    status: str = "UPDATE_COMPLETE"
 
 
 @dataclass(eq=False)

@@ -21,6 +21,7 @@ class Progress:
     redeployed_revision: str = ""
     rollback_deployment_id: str = ""
     adopted: bool = False
+    stack_cancel_requested_at: datetime | None = None
     stack_debt: str = ""
     passed_on_to: str = ""
     passed_on_id: str = ""

@@ -1,0 +1,73 @@
+"""The update of a stack, cancelled while it runs: the stack itself then puts back what the update had changed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from fnmatch import fnmatchcase
+
+from lastgood.judgement.case import Case
+from lastgood.judgement.stacks import advice, name_of
+from lastgood.judgement.steps import CancelUpdate, Decision, Wait, block, wait
+from lastgood.judgement.theirs import same
+from lastgood.model import Origin, Reason, goes_back_by_itself
+
+RUNNING = "UPDATE_IN_PROGRESS"
+
+CANCELLED_AGAIN_AFTER = timedelta(seconds=30)
+"""A cancellation that nobody confirmed is asked for again after this long, with the same token."""
+
+
+def may_be_cancelled(case: Case) -> bool:
+    """The settings name the stack, its update still runs, and undoes what we would undo and goes where we would go."""
+    origin, good, suspects = case.seen.origin, case.selection.good, case.attribution.suspects
+    if origin is None or origin.status != RUNNING or not _named(case, origin) or good is None or not suspects:
+        return False
+    if case.forced or case.rollback.trigger.to_deployment_id or case.late:
+        return False
+    first = suspects[-1]
+    older = (d for d in case.seen.history if d.status == "Succeeded" and d.created_at < first.created_at)
+    before = next(older, None)
+    return before is not None and (before.deployment_id == good.deployment_id or same(before, good))
+
+
+def _named(case: Case, origin: Origin) -> bool:
+    pattern = case.policy.cancel_stack_updates
+    return bool(pattern and origin.stack) and fnmatchcase(name_of(origin.acted_on), pattern)
+
+
+def cancel_update(case: Case) -> Decision:
+    """Cancel it, all of it."""
+    suspect, origin = case.attribution.suspect, case.seen.origin or Origin()
+    what = f"{suspect.deployment_id} is {suspect.status}" if suspect else "The release is made"
+    return CancelUpdate(
+        Reason.STACK_ROLLING_BACK,
+        f"{what}, and the update of the stack {origin.acted_on} that made it still runs: it is cancelled, which undoes "
+        "all of it, and the stack puts back what was there before.",
+        origin.acted_on,
+        chosen=case.chosen,
+    )
+
+
+def after_cancel(case: Case) -> Decision | None:
+    """What the stack does since; None where nothing more is to come from it, and what it put back is to be proven."""
+    progress, origin = case.rollback.progress, case.seen.origin
+    asked = progress.stack_cancel_requested_at
+    if asked is None or origin is None or case.late:
+        return None
+    if origin.status == RUNNING and case.now - asked >= CANCELLED_AGAIN_AFTER:
+        return CancelUpdate(
+            Reason.STACK_ROLLING_BACK,
+            f"The update of {origin.acted_on} still runs, so it is (again) asked to be cancelled.",
+            origin.acted_on,
+        )
+    if origin.status in {RUNNING, ""}:
+        return wait(f"The update of {origin.acted_on} is being cancelled.")
+    if goes_back_by_itself(origin.status):
+        back = "and puts back what was there before"
+        return Wait(Reason.STACK_ROLLING_BACK, f"The stack {origin.acted_on} is {origin.status}, {back}.")
+    if origin.status == "UPDATE_ROLLBACK_COMPLETE":
+        return None
+    return block(
+        Reason.MANAGED_BY_CLOUDFORMATION,
+        f"The update of {origin.acted_on} was to be cancelled and did not go back. {advice(origin.stack, origin)}",
+    )
