@@ -61,7 +61,7 @@ class Acts:
         self._delays = Delays(draft, parts.clock)
         self._put_off = False
 
-    def perform(self, decision: Decision, seen: Observation) -> Observation:  # noqa: C901 - a case for each step
+    def perform(self, decision: Decision, seen: Observation) -> Observation:  # noqa: C901, PLR0912 - a case for each step
         """Do what was decided. Returns what was seen, with what the act is known to have changed of it."""
         if isinstance(decision, Wait):
             return seen
