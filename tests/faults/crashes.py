@@ -47,6 +47,7 @@ EFFECTS = {
     "StopDeployment": "STOP",
     "CreateDeployment": "CREATE",
     "StopServiceDeployment": "STOP",
+    "ContinueServiceDeployment": "STOP",
     "UpdateService": "CREATE",
     "UpdateAlias": "CLEAR_ALIAS",
     "RegisterTaskDefinition": "REGISTER_TASK_DEFINITION",
@@ -478,7 +479,8 @@ def _deployed(it: Scene) -> dict[str, str]:
 def _stopped(it: Scene) -> set[str]:
     """The deployments that were asked to stop, and those that ECS rolled back because a person asked it to."""
     asked = {arrival.parameters["deploymentId"] for arrival in it.sim.calls("StopDeployment")}
-    arns = {arrival.parameters["serviceDeploymentArn"] for arrival in it.sim.calls("StopServiceDeployment")}
+    asks = (*it.sim.calls("StopServiceDeployment"), *it.sim.calls("ContinueServiceDeployment"))
+    arns = {arrival.parameters["serviceDeploymentArn"] for arrival in asks}
     executions = {arrival.parameters["pipelineExecutionId"] for arrival in it.sim.calls("StopPipelineExecution")}
     return asked | executions | {arn.rpartition("/")[2] for arn in arns}
 

@@ -36,6 +36,10 @@ OWN = {"LASTGOOD_NATIVE_ROLLBACK": "false"}
 APPROVE = {"LASTGOOD_MODE": "approve"}
 GROUP = {"application": "shop", "deployment_group": "prod"}
 SERVICE = {"ecs_service": "main/web"}
+PAUSES = {
+    "strategy": "BLUE_GREEN",
+    "lifecycleHooks": [{"targetType": "PAUSE", "lifecycleStages": ["POST_PRODUCTION_TRAFFIC_SHIFT"]}],
+}
 LARGE: dict[str, Any] = {"desired_count": 12}
 BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
 ALARMED = {"alarms": {"alarmNames": [ALARM], "enable": True, "rollback": True}}
@@ -49,7 +53,7 @@ RERUNS = {"LASTGOOD_PIPELINES": json.dumps([{**PIPELINE, "after_rollback": "reru
 HOLDS = {"LASTGOOD_PIPELINES": json.dumps([{**PIPELINE, "hold": "Deploy"}])}
 RERUN, HOLD, RELEASE = "StartPipelineExecution", "DisableStageTransition", "EnableStageTransition"
 STOP, CREATE, CLEAR, REGISTER = "StopDeployment", "CreateDeployment", "UpdateAlias", "RegisterTaskDefinition"
-STOP_SERVICE, UPDATE = "StopServiceDeployment", "UpdateService"
+STOP_SERVICE, UPDATE, ANSWER = "StopServiceDeployment", "UpdateService", "ContinueServiceDeployment"
 STOP_EXECUTION, ROLL_STAGE = "StopPipelineExecution", "RollbackStage"
 
 
@@ -59,6 +63,19 @@ def active(it: Scene) -> None:
     it.release(3)
     it.sim.advance(MID_SHIFT[it.platform])
     it.local.alarm(ALARM)
+
+
+def at_its_hook(it: ServiceScene) -> None:
+    """The bad release has all traffic, and waits for an answer to its hook. (The service was created with `web:1`.)"""
+    it.release(2)
+    it.sim.advance(180)
+    it.local.alarm(ALARM)
+
+
+def the_hook_was_answered_with_rollback(it: ServiceScene) -> bool:
+    """ECS put the good revision back, and nobody ever said that the bad one may go on."""
+    answers = {call["action"] for call in it.calls(ANSWER)}
+    return it.is_live(1) and it.head["adopted"] is True and answers == {"ROLLBACK"}
 
 
 def active_after_a_bad_one(it: Scene) -> None:
@@ -308,6 +325,7 @@ SOAK = (
     ),
     scenario("succeeded, paused", "ECS", paused, 3, outcome="SKIPPED"),
     scenario("active, native", "Service", active, ecs_own_rollback_is_adopted, STOP_SERVICE, options=LARGE),
+    scenario("paused at its hook", "Service", at_its_hook, the_hook_was_answered_with_rollback, ANSWER, options=PAUSES),
     scenario(
         "the circuit breaker was quicker", "Service", breaks, ecs_own_rollback_is_adopted, options=BREAKER | LARGE
     ),

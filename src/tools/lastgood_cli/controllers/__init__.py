@@ -13,6 +13,8 @@ KNOWN = {
         past=codedeploy.past,
         history=codedeploy.history,
     ),
-    Controller.ECS: Known(events=("aws.ecs", "ServiceDeploymentMoved"), needed=ecs.needed, past=ecs.past),
+    Controller.ECS: Known(
+        events=("aws.ecs", "ServiceDeploymentMoved"), needed=ecs.needed, past=ecs.past, checks=ecs.checks
+    ),
     Controller.PIPELINE: Known(events=("aws.codepipeline", "StageMoved"), needed=pipeline.needed, past=pipeline.past),
 }

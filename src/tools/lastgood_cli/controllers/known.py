@@ -11,6 +11,7 @@ from typing import Any
 from lastgood.model import DeploymentGroup
 from lastgood.settings import Settings
 from lastgood.vouching import signed
+from lastgood_cli.checks import Check
 from lastgood_cli.expected import Advice
 from lastgood_cli.lookout import Lookout
 from lastgood_cli.readonly import ReadOnlySession
@@ -43,6 +44,10 @@ def gone(group: DeploymentGroup) -> tuple[GroupHistory, str]:
     return GroupHistory(None), f"{group.key} does not exist (any more)."
 
 
+def _nothing_more(aws: ReadOnlySession, group: DeploymentGroup, settings: Settings) -> tuple[Check, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What the command knows of a controller.
@@ -50,10 +55,11 @@ class Known:
     `events`: their source at EventBridge, and the logical id of the stack's rule for them. `needed`: (action, resource)
     of what a rollback needs there; its last argument begins an ARN, up to the account, with braces for the service.
     `past`: how long deployments took; the time span is the attribution window. `history`: what was deployed since a
-    time, and a note where that is not all.
+    time, and a note where that is not all. `checks`: what only this controller has to be asked about a target.
     """
 
     events: tuple[str, str]
     needed: Callable[[DeploymentGroup, Settings, str], Iterator[tuple[str, str]]]
     past: Callable[[ReadOnlySession, DeploymentGroup, timedelta], Past]
     history: Callable[[Lookout, DeploymentGroup, datetime], tuple[GroupHistory, str]] = listed
+    checks: Callable[[ReadOnlySession, DeploymentGroup, Settings], tuple[Check, ...]] = _nothing_more

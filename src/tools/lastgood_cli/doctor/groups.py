@@ -9,6 +9,7 @@ from lastgood.model import DeploymentGroup
 from lastgood.settings import PipelineRule
 from lastgood.signals import OperatorRequest
 from lastgood_cli.checks import Part
+from lastgood_cli.controllers import KNOWN
 from lastgood_cli.doctor.looking import Found, attempted
 from lastgood_cli.doctor.patient import Patient
 from lastgood_cli.expecting import Expecting
@@ -27,6 +28,9 @@ def examine_group(patient: Patient, eyes: Lookout, group: DeploymentGroup, alarm
         controller=group.controller,
     )
     checks = attempted("a rollback could begin now", lambda: group_checks(eyes.for_request(request)))
+
+    own = KNOWN[group.controller].checks
+    checks += attempted("what holds a rollback up", lambda: own(patient.aws, group, eyes.settings))
 
     def minutes() -> Found:
         expecting = Expecting(patient.aws, eyes.settings.attribution_window)
