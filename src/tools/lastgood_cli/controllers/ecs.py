@@ -66,6 +66,6 @@ def _held(settings: Settings) -> str:
     if settings.rollback_pauses is RollbackPauses.CONTINUE:
         return " A rollback that a pause holds is let go on (LASTGOOD_ROLLBACK_PAUSES)."
     return (
-        " A rollback's own deployment waits there for somebody's word, and people are told at once. Without it, a timeout "
-        "with ROLLBACK brings the bad revision back."
+        " A rollback's own deployment waits there for somebody's word, and people are told at once. Without it a "
+        "timeout with ROLLBACK brings the bad revision back."
     )
