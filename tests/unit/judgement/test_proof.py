@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from builders import (
     at,
     group,
     minutes,
+    native_rollback,
     observation,
     rollback,
 )
@@ -23,15 +25,20 @@ from judging import (
     stopping,
     verifying,
 )
-from lastgood.judgement.proof import LIVE_GRACE
-from lastgood.judgement.steps import Action
+from lastgood.judgement.proof import LIVE_GRACE, is_live
+from lastgood.judgement.steps import Action, Close, Decision, LetGoOn, TakeOver, Wait
 from lastgood.model import (
+    Deployment,
+    Gate,
+    Image,
     Live,
     Observation,
     Outcome,
     Phase,
     Policy,
     Reason,
+    Revision,
+    RollbackPauses,
 )
 
 # --- proof ------------------------------------------------------------------------------------------------------------
@@ -141,3 +148,236 @@ def test_a_closed_rollback_stays_closed():
         closed = rollback(Phase.CLOSED, outcome=outcome, reason_code=reason)
         decision = decide(closed, observation(BAD_RUNNING, GOOD), Policy(), NOW)
         assert (decision.action, decision.reason) == (Action.WAIT, reason)
+
+
+# --- rollbacks of others ----------------------------------------------------------------------------------------------
+
+
+def ended(running: Deployment | None = BACK, later: float = 3, policy: Policy | None = None, **more: Any) -> Decision:
+    """What is decided of a rollback deployment, `later` minutes after the alarm, with more on the record."""
+    seen = {name: more.pop(name) for name in ("live", "group") if name in more}
+    facts: dict[str, Any] = {"group": group(), "live": Live("v1"), "rollback": running, **seen}
+    about = {
+        "phase": Phase.VERIFYING,
+        "rollback_deployment_id": "d-5",
+        "redeployed_revision": "v1",
+        "redeployed_at": at(1),
+        **more,
+    }
+    return decide(stopping().changed(**about), Observation(**facts), policy or Policy(), at(later))
+
+
+def test_a_rollback_that_vanished_is_named_with_who_forgot_it():
+    assert ended(None).explanation == "CodeDeploy no longer knows d-5."
+
+
+@pytest.mark.parametrize("status", ["Failed", "Stopped"])
+def test_a_rollback_of_others_that_put_nothing_back_is_taken_over(status):
+    failed = native_rollback("d-5", at=1, status=status, error_code="HEALTH_CONSTRAINTS", error_message="too few.")
+    decision = ended(failed, adopted=True)
+    assert isinstance(decision, TakeOver)
+    assert (decision.reason, decision.deployment, decision.chosen.failed) == (Reason.SUSPECT_STOPPED, failed, failed)
+    assert decision.explanation == (
+        f"CodeDeploy's own rollback d-5 is {status} (HEALTH_CONSTRAINTS): too few. It did not put back what was live: "
+        "lastgood goes on."
+    )
+
+
+def test_a_rollback_of_others_that_worked_is_said_to_be_theirs():
+    decision = ended(native_rollback("d-5", at=1), adopted=True, failed_rollback="The rollback of ann failed")
+    assert decision.explanation == (
+        "d-5 succeeded and v1 is live. It was CodeDeploy's own rollback. The rollback of ann failed."
+    )
+    assert ended(failed_rollback="Ann's failed").explanation == "d-5 succeeded and v1 is live. Ann's failed."
+
+
+# --- while it runs ----------------------------------------------------------------------------------------------------
+
+GOING = replace(BACK, status="InProgress", completed_at=None)
+
+
+def test_what_it_waits_for_is_told_to_people_if_it_lasts():
+    waits = ended(replace(GOING, waits_for="i-1 does not answer"))
+    assert isinstance(waits, Wait)
+    assert (waits.explanation, waits.told_after) == ("d-5 is InProgress: i-1 does not answer.", minutes(3))
+    plain = ended(GOING)
+    assert isinstance(plain, Wait)
+    assert (plain.explanation, plain.told_after) == ("d-5 is InProgress.", None)
+
+
+def test_the_deadline_counts_from_the_opening_or_from_when_it_went_on():
+    late = Policy().deadline.total_seconds() / 60 + 1  # the rollback is opened a minute after the alarm
+    assert isinstance(ended(GOING, later=late, live=Live("v2")), Wait)
+    over = refused(ended(GOING, later=late + 0.1, live=Live("v2")), Reason.DEADLINE_PASSED, Outcome.FAILED)
+    assert over.explanation == "d-5 is still InProgress after 2 h."
+    assert isinstance(ended(GOING, later=late + 0.1, held_up_ended_at=at(2), live=Live("v2")), Wait)
+    assert refused(
+        ended(GOING, later=late + 1.1, held_up_ended_at=at(2), live=Live("v2")), Reason.DEADLINE_PASSED, Outcome.FAILED
+    )
+    assert refused(
+        ended(GOING, later=late + 0.1, held_up_ended_at=at(-90), live=Live("v2")),
+        Reason.DEADLINE_PASSED,
+        Outcome.FAILED,
+    )
+
+
+def test_what_only_waits_to_end_is_proof_by_the_name_that_it_was_registered_with():
+    late = ended(GOING, later=130, live=Live("task:8", deployment_id="d-5"), redeployed_revision="task:8")
+    assert late.explanation == "task:8 is live; d-5 is only waiting to end."
+    old = ended(GOING, later=130, live=Live("v1", deployment_id="d-5"), redeployed_revision="task:8")
+    refused(old, Reason.DEADLINE_PASSED, Outcome.FAILED)
+
+
+# --- at a gate --------------------------------------------------------------------------------------------------------
+
+READY = replace(GOING, status="Ready", gate=Gate("aws deploy continue-deployment --deployment-id d-5"))
+HOOK = replace(GOING, gate=Gate("aws ecs continue", "hook-1", at(600), "ROLLBACK"))
+CONTINUE = Policy(rollback_pauses=RollbackPauses.CONTINUE)
+
+
+@pytest.mark.parametrize(
+    ("running", "told"),
+    [
+        (READY, "d-5 is Ready, waiting for a go-ahead"),
+        (
+            HOOK,
+            "d-5 is InProgress, paused at a lifecycle hook until 2026-03-02 20:00Z, when ECS takes ROLLBACK",
+        ),
+    ],
+)
+def test_a_rollback_that_waits_for_a_word_gets_it_or_people_are_told(running, told):
+    goes = ended(running, policy=CONTINUE)
+    assert isinstance(goes, LetGoOn)
+    assert (goes.reason, goes.deployment) == (Reason.IN_PROGRESS, running)
+    assert goes.explanation == f"{told}: it is told to go on."
+    for waits in (ended(running), ended(running, policy=CONTINUE, adopted=True)):
+        assert isinstance(waits, Wait)
+        assert waits.told_after == minutes(0)
+        assert waits.explanation == (
+            f"{told}, so the good revision is not back yet. To let it go on: {running.gate.command}"
+        )
+
+
+def test_a_gate_is_waited_at_for_as_long_as_it_stands_open():
+    assert isinstance(ended(HOOK, later=599), Wait)
+    refused(ended(HOOK, later=600), Reason.DEADLINE_PASSED, Outcome.FAILED)
+    refused(ended(READY, later=130), Reason.DEADLINE_PASSED, Outcome.FAILED)
+
+
+# --- what the containers run ------------------------------------------------------------------------------------------
+
+
+def runs(**digests: str) -> Live:
+    return Live("v1", images=tuple(Image(name, f"shop/{name}:latest", digest) for name, digest in digests.items()))
+
+
+def test_the_digests_that_served_are_proof():
+    decision = ended(live=runs(web="sha256:1", log="sha256:2"), good_digests=("web=sha256:1", "log=sha256:2"))
+    assert decision.reason is Reason.VERIFIED
+
+
+@pytest.mark.parametrize("log", ["sha256:2", ""])
+def test_one_other_image_is_what_is_not_wanted(log):
+    live = runs(web="sha256:9", log=log)
+    digests = ("web=sha256:1", "log=sha256:2")
+    assert isinstance(ended(live=live, good_digests=digests), Wait)
+    wrong = refused(ended(live=live, good_digests=digests, later=8), Reason.LIVE_DIFFERS, Outcome.FAILED)
+    assert wrong.explanation == "d-5 succeeded, yet live is v1 with other images and not v1."
+
+
+@pytest.mark.parametrize(
+    ("live", "digests"),
+    [
+        pytest.param(runs(web=""), ("web=sha256:1",), id="nobody knows what runs"),
+        pytest.param(runs(web="sha256:1"), ("web=",), id="nobody knows what served"),
+        pytest.param(runs(), ("web=sha256:1",), id="it is not among what runs"),
+        pytest.param(runs(web="sha256:1", log="sha256:2"), ("web=sha256:1", "log="), id="one of two is not known"),
+        pytest.param(runs(web="sha256:1"), (), id="none was recorded of what runs images"),
+    ],
+)
+def test_a_name_alone_is_no_proof_where_images_run(live, digests):
+    part = replace(BACK, instances_failed=1)
+    for running, note in ((BACK, ""), (part, " 1 instances were failed or skipped: look at them.")):
+        decision = ended(running, live=live, good_digests=digests)
+        assert isinstance(decision, Close)
+        assert (decision.reason, decision.outcome) == (Reason.CONTENT_UNKNOWN, Outcome.ROLLED_BACK)
+        assert decision.needs_human
+        assert decision.explanation == (
+            "d-5 succeeded and v1 is live by its name; whether its images are those that served is not recorded. Look "
+            f"at it.{note}"
+        )
+
+
+def test_where_no_image_has_a_digest_the_name_says_enough():
+    assert ended(live=runs(web="")).reason is Reason.VERIFIED
+
+
+def test_what_the_suspect_made_live_is_not_the_good_revision_though_it_has_its_name():
+    wrong = ended(live=Live("v1", deployment_id="d-2"), later=8)
+    assert refused(wrong, Reason.LIVE_DIFFERS, Outcome.FAILED)
+
+
+def test_how_long_it_takes_to_show_is_counted_from_its_end():
+    unfinished = replace(BACK, completed_at=None)
+    assert isinstance(ended(unfinished, live=Live("v2"), later=60), Wait)
+    said = ended(live=Live(), later=8)
+    assert said.explanation == "d-5 succeeded, yet live is something that cannot be read and not v1."
+    assert ended(live=Live("v2")).explanation == "d-5 succeeded; live is still v2."
+
+
+def test_what_came_after_it_is_named_and_answered_for_by_nobody():
+    decision = ended(live=Live("v3"), group=group(last_attempted_id="d-6"))
+    assert decision.explanation == (
+        "d-5 succeeded. d-6 came after it, so what is live now is no longer this rollback's doing."
+    )
+
+
+# --- what nobody knows ------------------------------------------------------------------------------------------------
+
+NOTHING_CHOSEN = {"good_deployment_id": "", "good_revision": "", "redeployed_revision": ""}
+
+
+@pytest.mark.parametrize("live", [Live("v1"), Live("v0")])
+def test_what_the_deployer_put_back_without_a_choice_is_left_to_people(live):
+    decision = ended(live=live, **NOTHING_CHOSEN)
+    assert isinstance(decision, Close)
+    assert (decision.reason, decision.outcome) == (Reason.CONTENT_UNKNOWN, Outcome.ROLLED_BACK)
+    assert decision.explanation == (
+        f"d-5 succeeded: CodeDeploy put back what was live before the suspect, {live.identity}. What that contains is "
+        "not known, so people have to look at it."
+    )
+
+
+@pytest.mark.parametrize(
+    ("live", "of"),
+    [
+        (Live(""), BACK),
+        (Live("v1", split=True), BACK),
+        (Live("v1", deployment_id="d-2"), BACK),
+        (Live("v2"), BACK),
+    ],
+    ids=["unreadable", "split", "the suspect made it", "the suspect's revision"],
+)
+def test_what_is_still_the_suspects_was_not_put_back(live, of):
+    assert ended(of, live=live, **NOTHING_CHOSEN).reason is not Reason.CONTENT_UNKNOWN
+
+
+def test_a_name_that_the_suspect_shares_is_put_back_if_it_is_the_rollbacks_own():
+    same_name = replace(BACK, revision=Revision("AppSpecContent", "v2"))
+    assert ended(same_name, live=Live("v2"), **NOTHING_CHOSEN).reason is Reason.CONTENT_UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("live", "suspects", "found"),
+    [
+        (Live("v1"), (BAD_RUNNING,), True),
+        (Live("v1", deployment_id="d-2"), (BAD_RUNNING,), False),
+        (Live("v1", deployment_id="d-1"), (BAD_RUNNING,), True),
+        (runs(web="sha256:1"), (), True),
+        (runs(web="sha256:2"), (), False),
+        (runs(web=""), (), False),
+    ],
+)
+def test_a_name_is_live_if_no_suspect_made_it_so_and_its_images_are_the_same(live, suspects, found):
+    images = (Image("web", "shop/web:latest", "sha256:1"),) if live.images else ()
+    assert is_live(Revision("AppSpecContent", "v1", images=images), live, suspects) is found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -25,6 +27,7 @@ from judging import (
     DEADLINE,
     GOOD,
     READY,
+    STOPPED,
     after_stop,
     decide,
     pinned_by_the_stop,
@@ -33,13 +36,17 @@ from judging import (
     stopping,
     verifying,
 )
-from lastgood.judgement.steps import Action, Decision
-from lastgood.judgement.way_back import STOP_AGAIN_AFTER
+from lastgood.judgement.steps import Action, Adopt, ClearAlias, Create, Decision, RegisterTaskDefinition, Stop
+from lastgood.judgement.way_back import HANGS_AFTER, STOP_AGAIN_AFTER
+from lastgood.judgement.wording import duration
 from lastgood.model import (
     ComputePlatform,
     Controls,
     Floor,
+    Gate,
     Gone,
+    Image,
+    LeftOut,
     Live,
     Outcome,
     Pause,
@@ -299,3 +306,155 @@ def test_a_pause_holds_what_is_under_way_until_it_ends_and_force_passes_it():
         assert held(record, until=5).explanation == "ann paused rollbacks: migration"
         assert held(record, until=0.5).action is Action.CREATE
         assert held(record.changed(force=True), until=5).action is Action.CREATE
+
+
+# --- a stop that takes its time ---------------------------------------------------------------------------------------
+
+HANGING = replace(STOPPED, status="InProgress", completed_at=None)
+
+
+def hangs(later: float, *silent: str, **more: Any) -> Decision:
+    """What is decided `later` seconds after CodeDeploy took the stop, while the suspect is still there."""
+    answer = {"stop_answer": "Pending", **more}
+    return after_stop(stopping(**answer), later, suspect=HANGING, silent=silent)
+
+
+def test_a_stop_that_was_taken_is_given_a_while():
+    for later in (1, HANGS_AFTER.total_seconds() - 1):
+        assert hangs(later).explanation == "d-2 is stopping."
+        assert hangs(later).told_after is None
+
+
+@pytest.mark.parametrize(
+    ("silent", "who"),
+    [
+        (
+            ("i-1",),
+            "for i-1 does not answer. To free it, detach or terminate it, or restart its CodeDeploy agent; the",
+        ),
+        (
+            ("i-1", "i-2"),
+            "for i-1, i-2 do not answer. To free it, detach or terminate it, or restart its CodeDeploy agent; the",
+        ),
+        ((), "for something in it waits. To free it, see what in it is waiting; the"),
+    ],
+)
+def test_a_stop_that_hangs_is_told_with_what_it_waits_for(silent, who):
+    found = hangs(HANGS_AFTER.total_seconds(), *silent)
+    took = duration(HANGS_AFTER)
+    assert found.explanation.startswith(
+        f"The stop of d-2 hangs: CodeDeploy took it {took} ago and it is still InProgress, "
+    )
+    assert f"{who} rollback then goes on by itself." in found.explanation
+    assert found.told_after == timedelta(0)
+
+
+def test_a_stop_that_was_not_taken_is_asked_for_again_after_a_moment():
+    soon, later = (hangs(STOP_AGAIN_AFTER.total_seconds() + more, stop_answer="") for more in (-1, 0))
+    assert soon.explanation == "d-2 is stopping."
+    assert isinstance(later, Stop)
+    assert later.explanation == "d-2 is InProgress, so it is (again) asked to stop."
+
+
+@pytest.mark.parametrize(("hook", "again"), [("hook-1", True), ("", False)])
+def test_a_stop_at_a_hook_is_asked_for_again_though_it_was_taken(hook, again):
+    """ECS takes a stop at a lifecycle hook, and does not act on it."""
+    paused = replace(HANGING, gate=Gate("go on", hook))
+    late = STOP_AGAIN_AFTER.total_seconds()
+    taken = stopping(stop_answer="Pending")
+    assert not isinstance(after_stop(taken, late - 1, suspect=paused), Stop)
+    assert isinstance(after_stop(taken, late, suspect=paused), Stop) is again
+
+
+def test_a_suspect_that_nobody_asked_to_stop_is_asked_at_once():
+    found = after_stop(stopping(stop_requested_at=None, native_rollback_asked=True), suspect=HANGING)
+    assert isinstance(found, Stop)
+    assert (found.deployment, found.native, found.reason) == (HANGING, True, Reason.SUSPECT_ACTIVE)
+
+
+def test_where_nothing_can_go_back_the_reason_for_that_stays():
+    record = stopping(
+        stop_requested_at=None, good_deployment_id="", reason_code=Reason.KNOWN_BAD, explanation="All are known bad."
+    )
+    found = after_stop(record, suspect=HANGING)
+    assert isinstance(found, Stop)
+    assert (found.reason, found.explanation) == (Reason.KNOWN_BAD, "All are known bad.")
+    unsaid = after_stop(record.changed(reason_code=None), suspect=HANGING)
+    assert unsaid.reason is Reason.SUSPECT_ACTIVE
+
+
+@pytest.mark.parametrize(("over", "told"), [({}, " The agent of i-1 is dead."), ({"held_up_ended_at": NOW}, "")])
+def test_after_the_deadline_what_held_it_up_is_told_if_it_still_does(over, told):
+    record = stopping(held_up_by="The agent of i-1 is dead.", **over)
+    active = after_stop(record, DEADLINE + 1, suspect=HANGING)
+    assert refused(active, Reason.DEADLINE_PASSED, Outcome.FAILED).explanation == (
+        f"d-2 is still InProgress, 2 h after the rollback began.{told}"
+    )
+    ended = after_stop(record, DEADLINE + 1)
+    assert ended.explanation == f"The redeployment could not start within 2 h.{told}"
+
+
+# --- what people are told of the way back -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("newest", "reason", "told"),
+    [
+        (native_rollback("d-4", "v1", 0, status="InProgress"), Reason.NATIVE_ROLLBACK, "CodeDeploy's own rollback d-4"),
+        (running("d-4", "v1", 0), Reason.ALREADY_ROLLING_BACK, "Somebody's rollback d-4"),
+    ],
+)
+def test_a_deployment_of_the_good_revision_is_adopted_and_its_owner_told(newest, reason, told):
+    found = after_stop(stopping(suspect_stack="shop", stack_status="UPDATE_IN_PROGRESS"), newest=newest)
+    assert isinstance(found, Adopt)
+    assert (found.reason, found.deployment, found.ours) == (reason, newest, False)
+    assert found.explanation == f"{told} to v1 is adopted and watched. Its stack rolls back too: shop."
+
+
+def test_our_own_deployment_is_found_by_its_marker():
+    ours = our_rollback("d-5", "v1", 1, rollback_id=ROLLBACK_ID, status="InProgress")
+    for found in (redeploying(30, rollback=ours), after_stop(newest=ours)):
+        assert isinstance(found, Adopt)
+        assert (found.reason, found.deployment, found.ours) == (Reason.IN_PROGRESS, ours, True)
+
+
+@pytest.mark.parametrize(
+    ("held", "left"), [({"suspect_stack": "shop-stack"}, "shop-stack"), ({"origin": "unknown"}, "which stack holds it")]
+)
+def test_what_a_stack_holds_is_not_redeployed_behind_its_back(held, left):
+    for todo in ((), (SplitAlias(),), (Unregistered("task:6"),)):
+        found = refused(
+            after_stop(stopping(**held), preparations=todo), Reason.MANAGED_BY_CLOUDFORMATION, Outcome.BLOCKED
+        )
+        assert "d-2 is stopped, and CodeDeploy put nothing back by itself." in found.explanation
+        assert left in found.explanation
+    insisted = stopping(force=True, **held)
+    assert isinstance(after_stop(insisted), Create)
+
+
+def test_what_is_left_out_of_an_appspec_is_told_with_the_redeployment():
+    todo = (LeftOut("Its hook is left out."), LeftOut("Its network differs."))
+    found = after_stop(preparations=todo)
+    assert isinstance(found, Create)
+    assert found.explanation == "v1, deployed by d-1, is deployed again. Its hook is left out. Its network differs."
+    assert (found.target, found.live, found.instead_of) == (GOOD, Live("v2"), STOPPED)
+
+
+def test_what_has_to_be_done_first_is_carried_by_its_step():
+    split, pins = SplitAlias(), Unregistered("task:6", (Image("web", "shop/web:latest", "sha256:1"),))
+    cleared, registered = after_stop(preparations=(split, pins)), after_stop(preparations=(pins,))
+    assert isinstance(cleared, ClearAlias) and isinstance(registered, RegisterTaskDefinition)
+    assert (cleared.todo, cleared.target) == (split, GOOD)
+    assert (registered.todo, registered.target) == (pins, GOOD)
+    assert registered.explanation == (
+        "shop/web:latest means another image by now; task:6 is registered again with the digests that served."
+    )
+    unchanged = after_stop(preparations=(Unregistered("task:6"),))
+    assert unchanged.explanation == "task:6 is INACTIVE; it is registered again unchanged."
+
+
+def test_what_cannot_be_deployed_any_more_is_told_with_its_name():
+    gone = after_stop(preparations=(Gone("version 7 is deleted"),))
+    assert gone.explanation == "v1 cannot be deployed any more: version 7 is deleted"
+    for lost in ({"good": None}, {"group": None}):
+        assert "d-1 or its deployment group is gone." in after_stop(**lost).explanation
