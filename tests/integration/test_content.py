@@ -121,33 +121,97 @@ def test_a_bundle_that_was_never_overwritten_goes_back_pinned_by_its_etag() -> N
         assert it.calls("CreateDeployment")[-1]["revision"]["s3Location"]["eTag"]
 
 
+def test_a_key_that_was_deleted_still_has_the_version_that_served() -> None:
+    with scene("Server") as it:
+        s3 = bucket(versioned=True)
+        good = upload_and_deploy(it, s3, "good")
+        serves = it.sim.serving(it.application, it.group)
+        upload_and_deploy(it, s3, "bad", rest=90)
+        s3.delete_object(Bucket="artifacts", Key="app/latest.zip")
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["good_deployment_id"]) == ("ROLLED_BACK", good), head["explanation"]
+        assert it.sim.serving(it.application, it.group) == serves
+
+
+def test_the_suspects_bundle_under_another_key_is_no_good_revision() -> None:
+    """The same bytes were deployed as `b.zip` twenty minutes ago: going back to that would change nothing."""
+    with scene("Server") as it:
+        s3 = bucket()
+
+        def release(key: str, text: str, rest: float) -> str:
+            s3.put_object(Bucket="artifacts", Key=key, Body=text.encode())
+            it.sim.advance(5)
+            return deploy(it, revisions.s3_revision("artifacts", key), rest=rest)
+
+        good = release("a.zip", "good", 7200)
+        serves = it.sim.serving(it.application, it.group)
+        release("b.zip", "bad", 1200)
+        release("c.zip", "bad", 90)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["good_deployment_id"]) == ("ROLLED_BACK", good), head["explanation"]
+        assert it.sim.serving(it.application, it.group) == serves
+
+
 def appspec(it: Scene, version: int) -> bytes:
     return revisions.lambda_appspec("checkout", "live", "1", str(version))["appSpecContent"]["content"].encode()
 
 
 def test_what_lies_under_an_appspecs_key_today_is_not_what_an_old_deployment_deployed() -> None:
-    """Going back by that key would go forward, to a version that nobody ever deployed."""
+    """Going back by that key would go forward, to a version that nobody ever deployed.
+
+    What was live before the suspect its own AppSpec names, and people hear that nothing else tells it.
+    """
     with scene("Lambda", versions=5) as it:
-        s3, world = bucket(), it.sim.engine.lambda_world
-        (function, alias) = next((name, "live") for name in world.functions)
-
-        def release(key: str, version: int, rest: float) -> str:
-            current = world.alias(function, alias).version
-            spec = revisions.lambda_appspec(function, alias, current, str(version))
-            s3.put_object(Bucket="artifacts", Key=key, Body=spec["appSpecContent"]["content"].encode())
-            it.sim.advance(5)
-            place = {"bucket": "artifacts", "key": key, "bundleType": "JSON"}
-            return deploy(it, {"revisionType": "S3", "s3Location": place}, rest=rest)
-
-        release("a.json", 2, 7200)
-        bad = release("b.json", 3, 60)
+        s3 = bucket()
+        release_appspec(it, s3, "a.json", 2, 7200)
+        bad = release_appspec(it, s3, "b.json", 3, 60)
         s3.put_object(Bucket="artifacts", Key="a.json", Body=appspec(it, 4))
         it.sim.advance(30)
         it.alarm_fires()
-        head = it.run_to_end()
-        assert head["suspect_deployment_id"] == bad
-        assert world.alias(function, alias).version != "4"
-        assert head["outcome"] == "BLOCKED", head["explanation"]
+        named_by_the_suspect(it, bad)
+
+
+def release_appspec(it: Scene, s3: Any, key: str, version: int, rest: float, *, settle: bool = True) -> str:
+    """A release of the function's version by an AppSpec that is uploaded for it."""
+    world = it.sim.engine.lambda_world
+    (function,) = world.functions
+    spec = revisions.lambda_appspec(function, "live", world.alias(function, "live").version, str(version))
+    s3.put_object(Bucket="artifacts", Key=key, Body=spec["appSpecContent"]["content"].encode())
+    it.sim.advance(5)
+    place = {"bucket": "artifacts", "key": key, "bundleType": "JSON"}
+    return deploy(it, {"revisionType": "S3", "s3Location": place}, settle=settle, rest=rest)
+
+
+def named_by_the_suspect(it: Scene, bad: str) -> dict[str, Any]:
+    """Version 2 went back, by the AppSpec of the suspect, and people were called."""
+    head = it.run_to_end()
+    assert (head["outcome"], head["suspect_deployment_id"]) == ("ROLLED_BACK", bad), head["explanation"]
+    assert it.sim.live(it.application, it.group).shares == {"2": 1.0}
+    assert head["needs_human"] is True and f"{bad} names what was live before it" in head["explanation"]
+    return head
+
+
+@pytest.mark.parametrize("settle", [False, True], ids=["active", "succeeded"])
+def test_one_key_for_every_appspec_leads_to_what_the_suspect_found_live(settle: bool) -> None:
+    """CodeDeploy's own rollback would read the key again, and find the suspect's version there."""
+    with scene("Lambda", versions=5) as it:
+        s3 = bucket()
+        release_appspec(it, s3, "appspec.json", 2, 7200)
+        bad = release_appspec(it, s3, "appspec.json", 3, 90, settle=settle)
+        it.alarm_fires()
+        named_by_the_suspect(it, bad)
+
+
+def test_a_version_that_served_for_minutes_before_a_suspect_that_names_it_is_not_proven() -> None:
+    with scene("Lambda", versions=5) as it:
+        s3 = bucket()
+        release_appspec(it, s3, "appspec.json", 2, 300)
+        bad = release_appspec(it, s3, "appspec.json", 3, 60)
+        it.alarm_fires(breached=[it.now().replace(second=0, microsecond=0)])
+        named_by_the_suspect(it, bad)
+        assert "is not proven" in it.head["explanation"]
 
 
 def two_functions(it: Scene) -> Any:
@@ -175,6 +239,21 @@ def test_only_the_suspects_own_function_goes_back_in_a_group_of_several() -> Non
         assert (world.alias(shop, "live").version, world.alias("cart", "live").version) == ("2", "2")
 
 
+@pytest.mark.parametrize("settle", [False, True], ids=["active", "succeeded"])
+def test_the_version_before_a_functions_first_deployment_goes_back_in_a_group_of_several(settle: bool) -> None:
+    """The group has a history, of another function."""
+    with scene("Lambda", versions=6) as it:
+        world = two_functions(it)
+        (shop,) = set(world.functions) - {"cart"}
+        release_function(it, world, shop, 2, 86_400)
+        bad = deploy(it, revisions.lambda_appspec("cart", "live", "1", "2"), settle=settle, rest=60)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["suspect_deployment_id"]) == ("ROLLED_BACK", bad), head["explanation"]
+        cart = world.alias("cart", "live")
+        assert (cart.version, cart.weights, world.alias(shop, "live").version) == ("1", {}, "2")
+
+
 def test_two_functions_that_were_released_at_once_cannot_be_told_apart() -> None:
     with scene("Lambda", versions=6, config="CodeDeployDefault.LambdaAllAtOnce") as it:
         world = two_functions(it)
@@ -200,6 +279,20 @@ def test_the_version_before_the_first_deployment_goes_back(settle: bool) -> None
         head = it.run_to_end()
         assert head["outcome"] == "ROLLED_BACK", head["explanation"]
         assert it.sim.live(it.application, it.group).shares == {"5": 1.0}
+
+
+def test_an_alias_that_stood_at_no_published_version_is_not_put_back_there() -> None:
+    """`$LATEST` is what was uploaded last: the suspect's own code, as a rule."""
+    with scene("Lambda", versions=6) as it:
+        world = it.sim.engine.lambda_world
+        (function,) = world.functions
+        world.point(function, "live", "$LATEST")
+        bad = deploy(it, revisions.lambda_appspec(function, "live", "$LATEST", "2"), rest=60)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["suspect_deployment_id"]) == ("BLOCKED", bad), head["explanation"]
+        assert head["needs_human"] is True and "Publish versions" in head["explanation"]
+        assert not it.calls("CreateDeployment")[1:]
 
 
 def test_the_suspects_code_under_another_version_number_is_no_good_revision() -> None:
@@ -244,9 +337,8 @@ def test_an_appspec_that_cannot_be_parsed_is_called_that_and_not_missing() -> No
     with scene("Lambda", versions=4) as it:
         (function,) = it.sim.engine.lambda_world.functions
         deploy_text(it, (FLOW % (function, 1, 2)).replace("Name: ", "Name: !!str "))
-        deploy_text(it, FLOW % (function, 2, 3), rest=90)
+        bad = deploy_text(it, FLOW % (function, 2, 3), rest=90)
         it.alarm_fires()
-        head = it.run_to_end()
-        assert head["outcome"] == "BLOCKED" and head["needs_human"] is True
+        head = named_by_the_suspect(it, bad)
         assert "lastgood cannot parse this AppSpec" in head["explanation"]
         assert "no longer" not in head["explanation"]

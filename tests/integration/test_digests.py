@@ -36,3 +36,26 @@ def test_two_definitions_with_one_tag_are_never_called_verified_while_nobody_kno
         assert head["suspect_deployment_id"] == bad
         assert head["reason_code"] != "VERIFIED", head["explanation"]
         assert head["needs_human"] is True
+
+
+def test_one_moving_image_beside_the_code_is_told_as_that() -> None:
+    """The code goes back; what the sidecar's tag brings nobody knows."""
+    with scene("ECS") as it:
+        it.sim.push_image(f"{SHOP}-proxy:latest", "proxy")
+
+        def define_two(tag: str) -> int:
+            it.sim.push_image(f"{SHOP}:{tag}", tag)
+            app = {"name": "app", "image": f"{SHOP}:{tag}", "essential": True, "portMappings": [{"containerPort": 80}]}
+            side = {"name": "side", "image": f"{SHOP}-proxy:latest"}
+            boxes = [{**box, "memory": 128} for box in (app, side)]
+            return int(it.sim.register_task_definition("web", containerDefinitions=boxes).rpartition(":")[2])
+
+        it.release(define_two("v7"), settle=True)
+        serves = it.sim.serving(it.application, it.group)
+        it.release(define_two("v8"), settle=True, rest=60)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["needs_human"]) == ("ROLLED_BACK", True), head["explanation"]
+        assert it.sim.serving(it.application, it.group) == serves
+        assert "proxy:latest is named by both" in head["explanation"]
+        assert "own images" not in head["explanation"]

@@ -156,6 +156,70 @@ def test_somebody_who_rolls_back_at_this_moment_is_watched(platform: str, suspec
         assert "somebody's rollback" in it.head["explanation"]
 
 
+@pytest.mark.parametrize(
+    ("platform", "suspect"), [*((platform, "succeeded") for platform in ("Server", "Lambda")), ("Server", "cancelled")]
+)
+def test_what_somebody_has_put_back_before_the_message_comes_is_proven_and_its_recovery_is_watched(
+    platform: str, suspect: str
+) -> None:
+    with scene(platform, **options(platform)) as it:
+        it.good_history(1, 2)
+        it.sim.declare_bad(bad := it.release(3, settle=suspect == "succeeded", rest=200))
+        if suspect == "cancelled":
+            it.sim.advance(MID_SHIFT[platform])
+            it.sim.engine.stop_deployment(it.sim.engine.deployment(bad), False)
+            it.sim.settle()
+        it.local.alarm(ALARM, tags=it.tags)
+        message = it.alarm_message()
+        it.sim.advance(20)
+        theirs = it.release(2, settle=True, rest=30)
+        before = len(it.calls("CreateDeployment"))
+        it.deliver(message)
+        head = assert_back(it, adopted=True, rollback_deployment_id=theirs, suspect_deployment_id=bad)
+        assert head["reason_code"] == "VERIFIED" and "somebody's rollback" in head["explanation"]
+        assert len(it.calls("CreateDeployment")) == before
+        assert not it.sim.bad_share("shop", "prod")
+        it.alarm_recovers()
+        for _ in range(20):
+            it.sim.advance(60)
+            it.sweep()
+        assert it.local.head(head["rollback_id"])["alarm_recovered_at"]
+
+
+def test_an_alarm_half_an_hour_after_somebodys_rollback_is_not_answered_by_it() -> None:
+    with scene("Lambda", **options("Lambda")) as it:
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=300)
+        it.release(2, settle=True, rest=1800)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == ("SKIPPED", "SUSPECT_IS_ROLLBACK"), head["explanation"]
+        assert head["needs_human"] is True
+        assert it.is_live(2)
+
+
+def test_an_alarm_days_after_somebodys_rollback_is_about_something_else() -> None:
+    with scene("Server") as it:
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=300)
+        it.release(2, settle=True, rest=3 * 86_400)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == ("SKIPPED", "NOT_ATTRIBUTABLE"), head["explanation"]
+
+
+def test_a_persons_rollback_that_the_alarm_stopped_after_awss_own_failed_hides_nothing() -> None:
+    """CodeDeploy's rollback failed, and the alarm that fires on stopped a person's too: lastgood has the means."""
+    with scene("Server", **OWN_ALARM) as it:
+        it.sim.native_rollbacks(fail=True)
+        message = alarm_stops_it(it, "Server", later=120)
+        theirs = it.release(2)
+        it.sim.advance(10)
+        assert it.sim.deployment(theirs)["status"] == "Stopped"
+        it.deliver(message)
+        assert_back(it, adopted=False)
+
+
 def test_somebodys_rollback_that_fails_is_taken_over() -> None:
     with scene("Server") as it:
         theirs = somebody_goes_back(it, "Server", "succeeded")
@@ -243,14 +307,15 @@ def test_the_native_rollback_of_a_stacks_canary_is_watched_and_the_stack_is_name
         assert len(it.calls("CreateDeployment")) == before
 
 
-def test_the_rollback_that_a_stack_makes_is_watched() -> None:
-    with scene("ECS") as it:
+@pytest.mark.parametrize("settle", [False, True], ids=["under way", "done"])
+def test_the_rollback_that_a_stack_makes_is_watched(settle: bool) -> None:
+    with scene("Lambda", **options("Lambda")) as it:
         it.good_history(1, 2)
         it.release(3, settle=True, rest=120, creator="CloudFormation", external_id=STACK)
-        theirs = it.release(2, creator="CloudFormationRollback", external_id=STACK)
+        theirs = it.release(2, creator="CloudFormationRollback", external_id=STACK, settle=settle, rest=5)
         it.sim.advance(5)
         it.alarm_fires()
-        assert it.head["reason_code"] == "STACK_ROLLING_BACK"
+        assert settle or it.head["reason_code"] == "STACK_ROLLING_BACK"
         assert_back(it, adopted=True, rollback_deployment_id=theirs)
 
 

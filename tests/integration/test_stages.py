@@ -227,15 +227,16 @@ def test_its_own_rollback_that_follows_our_stop_is_adopted_too() -> None:
         assert head["adopted"] and it.is_live(2)
 
 
-def test_a_person_who_has_rolled_the_stage_back_already_is_left_in_peace() -> None:
+def test_what_a_person_has_rolled_back_already_is_proven_and_nothing_is_done_beside_it() -> None:
     with stage_scene() as it:
         good, _ = bad_release(it)
         rolled_back_by_hand(good)
         it.sim.advance(30)
         it.sim.arrivals.clear()
         it.alarm_fires()
-        head = ended(it, "SKIPPED", "ALREADY_LIVE")
-        assert "rolled back by hand" in head["explanation"]
+        head = ended(it, "ROLLED_BACK", "VERIFIED")
+        assert head["adopted"] and it.is_live(2)
+        assert "somebody's rollback" in head["explanation"]
 
 
 def test_a_person_who_rolls_back_at_this_moment_is_watched() -> None:

@@ -556,25 +556,24 @@ def test_an_operator_who_forces_need_not_ask():
 # --- a person was faster ----------------------------------------------------------------------------------------------
 
 
-def test_a_person_who_put_the_old_revision_back_has_done_the_work():
+@pytest.mark.parametrize("status", ["Succeeded", "Failed", "Stopped"])
+def test_what_a_person_put_back_already_is_adopted_and_proven(status):
     back = release("d-3", "v1", -1, took=0.5)
-    bad = release("d-2", "v2", -6)
-    refused(first_step(back, bad, GOOD), Reason.ALREADY_LIVE)
-
-
-@pytest.mark.parametrize("status", ["Failed", "Stopped"])
-def test_a_person_who_released_the_old_revision_over_one_that_did_not_succeed_has_done_the_work(status):
     bad = release("d-2", "v2", -6, status=status)
-    decision = refused(first_step(release("d-3", "v1", -1, took=0.5), bad, GOOD), Reason.ALREADY_LIVE)
-    assert decision.explanation.startswith("d-3 already put v1 back")
-    asked = first_step(release("d-3", "v1", -1, took=0.5), bad, GOOD, asked=by_operator())
-    assert asked.reason is not Reason.ALREADY_LIVE
+    decision = first_step(back, bad, GOOD)
+    assert (decision.action, decision.reason) == (Action.ADOPT, Reason.ALREADY_ROLLING_BACK)
+    assert decision.explanation.startswith("d-3, somebody's rollback, has rolled back to v1 already")
+    assert [d.deployment_id for d in decision.suspects] == ["d-2"]
+    refused(first_step(back, bad, GOOD, asked=by_operator()), Reason.ALREADY_LIVE)
 
 
-def test_the_alarm_that_fires_late_does_not_undo_what_a_person_put_back():
-    back = release("d-3", "v1", -8, took=1)
-    decision = refused(first_step(back, release("d-2", "v2", -20), GOOD), Reason.ALREADY_LIVE)
-    assert "somebody has rolled back by hand" in decision.explanation
+@pytest.mark.parametrize(
+    ("ended", "reason"), [(-8, Reason.SUSPECT_IS_ROLLBACK), (-3 * 24 * 60, Reason.NOT_ATTRIBUTABLE)]
+)
+def test_an_alarm_long_after_a_persons_rollback_is_not_answered_by_it(ended, reason):
+    back = release("d-3", "v1", ended, took=1)
+    decision = refused(first_step(back, release("d-2", "v2", ended - 12), GOOD), reason)
+    assert "d-3" in decision.explanation
     assert decision.good is None
 
 

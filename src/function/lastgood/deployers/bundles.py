@@ -27,9 +27,8 @@ _HOW = "Release it with the object's version or ETag, or under a key of its own 
 def s3_revision(location: Mapping[str, Any]) -> Revision:
     """The bundle of a deployment; its content is unknown where neither version nor ETag was recorded."""
     moves = f"{s3_label(location)} was deployed without a version or ETag: its key may hold another bundle now. {_HOW}"
-    return Revision(
-        "S3", s3_identity(location), s3_label(location), "", location, moves="" if _pinned(location) else moves
-    )
+    moves = "" if _pinned(location) else moves
+    return Revision("S3", s3_identity(location), s3_label(location), "", location, moves, _digest(location))
 
 
 def pinned(clients: Clients, deployment: Deployment) -> tuple[Revision, str]:
@@ -40,20 +39,32 @@ def pinned(clients: Clients, deployment: Deployment) -> tuple[Revision, str]:
     """
     revision, where = deployment.revision, s3_label(deployment.revision.location)
     try:
-        head: Mapping[str, Any] = call(clients.s3, "head_object", **s3_object(revision.location))
-        if not revision.moves:
+        head = _newest(clients, revision)
+        if head and not revision.moves:
             return revision, overwritten(revision.location, head, where)
-        if not _older(head, deployment.created_at):
-            head = _version_then(clients, deployment)
+        found = head if _older(head, deployment.created_at) else _version_then(clients, deployment, bool(head))
     except RefusedError as error:
-        if error.code in _DENIED:
-            moves = f"{where} may not be read, so nobody knows whether it still is what was deployed. {_HOW}"
-            return replace(revision, moves=moves if revision.moves else ""), ""
-        return revision, f"{where} is no longer in S3." if error.code in _GONE else ""
+        if error.code not in _DENIED:
+            return revision, ""
+        moves = f"{where} may not be read, so nobody knows whether it still is what was deployed. {_HOW}"
+        return replace(revision, moves=moves if revision.moves else ""), ""
+    if found:
+        return _pinned_to(revision, found), ""
     if not head:
-        moves = f"{where} was overwritten after {deployment.deployment_id} deployed it: its key holds what came later"
-        return replace(revision, moves=f"{moves}. {_HOW}"), ""
-    return _pinned_to(revision, head), ""
+        return revision, f"{where} is no longer in S3."
+    moves = f"{where} was overwritten after {deployment.deployment_id} deployed it: its key holds what came later"
+    return replace(revision, moves=f"{moves}. {_HOW}"), ""
+
+
+def _newest(clients: Clients, revision: Revision) -> Mapping[str, Any]:
+    """What lies there now, in the version that was deployed where one was recorded; empty if it is gone."""
+    try:
+        head: Mapping[str, Any] = call(clients.s3, "head_object", **s3_object(revision.location))
+    except RefusedError as error:
+        if error.code not in _GONE:
+            raise
+        return {}
+    return head
 
 
 def as_noted(clients: Clients, deployment: Deployment, note: Note) -> Revision:
@@ -84,7 +95,7 @@ def _pinned_to(revision: Revision, head: Mapping[str, Any]) -> Revision:
     version = {"version": head["VersionId"]} if head.get("VersionId", "null") != "null" else {}
     s3 = {**revision.location["s3Location"], "eTag": _bare(head["ETag"]), **version}  # type: ignore[dict-item]
     location = {**revision.location, "s3Location": s3}
-    return replace(revision, identity=s3_identity(location), location=location, moves="")
+    return replace(revision, identity=s3_identity(location), location=location, moves="", digest=_digest(location))
 
 
 def _pinned(location: Mapping[str, Any]) -> bool:
@@ -97,9 +108,19 @@ def _older(found: Mapping[str, Any], made_at: datetime) -> bool:
     return moment is not None and moment.astimezone(UTC) <= made_at
 
 
-def _version_then(clients: Clients, deployment: Deployment) -> Mapping[str, Any]:
-    """The version that was current when a deployment began, if none came while it ran; empty if nobody can tell."""
-    possible = _possible_versions(clients, deployment)
+def _version_then(clients: Clients, deployment: Deployment, there: bool) -> Mapping[str, Any]:
+    """The version that was current when a deployment began, if none came while it ran; empty if nobody can tell.
+
+    A key that was deleted (not `there`) still has its versions, where the bucket keeps them.
+    """
+    if not there and not deployment.revision.moves:
+        return {}
+    try:
+        possible = _possible_versions(clients, deployment)
+    except RefusedError:
+        if there:
+            raise
+        return {}
     only = possible[0] if len(possible) == 1 else {}
     return only if only and _older(only, deployment.created_at) else {}
 
@@ -167,6 +188,12 @@ def overwritten(location: Mapping[str, Any], head: Mapping[str, Any], where: str
     if recorded and found and recorded != found:
         return f"{where} was overwritten since: its ETag is {found} and was {recorded}."
     return ""
+
+
+def _digest(location: Mapping[str, Any]) -> str:
+    """Objects of one ETag contain the same, whatever their keys and versions; empty where none is known."""
+    etag = _bare(location.get("s3Location", {}).get("eTag") or "")
+    return f"etag:{etag}" if etag else ""
 
 
 def _bare(etag: str) -> str:

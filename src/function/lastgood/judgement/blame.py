@@ -84,7 +84,8 @@ def _judge(listed: Sequence[Deployment], asked: Question) -> Attribution:
     events, failed = standing(listed)
     if asked.alarm_at is not None:
         events = without_attempts(events, asked.onset.at if asked.onset else asked.alarm_at)
-    return replace(_blamed(events, asked), failed=failed)
+    blamed = _blamed(events, asked)
+    return replace(blamed, failed=failed or blamed.failed)
 
 
 def _blamed(events: Sequence[Deployment], asked: Question) -> Attribution:
@@ -116,7 +117,7 @@ def _perhaps_the_fix(newest: Deployment, events: Sequence[Deployment], asked: Qu
     Once users meet it, one evaluation of the alarm shows whether it heals: if that fires on, it is no fix.
     """
     if newest.ended_badly:
-        return _blamed(events[1:], asked)
+        return _judge(events[1:], asked)
     left_alone = _nobody(Reason.NEWER_DEPLOYMENT, f"{too_late} It may be the fix, so it is left alone.")
     met_at = newest.reach.at if newest.reach else None
     below = _judge(events[1:], asked).suspects if met_at else ()
@@ -144,14 +145,28 @@ def _nobody(reason: Reason, explanation: str) -> Attribution:
 
 
 def _somebody_goes_back(newest: Deployment, events: Sequence[Deployment], asked: Question) -> Attribution:
-    """A person, a pipeline or a stack puts back what was live before: that is watched, not fought."""
-    if newest.status == "Succeeded":
-        return _nobody(
-            Reason.ALREADY_LIVE,
-            f"{newest.deployment_id} goes back to {newest.revision.name}, which was live before: "
-            f"{newest.stack or 'somebody'} has rolled back{'' if newest.stack else ' by hand'}.",
-        )
-    return Attribution(suspects=_judge(events[1:], asked).suspects, adopt=newest)
+    """A person, a pipeline or a stack puts back what was live before: that is watched and proven, not fought.
+
+    One that was over before the breach answers nothing: it is judged like AWS's own, which is never rolled back.
+    """
+    suspects = _judge(events[1:], asked).suspects
+    if newest.active or (not asked.released_in_alarm and _answers(newest, asked)):
+        return Attribution(suspects=suspects, adopt=newest)
+    who = newest.stack or "somebody"
+    back = (
+        f"{newest.deployment_id} goes back to {newest.revision.name}, which was live before: {who} has rolled back"
+        f"{'' if newest.stack else ' by hand'}"
+    )
+    if asked.alarm_at is None or asked.released_in_alarm:
+        return _nobody(Reason.ALREADY_LIVE, f"{back}.")
+    onset = asked.onset or Onset(asked.alarm_at)
+    if _ended(newest, asked.now) < onset.at - asked.attribution_window:
+        return _too_long_ago(newest, asked.alarm_at, onset, asked.now)
+    return _nobody(
+        Reason.SUSPECT_IS_ROLLBACK,
+        f"{back}, {ago(onset.at, _ended(newest, asked.now))} before the breach began. A rollback is never rolled back: "
+        "if it did not help, the release was not the cause, or the revision before it is bad too.",
+    )
 
 
 def _rollback_on_top(rollback: Deployment, events: Sequence[Deployment], asked: Question) -> Attribution:
@@ -161,7 +176,7 @@ def _rollback_on_top(rollback: Deployment, events: Sequence[Deployment], asked: 
     newer = bool(undone and asked.alarm_at and _came_too_late(undone, asked))
     if native and undone and newer:
         return _undid_something_newer(rollback, undone, events, asked)
-    if rollback.active or _answers(rollback, asked.alarm_at, asked.evaluation_window):
+    if rollback.active or (native and _answers(rollback, asked)):
         below = _judge(events[1:], asked).suspects
         return Attribution(suspects=below if native and undone in below else suspects, adopt=rollback)
     if asked.force:
@@ -198,11 +213,11 @@ def _rolled_back_by(rollback: Deployment, events: Sequence[Deployment]) -> Deplo
     return next((d for d in events if d.is_release and not same(d, rollback)), None)
 
 
-def _answers(rollback: Deployment, alarm_at: datetime | None, evaluation_window: timedelta) -> bool:
-    """CodeDeploy's own rollback that the same errors caused: it ended after the alarm, or just before."""
-    if alarm_at is None or rollback.creator != NATIVE_ROLLBACK_CREATOR or rollback.completed_at is None:
+def _answers(rollback: Deployment, asked: Question) -> bool:
+    """A rollback of others that the same errors caused: it ended after the alarm, or just before."""
+    if asked.alarm_at is None or rollback.completed_at is None:
         return False
-    return rollback.status == "Succeeded" and rollback.completed_at >= alarm_at - evaluation_window
+    return rollback.status == "Succeeded" and rollback.completed_at >= asked.alarm_at - asked.evaluation_window
 
 
 def changes_of_live(events: Sequence[Deployment]) -> tuple[Deployment, ...]:
@@ -240,12 +255,16 @@ def _within_windows(
     ended = _ended(newest, now)
     if ended >= onset.at - attribution_window:
         return Attribution(suspects=(newest,))
+    return _too_long_ago(newest, alarm_at, onset, now)
+
+
+def _too_long_ago(newest: Deployment, alarm_at: datetime, onset: Onset, now: datetime) -> Attribution:
     before_what = "the alarm" if onset.at == alarm_at else f"the breach began ({began(onset)})"
+    before = f"{ago(onset.at, _ended(newest, now))} before {before_what}"
     return _nobody(
         Reason.NOT_ATTRIBUTABLE,
-        f"The last deployment that changed what is live, {newest.deployment_id}, ended "
-        f"{ago(onset.at, ended)} before {before_what}, longer ago than the attribution window allows. The "
-        "release is not the likely cause.",
+        f"The last deployment that changed what is live, {newest.deployment_id}, ended {before}, longer ago than the "
+        "attribution window allows. The release is not the likely cause.",
     )
 
 

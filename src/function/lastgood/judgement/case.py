@@ -14,8 +14,10 @@ from lastgood.judgement.onset import came_too_late, onset_of
 from lastgood.judgement.release_sets import release_of
 from lastgood.judgement.service import Lives, noise, with_ledger
 from lastgood.judgement.steps import Chosen, Close
+from lastgood.judgement.theirs import deployed_before
 from lastgood.judgement.wording import name
 from lastgood.model import (
+    BEFORE,
     Deployment,
     Firing,
     Floor,
@@ -128,8 +130,26 @@ class Case:
         noted = (
             f"What {name(good)} contained is known from the notebook of releases alone." if good.revision.noted else ""
         )
-        remarks = (good_note(good, self.attribution.suspects), noted, unproven, self._passed_over(good))
+        remarks = (
+            good_note(good, self.attribution.suspects),
+            noted,
+            self._named_by_the_suspect(good),
+            unproven,
+            self._passed_over(good),
+        )
         return " ".join(filter(None, remarks))
+
+    def _named_by_the_suspect(self, good: Deployment) -> str:
+        """That what goes back is known from the suspect alone, where the deployment before it cannot be read."""
+        if not good.deployment_id.endswith(BEFORE) or not self.attribution.suspects:
+            return ""
+        first = self.attribution.suspects[-1]
+        unread = deployed_before(first, self.seen.history)
+        if unread is None:
+            return ""
+        why = f" ({unread.revision.unreadable})" if unread.revision.unreadable else ""
+        names = f"{first.deployment_id} names what was live before it"
+        return f"What {unread.deployment_id} deployed could not be read{why}; {names}."
 
     def _passed_over(self, good: Deployment) -> str:
         """A newer revision that is known bad, and was released again all the same."""

@@ -306,9 +306,11 @@ def good_note(good: Deployment, suspects: Iterable[Deployment]) -> str:
     for suspect in suspects:
         mine, theirs = good.revision.images, {i.container: i for i in suspect.revision.images}
         pairs = [(image, theirs[image.container]) for image in mine if image.container in theirs]
-        if len(pairs) == len(mine) > 0 and all(same_images([a], [b]) is not False for a, b in pairs):
+        alike = (a.reference == b.reference or same_images([a], [b]) for a, b in pairs)
+        differs = any(same_images([a], [b]) is False for a, b in pairs)
+        if len(pairs) == len(mine) > 0 and all(alike) and not differs:
             return f"{good.revision.name} runs the suspect's own images: if the code is the cause, this heals nothing."
-        shared = [a.reference for a, b in pairs if same_images([a], [b]) is None]
+        shared = [a.reference for a, b in pairs if a.reference == b.reference and same_images([a], [b]) is None]
         if shared:
             return f"{listed(shared)} is named by both: it starts whatever image that means now."
         moved = [a.reference for a, b in pairs if a.moves and a.reference == b.reference]

@@ -104,7 +104,8 @@ def _prove_live(case: Case, running: Deployment) -> Decision:
         found += " with other images"
     if case.now - ended < LIVE_GRACE:
         return wait(f"{running.deployment_id} succeeded; live is still {found}.")
-    return fail(Reason.LIVE_DIFFERS, f"{running.deployment_id} succeeded, yet live is {found} and not {wanted}.")
+    meant = wanted or "what was there before the suspect"
+    return fail(Reason.LIVE_DIFFERS, f"{running.deployment_id} succeeded, yet live is {found} and not {meant}.")
 
 
 def _whose_doing(rollback: Rollback, running: Deployment) -> str:
@@ -116,7 +117,10 @@ def _whose_doing(rollback: Rollback, running: Deployment) -> str:
 def _away_from_the_suspect(rollback: Rollback, running: Deployment, live: Live) -> bool:
     if not live.identity or live.split or by_the_suspect(rollback, live):
         return False
-    return live.identity == running.revision.identity or live.identity not in rollback.choice.suspect_revisions
+    if live.identity not in rollback.choice.suspect_revisions:
+        return True
+    # Under the suspect's own name is something else only where the platform tells who brought it, or which images.
+    return bool(live.deployment_id or (live.images and same_images(live.images, running.revision.images)))
 
 
 def _put_back_unknown(case: Case, running: Deployment) -> Close:

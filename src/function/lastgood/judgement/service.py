@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from lastgood.judgement.onset import SAME_CHANGE
 from lastgood.judgement.wording import duration
 from lastgood.model import BEFORE, AlarmHistory, Deployment, Firing, same_content
 
@@ -44,13 +45,16 @@ class Lives:
     known_bad_since: Mapping[str, datetime] = field(default_factory=dict)
 
     def served(self, deployment: Deployment) -> Served | None:
-        """From its end to the beginning of the next change of live; None where that is not known."""
+        """From its end to the beginning of the next change of live; None where that is not known.
+
+        An alarm that fired before it, and over all of its life, counts as one that fired meanwhile.
+        """
         start = deployment.completed_at
-        if start is None or deployment.status != "Succeeded" or deployment.deployment_id.endswith(BEFORE):
+        if start is None or deployment.status != "Succeeded" or _since_when_unknown(deployment, start):
             return None
         end = max(start, self._ended(deployment))
         known = self.alarms.known_since
-        fired = [firing for firing in self.alarms.firings if start <= firing.began < end]
+        fired = [f for f in self.alarms.firings if start <= f.began < end or _lasted(f, start, end)]
         unknown = not fired and (known is None or known > start)
         over = (firing.ended or end for firing in self.alarms.firings if firing.began < end)
         quiet_since = min(max(start, *over, start), end)
@@ -75,7 +79,10 @@ class Lives:
         life = self.served(deployment) or lives[0]
         if life.firings:
             return f"{_firings(life.firings)} while it served {duration(life.span)}."
-        return f"It served only {duration(life.span)}; good is what served {duration(self.proven_after)} quietly."
+        served = f"It served only {duration(life.span)}"
+        if life.quiet < life.span:
+            served = f"It served {duration(life.span)}, and only the last {duration(life.quiet)} quietly"
+        return f"{served}; good is what served {duration(self.proven_after)} quietly."
 
     def _of_content(self, deployment: Deployment) -> Iterator[Served]:
         """The lives of all deployments of the same content."""
@@ -108,6 +115,15 @@ class Lives:
         return life is not None and life.firings is not None and life.quiet >= self.heals_after
 
 
+def _since_when_unknown(deployment: Deployment, start: datetime) -> bool:
+    """It was live before a deployment that names it, and no older deployment says since when."""
+    return deployment.deployment_id.endswith(BEFORE) and start >= deployment.created_at
+
+
+def _lasted(firing: Firing, start: datetime, end: datetime) -> bool:
+    return firing.began < start and (firing.ended is None or firing.ended >= end)
+
+
 def noise(alarms: AlarmHistory, alarm_name: str, released_at: datetime) -> str:
     """That an alarm fired several times before the release that it blames, as a sentence; empty if it did not."""
     before = [
@@ -125,14 +141,13 @@ def noise(alarms: AlarmHistory, alarm_name: str, released_at: datetime) -> str:
 
 def with_ledger(alarms: AlarmHistory, past: Sequence[Firing]) -> AlarmHistory:
     """What CloudWatch tells, with the firings that earlier rollbacks answered and that it tells no more."""
-    told = {(firing.alarm_name, _second(firing.began)) for firing in alarms.firings}
-    missing = [firing for firing in past if (firing.alarm_name, _second(firing.began)) not in told]
+    missing = [each for each in past if not any(_same_firing(each, told) for told in alarms.firings)]
     return AlarmHistory((*missing, *alarms.firings), alarms.known_since)
 
 
-def _second(moment: datetime) -> datetime:
+def _same_firing(one: Firing, other: Firing) -> bool:
     """A message and CloudWatch's history may round the time of one change differently."""
-    return moment.replace(microsecond=0)
+    return one.alarm_name == other.alarm_name and abs(one.began - other.began) <= SAME_CHANGE
 
 
 def with_others(alarms: AlarmHistory, others: Sequence[AlarmHistory]) -> AlarmHistory:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from lastgood.judgement.wording import rolls_back_too
 from lastgood.model import (
+    BEFORE,
     CLOUDFORMATION_ROLLBACK_CREATOR,
     NATIVE_ROLLBACK_CREATOR,
     Deployment,
@@ -27,13 +28,13 @@ def same(one: Deployment, other: Deployment) -> bool:
 def goes_back(newest: Deployment, events: Sequence[Deployment]) -> bool:
     """A release of a revision that was live before the one that it replaces is somebody's own rollback.
 
-    While it runs, what it replaces may also have been cancelled, or have failed. If that was a rollback, the same
-    revision is released a second time; and a release of what is live already replaces nothing.
+    What it replaces may also have been cancelled, or have failed. If that was a rollback, the same revision is released
+    a second time; and a release of what is live already replaces nothing.
     """
     if newest.creator == CLOUDFORMATION_ROLLBACK_CREATOR and newest.active:
         return True
     older = [d for d in events if d.created_at < newest.created_at]
-    replaced = next((d for d in older if _was_replaced(d, newest)), None)
+    replaced = next((d for d in older if d.status == "Succeeded" or _was_in_part(d, newest)), None)
     if replaced is None or replaced.is_rollback or same(replaced, newest):
         return False
     before = [d for d in older if d.created_at < replaced.created_at]
@@ -41,11 +42,9 @@ def goes_back(newest: Deployment, events: Sequence[Deployment]) -> bool:
     return went_back and not goes_back(replaced, older)
 
 
-def _was_replaced(older: Deployment, newest: Deployment) -> bool:
-    """It was live, or a release that may have been in part."""
-    if older.status == "Succeeded":
-        return True
-    return newest.status != "Succeeded" and older.is_release and not same(older, newest)
+def _was_in_part(older: Deployment, newest: Deployment) -> bool:
+    """A release that was cancelled or failed: it may have been live in part, unless it reached nobody."""
+    return older.is_release and not older.reached_nobody and not same(older, newest)
 
 
 def to_compare(events: Sequence[Deployment]) -> tuple[Deployment, ...]:
@@ -53,9 +52,8 @@ def to_compare(events: Sequence[Deployment]) -> tuple[Deployment, ...]:
     newest = events[0] if events else None
     if newest is None or not newest.is_release or not newest.revision.moves:
         return ()
-    older = [d for d in events[1:] if d.status == "Succeeded"]
-    named = [d for d in older if d.revision.identity == newest.revision.identity]
-    return (newest, named[0]) if named and named[0] is not older[0] else ()
+    named = [d for d in events[1:] if d.status == "Succeeded" and d.revision.identity == newest.revision.identity]
+    return (newest, named[0]) if named and named[0] is not events[1] else ()
 
 
 def standing(events: Sequence[Deployment]) -> tuple[Sequence[Deployment], Deployment | None]:
@@ -112,6 +110,13 @@ def met_the_alarm(deployment: Deployment) -> bool:
 
 def _is_theirs(newest: Deployment, events: Sequence[Deployment]) -> bool:
     return newest.creator == NATIVE_ROLLBACK_CREATOR or (newest.is_release and goes_back(newest, events))
+
+
+def deployed_before(first: Deployment, history: Sequence[Deployment]) -> Deployment | None:
+    """What was deployed before a deployment, to the same target as far as that can be read; None for nothing."""
+    older = (d for d in history if d.created_at < first.created_at and d.status == "Succeeded")
+    targets = {"", first.revision.target}
+    return next((d for d in older if d.revision.target in targets and not d.deployment_id.endswith(BEFORE)), None)
 
 
 def put_back_already(history: Sequence[Deployment], suspects: Sequence[Deployment]) -> Deployment | None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from lastgood.judgement.case import Case
 from lastgood.judgement.service import with_others
-from lastgood.judgement.theirs import attempts_to_compare, to_compare
+from lastgood.judgement.theirs import attempts_to_compare, deployed_before, to_compare
 from lastgood.model import (
     BEFORE,
     Deployment,
@@ -78,7 +78,8 @@ def _examined(look: Look, seen: Observation, parts: Parts) -> Observation:
             before = _before_the_first(look, case)
             if before is None:
                 return seen
-            seen = replace(seen, history=(*seen.history, before))
+            history = sorted((*seen.history, before), key=lambda d: d.created_at, reverse=True)
+            seen = replace(seen, history=tuple(history))
     return seen
 
 
@@ -99,7 +100,15 @@ def _to_examine(case: Case) -> list[Deployment]:
 
 def _unsure(case: Case) -> list[Deployment]:
     """What is looked at although nobody is blamed so far."""
-    return _perhaps_a_release(case) + _perhaps_attempts(case)
+    return _perhaps_a_release(case) + _perhaps_attempts(case) + _perhaps_somebodys_rollback(case)
+
+
+def _perhaps_somebodys_rollback(case: Case) -> list[Deployment]:
+    """What came after the breach began may be no fix, but what was live before: under names that move, nobody knows."""
+    if case.attribution.reason is not Reason.NEWER_DEPLOYMENT:
+        return []
+    events = [d for d in case.seen.history if d.is_release or d.is_rollback]
+    return [d for d in to_compare(events) if d.deployment_id not in case.seen.examined]
 
 
 def _perhaps_attempts(case: Case) -> list[Deployment]:
@@ -169,12 +178,18 @@ def _as_found(deployment: Deployment, evidence: Evidence | None) -> Deployment:
 
 
 def _before_the_first(look: Look, case: Case) -> Deployment | None:
-    """What was live before the first deployment of all, where nothing older was ever deployed."""
-    first = next(iter(case.attribution.suspects[::-1]), None)
-    older = [d for d in case.seen.history if first and d.created_at < first.created_at and d.status == "Succeeded"]
-    if first is None or older or first.deployment_id + BEFORE in case.seen.examined or case.seen.group is None:
+    """What was live before the oldest suspect, by that itself: where nothing older was ever deployed to its target.
+
+    Or where nobody can read what was.
+    """
+    first, group = next(iter(case.attribution.suspects[::-1]), None), case.seen.group
+    if first is None or group is None or first.deployment_id + BEFORE in case.seen.examined:
         return None
-    return look.deployer.before(first, case.seen.group)
+    last = deployed_before(first, case.seen.history)
+    if last is not None and last.revision.identity:
+        return None
+    before = look.deployer.before(first, group)
+    return replace(before, completed_at=last.completed_at) if before and last else before
 
 
 def _with_live(look: Look, case: Case) -> Observation:

@@ -44,7 +44,8 @@ class LambdaPlatform:
         except AppSpecError as error:
             return Revision(kind, "", "", "", location, unreadable=str(error))
         label, target = f"{function}:{alias} version {version}", f"{function}:{alias}"
-        return Revision(kind, f"lambda:{target}:{version}", label, "", location, target=target)
+        moves = _UNPUBLISHED.format(function=function) if version == "$LATEST" else ""
+        return Revision(kind, f"lambda:{target}:{version}", label, "", location, moves, target=target)
 
     def live(self, group: GroupFacts, revision: Revision) -> Live:
         """Where the alias points, and whether it sends traffic to a second version."""
@@ -132,6 +133,11 @@ def _lambda_parts(revision: Revision) -> tuple[str, str, str]:
     function, alias, version = revision.identity.removeprefix("lambda:").rsplit(":", 2)
     return function, alias, version
 
+
+_UNPUBLISHED = (
+    "$LATEST of {function} is no version but whatever was uploaded last, which may be what is blamed. Publish "
+    "versions, and let the alias point at one"
+)
 
 _CONTENT = (
     "CodeSha256",
