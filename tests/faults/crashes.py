@@ -335,8 +335,10 @@ class Run:
     def check(self) -> list[str]:
         """What must hold at the end of every play."""
         it, rows = self.it, self.rows()
-        # A release that meets its alarm firing is recorded beside the rollback that follows from it.
-        heads = [head for head in self._heads() if head.get("reason_code") != "RELEASED_IN_ALARM"]
+        # A release that meets its alarm firing is recorded beside the rollback that follows from it, and an alarm that
+        # does not exist beside the one that had joined it.
+        beside = {"RELEASED_IN_ALARM", "ALARM_NOT_CONFIRMED"}
+        heads = [head for head in self._heads() if head.get("reason_code") not in beside]
         found = list(self.violations)
         if len(heads) != 1:
             return [*found, f"there are {len(heads)} rollbacks"]

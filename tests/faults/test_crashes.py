@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ from lastgood.deployers import ecs
 from lastgood.deployers.codedeploy import CodeDeploy
 from lastgood.deployers.ecs import EcsService
 from lastgood.draft import Draft
+from lastgood.errors import RetryableError
 from lastgood.ledger import Kind, Ledger
 from lastgood.notices import Notices
 from lastgood.rollbacks import Rollbacks
@@ -114,6 +116,15 @@ def paused(it: Scene) -> None:
     """The group is paused before anything happens."""
     succeeded(it)
     it.local.handle({"action": "pause", **GROUP, "reason": "a launch", "requested_by": "me"})
+
+
+def held_by_nobodys(it: Scene) -> None:
+    """The bad release has been live, and a rollback holds the group for an alarm that does not exist."""
+    succeeded(it)
+    it.sim.fail_call("ListDeployments", "InternalFailure", count=20, status=500)
+    with suppress(RetryableError):
+        it.local.handle(it.alarm_message(alarm="nobodys"))
+    it.sim.faults.clear()
 
 
 def released_in_alarm(it: Scene) -> None:
@@ -324,6 +335,7 @@ SOAK = (
         message=release_succeeded,
     ),
     scenario("succeeded, paused", "ECS", paused, 3, outcome="SKIPPED"),
+    scenario("joined what nobody confirms", "Server", held_by_nobodys, 2, CREATE),
     scenario("active, native", "Service", active, ecs_own_rollback_is_adopted, STOP_SERVICE, options=LARGE),
     scenario("paused at its hook", "Service", at_its_hook, the_hook_was_answered_with_rollback, ANSWER, options=PAUSES),
     scenario(
