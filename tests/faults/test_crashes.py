@@ -22,8 +22,8 @@ from lastgood.deployers.ecs import EcsService
 from lastgood.draft import Draft
 from lastgood.errors import RetryableError
 from lastgood.ledger import Kind, Ledger
-from lastgood.notices import Notices
-from lastgood.rollbacks import Rollbacks
+from lastgood.notices import problems
+from lastgood.rollbacks import Rollbacks, telling
 from scene import ALARM, Scene, ServiceScene, StageScene
 from simulated_aws import Server, VirtualClock, serve
 from simulated_aws.model import NoAnswer
@@ -424,8 +424,7 @@ def keeps_the_lock(patched: pytest.MonkeyPatch) -> None:
 
 def forgets_a_notice(patched: pytest.MonkeyPatch) -> None:
     """A notice that failed counts as sent."""
-    tell = Notices.tell
-    patched.setattr(Notices, "tell", lambda *given: dict.fromkeys(tell(*given), ""))
+    patched.setattr(telling, "problems", lambda sending: dict.fromkeys(problems(sending), ""))
 
 
 def gives_up(patched: pytest.MonkeyPatch) -> None:

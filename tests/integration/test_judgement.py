@@ -13,7 +13,9 @@ import boto3
 import pytest
 
 from lastgood.alarms import Alarms
-from lastgood.errors import LastgoodError, RefusedError
+from lastgood.errors import LastgoodError, RefusedError, RetryableError
+from lastgood.ledger import Ledger
+from lastgood.model import Rollback
 from lastgood.notices import Notices
 from scene import ALARM, PLATFORMS, Scene, scene
 from stage.local import event, group_tags
@@ -521,6 +523,30 @@ def test_people_are_told_once_though_the_event_bus_refuses_again_and_again() -> 
         minutes_pass(it, 30)
         assert [title[:1] for title in told(it)] == ["⏪", "✅", "⚠"]
         assert "open_key" in it.head
+
+
+def test_people_hear_of_a_rollback_again_under_the_same_id_where_what_it_did_could_not_be_written() -> None:
+    written, lost = Ledger.write, []
+
+    def refuses_once(ledger: Ledger, before: Rollback, after: Rollback, *rest: Any, **more: Any) -> Rollback:
+        if after.progress.redeployed_at and not lost:
+            lost.append(after)
+            raise RetryableError("the table does not answer")
+        return written(ledger, before, after, *rest, **more)
+
+    with scene("Server") as it, patch.object(Ledger, "write", refuses_once):
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=600)
+        before = len(it.sim.calls("CreateDeployment"))
+        with pytest.raises(RetryableError):
+            it.alarm_fires()
+        it.rollback_id = next(i["rollback_id"] for i in it.local.items() if i["sk"] == "META")
+        it.sweep()
+        it.run_to_end()
+        opened = [n["id"] for n in it.local.notices() if n["metadata"]["eventType"] == "lastgood.opened"]
+        assert len(opened) == 2 and len({*opened}) == 1
+        assert len(it.sim.calls("CreateDeployment")) == before + 1
+        assert it.is_live(2)
 
 
 def test_a_bus_that_hears_again_is_told_what_it_missed_and_people_are_not() -> None:

@@ -8,7 +8,7 @@ whoever gets it twice can tell. Failing to tell never fails a rollback.
 from __future__ import annotations
 
 import json
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -30,6 +30,9 @@ from lastgood.times import iso
 PEOPLE = "topic"
 """The channel that people listen to; other systems have the bus."""
 
+Sending = Mapping[str, Future[None]]
+"""A notice on its way, by channel."""
+
 
 class Notices:
     """The notification topic and the event bus. Either may be switched off by an empty setting."""
@@ -46,18 +49,17 @@ class Notices:
 
     def send(self, rollback: Rollback, kind: str) -> list[str]:
         """Tell everybody. Returns what failed, as sentences; empty if all was told."""
-        return [problem for problem in self.tell(rollback, kind).values() if problem]
+        return [problem for problem in problems(self.begin(rollback, kind)).values() if problem]
 
-    def tell(self, rollback: Rollback, kind: str, heard: Container[str] = ()) -> dict[str, str]:
-        """Tell each channel (`topic`, `bus`) that has not `heard` it. Returns the problem of each; empty: none."""
+    def begin(self, rollback: Rollback, kind: str, heard: Container[str] = ()) -> Sending:
+        """Tell each channel (`topic`, `bus`) that has not `heard` it, beside whatever else is going on."""
         notice = compose(rollback, kind, self._place)
         channels = {PEOPLE: self._publish, "bus": self._put_event}
-        telling = {
+        return {
             channel: self._pool.submit(tell, rollback, notice)
             for channel, tell in channels.items()
             if channel not in heard
         }
-        return {channel: _problem(told) for channel, told in telling.items()}
 
     def unheard(self) -> str:
         """Why a notice on the topic would reach nobody; empty if somebody listens, or notices are switched off.
@@ -98,6 +100,11 @@ class Notices:
         if answer.get("FailedEntryCount"):
             failed = answer.get("Entries", [{}])[0]
             raise LastgoodError(f"put_events failed: {failed.get('ErrorCode')} {failed.get('ErrorMessage')}")
+
+
+def problems(sending: Sending) -> dict[str, str]:
+    """Wait until each channel was told. Returns what failed, as a sentence; empty where nothing did."""
+    return {channel: _problem(told) for channel, told in sending.items()}
 
 
 def _problem(told: Future[None]) -> str:

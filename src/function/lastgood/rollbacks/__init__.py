@@ -27,7 +27,7 @@ from lastgood.rollbacks.joining import answer_joined, join
 from lastgood.rollbacks.leases import Leases
 from lastgood.rollbacks.opening import recorded
 from lastgood.rollbacks.passing_on import pass_on
-from lastgood.rollbacks.telling import tell
+from lastgood.rollbacks.telling import Telling
 
 RESERVE = timedelta(seconds=8)
 """No step begins with less time than this left: a call that is cut off leaves its effect unknown."""
@@ -72,9 +72,9 @@ class Rollbacks:
     def advance(self, leased: Rollback) -> Rollback:
         """Go on with a leased rollback as far as it can, tell people, then do what is due for its pipeline."""
         draft = Draft(self._parts.ledger, self._parts.clock, leased)
-        closing = Closing(self._parts, draft)
+        closing, telling = Closing(self._parts, draft), Telling(self._parts, draft)
         try:
-            self._visit(draft, closing)
+            self._visit(draft, closing, telling)
             pass_on(draft, self.open)
             answer_joined(self._parts.ledger, draft, self.open)
         except LostLeaseError:
@@ -83,10 +83,10 @@ class Rollbacks:
             if not closing.given_up(error):
                 draft.abandon()
                 raise
-        tell(self._parts, draft)
+        telling.finish()
         return follow_up(self._parts, self.leases, draft.rollback, self.deadline, self.open)
 
-    def _visit(self, draft: Draft, closing: Closing) -> None:
+    def _visit(self, draft: Draft, closing: Closing, telling: Telling) -> None:
         """Observe, decide, act, record, until the rollback must wait or is closed."""
         parts, acts, policy = self._parts, Acts(self._parts, draft, closing), self._parts.settings.policy()
         seen: Observation | None = None
@@ -102,4 +102,5 @@ class Rollbacks:
             parts.telemetry.decided(draft.rollback, decision)
             seen = acts.perform(decision, seen)
             if acts.must_wait(decision, seen):
+                telling.begin()
                 return draft.save(next_check_at=parts.clock() + NEXT_CHECK, yields_lease=True)

@@ -11,7 +11,7 @@ from lastgood.parts import Parts
 from lastgood.pipelines.follow_ups import FollowUps, is_due
 from lastgood.rollbacks.leases import Leases
 from lastgood.rollbacks.others import Opens, Others
-from lastgood.rollbacks.telling import tell
+from lastgood.rollbacks.telling import Telling
 
 
 def follow_up(parts: Parts, leases: Leases, rollback: Rollback, deadline: datetime, opens: Opens) -> Rollback:
@@ -27,5 +27,5 @@ def follow_up(parts: Parts, leases: Leases, rollback: Rollback, deadline: dateti
     if followed is None:
         return rollback
     draft = Draft(parts.ledger, parts.clock, followed)
-    tell(parts, draft)
+    Telling(parts, draft).finish()
     return draft.rollback
