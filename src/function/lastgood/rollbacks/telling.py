@@ -7,7 +7,7 @@ from datetime import timedelta
 from lastgood.draft import Draft
 from lastgood.errors import LastgoodError, LostLeaseError
 from lastgood.ledger import Kind
-from lastgood.model import Outcome, Rollback, notices_due
+from lastgood.model import JOINED, PASSED_ON, Outcome, Rollback, notices_due
 from lastgood.notices import CLOSED, OPENED, PEOPLE, Sending, problems
 from lastgood.parts import Parts
 from lastgood.rollbacks.closing import LONGEST_EXPLANATION
@@ -39,7 +39,8 @@ class Telling:
     def finish(self) -> None:
         """Send the notices that the record calls for, and note who was told. What fails is sent by the sweep."""
         draft = self._draft
-        for kind in notices_due(draft.rollback):
+        # What only stands for a notice is seen to by the story itself; where that was cut short, by the next visit.
+        for kind in (each for each in notices_due(draft.rollback) if each not in {PASSED_ON, JOINED}):
             draft.change(notified=(*draft.rollback.bookkeeping.notified, *self._told(kind)))
         now, written = draft.rollback.bookkeeping, draft.written.bookkeeping
         if now.notified != written.notified or now.lease_owner:
@@ -54,7 +55,7 @@ class Telling:
         Whoever heard it is not told again because somebody else cannot hear.
         """
         parts, rollback = self._parts, self._draft.rollback
-        told = problems(self._begun.pop(kind, None) or self._send(kind))
+        told = problems(self._begun.get(kind) or self._send(kind))
         failed = [problem for problem in told.values() if problem]
         if not failed:
             return (kind,)
