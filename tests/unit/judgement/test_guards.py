@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from builders import (
     release,
     rollback,
     running,
+    seconds,
 )
 from judging import (
     BAD,
@@ -31,8 +33,9 @@ from judging import (
     refused,
 )
 from lastgood.judgement.guards import GUARDS
-from lastgood.judgement.steps import Action, Close, Decision
+from lastgood.judgement.steps import Action, Close, Decision, Wait
 from lastgood.model import (
+    AlarmFacts,
     AlarmState,
     Controls,
     Live,
@@ -42,8 +45,10 @@ from lastgood.model import (
     Pause,
     Phase,
     Policy,
+    Reach,
     Reason,
     Rejection,
+    Rollback,
     StopWithoutTarget,
     TriggerKind,
 )
@@ -696,3 +701,58 @@ def test_each_guard_wins_over_every_later_one():
         Reason.NEEDS_APPROVAL,
         Reason.SUSPECT_SUCCEEDED,
     ]
+
+
+# --- the alarm's own word ---------------------------------------------------------------------------------------------
+
+
+def confirmed(policy: Policy | None = None, asked: Rollback | None = None, **about: Any) -> Decision | None:
+    facts = {"state": AlarmState.ALARM, "changed_at": at(0), "suppressed_by": "", **about}
+    return objection(
+        Reason.ALARM_NOT_CONFIRMED, BAD, GOOD, policy=policy, asked=asked, alarm=AlarmFacts("shop-errors", **facts)
+    )
+
+
+@pytest.mark.parametrize(
+    ("asks", "doubt", "refuses"),
+    [(True, "Nothing breaches.", True), (True, "", False), (False, "Nothing breaches.", False)],
+)
+def test_evidence_is_asked_for_where_the_settings_say_so(asks, doubt, refuses):
+    found = confirmed(Policy(require_evidence=asks), doubt=doubt)
+    assert bool(found) is refuses
+    if refuses:
+        said = refused(found, Reason.ALARM_NOT_CONFIRMED)
+        assert said.unfounded
+        assert said.explanation == (
+            "LASTGOOD_REQUIRE_EVIDENCE asks for the alarm's metric, which does not confirm it. Nothing breaches."
+        )
+
+
+def test_an_alarm_that_was_ok_before_its_message_was_never_in_alarm():
+    for state in (AlarmState.OK, AlarmState.INSUFFICIENT_DATA):
+        said = refused(confirmed(state=state, changed_at=at(-1)), Reason.ALARM_NOT_CONFIRMED)
+        assert (said.unfounded, said.needs_human) == (True, False)
+        assert said.explanation == (
+            f"CloudWatch says that the alarm is {state} since 09:59:00Z, before this message: it was not in ALARM then."
+        )
+    for rounded in (at(0) - seconds(1), None):
+        recovered = confirmed(state=AlarmState.OK, changed_at=rounded)
+        assert refused(recovered, Reason.ALARM_RECOVERED).explanation == (
+            "The alarm is OK again; nothing has to be rolled back."
+        )
+
+
+@pytest.mark.parametrize(("failed", "called"), [("", False), ("d-7", True)])
+def test_an_alarm_that_recovers_after_a_rollback_of_others_failed_calls_people(failed, called):
+    found = confirmed(state=AlarmState.OK, changed_at=at(0.5), asked=rollback(failed_rollback_id=failed))
+    assert refused(found, Reason.ALARM_RECOVERED).needs_human is called
+
+
+def test_what_may_be_the_fix_is_waited_for_while_there_is_time():
+    met = release("d-3", "v3", 0.5, took=0.2, reach=Reach(at(0.9)))
+    found = objection(Reason.NOT_ATTRIBUTABLE, met, BAD, GOOD)
+    assert isinstance(found, Wait)
+    assert found.reason is Reason.NEWER_DEPLOYMENT
+    assert found.explanation.endswith("If the alarm fires on, it was none, and goes back too.")
+    late = objection(Reason.NOT_ATTRIBUTABLE, met, BAD, GOOD, asked=rollback(dry_run=True))
+    assert isinstance(late, Close)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from builders import ALARM_AT, at, by_operator, minutes, rollback, seconds
-from lastgood.judgement.onset import latest_cause, onset_attributes, onset_of
-from lastgood.model import AlarmFacts, AlarmState, Onset
+from builders import ALARM_AT, at, by_operator, minutes, release, rollback, seconds
+from lastgood.judgement.onset import came_too_late, latest_cause, onset_attributes, onset_of
+from lastgood.model import AlarmFacts, AlarmState, Onset, Reach
 
 MEASURED = Onset(at(-3), minutes(1), measured=True)
 
@@ -77,3 +77,41 @@ def test_an_estimate_clears_only_what_cannot_have_filled_its_first_datapoints(
 
 def test_measured_datapoints_clear_what_came_after_the_first_of_them() -> None:
     assert latest_cause(MEASURED, ALARM_AT) == at(-2)
+
+
+# --- at the edges -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("told", "believed"),
+    [(at(0), True), (at(0.01), False), (at(-8 * 24 * 60), True), (at(-8 * 24 * 60 - 1), False)],
+    ids=["when it fired", "after it fired", "as long ago as can be", "longer ago"],
+)
+def test_an_onset_is_believed_up_to_when_the_alarm_fired_and_eight_days_back(told: Any, believed: bool) -> None:
+    found = onset_of(rollback(), alarm(onset=Onset(told, minutes(1), measured=True)))
+    assert found is not None and found.measured is believed
+
+
+@pytest.mark.parametrize(("later", "same"), [(1, True), (1.1, False)])
+def test_a_time_that_was_rounded_differently_is_of_the_same_change(later: float, same: bool) -> None:
+    found = onset_of(rollback(), alarm(onset=MEASURED, changed_at=ALARM_AT + seconds(later)))
+    assert found is not None and found.measured is same
+
+
+@pytest.mark.parametrize(
+    ("created", "reach", "told"),
+    [
+        (-2, None, ""),
+        (-1.99, None, "d-2 was created at 09:58:00Z, and the breach began before, at 09:57:00Z"),
+        (-9, Reach(at(-2)), ""),
+        (-9, Reach(at(-1.5)), "d-2 was created at 09:51:00Z and began to reach users at 09:58:30Z; the breach began"),
+        (-9, Reach(), "d-2 was created at 09:51:00Z and has reached no users; the breach began before"),
+        (0.1, None, "d-2 was created at 10:00:06Z, after the alarm changed at 10:00:00Z."),
+    ],
+)
+def test_what_came_or_reached_users_after_the_first_period_is_not_the_cause(
+    created: float, reach: Reach | None, told: str
+) -> None:
+    found = came_too_late(release("d-2", "v2", created, reach=reach), MEASURED, ALARM_AT)
+    assert found.startswith(told) if told else found == ""
+    assert came_too_late(release("d-2", "v2", 0, reach=Reach()), None, ALARM_AT) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +23,7 @@ from builders import (
 )
 from lastgood.judgement import decide
 from lastgood.judgement.choice import MAX_UNPROVEN, Selection, select
-from lastgood.judgement.service import Lives, Served, noise
+from lastgood.judgement.service import Lives, Served, noise, with_ledger, with_others
 from lastgood.model import AlarmHistory, Controls, Deployment, Firing, Floor, PastRollback, Policy, Reason, Rejection
 
 DAY = 24 * 60
@@ -269,3 +270,125 @@ def test_the_alarm_of_now_counts_against_nobody_but_its_suspect() -> None:
     seen = observation(LONG, SUSPECT, alarm_history=AlarmHistory((Firing("shop-errors", ALARM_AT),), ALARM_AT))
     decision = decide(rollback(), seen, ACTS, NOW)
     assert next(c for c in decision.candidates if c.deployment_id == "d-1").alarms_meanwhile is None
+
+
+# --- at the edges of a life -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("began", "counted"),
+    [(-598.1, 0), (-598, 1), (-20.1, 1), (-20, 0)],
+    ids=["before it ended", "when it ended", "just before the next", "with the next"],
+)
+def test_an_alarm_counts_from_the_end_of_a_deployment_to_the_next_one(began: float, counted: int) -> None:
+    life = lives(LONG, SHORT, alarms=fired((began, began + 0.01))).served(LONG)
+    assert life is not None and life.firings == counted
+
+
+@pytest.mark.parametrize(("known_since", "firings"), [(-598, 0), (-597.9, None)])
+def test_silence_is_known_where_the_history_reaches_back_to_the_end_of_the_deployment(
+    known_since: float, firings: int | None
+) -> None:
+    life = lives(LONG, SHORT, alarms=fired(known_since=known_since)).served(LONG)
+    assert life is not None and life.firings == firings
+
+
+def test_an_alarm_that_began_with_the_next_deployment_leaves_the_life_before_quiet() -> None:
+    life = lives(LONG, SHORT, alarms=fired((-20, None))).served(LONG)
+    assert life == Served(minutes(578), 0, minutes(578))
+
+
+def test_two_of_the_same_moment_do_not_end_each_other() -> None:
+    twin = release("d-2", "v2", -600)
+    life = lives(LONG, twin, SUSPECT).served(LONG)
+    assert life is not None and life.span == minutes(593)
+
+
+def test_exactly_the_wanted_time_is_proof() -> None:
+    just, short = (release("d-2", "v2", -5 - 2 - wanted) for wanted in (15, 14.9))
+    assert lives(just, SUSPECT).doubt(just) == ""
+    assert lives(short, SUSPECT).doubt(short) != ""
+
+
+def test_a_doubt_is_told_of_its_own_life_and_else_of_the_newest_of_its_content() -> None:
+    first, again = release("d-1", "v1", -30), release("d-3", "v1", -8)
+    assert lives(first, SHORT, again, SUSPECT).doubt(again) == (
+        "It served only 1 min; good is what served 15 min quietly."
+    )
+    going = running("d-3", "v1", -8)
+    shortly = release("d-1", "v1", -30)
+    assert lives(shortly, SHORT, going).doubt(going) == "It served only 8 min; good is what served 15 min quietly."
+
+
+# --- known bad, released again ----------------------------------------------------------------------------------------
+
+
+def test_of_several_lives_since_it_was_found_bad_the_quietest_counts() -> None:
+    since = {"v1": at(-20 * DAY)}
+    longer, between = release("d-2", "v1", -15 * DAY), release("d-3", "v2", -7 * DAY)
+    shorter = release("d-4", "v1", -3 * DAY)
+    found = lives(longer, between, shorter, SUSPECT, bad=since)
+    assert found.since_known_bad(longer) == found.served(longer)
+    assert found.healed(shorter)
+
+
+@pytest.mark.parametrize(("when", "counts"), [(-20 * DAY, False), (-20 * DAY + 1, True)])
+def test_only_what_was_released_after_it_was_found_bad_counts(when: float, counts: bool) -> None:
+    again = release("d-2", "v1", when)
+    assert bool(lives(again, SUSPECT, bad={"v1": at(-20 * DAY)}).since_known_bad(again)) is counts
+
+
+@pytest.mark.parametrize(("served", "healed"), [(7 * DAY, True), (7 * DAY - 1, False)])
+def test_it_is_good_again_after_exactly_the_wanted_time(served: float, healed: bool) -> None:
+    again = release("d-2", "v1", -5 - 2 - served)
+    assert lives(again, SUSPECT, bad={"v1": at(-20 * DAY)}).healed(again) is healed
+
+
+def test_a_life_of_which_nobody_knows_how_quiet_it_was_heals_nothing() -> None:
+    again = release("d-2", "v1", -10 * DAY)
+    assert not lives(again, SUSPECT, bad={"v1": at(-20 * DAY)}, alarms=fired(known_since=None)).healed(again)
+
+
+# --- alarms of several sources ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("began", "noisy"), [(-DAY - 5, True), (-DAY - 5.1, False), (-5.1, True), (-5, False)])
+def test_noise_is_what_fired_in_the_day_before_the_release(began: float, noisy: bool) -> None:
+    alarms = fired((-60, -59), (began, began + 0.01))
+    assert bool(noise(alarms, "shop-errors", at(-5))) is noisy
+
+
+def test_what_the_ledger_remembers_is_added_to_what_cloudwatch_tells() -> None:
+    told = fired((-60, -59))
+    known = [Firing("shop-errors", at(-60) + minutes(0.005)), Firing("shop-errors", at(-90)), Firing("other", at(-60))]
+    found = with_ledger(told, known)
+    assert found.firings == (*known[1:], *told.firings)
+    assert found.known_since == told.known_since
+
+
+def test_the_firings_of_the_groups_other_alarms_are_added_and_tell_nothing_of_since_when() -> None:
+    own, other = fired((-60, -59), known_since=-100), fired((-30, -29), known_since=-900)
+    found = with_others(own, [other, fired()])
+    assert found.firings == (*own.firings, *other.firings)
+    assert found.known_since == at(-100)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "ends"), [("a", "b", False), ("a", "a", True), ("a", "", True), ("", "b", True)]
+)
+def test_another_function_of_the_group_ends_no_life(one: str, other: str, ends: bool) -> None:
+    mine = replace(LONG, revision=replace(LONG.revision, target=one))
+    theirs = replace(SHORT, revision=replace(SHORT.revision, target=other))
+    life = lives(mine, theirs).served(mine)
+    assert life is not None and (life.span == minutes(578)) is ends
+
+
+@pytest.mark.parametrize(
+    ("spells", "told"),
+    [
+        (((-15, -14),), "An alarm of the group fired while it served 13 min."),
+        (((-15, -14), (-12, -11)), "An alarm of the group fired 2 times while it served 13 min."),
+    ],
+)
+def test_people_are_told_how_often_an_alarm_fired(spells: tuple[tuple[float, float], ...], told: str) -> None:
+    assert lives(SHORT, SUSPECT, alarms=fired(*spells)).doubt(SHORT) == told

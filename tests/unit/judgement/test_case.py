@@ -1,0 +1,136 @@
+"""What a decision looks at: doubts about who met what when, and what is kept of a refusal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from builders import NOW, at, by_operator, group, minutes, native_rollback, observation, release, rollback, running
+from judging import BAD, GOOD
+from lastgood.judgement.case import Case
+from lastgood.judgement.steps import block, fail, outcome_of, wait
+from lastgood.model import (
+    AlarmFacts,
+    AlarmHistory,
+    AlarmState,
+    ComputePlatform,
+    Controls,
+    Deployment,
+    Floor,
+    Onset,
+    Outcome,
+    Policy,
+    Reason,
+    Rollback,
+)
+
+MEASURED = Onset(at(-6), minutes(1), True)
+
+
+def case(*history: Deployment, record: Rollback | None = None, onset: Onset = MEASURED, **seen: Any) -> Case:
+    """A case whose alarm fires since minute 0, of a breach that is measured to have begun at minute -6."""
+    alarm = AlarmFacts("shop-errors", AlarmState.ALARM, at(0), "", onset=onset)
+    return Case(record or rollback(), observation(*history, **{"alarm": alarm, **seen}), Policy(), NOW)
+
+
+# --- whom users met when ----------------------------------------------------------------------------------------------
+
+OLDER = release("d-1", "v1", -50)
+FIRST = release("d-0", "v0", -600)
+UNDER_WAY = release("d-2", "v2", -9, took=5)
+"""It ended after the breach had begun."""
+
+
+def test_a_suspect_that_was_under_way_when_the_breach_began_is_doubtful_where_traffic_moves_at_the_end() -> None:
+    assert case(UNDER_WAY, OLDER, FIRST).doubtful == (UNDER_WAY,)
+    assert case(running("d-2", "v2", -9), OLDER, FIRST).doubtful == (running("d-2", "v2", -9),)
+
+
+@pytest.mark.parametrize(
+    ("platform", "blue_green", "doubtful"),
+    [
+        (ComputePlatform.SERVER, False, False),
+        (ComputePlatform.SERVER, True, True),
+        (ComputePlatform.ECS, False, True),
+    ],
+)
+def test_what_is_deployed_in_place_meets_users_at_once(
+    platform: ComputePlatform, blue_green: bool, doubtful: bool
+) -> None:
+    found = case(UNDER_WAY, OLDER, FIRST, group=group(platform, blue_green=blue_green))
+    assert bool(found.doubtful) is doubtful
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param(case(release("d-2", "v2", -9, took=3), OLDER, FIRST), id="it had ended when the breach began"),
+        pytest.param(case(UNDER_WAY, FIRST), id="nothing older would be blamed"),
+        pytest.param(case(UNDER_WAY), id="nothing is older"),
+        pytest.param(case(UNDER_WAY, OLDER, FIRST, onset=replace(MEASURED, measured=False)), id="an estimate"),
+        pytest.param(case(UNDER_WAY, OLDER, FIRST, group=None), id="the group is gone"),
+        pytest.param(case(UNDER_WAY, OLDER, FIRST, record=by_operator()), id="an operator asked"),
+        pytest.param(case(), id="nobody is blamed"),
+    ],
+)
+def test_else_nothing_is_doubtful(found: Case) -> None:
+    assert found.doubtful == ()
+
+
+def test_of_attempts_on_top_that_failed_each_release_is_doubtful() -> None:
+    second, first = (release(f"d-{n}", f"v{n}", when, status="Failed") for n, when in ((4, -7), (3, -8)))
+    undone = native_rollback("d-5", "v1", -6.5, of="d-9", status="Failed")
+    assert case(undone, second, first, OLDER, FIRST).doubtful == (second, first)
+
+
+# --- what is kept of a refusal ----------------------------------------------------------------------------------------
+
+
+def test_a_refusal_keeps_whom_it_blames_and_what_was_looked_at() -> None:
+    refusal = case(BAD, GOOD).refuse(Reason.COOLDOWN, "A moment ago there was one.")
+    assert (refusal.outcome, refusal.suspects) == (Outcome.SKIPPED, (BAD,))
+    assert [c.deployment_id for c in refusal.candidates] == ["d-2", "d-1"]
+    assert refusal.chosen.floor == ""
+    assert refusal.good is None
+    assert case(GOOD).refuse(Reason.NOT_ATTRIBUTABLE, "Long ago.").candidates == ()
+
+
+@pytest.mark.parametrize(("reason", "floor"), [(Reason.BELOW_FLOOR, "d-2"), (Reason.COOLDOWN, "")])
+def test_a_refusal_below_the_floor_names_the_floor(reason: Reason, floor: str) -> None:
+    controls = Controls(floor=Floor("d-2", BAD.created_at, "ann"))
+    assert case(BAD, GOOD, controls=controls).refuse(reason, "No.").chosen.floor == floor
+
+
+@pytest.mark.parametrize(("called", "needs"), [(None, True), (True, True), (False, False)])
+def test_people_are_called_as_catalogued_or_as_is_said(called: bool | None, needs: bool) -> None:
+    found = case(BAD, GOOD)
+    assert found.refuse(Reason.UNROUTED_ALARM, "Gone.", calls_people=called).needs_human is needs
+    unfounded = found.unfounded(Reason.UNROUTED_ALARM, "Gone.", calls_people=called)
+    assert (unfounded.needs_human, unfounded.unfounded, unfounded.outcome) == (needs, True, Outcome.SKIPPED)
+
+
+def test_what_was_passed_over_though_it_was_released_again_is_told() -> None:
+    bad_again = release("d-15", "v15", -100)
+    controls = Controls(known_bad={"v15": "rb-7"}, known_bad_since={"v15": at(-2000)})
+    history = AlarmHistory(known_since=at(-9000))
+    told = "v15 (from d-15) was passed over. Known bad: rb-7."
+    assert told in case(BAD, bad_again, GOOD, controls=controls, alarm_history=history).caution
+    assert told in case(BAD, bad_again, GOOD, controls=controls, alarm_history=history).chosen.remark
+    older = release("d-05", "v15", -1900)
+    assert "passed over" not in case(BAD, GOOD, older, controls=controls, alarm_history=history).caution
+    plain = Controls(known_bad={"v15": "rb-7"})
+    assert "passed over" not in case(BAD, bad_again, GOOD, controls=plain, alarm_history=history).caution
+
+
+# --- steps ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_short_ways_to_say_a_decision() -> None:
+    assert wait("Later.", told_after=minutes(3)).told_after == minutes(3)
+    assert wait("Later.").told_after is None
+    assert block(Reason.BELOW_FLOOR, "No.", "d-7").chosen.floor == "d-7"
+    assert block(Reason.BELOW_FLOOR, "No.").chosen.floor == ""
+    ends = [outcome_of(said) for said in (block(Reason.COOLDOWN, "No."), fail(Reason.COOLDOWN, "No."), wait("Later."))]
+    assert ends == [Outcome.BLOCKED, Outcome.FAILED, None]
