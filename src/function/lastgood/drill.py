@@ -114,7 +114,7 @@ class Drill:
         """When the last drill was and what it found: also the proof that the table can be written.
 
         A warning is a problem on the day on which it is new; then it stays one line of the result, for what is known
-        and not mended calls nobody each morning.
+        and not fixed calls nobody each morning.
         """
         known = self._parts.ledger.last_drill().get("warned") or {}
         self._problems += [warning for key, warning in self._warnings.items() if key not in known]

@@ -63,7 +63,7 @@ class RefusedError(LastgoodError):
 
 
 class GroupNotFoundError(RefusedError):
-    """The application or the deployment group does not exist. Mend the route or the alarm's tags."""
+    """The application or the deployment group does not exist. Correct the route or the alarm's tags."""
 
 
 class GroupBusyError(RefusedError):

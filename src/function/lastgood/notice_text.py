@@ -260,7 +260,7 @@ def _clock(moment: datetime) -> str:
 
 def _next_steps(rollback: Rollback, kind: str, place: Place) -> tuple[str, ...]:
     if rollback.reason_code is Reason.DRILL_FAILED:
-        return (_step("Mend what it names, then try again", place.command("drill"), {"action": "drill"}),)
+        return (_step("Fix what it names, then try again", place.command("drill"), {"action": "drill"}),)
     named = {"rollback_id": rollback.rollback_id}
     show = _step("Its story", place.command("audit", "show", rollback.rollback_id), {"action": "status", **named})
     group = rollback.group.key

@@ -1,4 +1,4 @@
-"""The exact command that mends each thing that `doctor` finds broken. Pure.
+"""The exact command that fixes each thing that `doctor` finds broken. Pure.
 
 To deploy the stack again changes nothing where the world has changed and the template has not: CloudFormation compares
 templates.

@@ -30,7 +30,7 @@ NOT_WRONG = frozenset(
         Reason.NEEDS_APPROVAL,
     }
 )
-"""Reasons for which nothing would be rolled back now, and which nobody has to mend."""
+"""Reasons for which nothing would be rolled back now, and which nobody has to fix."""
 
 _ELSEWHERE = frozenset({Reason.GROUP_NOT_FOUND, Reason.PAUSED, Reason.MODE_OFF, Reason.KILL_SWITCH})
 """Reasons that have a check of their own."""
@@ -40,7 +40,7 @@ HOW_TO_PIN = "Release by a full commit id, an S3 version or ETag, a published ve
 
 
 def fix_of(reason: str, group: DeploymentGroup | None) -> str:
-    """How to mend it, with the group's name in the command; empty for what is no reason."""
+    """How to fix it, with the group's name in the command; empty for what is no reason."""
     return what_to_do(Reason(reason), group).replace("`", "") if reason in set(Reason) else ""
 
 

@@ -36,7 +36,7 @@ class TaskDefinitions:
     clients: Clients
 
     def evidence(self, revision: Revision) -> Evidence:
-        """INACTIVE can be mended by registering it again; deleted cannot. What may not be read could be a floor."""
+        """An INACTIVE one can be registered again, a deleted one cannot. One that may not be read could be a floor."""
         tell_unknown_members(self.clients.ecs, "DescribeTaskDefinition")
         try:
             answer = call(

@@ -4,9 +4,12 @@
 `plan`, `explain`, dry runs and the tests call the same function.
 
 * `case`: what a decision looks at. `steps`: what it returns. `wording`: how explanations name things.
-* `blame`: which deployments an alarm blames. `choice`: which revision goes back.
-* `guards`: the questions before anything is touched, in their order; `no_target` is the longest answer.
-* `first_step`, `way_back`, `proof`: what is done then, from the stop to the end. `recheck`: may this record act at all.
+* `blame`: which deployments an alarm blames; `onset`: when its breach began; `theirs`: rollbacks that others began.
+* `choice`: which revision goes back; `service`: how long each one served, and how quietly.
+* `guards`: the questions before anything is touched, in their order; `held_back`, `managed` and `no_target` answer
+  three of them. `stacks` and `release_sets`: what a stack allows, and what else the same release changed.
+* `first_step`, `way_back`, `proof`: what is done then, from the stop to the end. `recheck`: may this record act at all?
+* `unpinned`: names that do not say what they contain, found before an incident.
 """
 
 from __future__ import annotations

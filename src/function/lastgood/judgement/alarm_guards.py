@@ -73,7 +73,7 @@ def _fires_no_more(case: Case, alarm: AlarmFacts) -> Decision | None:
 
 
 def _evident(case: Case, alarm: AlarmFacts) -> Decision | None:
-    """Only asked on request: whoever may set an alarm's state by hand can still not make its metric breach."""
+    """Asked only where a setting wants it: a person who may set an alarm's state cannot make its metric breach."""
     if not case.policy.require_evidence or not alarm.doubt:
         return None
     told = f"LASTGOOD_REQUIRE_EVIDENCE asks for the alarm's metric, which does not confirm it. {alarm.doubt}"

@@ -1,7 +1,7 @@
-"""Whom an alarm blames: pure, over a history that is newest first.
+"""Which deployments an alarm blames: pure, over a history that is newest first.
 
-Deployments are compared by what they contain (`same_content`), never by an AppSpec's hash. What cannot be known to be
-the same may have changed what is live.
+Deployments are compared by their content (`same_content`), never by an AppSpec's hash. Unless the content is known to
+be the same, a deployment may have changed what is live.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from lastgood.model import NATIVE_ROLLBACK_CREATOR, Deployment, Onset, Reason, R
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Whom the alarm blames: the suspects, newest first; or a rollback to adopt; or the reason why nobody.
+    """What the alarm blames: the suspects, newest first; or a rollback to adopt; or the reason why there is neither.
 
-    `undecided`: a release is likely to be the cause, and it cannot be told which. `seen_soon`: whether the newest heals
-    is seen once the alarm was evaluated over it. `failed`: a rollback that somebody
-    else began on top of it, and that put nothing back.
+    `undecided`: a release is the likely cause, but nobody can tell which one. `seen_soon`: the newest deployment may be
+    the fix, and the alarm's next evaluation will show whether it is. `failed`: a rollback of the suspects that somebody
+    else began, and that put nothing back.
     """
 
     suspects: tuple[Deployment, ...] = ()
@@ -41,15 +41,14 @@ class Attribution:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What `attribute` is asked, beside the history: about an alarm that changed at `alarm_at`, or an operator (None).
+    """What `attribute` is asked, beside the history. `alarm_at` is when the alarm changed; None: an operator asks.
 
-    An operator who asked at `requested_at` saw what was released until then, and means that. `released_in_alarm` is a
-    deployment that was released while the alarm fired already, and that the policy blames because it still fires.
-    `brought_back` maps deployments that released only what a rollback had put back to that rollback's id: the policy
-    blames none of them.
-
-    `onset` is when the breach began of which the alarm tells; None: when it changed. `only` is the one deployment that
-    is meant, where that is known; empty: any.
+    An operator who asked at `requested_at` saw what had been released until then, and means that. `released_in_alarm`
+    is a deployment that was released while the alarm already fired, and that the policy blames because it still does.
+    `brought_back` maps each deployment that only released again what a rollback had put back to that rollback's id:
+    none of them is blamed.
+    `onset` is when the alarm's breach began; None: when the alarm changed. `only` is the one deployment that may be
+    blamed; empty: any.
     """
 
     alarm_at: datetime | None
@@ -67,9 +66,9 @@ class Question:
 def attribute(history: Sequence[Deployment], asked: Question) -> Attribution:
     """Find the deployments that may be blamed.
 
-    Only a deployment that changed what is live, was created before the breach began, or so soon after that its first
-    period may be its doing, and ended within the window before it is blamed. Releases that ended inside one evaluation
-    window cannot be told apart: all of them are suspects.
+    A deployment is blamed only if it changed what is live, was created before the breach began (or so soon after that
+    it may have caused the breach's first period), and ended within the attribution window before it. Releases that
+    ended inside one evaluation window cannot be told apart: all of them are suspects.
     """
     events = [d for d in history if d.is_release or d.is_rollback]
     by_target = _by_target(events)
@@ -112,9 +111,9 @@ def _blamed(events: Sequence[Deployment], asked: Question) -> Attribution:
 
 
 def _perhaps_the_fix(newest: Deployment, events: Sequence[Deployment], asked: Question, too_late: str) -> Attribution:
-    """It came too late to be the cause, so it may be the fix, unless it put nothing in: then the old one still serves.
+    """It came too late to be the cause, so it may be the fix; if it failed, the release before it still serves.
 
-    Once users meet it, one evaluation of the alarm shows whether it heals: if that fires on, it is no fix.
+    Once it serves users, one evaluation of the alarm decides: if the alarm still fires, it is not the fix.
     """
     if newest.ended_badly:
         return _judge(events[1:], asked)
@@ -277,10 +276,10 @@ def _released_into(
     brought_back: Mapping[str, str],
     onset: Onset,
 ) -> Attribution:
-    """Blame all that was released since the breach began, and whatever the alarm blames by itself.
+    """Blame everything that was released since the breach began, and what the alarm would blame anyway.
 
-    Going back to a revision under which the alarm began to fire would heal nothing. What a rollback put back, and a
-    later release only brought back, is no release to blame: rolling it back would be to roll back the rollback.
+    Going back to a revision under which the alarm began to fire would not help. A release that only brings back what a
+    rollback had put back is not blamed: rolling it back would roll back the rollback.
     """
     newest = events[0]
     if newest.deployment_id in brought_back:
@@ -301,7 +300,7 @@ def _released_into(
 
 
 def _ended(deployment: Deployment, now: datetime) -> datetime:
-    """An active deployment is still changing what is live."""
+    """When a deployment stopped changing what is live; now, if it is still active."""
     return now if deployment.active else deployment.completed_at or deployment.created_at
 
 
@@ -316,9 +315,10 @@ def _by_target(events: Sequence[Deployment]) -> dict[str, list[Deployment]]:
 
 
 def _of_one_target(blamed: Sequence[Attribution], since: datetime | None, now: datetime) -> Attribution:
-    """One group deploys several functions, and an alarm does not say which: the one that was released, if just one was.
+    """One group deploys several functions, and the alarm does not say which: blame the one that was released last.
 
-    Two that changed within one evaluation window cannot be told apart, and only one of them would be put back.
+    Two that changed within one evaluation window cannot be told apart, and only one of them could be put back: then
+    nothing is blamed.
     """
     ours = [each for each in blamed if each.reason is None]
     if not ours:

@@ -35,9 +35,9 @@ from lastgood.model import (
 
 @dataclass(frozen=True)
 class Case:
-    """Everything that the guards look at; who is blamed and what goes back are worked out once.
+    """Everything that the guards look at. The blame and the choice are worked out once, on first use.
 
-    `searching`: it is still being looked for evidence, so what is unknown so far may be known later.
+    `searching`: evidence is still being collected, so what is unknown now may be known later.
     """
 
     rollback: Rollback
@@ -49,7 +49,7 @@ class Case:
 
     @property
     def by_alarm(self) -> bool:
-        """False when an operator asked: then nobody has to be blamed by a clock."""
+        """False when an operator asked: then the time windows for blaming a deployment do not apply."""
         return self.rollback.trigger.trigger_kind is not TriggerKind.MANUAL
 
     @property
@@ -59,12 +59,12 @@ class Case:
 
     @property
     def groups_in_alarm(self) -> frozenset[str]:
-        """The keys of the groups that went into alarm within the storm window, this one among them."""
+        """The keys of the groups that went into alarm within the storm window, including this one."""
         return self.seen.controls.groups_in_alarm | {self.rollback.group.key}
 
     @property
     def releases(self) -> tuple[ReleaseSet, ...]:
-        """What is known of the releases of several groups; this rollback's own comes first."""
+        """What is known about releases that changed several groups; this rollback's own comes first."""
         own = self.rollback.group.key
         others = (release for release in self.seen.releases if own not in release.groups)
         return (release_of(self.rollback, self.seen), *others)
@@ -81,7 +81,7 @@ class Case:
 
     @cached_property
     def attribution(self) -> Attribution:
-        """Whom the alarm blames."""
+        """Which deployments the alarm blames."""
         seconds = self.rollback.trigger.evaluation_seconds
         evaluation = timedelta(seconds=seconds) if seconds else self.policy.evaluation_window
         asked = Question(
@@ -114,7 +114,7 @@ class Case:
 
     @property
     def noise(self) -> str:
-        """That the alarm fired before the release too, as a sentence."""
+        """A sentence if the alarm also fired before the release; else empty."""
         suspects = self.attribution.suspects
         if not suspects or not self.by_alarm:
             return ""
@@ -122,7 +122,7 @@ class Case:
 
     @property
     def caution(self) -> str:
-        """Why people are to look at what goes back even if all goes well, as sentences."""
+        """Why people should look at what goes back even if all goes well, as sentences; empty if they need not."""
         good, doubt = self.selection.good, self.selection.doubt
         if good is None:
             return ""
@@ -152,7 +152,7 @@ class Case:
         return f"What {unread.deployment_id} deployed could not be read{why}; {names}."
 
     def _passed_over(self, good: Deployment) -> str:
-        """A newer revision that is known bad, and was released again all the same."""
+        """A sentence about a newer revision that is known bad and was released again all the same; else empty."""
         rejected = {c.deployment_id for c in self.selection.candidates if c.rejection is Rejection.KNOWN_BAD}
         newer = (d for d in self.seen.history if d.deployment_id in rejected and d.created_at > good.created_at)
         again = next((d for d in newer if self.lives.since_known_bad(d)), None)
@@ -179,17 +179,17 @@ class Case:
 
     @property
     def _cleared(self) -> frozenset[str]:
-        """The deployments that came into the breach, and did not cause it."""
+        """The ids of the deployments that came after the breach had begun, and so did not cause it."""
         fired = self.rollback.trigger.alarm_changed_at if self.by_alarm else None
         late = (d for d in self.seen.history if fired is not None and came_too_late(d, self.onset, fired))
         return frozenset(d.deployment_id for d in late)
 
     @cached_property
     def doubtful(self) -> tuple[Deployment, ...]:
-        """Releases of which it counts when users first met them: without them something older would be blamed.
+        """Releases for which it matters when they began to serve users: without them something older would be blamed.
 
-        A suspect that was under way when the breach began, where traffic moves only at the end; and the attempts on top
-        that failed. What is deployed in place meets users at once; and an estimate of the onset clears nobody.
+        That is a suspect that was under way when the breach began, where traffic moves only at the end; or the newest
+        attempts, if they failed. What is deployed in place serves users at once, and an estimated onset clears nothing.
         """
         suspect, onset, group = self.attribution.suspect, self.onset, self.seen.group
         if suspect is None or onset is None or not onset.measured or group is None:
@@ -204,14 +204,14 @@ class Case:
         return tuple(d for d in found if d.is_release) if found and self._blames_others(found) else ()
 
     def _blames_others(self, left_out: Sequence[Deployment]) -> bool:
-        """Whether something else is blamed without these, and without AWS's rollbacks of them."""
+        """Whether something else would be blamed without these and without AWS's rollbacks of them."""
         without = {d.deployment_id for d in left_out} | {d.rollback_deployment_id for d in left_out}
         history = tuple(d for d in self.seen.history if d.deployment_id not in without)
         return bool(replace(self, seen=replace(self.seen, history=history)).attribution.suspects)
 
     @property
     def floor(self) -> Floor | None:
-        """The floor that counts."""
+        """The newest floor."""
         return effective_floor(self.seen.history, self.seen.controls)
 
     @property
@@ -221,7 +221,7 @@ class Case:
 
     @property
     def chosen(self) -> Chosen:
-        """Who is blamed, what goes back, and what else was looked at, for the record."""
+        """The blamed deployments, what goes back, and what else was looked at, for the record."""
         caution = self.caution
         return Chosen(
             self.attribution.suspects,
@@ -236,7 +236,10 @@ class Case:
     def refuse(
         self, reason: Reason, explanation: str, outcome: Outcome = Outcome.SKIPPED, *, calls_people: bool | None = None
     ) -> Close:
-        """Close without touching anything, with all that is known so far. `calls_people`: if not as catalogued."""
+        """Close without touching anything, with all that is known so far.
+
+        `calls_people` overrides what the catalogue says of the reason.
+        """
         blamed = self.attribution.suspects
         looked_at = self.selection.recorded if blamed else ()
         floor = self._floor_in_the_way if reason is Reason.BELOW_FLOOR else ""
@@ -246,9 +249,9 @@ class Case:
     def unfounded(
         self, reason: Reason, explanation: str, outcome: Outcome = Outcome.SKIPPED, *, calls_people: bool | None = None
     ) -> Close:
-        """Refuse a signal that nothing confirms: it counts for no storm."""
+        """Refuse a signal that nothing confirms; it does not count towards a storm."""
         return replace(self.refuse(reason, explanation, outcome, calls_people=calls_people), unfounded=True)
 
     def block(self, reason: Reason, explanation: str) -> Close:
-        """Refuse, and call people: the release may be bad, and lastgood must not act."""
+        """Refuse, and call people: the release may be bad, but lastgood must not act."""
         return self.refuse(reason, explanation, Outcome.BLOCKED)

@@ -1,6 +1,6 @@
 """Which revision goes back, and why the others do not: pure, over a history that is newest first.
 
-What counts as a release, and which traps lie between "last successful" and "last good", is the project's domain rule.
+The difference between "last successful" and "last good" is the project's central rule.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lastgood.model import (
 
 MAX_CANDIDATES_RECORDED = 25
 MAX_UNPROVEN = 5
-"""After so many revisions that were not left long enough to prove themselves, none older is waited for."""
+"""After this many unproven revisions the search for a proven one ends."""
 
 SERVICE_REVISION = "TaskDefinition"
 """The kind of a revision of a service that ECS itself deploys."""
@@ -35,7 +35,7 @@ _ENDS_THE_SEARCH = {Rejection.CONTENT_UNKNOWN, Rejection.UNREADABLE_REVISION, Re
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The last good deployment, or None, with every deployment that was looked at and why it was not chosen.
+    """The last good deployment, or None; and every deployment that was looked at, with the reason against it.
 
     `doubt`: why the chosen one is not proven, where no proven one was found. `settled`: reading further back would not
     change the choice.
@@ -48,13 +48,13 @@ class Selection:
 
     @property
     def recorded(self) -> tuple[Candidate, ...]:
-        """What the audit item keeps. It is capped; the chosen one stays, and what was looked at last."""
+        """The candidates that the audit item keeps: at most 25, always with the chosen one and the last."""
         most = MAX_CANDIDATES_RECORDED - 1
         chosen = [c for c in self.candidates[most:-1] if c.rejection is None][:1]
         return self.candidates[: most - len(chosen)] + tuple(chosen) + self.candidates[most:][-1:]
 
     def rejected_for(self, rejection: Rejection) -> Candidate | None:
-        """The newest candidate that was rejected for this."""
+        """The newest candidate that was rejected for this reason; None if none was."""
         return next((c for c in self.candidates if c.rejection is rejection), None)
 
 
@@ -71,21 +71,18 @@ def select(
     cleared: Container[str] = (),
     native: bool = False,
 ) -> Selection:
-    """The newest deployment before the suspects whose revision is good, and why each other was not chosen.
+    """Choose the newest deployment before the suspects whose revision is good, and say why no other was chosen.
 
-    `unusable` maps deployment ids to why they cannot be deployed now. `force` lets an operator's pinned deployment
-    (`to_deployment_id`) pass the floor and the known-bad memory, nothing else. Before evidence was looked for, content
-    that is unknown is no objection yet: `examined` are the deployments where it was; None: all.
-
-    A release that succeeded with unknown content ends the search: nobody knows what lies between it and anything
-    older. So does a service's definition that the suspect deployed with other settings: an older one would meet these
-    too.
-
-    By its `lives` a revision is proven, or not. One that is not proven is passed over for an older one that is. If none
-    is, the newest quiet one goes back. What an operator asks for needs no proof. Without `lives` nothing does.
-
-    `cleared` are deployments that came into the breach: that AWS rolled one of them back says nothing against it.
-    `native`: the deployer may put back by itself what was before a running deployment, with all its settings.
+    `unusable` maps deployment ids to why they cannot be deployed now. `force` lets the deployment that an operator
+    named (`to_deployment_id`) pass the floor and the known-bad memory, nothing else. `examined` are the deployments for
+    which evidence was looked for (None: all); for the others, unknown content is no objection yet.
+    A release that succeeded with unknown content ends the search: what was live from then on cannot be known, so
+    nothing older can be trusted. So does a service's definition that the suspect deployed with other settings: an older
+    definition would run with those settings too.
+    `lives` says which revisions are proven. An unproven one is passed over for an older one that is proven; if there is
+    none, the newest quiet one goes back. What an operator asks for needs no proof; without `lives` nothing does.
+    `cleared` are deployments that came after the breach had begun: that AWS rolled one back says nothing against it.
+    `native`: the deployer may put back by itself what was live before a running deployment, with all its settings.
     """
     override = force and bool(to_deployment_id)
     case = _Case(history, suspects, controls, unusable, to_deployment_id, override, examined, lives, cleared, native)
@@ -106,7 +103,7 @@ class _Case:
     native: bool
 
     def newest_good(self) -> Selection:
-        """Look at the history, newest first, until one has nothing against it."""
+        """Look at the history, newest first, until a deployment has nothing against it."""
         candidates: list[Candidate] = []
         unproven: list[Deployment] = []
         for deployment in self.history:
@@ -138,7 +135,7 @@ class _Case:
     def unproven_choice(
         self, unproven: Sequence[Deployment], candidates: Sequence[Candidate], *, ended: bool
     ) -> Selection:
-        """None is proven: the newest of those during which no alarm fired goes back, or else the newest of all."""
+        """None is proven: choose the newest during which no alarm fired, or else the newest of all."""
         fired = {c.deployment_id for c in candidates if c.alarms_meanwhile}
         quiet = [d for d in unproven if d.deployment_id not in fired]
         good = next(iter([*quiet, *unproven]), None)
@@ -153,7 +150,10 @@ class _Case:
         return Selection(good, tuple(marked), doubt, settled=ended)
 
     def reject(self, deployment: Deployment) -> tuple[Rejection, str] | None:
-        """Why this deployment is not the one, or None. The order is from what it is to what is held against it."""
+        """Why this deployment is not chosen; None if nothing is against it.
+
+        The checks go from its age and kind over its content to how it served.
+        """
         return (
             self._by_place(deployment)
             or self._by_kind(deployment)
@@ -209,7 +209,7 @@ class _Case:
         return self._by_containers(d) or self._by_memory(d, identity)
 
     def _by_containers(self, d: Deployment) -> tuple[Rejection, str] | None:
-        """A definition that differs from a suspect's in nothing that this rollback could put back."""
+        """Against a definition that differs from a suspect's in nothing that this rollback could put back."""
         for blamed in (s for s in self.suspects if s.revision.images or d.revision.images):
             suspect = blamed.revision
             alike = suspect.identity == d.revision.identity or bool(
@@ -275,7 +275,7 @@ class _Case:
 
 
 def effective_floor(history: Iterable[Deployment], controls: Controls) -> Floor | None:
-    """The newest floor: one that an operator set, or that a release brought along in its marker."""
+    """The newest floor, set by an operator or by a release's own marker; None where there is none."""
     floors = [controls.floor] if controls.floor else []
     floors += [
         Floor(d.deployment_id, d.created_at, floor_source(d))
@@ -294,7 +294,8 @@ def floor_source(deployment: Deployment) -> str:
 def digests_wanted(good: Revision, suspects: Iterable[Deployment]) -> tuple[str, ...]:
     """What the good revision's containers have to run, as `container=digest`.
 
-    The digest is empty where nobody knows it and the name does not tell: a tag that moves, or that a suspect names too.
+    The digest is empty where it is unknown and the name does not settle it: a tag that moves, or that a suspect names
+    too. Containers whose name settles it are left out.
     """
     theirs = {image.reference for suspect in suspects for image in suspect.revision.images}
     doubtful = (i for i in good.images if i.digest or i.moves or (i.reference in theirs and not i.pinned))
@@ -302,7 +303,7 @@ def digests_wanted(good: Revision, suspects: Iterable[Deployment]) -> tuple[str,
 
 
 def good_note(good: Deployment, suspects: Iterable[Deployment]) -> str:
-    """What people have to know of a good revision whose containers run what a suspect's run, or may."""
+    """A warning for people if the good revision's containers run, or may run, a suspect's images; else empty."""
     for suspect in suspects:
         mine, theirs = good.revision.images, {i.container: i for i in suspect.revision.images}
         pairs = [(image, theirs[image.container]) for image in mine if image.container in theirs]
@@ -317,6 +318,6 @@ def good_note(good: Deployment, suspects: Iterable[Deployment]) -> str:
         if moved:
             return (
                 f"{listed(moved)} still names the image of {suspect.deployment_id}: what is deployed by that name "
-                "before a mended image is pushed brings it back."
+                "before a fixed image is pushed brings it back."
             )
     return ""

@@ -1,4 +1,4 @@
-"""The first decision: every guard is asked in its order, and again once people have approved."""
+"""The first decision: the guards are asked in their order, and again once people have approved."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from lastgood.model import Reason
 
 
 def judge(case: Case) -> Decision:
-    """The answer of the first guard that objects, or the first step."""
+    """The first guard's objection; if no guard objects, the first step."""
     objections = (guard.check(case) for guard in GUARDS)
     decision = next((each for each in objections if each is not None), None) or first_step(case)
     return replace(decision, explanation=f"{decision.explanation} {decision.chosen.remark}".strip())
 
 
 def await_approval(case: Case) -> Decision:
-    """Judge again once it is approved: what was true when people were asked may no longer be."""
+    """Wait for the approval, then judge again: what was true when people were asked may no longer be."""
     rollback = case.rollback
     if rollback.progress.rejected_by:
         return case.refuse(Reason.APPROVAL_REJECTED, f"{rollback.progress.rejected_by} rejected it.")

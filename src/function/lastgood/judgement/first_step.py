@@ -8,7 +8,7 @@ from lastgood.judgement.cancelling import cancel_update, may_be_cancelled
 from lastgood.judgement.case import Case
 from lastgood.judgement.steps import Adopt, Decision, Proceed, Stop
 from lastgood.judgement.theirs import reason_to_watch, same, whose, why_it_failed
-from lastgood.judgement.wording import at_a_gate, label, name, rolls_back_too, subject
+from lastgood.judgement.wording import at_a_gate, name, rolls_back_too, subject
 from lastgood.model import CLOUDFORMATION_CREATORS, Deployment, Reason, Rejection, same_content
 
 
@@ -60,7 +60,7 @@ def stack_status(case: Case) -> str:
 
 
 def put_nothing_back(case: Case) -> str:
-    """What is said of a rollback that somebody else began in vain; empty where there was none."""
+    """A sentence about a rollback that somebody else began and that put nothing back; empty where there was none."""
     failed = case.attribution.failed
     return (
         f"{why_it_failed(failed, case.rollback.group.deployer)}. It did not put back what was live. " if failed else ""
@@ -74,23 +74,24 @@ def _take_over(case: Case, adopt: Deployment) -> Decision:
         stack = adopt.stack or (suspect.stack if suspect else "")
         return Adopt(
             reason_to_watch(adopt, suspect),
-            f"{adopt.deployment_id}, {who}, {going} back to {label(adopt)} already: that is adopted and watched."
+            f"{adopt.deployment_id}, {who}, {going} back to {adopt.revision.name} already: that is adopted and watched."
             f"{rolls_back_too(stack, stack_status(case))}",
             adopt,
             chosen=replace(case.chosen, good=good if good and same(good, adopt) else adopt),
         )
     return Proceed(
         Reason.NATIVE_ROLLBACK,
-        f"{adopt.deployment_id}, {who}, {going} back to {label(adopt)}, which is not acceptable; once "
+        f"{adopt.deployment_id}, {who}, {going} back to {adopt.revision.name}, which is not acceptable; once "
         f"it has ended, {name(good)} is deployed.",
         chosen=replace(case.chosen, good=good or adopt),
     )
 
 
 def adoptable(case: Case) -> bool:
-    """A rollback that somebody else began goes to a revision that we would accept.
+    """Whether a rollback that somebody else began goes to a revision that we would accept.
 
-    Never to one that is blamed or known bad. AWS's own must go where we would go; a person may know more.
+    A revision that is blamed or known bad is never accepted. AWS's own rollback must go to the revision that we would
+    choose; a person's may go to another, because a person may know more.
     """
     adopt, good = case.attribution.adopt, case.selection.good
     if adopt is None:
@@ -100,7 +101,7 @@ def adoptable(case: Case) -> bool:
         return False
     if any(same(adopt, suspect) for suspect in case.attribution.suspects):
         return False
-    # Lack of proof is no reason to fight a rollback that runs already.
+    # Lack of proof is no reason to work against a rollback that is already running.
     unproven = {c.revision for c in case.selection.candidates if c.rejection is Rejection.UNPROVEN}
     accepted = {good.revision.identity, *unproven} if good else set()
     return not adopt.is_rollback or good is None or adopt.revision.identity in accepted
@@ -117,7 +118,7 @@ def stops_for_a_stack(case: Case) -> bool:
 
 
 def native_flip(case: Case) -> bool:
-    """CodeDeploy's own rollback is the quick way where it only moves traffic, if it goes where we would go."""
+    """Whether to use the deployer's own rollback: it only moves traffic, and goes to the revision we would choose."""
     group, good = case.seen.group, case.selection.good
     if group is None or good is None or not case.policy.native_rollback or case.rollback.trigger.to_deployment_id:
         return False

@@ -1,4 +1,4 @@
-"""The guards, in the order in which they are tried, and what is said when one objects."""
+"""The guards, in the order in which they are tried, and the explanation of each objection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lastgood.judgement.proof import is_live
 from lastgood.judgement.release_sets import releases_among
 from lastgood.judgement.steps import AskApproval, Close, Decision, Wait
 from lastgood.judgement.theirs import put_back_already, whose
-from lastgood.judgement.wording import ago, duration, label, listed, name
+from lastgood.judgement.wording import ago, duration, listed, name
 from lastgood.model import (
     Deployment,
     Mode,
@@ -26,7 +26,7 @@ from lastgood.model import (
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """One question that is asked before anything is touched, and the reasons with which it can object."""
+    """One question that is asked before anything is touched, and the reasons it can object with."""
 
     question: str
     check: Callable[[Case], Decision | None]
@@ -56,7 +56,7 @@ def _group_exists(case: Case) -> Decision | None:
     group = case.rollback.group
     return case.unfounded(
         Reason.GROUP_NOT_FOUND,
-        f"{group.can().no_such_group.format(place=group.place)}. Mend the alarm's tags or LASTGOOD_ROUTES.",
+        f"{group.can().no_such_group.format(place=group.place)}. Correct the alarm's tags or LASTGOOD_ROUTES.",
         Outcome.FAILED,
     )
 
@@ -77,15 +77,15 @@ def _put_back_by_somebody(case: Case) -> Decision | None:
     if adopt and not adopt.is_rollback and not adoptable(case):
         return case.block(
             Reason.ALREADY_ROLLING_BACK,
-            f"{adopt.deployment_id}, {whose(adopt, case.rollback.group.deployer)}, goes back to {label(adopt)}, which "
-            "is blamed or known bad. It is left alone: settle it with whoever began it.",
+            f"{adopt.deployment_id}, {whose(adopt, case.rollback.group.deployer)}, goes back to {adopt.revision.name}, "
+            "which is blamed or known bad. It is left alone: settle it with the person who began it.",
         )
     back = put_back_already(case.seen.history, case.attribution.suspects)
     if back is None or adopt or not case.by_alarm:
         return None
     return case.refuse(
         Reason.ALREADY_LIVE,
-        f"{back.deployment_id} already put {label(back)} back, which was live before.",
+        f"{back.deployment_id} already put {back.revision.name} back, which was live before.",
     )
 
 
@@ -126,7 +126,7 @@ def _no_storm(case: Case) -> Decision | None:
 
 
 def _live_as_expected(case: Case) -> Decision | None:
-    """History says one thing; what is live may say another, because people change aliases by hand."""
+    """What is live may differ from the history, because people change aliases by hand."""
     suspect, good, live = case.attribution.suspect, case.selection.good, case.seen.live
     if suspect is None or suspect.active or good is None or not live.identity or live.split or case.attribution.adopt:
         return None
@@ -142,7 +142,7 @@ def _live_as_expected(case: Case) -> Decision | None:
 
 
 def _names_of_the_suspects(case: Case) -> set[str]:
-    """What the suspects deployed, under each name under which it was deployed."""
+    """The identities under which the suspects' content was deployed, by them or by any other deployment."""
     suspects = [s.revision for s in case.attribution.suspects]
     again = (d.revision for d in case.seen.history if any(same_content(d.revision, s) for s in suspects))
     return {revision.identity for revision in (*suspects, *again)}
@@ -219,4 +219,4 @@ GUARDS: tuple[Guard, ...] = (
     Guard("May it act, not only look?", _observe_only, (Reason.OBSERVE_MODE,)),
     Guard("Need nobody be asked first?", _needs_approval, (Reason.NEEDS_APPROVAL,)),
 )
-"""The guards, in the order in which they are tried. The first that objects decides."""
+"""The guards, in the order in which they are tried. The first objection decides."""

@@ -1,8 +1,8 @@
 """Messages that come long after their alarm went off, because CloudWatch held the alarm's actions back. Pure.
 
-A mute rule, or a composite alarm's suppressor, keeps actions from being taken; when it ends and the alarm is still in
-ALARM, they are taken then. Nothing in the message tells that from an old message which somebody sends again, so it is
-asked of CloudWatch when it last took the alarm's actions.
+A mute rule, or a composite alarm's suppressor, keeps actions from being taken; if the alarm is still in ALARM when that
+ends, they are taken then. Nothing in such a message distinguishes it from an old message that somebody sends again, so
+CloudWatch is asked when it last took the alarm's actions.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-mute-rules.html
 """
 
@@ -13,14 +13,14 @@ from datetime import datetime, timedelta
 from lastgood.model import AlarmFacts, AlarmState, Rollback
 
 CLOCKS_DIFFER_BY = timedelta(seconds=60)
-"""CloudWatch's own time of a change and that of its message differ by less."""
+"""CloudWatch's time of a change and the time in its message differ by less than this."""
 
 
 def is_late(rollback: Rollback, max_age: timedelta) -> bool:
     """The alarm went off too long before its message came.
 
-    The age that counts is the age at which the signal came: a rollback that was opened in time and then waited for a
-    retry is not late.
+    What counts is the signal's age when it came: a rollback that was opened in time and then waited for a retry is not
+    late.
     """
     said = rollback.trigger.alarm_changed_at
     return said is not None and rollback.opened_at - said > max_age
@@ -29,7 +29,7 @@ def is_late(rollback: Rollback, max_age: timedelta) -> bool:
 def fired_before(rollback: Rollback, alarm: AlarmFacts) -> bool:
     """CloudWatch dates the change well before the message does: the message is not about this change.
 
-    A release that came while the alarm fired already is blamed for a change that was before it.
+    A release into a firing alarm is an exception: the alarm is expected to have changed before it.
     """
     said, dated = rollback.trigger.alarm_changed_at, alarm.changed_at
     if said is None or dated is None or rollback.trigger.released_in_alarm:
@@ -38,7 +38,7 @@ def fired_before(rollback: Rollback, alarm: AlarmFacts) -> bool:
 
 
 def may_be_held_back(rollback: Rollback, alarm: AlarmFacts | None, max_age: timedelta) -> bool:
-    """Only then is it worth asking when CloudWatch took the alarm's actions."""
+    """Whether it is worth asking when CloudWatch took the alarm's actions."""
     if alarm is None or alarm.state is not AlarmState.ALARM:
         return False
     return is_late(rollback, max_age) or fired_before(rollback, alarm)

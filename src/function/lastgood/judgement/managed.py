@@ -1,4 +1,4 @@
-"""The guard for what CloudFormation holds: nothing moves behind a stack's back unless an operator insists."""
+"""The guard for what CloudFormation holds: nothing is moved behind a stack's back unless an operator insists."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from lastgood.model import Mode, Outcome, Reason, goes_back_by_itself
 
 
 def not_cloudformation(case: Case) -> Decision | None:
-    """Watching its rollback changes nothing; CodeDeploy's own rollback does what the group's alarm would have done."""
+    """Refuse to move what a stack holds.
+
+    Two things are allowed: to watch a rollback that runs already, and to stop a running deployment where CodeDeploy
+    then rolls back by itself, as it would for the group's own alarm.
+    """
     managed = next((d for d in case.attribution.suspects if d.stack), None)
     origin = case.seen.origin
     unsure = origin.problem if origin and not managed else ""
@@ -39,7 +43,7 @@ def not_cloudformation(case: Case) -> Decision | None:
 
 
 def _by_its_pipeline(case: Case, made: str, stage: str) -> Decision:
-    """The stage goes back to its last good execution, and the stack with it: they stay of one mind."""
+    """The pipeline's stage goes back to its last good execution, and the stack with it, so that they keep agreeing."""
     plan = f"{made}. It goes back with the stage {stage}, which released it: that is rolled back instead."
     dry_run = case.rollback.trigger.dry_run
     if dry_run or case.policy.mode is Mode.OBSERVE:
@@ -52,10 +56,10 @@ def _by_its_pipeline(case: Case, made: str, stage: str) -> Decision:
 
 
 def has_time(case: Case) -> bool:
-    """Whether something may be waited for before anything is decided."""
+    """Whether the decision may wait. A dry run, or observe mode, has to answer at once."""
     return not (case.late or case.rollback.trigger.dry_run or case.policy.mode is Mode.OBSERVE)
 
 
 def _goes_back_with_its_stack(case: Case) -> bool:
-    """By its own deployment that is stopped, or by its own update that is cancelled."""
+    """Whether the stack goes back as well: its own deployment is stopped, or its own update is cancelled."""
     return stops_for_a_stack(case) or may_be_cancelled(case)

@@ -88,14 +88,15 @@ def _why_not_requested(case: Case) -> tuple[Reason, str]:
 
 
 def _source(case: Case) -> str:
-    """Who made the floor one: whoever reads that nothing older goes back asks that first."""
+    """Where the floor comes from: the first question of a person who reads that nothing older may go back."""
     return f"The floor comes from {case.floor.source}." if case.floor else ""
 
 
 def _native_goes_to_what_was_live(case: Case, reason: Reason) -> bool:
-    """What was live before cannot be told, and the deployer's own rollback moves only traffic and needs no name of it.
+    """Whether the deployer's own rollback may be used though nobody knows what it puts back.
 
-    Nothing is done where that may be below the floor, or is known bad under its name.
+    It only moves traffic, and goes to whatever was live before. It is not used where that may be below the floor, or is
+    known bad by its name.
     """
     group, last = case.seen.group, _unknown_before(case)
     if group is None or last is None or reason is not Reason.NO_GOOD_REVISION:
@@ -123,7 +124,7 @@ def _stops_without_target(case: Case, reason: Reason) -> bool:
     if case.policy.mode is not Mode.AUTO or case.rollback.trigger.to_deployment_id:
         return False
     if case.rollback.group.can().stop_restores_previous:
-        # Its only stop brings the revision before back: one that was just refused.
+        # The only way to stop it puts the previous revision back, and that one was just refused.
         return False
     if case.policy.stop_without_target is StopWithoutTarget.FIRST_DEPLOYMENT:
         # What could not be read may well be a good revision.

@@ -1,4 +1,4 @@
-"""When the breach began that an alarm tells of, and which release came too late to have caused it: pure."""
+"""When an alarm's breach began, and which releases came too late to have caused it: pure."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ SAME_CHANGE = timedelta(seconds=1)
 """A message and DescribeAlarms may round the time of one change differently."""
 
 LONGEST_BREACH = timedelta(days=8)
-"""CloudWatch lets no alarm look back further than a week; what says more than that is not believed."""
+"""CloudWatch lets no alarm look back further than a week; an onset before that is not believed."""
 
 
 def onset_of(rollback: Rollback, alarm: AlarmFacts | None) -> Onset | None:
     """When the breach began for which the rollback was opened; None where no alarm opened it.
 
-    What CloudWatch says now counts first, while it speaks of the same breach; then what the message said. Both are
-    evidence: they name the datapoints. Without either it is counted back from when the alarm fired, by the number of
-    datapoints that it needs; where CloudWatch held its actions back, the message may be dated long after that. That is
-    an estimate, and errs on the side of blaming: the newest period may have been half full and the metric late, so only
-    releases that came at least two periods, and five minutes, after it are cleared. A release that users met before a
-    quick alarm fired is always among those that can be blamed.
+    What CloudWatch says now counts first, as long as it is about the same breach; then what the message said. Both are
+    evidence: they name the datapoints. Without either, the onset is counted back from when the alarm fired, by the
+    number of datapoints that the alarm needs. Where CloudWatch held the actions back, its own date of the change is
+    used, because the message may be dated much later.
+    Such an estimate errs on the side of blaming: the newest period may have been half full and the metric late, so only
+    releases that came at least two periods, and at least five minutes, after it are cleared. A release that served
+    users before a quick alarm fired can always be blamed.
     """
     fired = rollback.trigger.alarm_changed_at
     if fired is None:
@@ -38,7 +39,7 @@ def onset_of(rollback: Rollback, alarm: AlarmFacts | None) -> Onset | None:
 
 
 def _speaks_of(alarm: AlarmFacts, fired: datetime) -> bool:
-    """It is in the ALARM that the message told of: it did not recover and fire again since."""
+    """Whether it is still in the ALARM that the message reported: it has not recovered and fired again since."""
     return alarm.state is AlarmState.ALARM and (alarm.changed_at or fired) <= fired + SAME_CHANGE
 
 

@@ -23,7 +23,7 @@ from lastgood.model import (
 )
 
 TOLD_AFTER = timedelta(minutes=3)
-"""People are told of what passes by itself, such as another deployment in the group, if it lasts so long."""
+"""People are told of a delay that ends by itself, such as another deployment in the group, if it lasts this long."""
 
 # CodeDeploy reports Succeeded a moment before the alias or the service shows it.
 LIVE_GRACE = timedelta(minutes=5)
@@ -66,13 +66,13 @@ def _still_running(case: Case, running: Deployment) -> Decision:
 
 
 def _late(case: Case) -> bool:
-    """The time in which something else held it up does not count: a hook may wait longer than a rollback may take."""
+    """Whether the deadline has passed, counted from the end of the last delay: a hook may wait longer than that."""
     began = max(case.rollback.opened_at, case.rollback.progress.held_up_ended_at or case.rollback.opened_at)
     return case.now - began > case.policy.deadline
 
 
 def _at_its_gate(case: Case, running: Deployment, gate: Gate) -> Decision:
-    """The service's own hook, or the group's own setting, holds the good revision back as it would a release."""
+    """The service's own hook, or the group's own setting, holds the good revision back as it would any release."""
     waits = f"{running.deployment_id} is {running.status}{at_a_gate(running)}"
     if case.policy.rollback_pauses is RollbackPauses.CONTINUE and not case.rollback.progress.adopted:
         return LetGoOn(Reason.IN_PROGRESS, f"{waits}: it is told to go on.", running)
@@ -109,7 +109,7 @@ def _prove_live(case: Case, running: Deployment) -> Decision:
 
 
 def _whose_doing(rollback: Rollback, running: Deployment) -> str:
-    """What others had to do with it."""
+    """Sentences on the part that others had in it; empty where they had none."""
     who = f" It was {whose(running, rollback.group.deployer)}." if rollback.progress.adopted else ""
     return f"{who}{beside(rollback)}"
 
@@ -124,7 +124,7 @@ def _away_from_the_suspect(rollback: Rollback, running: Deployment, live: Live) 
 
 
 def _put_back_unknown(case: Case, running: Deployment) -> Close:
-    """The deployer put back what was live before, and nobody knows what that is: never more than that is said."""
+    """The deployer put back what was live before, and nobody knows what that is: so no more than that is claimed."""
     deployer = case.rollback.group.deployer
     told = (
         f"{running.deployment_id} succeeded: {deployer} put back what was live before the suspect, "
@@ -134,7 +134,7 @@ def _put_back_unknown(case: Case, running: Deployment) -> Close:
 
 
 def _proven(rollback: Rollback, running: Deployment, wanted: str, *, certain: bool) -> Close:
-    """The end of a rollback that worked; where only the name of what is live is known, people look at it."""
+    """The end of a rollback that worked. Where only the name of what is live is known, people are asked to look."""
     gaps = running.instances_failed + running.instances_skipped
     note = f" {gaps} instances were failed or skipped: look at them." if gaps else ""
     if certain:
@@ -148,7 +148,7 @@ def _proven(rollback: Rollback, running: Deployment, wanted: str, *, certain: bo
 
 
 def _digests_as_wanted(rollback: Rollback, live: Live) -> bool | None:
-    """Whether the containers run the digests that served; None where nobody can know, True where a name says enough."""
+    """Whether the containers run the digests that served; None where that is unknown, True where a name settles it."""
     wanted = dict(text.split("=", 1) for text in rollback.choice.good_digests)
     running = {image.container: image.digest for image in live.images}
     if not wanted:
@@ -160,12 +160,12 @@ def _digests_as_wanted(rollback: Rollback, live: Live) -> bool | None:
 
 
 def by_the_suspect(rollback: Rollback, live: Live) -> bool:
-    """The suspect itself made live what it is, under whatever name."""
+    """Whether the suspect itself made live what is live, whatever its name."""
     return bool(live.deployment_id) and live.deployment_id == rollback.choice.suspect_deployment_id
 
 
 def is_live(good: Revision, live: Live, suspects: Sequence[Deployment]) -> bool:
-    """Whether what is live is a revision whose name it has: one name may stand for several contents."""
+    """Whether what is live under the good revision's name is that revision: one name may have several contents."""
     if any(live.deployment_id == suspect.deployment_id for suspect in suspects):
         return False
     return bool(same_images(live.images, good.images))

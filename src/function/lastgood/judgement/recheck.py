@@ -1,4 +1,4 @@
-"""Whether a record may act: a later visit believes what AWS and the group's lock say, not what the record says."""
+"""Whether a record may act. Later visits believe AWS and the group's lock, not the record alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from lastgood.model import Deployment, Observation, Reason, Revision, Rollback
 
 
 def without_the_lock(rollback: Rollback, seen: Observation) -> Decision | None:
-    """A rollback takes its group's lock with its first write, and gives it back with its last one."""
+    """Block a record whose group's lock names another rollback, or none.
+
+    A rollback takes its group's lock with its first write, and releases it with its last.
+    """
     if seen.locked_by is None or seen.locked_by == rollback.rollback_id:
         return None
     holder = seen.locked_by or "no rollback"
@@ -24,7 +27,7 @@ def without_the_lock(rollback: Rollback, seen: Observation) -> Decision | None:
 
 
 def changed_since(rollback: Rollback, revision: Revision) -> str:
-    """Why what goes back is no longer what was chosen, by its name or by its images; empty if it is."""
+    """Why the good revision is no longer what was chosen, by its name or its images; empty if it still is."""
     if revision.identity != rollback.choice.good_revision:
         return revision.moves or f"it is {revision.identity} by now"
     wanted = dict(text.split("=", 1) for text in rollback.choice.good_digests)
@@ -33,7 +36,7 @@ def changed_since(rollback: Rollback, revision: Revision) -> str:
 
 
 def choice_again(case: Case) -> Decision | None:
-    """What goes back is looked at once more by what AWS says of it now; an operator may force one that is named."""
+    """Check the choice once more against what AWS says now, unless an operator named the deployment with `force`."""
     rollback, good = case.rollback, case.seen.good
     named = rollback.trigger.force and bool(rollback.trigger.to_deployment_id)
     if named and rollback.trigger.to_deployment_id == rollback.choice.good_deployment_id:
@@ -60,7 +63,7 @@ def _rejected(case: Case, good: Deployment) -> Decision | None:
 
 
 def _chosen(case: Case, history: Sequence[Deployment], only: str = "") -> Selection:
-    """What would go back now: of all that there is, or whether one that is named may."""
+    """What would be chosen now, of the whole history; or, with `only`, whether that deployment may be chosen."""
     suspects = suspects_in(case.rollback, history)
     return select(
         history,
@@ -69,13 +72,13 @@ def _chosen(case: Case, history: Sequence[Deployment], only: str = "") -> Select
         unusable=case.seen.unusable if not only else {},
         to_deployment_id=only,
         lives=case.lives,
-        # What AWS undid after the suspect was judged when the choice was made, by more than is read again.
+        # What AWS undid after the suspect was judged when the choice was made, with more facts than are read again.
         cleared={d.deployment_id for d in history if suspects and d.created_at > suspects[0].created_at},
     )
 
 
 def suspects_in(rollback: Rollback, history: Sequence[Deployment]) -> list[Deployment]:
-    """The deployments that the record blames, newest first: the suspect, and what it could not be told apart from."""
+    """The deployments that the record blames, newest first: the suspect, and those it could not be told apart from."""
     newest = next((d for d in history if d.deployment_id == rollback.choice.suspect_deployment_id), None)
     if newest is None:
         return []
@@ -86,7 +89,7 @@ def suspects_in(rollback: Rollback, history: Sequence[Deployment]) -> list[Deplo
 
 
 def _doubtful(case: Case, newer: Deployment) -> bool:
-    """What is known of it now may differ from what was known when the choice was made: then the choice stands."""
+    """Whether the newer deployment is, or may have been, unproven when the choice was made: then the choice is kept."""
     life = case.lives.served(newer)
     alarms_unknown = bool(case.rollback.trigger.alarm_name) and (life is None or life.firings is None)
     return alarms_unknown or bool(case.lives.doubt(newer))

@@ -1,4 +1,4 @@
-"""Releases of several groups: how many of them are in alarm at once, and what people are told of the rest of one."""
+"""Releases of several groups: how many are in alarm at once, and what people are told about the rest of a release."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lastgood.model import Observation, OthersOfARelease, Outcome, ReleaseSet, R
 
 
 def release_of(rollback: Rollback, seen: Observation) -> ReleaseSet:
-    """All that the suspect's release is known to have changed, this group among it; alone where nobody knows more."""
+    """The groups that the suspect's release is known to have changed, including this one; only this one if unknown."""
     own, choice, origin = rollback.group.key, rollback.choice, seen.origin
     found = [release for release in seen.releases if own in release.groups]
     if origin and origin.stack:
@@ -23,9 +23,9 @@ def release_of(rollback: Rollback, seen: Observation) -> ReleaseSet:
 
 
 def releases_among(groups: Iterable[str], releases: Iterable[ReleaseSet]) -> tuple[int, list[str]]:
-    """How many releases these groups stand for, and what to say of those that changed several of them.
+    """How many releases these groups amount to, and a clause for each release that changed several of them.
 
-    A group of which nobody knows what released it counts singly.
+    A group whose release is unknown counts as one.
     """
     left, count, told = set(groups), 0, list[str]()
     for release in releases:
@@ -38,7 +38,7 @@ def releases_among(groups: Iterable[str], releases: Iterable[ReleaseSet]) -> tup
 
 
 def the_release(rollback: Rollback) -> str:
-    """What else the release changed, by what that is known, and what happens there; empty where it was this alone."""
+    """What else the release changed, what shows that, and what happens there; empty where it changed only this."""
     choice, followers = rollback.choice, rollback.trail.follower_ids
     if len(choice.release_groups) < 2:
         return ""

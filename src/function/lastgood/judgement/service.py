@@ -1,4 +1,4 @@
-"""How long a deployment served, and how quietly: the proof that it is good. Pure; histories are newest first."""
+"""How long a deployment served, and how quietly: the evidence that it is good. Pure; histories are newest first."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from lastgood.judgement.wording import duration
 from lastgood.model import BEFORE, AlarmHistory, Deployment, Firing, same_content
 
 NOISY_WITHIN = timedelta(hours=24)
-"""How long before a release an alarm's earlier firings are of interest."""
+"""An alarm's earlier firings are of interest for this long before a release."""
 
 NOISY = 2
-"""So many firings before a release say that the alarm may fire without it."""
+"""This many firings before a release suggest that the alarm fires without it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """How long users met a deployment. `firings`: how often an alarm fired meanwhile; None: not known.
+    """How long a deployment served users. `firings`: how often an alarm fired meanwhile; None: not known.
 
     `quiet` is how long it served since the last of them.
     """
@@ -96,7 +96,7 @@ class Lives:
         return life.quiet >= (self.heals_after if life.firings else self.proven_after)
 
     def since_known_bad(self, deployment: Deployment) -> Served | None:
-        """The longest quiet life of what it deployed, released again after it was found bad; None if it was not."""
+        """The longest quiet service of its content, released again after it was found bad; None if it was not."""
         since = self.known_bad_since.get(deployment.revision.identity)
         again = [
             life
@@ -110,7 +110,7 @@ class Lives:
         return max(again, key=lambda life: life.quiet, default=None)
 
     def healed(self, deployment: Deployment) -> bool:
-        """Known bad, released again, and known to have served quietly long enough since."""
+        """Whether it is known bad, but was released again and is known to have served quietly long enough since."""
         life = self.since_known_bad(deployment)
         return life is not None and life.firings is not None and life.quiet >= self.heals_after
 
@@ -125,7 +125,7 @@ def _lasted(firing: Firing, start: datetime, end: datetime) -> bool:
 
 
 def noise(alarms: AlarmHistory, alarm_name: str, released_at: datetime) -> str:
-    """That an alarm fired several times before the release that it blames, as a sentence; empty if it did not."""
+    """A sentence if an alarm fired several times before the release that it blames; else empty."""
     before = [
         firing.began
         for firing in alarms.firings
@@ -140,7 +140,7 @@ def noise(alarms: AlarmHistory, alarm_name: str, released_at: datetime) -> str:
 
 
 def with_ledger(alarms: AlarmHistory, past: Sequence[Firing]) -> AlarmHistory:
-    """What CloudWatch tells, with the firings that earlier rollbacks answered and that it tells no more."""
+    """CloudWatch's history, with the firings that earlier rollbacks answered and that CloudWatch no longer lists."""
     missing = [each for each in past if not any(_same_firing(each, told) for told in alarms.firings)]
     return AlarmHistory((*missing, *alarms.firings), alarms.known_since)
 
@@ -151,9 +151,9 @@ def _same_firing(one: Firing, other: Firing) -> bool:
 
 
 def with_others(alarms: AlarmHistory, others: Sequence[AlarmHistory]) -> AlarmHistory:
-    """What CloudWatch tells of an alarm, with the firings of the others of its group.
+    """CloudWatch's history of an alarm, with the firings of the group's other alarms.
 
-    An alarm that never changed is not listed at all, so the others tell nothing of since when all is known.
+    An alarm that never changed is not listed at all, so the others do not show since when everything is known.
     """
     firings = (firing for other in others for firing in other.firings)
     return AlarmHistory((*alarms.firings, *firings), alarms.known_since)
@@ -164,6 +164,6 @@ def _firings(count: int) -> str:
 
 
 def _same_target(one: Deployment, other: Deployment) -> bool:
-    """What could not be read may be of any target."""
+    """Whether two deployments may have the same target; one that could not be read may have any."""
     targets = {one.revision.target, other.revision.target} - {""}
     return len(targets) < 2

@@ -1,4 +1,4 @@
-"""What a stack's state allows: what people can do with it, and what it believes in after it was passed over."""
+"""What people can do with a stack in its state, and what follows for a stack that was bypassed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WAYS: dict[str, tuple[str, str]] = {
         "rollback-stack --stack-name {root}",
     ),
     "UPDATE_ROLLBACK_FAILED": (
-        "Its rollback failed: mend what the stack's events name, then let it go on",
+        "Its rollback failed: fix what the stack's events name, then let it go on",
         "continue-update-rollback --stack-name {root}",
     ),
 }
@@ -75,7 +75,7 @@ def advice(stack: str, origin: Origin | None) -> str:
 
 
 def left_alone(rollback: Rollback) -> bool:
-    """What a stack holds, or may hold, is redeployed only if an operator insists."""
+    """Whether a stack holds, or may hold, what would be moved, and no operator insists on moving it."""
     return not rollback.trigger.force and bool(rollback.choice.suspect_stack or rollback.choice.origin == "unknown")
 
 

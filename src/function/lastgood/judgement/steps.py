@@ -1,4 +1,4 @@
-"""What can be decided: one small type per action, which carries what that action needs."""
+"""The possible decisions: one small type per action, which carries what that action needs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lastgood.model import (
 
 
 class Action(StrEnum):
-    """The names of the actions, as the audit table and the log have them."""
+    """The names of the actions, as they appear in the audit table and the log."""
 
     STOP = "STOP"
     PROCEED = "PROCEED"
@@ -42,8 +42,8 @@ class Chosen:
     """The suspects, newest first, what goes back, and every deployment that was looked at for that.
 
     `failed`: a rollback that somebody else began, and that put nothing back.
-    `remark`: what people should know of the choice; `calls_people`: so much so that they are called even if all goes
-    well. `floor`: the deployment that is the floor, where nothing but what is older than it could go back.
+    `remark`: what people should know about the choice; `calls_people`: they are called for it even if all goes well.
+    `floor`: the deployment that is the floor, where only older ones could go back.
     """
 
     suspects: tuple[Deployment, ...] = ()
@@ -59,7 +59,7 @@ class Chosen:
 class _Decided:
     """What every decision has. `chosen` is empty in the later ones: the first decision fixes the choice.
 
-    `calls_people`: whether people are called, where that differs from what the catalogue says of the reason.
+    `calls_people`: whether people are called, where that differs from what the catalogue says about the reason.
     """
 
     reason: Reason
@@ -69,7 +69,7 @@ class _Decided:
 
     @property
     def suspects(self) -> tuple[Deployment, ...]:
-        """Which deployments are blamed, newest first."""
+        """The deployments that are blamed, newest first."""
         return self.chosen.suspects
 
     @property
@@ -100,7 +100,7 @@ class Stop(_Decided):
 
 @dataclass(frozen=True, slots=True)
 class Proceed(_Decided):
-    """The choice is made, and nothing has to be stopped (any more): on to the redeployment."""
+    """The choice is made, and nothing has to be stopped (any more): continue with the redeployment."""
 
     action: ClassVar = Action.PROCEED
 
@@ -116,7 +116,7 @@ class Adopt(_Decided):
 
 @dataclass(frozen=True, slots=True)
 class TakeOver(_Decided):
-    """A rollback that somebody else began, and that was watched, put nothing back: go on as if it had not been."""
+    """An adopted rollback, begun by somebody else, put nothing back: go on as if it had never run."""
 
     action: ClassVar = Action.TAKE_OVER
     deployment: Deployment
@@ -142,7 +142,7 @@ class RegisterTaskDefinition(_Decided):
 
 @dataclass(frozen=True, slots=True)
 class Create(_Decided):
-    """Deploy the target's revision again, over what is live now. `instead_of`: the suspect, where it was read."""
+    """Deploy the target's revision again, in place of what is live. `instead_of`: the suspect, where it was read."""
 
     action: ClassVar = Action.CREATE
     target: Deployment
@@ -153,7 +153,7 @@ class Create(_Decided):
 
 @dataclass(frozen=True, slots=True)
 class LetGoOn(_Decided):
-    """Give the rollback's own deployment the word for which it waits."""
+    """Give the rollback's own deployment the go-ahead that it waits for."""
 
     action: ClassVar = Action.LET_GO_ON
     deployment: Deployment
@@ -176,7 +176,7 @@ class AskApproval(_Decided):
 
 @dataclass(frozen=True, slots=True)
 class Wait(_Decided):
-    """Do nothing now. `told_after`: people are told what holds the rollback up, if it is still so then."""
+    """Do nothing now. `told_after`: people are told what holds the rollback up if it still does after this time."""
 
     action: ClassVar = Action.WAIT
     told_after: timedelta | None = field(default=None, kw_only=True)
@@ -184,10 +184,10 @@ class Wait(_Decided):
 
 @dataclass(frozen=True, slots=True)
 class Close(_Decided):
-    """End the rollback. `pauses_group`: nothing starts there by itself until somebody resumes it.
+    """End the rollback. `pauses_group`: no rollback starts there by itself until somebody resumes the group.
 
-    `unfounded`: neither CloudWatch nor the deployer confirmed what the signal said, so it counts for no storm.
-    `passes_on`: the key of the stage that is rolled back instead.
+    `unfounded`: neither CloudWatch nor the deployer confirmed the signal, so it does not count towards a storm.
+    `passes_on`: the key of the pipeline's stage that is rolled back instead.
     """
 
     action: ClassVar = Action.CLOSE
@@ -198,29 +198,29 @@ class Close(_Decided):
 
 
 type Effect = Stop | ClearAlias | RegisterTaskDefinition | Create | LetGoOn | CancelUpdate
-"""What changes something in AWS."""
+"""The decisions that change something in AWS."""
 
 type Decision = Effect | Proceed | Adopt | TakeOver | AskApproval | Wait | Close
 """The one thing to do now, and why."""
 
 
 def wait(explanation: str, *, told_after: timedelta | None = None) -> Wait:
-    """Nothing is to be done before the next look."""
+    """Nothing to do until the next look."""
     return Wait(Reason.IN_PROGRESS, explanation, told_after=told_after)
 
 
 def fail(reason: Reason, explanation: str) -> Close:
-    """It was tried, and did not work; people have to go on."""
+    """It was tried and did not work; people have to take over."""
     return Close(reason, explanation, Outcome.FAILED)
 
 
 def block(reason: Reason, explanation: str, floor: str = "") -> Close:
-    """It must not be tried; people have to decide. `floor`: the deployment that is the floor, if that is why."""
+    """It must not be tried; people have to decide. `floor`: the deployment that is the floor, if that is the reason."""
     return Close(reason, explanation, Outcome.BLOCKED, chosen=Chosen(floor=floor))
 
 
 def outcome_of(decision: _Decided) -> Outcome | None:
-    """How the rollback ends by this, or will once its stop is done; None while that is open."""
+    """The outcome that this decision gives the rollback, at once or after its stop; None if it does not end it."""
     match decision:
         case Close():
             return decision.outcome

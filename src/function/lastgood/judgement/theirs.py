@@ -1,4 +1,4 @@
-"""Rollbacks that are not ours: whose one is, what it goes back to, and whether it put anything back."""
+"""Rollbacks that others began: whose they are, what they go back to, and whether they put anything back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AT_ONCE = timedelta(seconds=10)
 
 
 def same(one: Deployment, other: Deployment) -> bool:
-    """Both are known to have deployed the same content."""
+    """Whether both are known to have deployed the same content."""
     return bool(same_content(one.revision, other.revision))
 
 
@@ -48,7 +48,7 @@ def _was_in_part(older: Deployment, newest: Deployment) -> bool:
 
 
 def to_compare(events: Sequence[Deployment]) -> tuple[Deployment, ...]:
-    """The deployments whose content tells whether the newest goes back, where so far only their names are the same."""
+    """The deployments whose content decides whether the newest goes back, where so far only their names match."""
     newest = events[0] if events else None
     if newest is None or not newest.is_release or not newest.revision.moves:
         return ()
@@ -57,10 +57,10 @@ def to_compare(events: Sequence[Deployment]) -> tuple[Deployment, ...]:
 
 
 def standing(events: Sequence[Deployment]) -> tuple[Sequence[Deployment], Deployment | None]:
-    """The events without the rollbacks on top that failed or were stopped, and the newest of those.
+    """The events without the newest ones if these are rollbacks that failed or were stopped; and the newest of those.
 
-    Such a one put nothing back, or a part: what it was to undo is still the release in question. One of lastgood's own
-    stays: it is not tried a second time.
+    Such a rollback put back nothing, or only a part: the release that it was to undo is still the one in question.
+    lastgood's own rollbacks are kept: they are not tried a second time.
     """
     failed: Deployment | None = None
     while events and events[0].ended_badly and not events[0].made_by and _is_theirs(events[0], events):
@@ -72,7 +72,8 @@ def standing(events: Sequence[Deployment]) -> tuple[Sequence[Deployment], Deploy
 def without_attempts(events: Sequence[Deployment], breach: datetime) -> list[Deployment]:
     """The events without attempts that changed nothing: what was live before them was live when the breach began.
 
-    One reached nobody. Or it failed by itself, and AWS put back what was live, before the breach: that answers nothing.
+    Those are releases that reached nobody, and releases that failed by themselves where AWS put back what was live
+    before the breach began: such a rollback does not answer this alarm.
     """
     over = {d.deployment_id for d in events if d.reached_nobody and d.failed_alone}
     for failed, rollback, before in _failed_and_put_back(events, breach):
@@ -82,7 +83,7 @@ def without_attempts(events: Sequence[Deployment], breach: datetime) -> list[Dep
 
 
 def attempts_to_compare(events: Sequence[Deployment], breach: datetime) -> list[Deployment]:
-    """The deployments whose content tells whether AWS put back what was live, where so far only names are known."""
+    """The deployments whose content decides whether AWS put back what was live, where so far only names are known."""
     pairs = [(rollback, before) for _, rollback, before in _failed_and_put_back(events, breach) if before]
     return [d for pair in pairs if same_content(pair[0].revision, pair[1].revision) is None for d in pair]
 
@@ -92,7 +93,7 @@ def _failed_and_put_back(
 ) -> Iterator[tuple[Deployment, Deployment, Deployment | None]]:
     """Each release that failed by itself, AWS's rollback of it that ended before the breach, and what was live before.
 
-    None: that lies further back than what was read.
+    The last is None where the history was not read that far back.
     """
     for at, rollback in enumerate(events):
         failed = next((d for d in events[at + 1 :] if d.deployment_id == rollback.rolls_back_deployment_id), None)
@@ -103,7 +104,7 @@ def _failed_and_put_back(
 
 
 def met_the_alarm(deployment: Deployment) -> bool:
-    """Its group's alarm fired already when it came, so CodeDeploy stopped it at once, whatever it brought."""
+    """Its group's alarm was firing when it came, so CodeDeploy stopped it at once, whatever it contained."""
     took = (deployment.completed_at or deployment.created_at) - deployment.created_at
     return deployment.error_code == "ALARM_ACTIVE" and took < AT_ONCE
 
@@ -139,7 +140,7 @@ def brings_back(deployment: Deployment, rollback: Rollback) -> bool:
 
 
 def whose(rollback: Deployment, deployer: str) -> str:
-    """Who rolls back by a deployment, as people say it."""
+    """Whose rollback a deployment is, in words for people."""
     if rollback.made_by:
         return f"the rollback {rollback.made_by}"
     if rollback.creator == NATIVE_ROLLBACK_CREATOR:
@@ -157,7 +158,7 @@ def reason_to_watch(rollback: Deployment, suspect: Deployment | None) -> Reason:
 
 
 def beside(rollback: Rollback) -> str:
-    """What is said of others at the end: that a stack rolls back too, and whose rollback failed before."""
+    """Sentences for the end about others: that a stack rolls back too, and whose rollback failed before."""
     failed = f" {rollback.choice.failed_rollback}." if rollback.choice.failed_rollback else ""
     return f"{rolls_back_too(rollback.choice.suspect_stack, rollback.choice.stack_status)}{failed}"
 

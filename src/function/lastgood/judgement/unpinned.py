@@ -1,4 +1,4 @@
-"""Which names in a group's releases do not tell what they hold: found by a supposed decision, before an incident."""
+"""Names in a group's releases that do not say what they contain, found by a trial decision before an incident."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from lastgood.model import Deployment, Rejection
 
 
 def unpinned(decision: Decision) -> str:
-    """What going back would stumble over, and what to change in the pipeline, as sentences; empty where nothing is."""
+    """What would get in the way of going back, and what to change in the pipeline, as sentences; empty if nothing."""
     unknown = (c for c in decision.candidates if c.rejection is Rejection.CONTENT_UNKNOWN)
     told = next((f"{c.deployment_id} could not go back: {c.explanation}" for c in unknown), "")
     return told or _moving([d for d in (*decision.suspects, decision.good) if d is not None])
 
 
 def _moving(deployments: list[Deployment]) -> str:
-    """An image's tag that is the same for every release."""
+    """A sentence about image tags that are the same for every release; empty where there is none."""
     named = {i.reference: d.revision.name for d in deployments for i in d.revision.images if i.moves}
     if not named:
         return ""

@@ -25,7 +25,7 @@ from lastgood.judgement.steps import (
     wait,
 )
 from lastgood.judgement.theirs import beside, whose
-from lastgood.judgement.wording import at_a_gate, duration, label, listed, rolls_back_too
+from lastgood.judgement.wording import at_a_gate, duration, listed, rolls_back_too
 from lastgood.model import (
     NATIVE_ROLLBACK_CREATOR,
     Deployment,
@@ -43,7 +43,7 @@ from lastgood.model import (
 )
 
 HANGS_AFTER = timedelta(minutes=10)
-"""A stop takes seconds; after this long something does not answer (70 minutes in acquia/moonshot#39)."""
+"""A stop takes seconds; after this long something is not answering (70 minutes in acquia/moonshot#39)."""
 
 # A stop that nobody confirmed is asked for again after this long: the first request may never have been sent.
 STOP_AGAIN_AFTER = timedelta(seconds=30)
@@ -86,7 +86,7 @@ def after_stop(case: Case) -> Decision:
 
 
 def _without_good(case: Case, native: Deployment | None) -> Decision:
-    """Nothing was chosen: the deployer's own rollback, if it was asked for, or an end with people called."""
+    """Nothing was chosen: adopt the deployer's own rollback if it was asked for, else close and call people."""
     if native is not None and not native.ended_badly:
         return _adopt(case.rollback, native)
     if _native_may_come(case):
@@ -121,12 +121,12 @@ def _still_active(case: Case, suspect: Deployment) -> Decision:
     )
     if rollback.choice.good_deployment_id:
         return again
-    # Why nothing can go back stays the record's reason until it is closed.
+    # The record keeps its reason, why nothing can go back, until it is closed.
     return replace(again, reason=rollback.reason_code or again.reason, explanation=rollback.explanation)
 
 
 def _stopping(case: Case, suspect: Deployment, asked: datetime) -> Decision:
-    """The stop was taken; to ask again would add nothing. It may wait for an instance whose agent is dead."""
+    """The stop was accepted, so asking again would not help. It may be waiting for an instance whose agent is dead."""
     took = case.now - asked
     if took < HANGS_AFTER:
         return wait(f"{suspect.deployment_id} is stopping.")
@@ -146,7 +146,7 @@ def _held_up(rollback: Rollback) -> str:
 
 
 def _native_may_come(case: Case) -> bool:
-    """A native rollback was asked for, and is given a moment to show up."""
+    """A native rollback was asked for, and still has time to show up."""
     rollback, suspect = case.rollback, case.seen.suspect
     if not rollback.progress.native_rollback_asked or case.seen.rollback is not None:
         return False
@@ -159,7 +159,7 @@ def _adopt(rollback: Rollback, deployment: Deployment) -> Decision:
     who = whose(deployment, rollback.group.deployer)
     return Adopt(
         Reason.NATIVE_ROLLBACK if deployment.is_rollback else Reason.ALREADY_ROLLING_BACK,
-        f"{who[0].upper()}{who[1:]} {deployment.deployment_id} to {label(deployment)} is adopted and watched."
+        f"{who[0].upper()}{who[1:]} {deployment.deployment_id} to {deployment.revision.name} is adopted and watched."
         f"{rolls_back_too(rollback.choice.suspect_stack, rollback.choice.stack_status)}",
         deployment,
     )
@@ -175,7 +175,7 @@ def _found(deployment: Deployment) -> Decision:
 
 
 def redeploy(case: Case) -> Decision:
-    """Look for the redeployment that may have been created, and create it when that is sure not to be so."""
+    """Adopt the redeployment if it was created already; create it only when it certainly was not."""
     if case.seen.rollback is not None:
         return _found(case.seen.rollback)
     if case.late:
@@ -187,7 +187,7 @@ def redeploy(case: Case) -> Decision:
 
 
 def _clear_way(case: Case) -> Decision:
-    """Nobody else may have come to the group since: what they released, running or done, may be the fix."""
+    """Redeploy, unless somebody else has released to the group since: that, running or done, may be the fix."""
     rollback, newest = case.rollback, case.seen.newest
     if newest is None:
         return _put_back(case)
@@ -202,24 +202,24 @@ def _clear_way(case: Case) -> Decision:
     if _released_since(rollback, newest):
         return block(
             Reason.OTHER_DEPLOYMENT,
-            f"{newest.deployment_id} ({label(newest)}) came meanwhile and is {newest.status}. It may be the fix, so "
-            "it is left alone.",
+            f"{newest.deployment_id} ({newest.revision.name}) came meanwhile and is {newest.status}. It may be the "
+            "fix, so it is left alone.",
         )
     if newest.active:
-        occupied = f"{newest.deployment_id} ({label(newest)}) occupies the deployment group; it has to end first."
-        return wait(occupied, told_after=TOLD_AFTER)
+        occupier = f"{newest.deployment_id} ({newest.revision.name})"
+        return wait(f"{occupier} occupies the deployment group; it has to end first.", told_after=TOLD_AFTER)
     return _put_back(case)
 
 
 def _released_since(rollback: Rollback, newest: Deployment) -> bool:
-    """Somebody meant to change what is live after the signal. What was there before it, the guards have judged."""
+    """Somebody released something after the signal. What came before the signal, the guards have judged."""
     changes = newest.active or newest.created_at > (rollback.trigger.alarm_changed_at or rollback.trigger.signal_at)
     known = {rollback.choice.suspect_deployment_id, rollback.choice.failed_rollback_id}
     return changes and newest.is_release and newest.deployment_id not in known
 
 
 def _puts_it_back(rollback: Rollback, newest: Deployment) -> bool:
-    """CodeDeploy, or somebody, puts the good revision back at this moment, or has just done so."""
+    """The deployer, or a person, is putting the good revision back, or has just done so."""
     theirs = newest.is_release and newest.deployment_id != rollback.choice.good_deployment_id
     native = newest.creator == NATIVE_ROLLBACK_CREATOR
     return (theirs or native) and not newest.ended_badly and newest.revision.identity == rollback.choice.good_revision
@@ -297,7 +297,7 @@ def _objection(rollback: Rollback, seen: Observation) -> Decision | None:
 
 
 def _there_already(rollback: Rollback, group: GroupFacts, good: Deployment, live: Live) -> bool:
-    """Only for platforms whose live state can be read; servers may be half way."""
+    """Whether the good revision is live. Only for platforms whose live state can be read: servers may be half way."""
     readable = rollback.group.can(group.compute_platform).reads_live
     if not readable or live.split or live.identity != rollback.choice.good_revision:
         return False

@@ -1,4 +1,4 @@
-"""Times, durations, deployments and lists as people say them, for explanations."""
+"""Times, durations, deployments and lists in words, for explanations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lastgood.model import Deployment, Rollback
 
 
 def clock(moment: datetime) -> str:
-    """`10:04:12Z`, the way an incident is retold."""
+    """A time of day as in an incident report: `10:04:12Z`."""
     return moment.astimezone(UTC).strftime("%H:%M:%SZ")
 
 
@@ -27,12 +27,8 @@ def ago(later: datetime, earlier: datetime) -> str:
     return duration(later - earlier)
 
 
-def label(deployment: Deployment) -> str:
-    return deployment.revision.label or deployment.revision.identity or "an unreadable revision"
-
-
 def name(deployment: Deployment | None) -> str:
-    return f"{label(deployment)} (from {deployment.deployment_id})" if deployment else "the last good revision"
+    return f"{deployment.revision.name} (from {deployment.deployment_id})" if deployment else "the last good revision"
 
 
 def rolls_back_too(stack: str, status: str = "") -> str:
@@ -45,11 +41,11 @@ def rolls_back_too(stack: str, status: str = "") -> str:
 def subject(suspect: Deployment | None) -> str:
     if suspect is None:
         return "No deployment is running"
-    return f"{suspect.deployment_id} ({label(suspect)}) is {suspect.status}"
+    return f"{suspect.deployment_id} ({suspect.revision.name}) is {suspect.status}"
 
 
 def at_a_gate(deployment: Deployment) -> str:
-    """That it waits for somebody's word, and what happens without one; empty where it does not."""
+    """That it waits for a go-ahead, and what happens if none comes; empty where it does not wait."""
     gate = deployment.gate
     if gate is None:
         return ""
@@ -64,7 +60,7 @@ def listed(names: Sequence[str], most: int = 8) -> str:
 
 
 def taken_over(rollback: Rollback) -> str:
-    """What people are told of a lock without its rollback; empty where there was none."""
+    """A sentence about a stale lock that this rollback took over; empty where there was none."""
     named = rollback.bookkeeping.took_lock_of
     if not named:
         return ""

@@ -1,8 +1,8 @@
-"""The nouns of a rollback: frozen values and enums, standard library only.
+"""The values that a rollback deals with: frozen dataclasses and enums, standard library only.
 
 `groups`: where a revision is deployed. `deployments`: what was deployed there, and what is live. `notes`: what the
 notebook says of a release. `record`: a rollback, its phases and its outcomes. `due`: what a record calls for.
-`reasons`: the codes that say why; `catalogue`: what each means, and what people do. `policy`: what settings and
+`reasons`: the codes that say why; `catalogue`: what each means, and what to do about it. `policy`: what settings and
 operators allow. `observation`: the facts of one look. `places`: where an alarm is. `stacks`: whether a stack holds what
 would be moved.
 

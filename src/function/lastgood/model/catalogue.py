@@ -1,4 +1,4 @@
-"""The catalogue of reasons: what each one means, whether people are called, and what they do then.
+"""The catalogue of reasons: what each one means, whether people are called, and what they should do.
 
 The judgement, the notices, `lastgood doctor` and docs/runbook.md all read it here.
 """
@@ -19,12 +19,12 @@ _FURTHER_BACK = "`lastgood rollback {group} --to DEPLOYMENT --force --reason …
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a reason means, as a sentence, and what is done about it.
+    """What a reason means, as a sentence, and what to do about it.
 
     `todo`: what people do, with commands in backticks; `{group}` and `{deployer}` are filled in by `what_to_do`.
     `ends`: the outcomes that it ends a rollback with; none where it only says why a rollback goes on.
     `calls_people`: people are called whatever the outcome. BLOCKED and FAILED always call them.
-    `of_the_signal`: it says something of the signal alone, so another signal that joined the rollback is not answered.
+    `of_the_signal`: it is a judgement on this signal alone, so another signal that joined the rollback is not answered.
     `title` (with `{where}`) and `subject`: of the notice of the end, where the outcome alone says too little.
     """
 
@@ -42,15 +42,15 @@ REASONS: Mapping[Reason, Meaning] = {
     Reason.SUSPECT_ACTIVE: Meaning("The suspect deployment is still running."),
     Reason.SUSPECT_SUCCEEDED: Meaning("The suspect deployment succeeded and is live."),
     Reason.SUSPECT_STOPPED: Meaning("The suspect deployment failed or was stopped, and may have reached a part."),
-    Reason.NATIVE_ROLLBACK: Meaning("CodeDeploy or ECS rolls back by itself: that is watched, or waited for."),
+    Reason.NATIVE_ROLLBACK: Meaning("CodeDeploy or ECS rolls back by itself: lastgood watches it, or waits for it."),
     Reason.ALREADY_ROLLING_BACK: Meaning(
-        "Somebody else rolls back. That is watched; `BLOCKED` where it puts back what is blamed or known bad.",
-        "Talk to whoever began it.",
+        "Somebody else is rolling back. lastgood watches; `BLOCKED` where that puts back what is blamed or known bad.",
+        "Talk to the person who began it.",
         ends=(BLOCKED,),
     ),
-    Reason.STACK_ROLLING_BACK: Meaning("The stack that made the release rolls back by itself: that is watched."),
+    Reason.STACK_ROLLING_BACK: Meaning("The stack that made the release rolls back by itself: lastgood watches it."),
     Reason.VERIFIED: Meaning("The last good revision is live, and nothing of the suspect's is.", ends=(ROLLED_BACK,)),
-    Reason.IN_PROGRESS: Meaning("The rollback goes on."),
+    Reason.IN_PROGRESS: Meaning("The rollback is under way."),
     # Why a signal opens or changes nothing.
     Reason.ALREADY_OPEN: Meaning("The signal belongs to a rollback that is open for the group already."),
     Reason.UNROUTED_ALARM: Meaning(
@@ -60,7 +60,7 @@ REASONS: Mapping[Reason, Meaning] = {
         calls_people=True,
     ),
     Reason.KNOWN_BAD_RELEASED: Meaning(
-        "A known-bad revision is released again. It is told, not touched.",
+        "A known-bad revision is released again. People are told; the release is not touched.",
         "Stop the release, or mark the revision good if it is: `lastgood mark good {group} DEPLOYMENT --reason …`.",
         ends=(SKIPPED,),
         calls_people=True,
@@ -68,7 +68,8 @@ REASONS: Mapping[Reason, Meaning] = {
         subject="KNOWN BAD RELEASED:",
     ),
     Reason.RELEASED_IN_ALARM: Meaning(
-        "A release meets an alarm that fires already: CloudWatch sends no new message. It is told, not touched.",
+        "A release meets an alarm that fires already, so CloudWatch sends no new message. People are told; the release "
+        "is not touched.",
         "Stop the release, or watch it. `LASTGOOD_RELEASE_IN_ALARM` says whether it is rolled back as well.",
         ends=(SKIPPED,),
         calls_people=True,
@@ -86,7 +87,7 @@ REASONS: Mapping[Reason, Meaning] = {
     ),
     Reason.NOT_ALLOWED: Meaning(
         "The deployment group is not in `LASTGOOD_ALLOWED_GROUPS`.",
-        "Add {group} to the stack's parameter AllowedGroups, or mend the route.",
+        "Add {group} to the stack's parameter AllowedGroups, or correct the route.",
         ends=(SKIPPED,),
         calls_people=True,
     ),
@@ -125,7 +126,7 @@ REASONS: Mapping[Reason, Meaning] = {
         of_the_signal=True,
     ),
     Reason.ALARM_RECOVERED: Meaning(
-        "The alarm is OK again.", "Nothing has to be done.", ends=(SKIPPED,), of_the_signal=True
+        "The alarm is OK again.", "There is nothing to do.", ends=(SKIPPED,), of_the_signal=True
     ),
     Reason.ALARM_SUPPRESSED: Meaning(
         "Another alarm suppresses the actions of this one.",
@@ -134,7 +135,7 @@ REASONS: Mapping[Reason, Meaning] = {
         of_the_signal=True,
     ),
     Reason.NOT_ATTRIBUTABLE: Meaning(
-        "No release is the likely cause; or one is, and it cannot be told which: then people are called.",
+        "No release is the likely cause. Or one is, but nobody can tell which: then people are called.",
         "Look at traffic and dependencies. Where nothing was ever released, nothing can be rolled back: release first.",
         ends=(SKIPPED,),
         of_the_signal=True,
@@ -153,13 +154,13 @@ REASONS: Mapping[Reason, Meaning] = {
         calls_people=True,
     ),
     Reason.RELEASED_BY_PIPELINE: Meaning(
-        "A stack holds what would be moved, and the pipeline's stage that released it is rolled back instead: a "
-        "rollback of its own, which `passed_on_id` names.",
+        "A stack holds what would be moved. The pipeline stage that released it is rolled back instead, by a rollback "
+        "of its own, which `passed_on_id` names.",
         ends=(SKIPPED,),
     ),
     Reason.MANAGED_BY_CLOUDFORMATION: Meaning(
-        "A stack holds what would be moved, or whether one does could not be told. A release of the stack's that still "
-        "ran is stopped where CodeDeploy rolls back by itself.",
+        "A stack holds what would be moved, or nobody could tell whether one does. If the stack's release is still "
+        "running, it is stopped where CodeDeploy rolls back by itself.",
         "Run the command for the stack that the explanation gives: it depends on the stack's state. In an emergency "
         "`lastgood rollback {group} --force --reason …` moves it all the same; `stack_debt` in the record says what "
         "then follows for the stack.",
@@ -194,8 +195,8 @@ REASONS: Mapping[Reason, Meaning] = {
         calls_people=True,
     ),
     Reason.BELOW_FLOOR: Meaning(
-        "What could be put back is older than the floor: a database change is in between. The explanation says who "
-        "made the floor one.",
+        "What could be put back is older than the floor: a database change is in between. The explanation says who set "
+        "the floor.",
         "Fix forward, or revert the commit and release that. If the database can go back after all: "
         "`lastgood floor clear {group} DEPLOYMENT --reason …`.",
         ends=(BLOCKED,),
@@ -212,7 +213,7 @@ REASONS: Mapping[Reason, Meaning] = {
         "`lastgood approve ROLLBACK`, or `lastgood reject ROLLBACK --reason …`.",
         calls_people=True,
     ),
-    Reason.APPROVAL_REJECTED: Meaning("Somebody rejected the plan.", "Nothing has to be done.", ends=(SKIPPED,)),
+    Reason.APPROVAL_REJECTED: Meaning("Somebody rejected the plan.", "There is nothing to do.", ends=(SKIPPED,)),
     Reason.APPROVAL_EXPIRED: Meaning(
         "Nobody approved the plan in time.",
         f"If it is still wanted: {_BY_HAND}.",
@@ -220,12 +221,12 @@ REASONS: Mapping[Reason, Meaning] = {
         calls_people=True,
     ),
     Reason.ALREADY_LIVE: Meaning(
-        "What was live before is live again already.",
+        "What was live before is already live again.",
         "If the alarm goes on firing, look at traffic and dependencies.",
         ends=(SKIPPED,),
     ),
     Reason.LIVE_DIFFERS: Meaning(
-        "Something else is live than the history says, or than the rollback deployment put back.",
+        "What is live is not what the history says, or not what the rollback deployment put back.",
         "Look at what is live before anything else. Release through {deployer} again, so that live and history agree.",
         ends=(BLOCKED, FAILED),
     ),
@@ -235,14 +236,14 @@ REASONS: Mapping[Reason, Meaning] = {
         ends=(BLOCKED, ROLLED_BACK),
     ),
     Reason.RECORD_CONTRADICTED: Meaning(
-        "The record would act without its group's lock, or on a choice that does not hold.",
-        "Look who wrote to the audit table, or whether it was restored.",
+        "The record would act without its group's lock, or on a choice that no longer holds.",
+        "Find out who wrote to the audit table, or whether it was restored.",
         ends=(BLOCKED,),
         of_the_signal=True,
     ),
     Reason.CONTENT_UNKNOWN: Meaning(
-        "What was live before is live again by its name, and nobody recorded what that contains (a tag, an overwritten "
-        "AppSpec).",
+        "What was live before is live again, going by its name; nobody recorded what that name contained (a tag, an "
+        "overwritten AppSpec).",
         "Look at what is live; release by digest, version or full commit from now on.",
         ends=(ROLLED_BACK,),
         calls_people=True,
@@ -250,7 +251,7 @@ REASONS: Mapping[Reason, Meaning] = {
     # Why it failed.
     Reason.GROUP_NOT_FOUND: Meaning(
         "The deployment group or the service does not exist.",
-        "Mend the alarm's tags, or `LASTGOOD_ROUTES` (the stack's parameter Routes).",
+        "Correct the alarm's tags, or `LASTGOOD_ROUTES` (the stack's parameter Routes).",
         ends=(FAILED,),
     ),
     Reason.PERMISSION_DENIED: Meaning(
@@ -259,19 +260,19 @@ REASONS: Mapping[Reason, Meaning] = {
         ends=(FAILED,),
     ),
     Reason.READ_REFUSED: Meaning(
-        "AWS refused a read.", f"Mend what the explanation names, then decide by hand: {_BY_HAND}.", ends=(FAILED,)
+        "AWS refused a read.", f"Fix what the explanation names, then decide by hand: {_BY_HAND}.", ends=(FAILED,)
     ),
     Reason.STOP_REFUSED: Meaning(
-        "AWS refused to stop the suspect.", "Read AWS's words in the explanation, and stop it there.", ends=(FAILED,)
+        "AWS refused to stop the suspect.", "Read AWS's answer in the explanation, and stop it there.", ends=(FAILED,)
     ),
     Reason.REDEPLOY_REFUSED: Meaning(
-        "The last good revision cannot be deployed any more, or AWS refused to.",
-        f"Read AWS's words in the explanation. Another revision goes back by {_FURTHER_BACK}.",
+        "The last good revision cannot be deployed any more, or AWS refused to deploy it.",
+        f"Read AWS's answer in the explanation. To put another revision back: {_FURTHER_BACK}.",
         ends=(FAILED,),
     ),
     Reason.ROLLBACK_DEPLOYMENT_FAILED: Meaning(
         "The rollback deployment failed; its error is in the explanation. lastgood does not try again by itself.",
-        f"Mend what the error names, then decide by hand: {_FURTHER_BACK}.",
+        f"Fix what the error names, then decide by hand: {_FURTHER_BACK}.",
         ends=(FAILED,),
     ),
     Reason.DEADLINE_PASSED: Meaning(
@@ -279,7 +280,7 @@ REASONS: Mapping[Reason, Meaning] = {
     ),
     Reason.DRILL_FAILED: Meaning(
         "No rollback: the daily drill found what would make one fail, and names it.",
-        "Mend what it names, then try again: `lastgood drill`.",
+        "Fix what it names, then try again: `lastgood drill`.",
         ends=(FAILED,),
         title="🧯 The daily drill failed: a rollback might fail today",
         subject="DRILL FAILED:",
@@ -293,7 +294,7 @@ OUTCOMES: Mapping[Outcome, tuple[str, str]] = {
         "see whether the alarm recovered: `alarm_recovered_at`",
     ),
     Outcome.SKIPPED: (
-        "nothing was touched, and nothing should have been, as far as could be seen",
+        "nothing was touched and, as far as lastgood could see, nothing should have been",
         "read the explanation",
     ),
     Outcome.BLOCKED: (
@@ -305,8 +306,8 @@ OUTCOMES: Mapping[Outcome, tuple[str, str]] = {
         "look at what is live, then at the explanation",
     ),
     Outcome.DRY_RUN: (
-        "nothing was touched, because nothing was to be",
-        "read in the explanation what would have been done",
+        "nothing was touched, because only a plan was wanted",
+        "the explanation says what would have been done",
     ),
 }
 """What each outcome means, and what to look at first."""
@@ -340,6 +341,6 @@ def calls_people(reason: Reason, outcome: Outcome | None) -> bool:
 
 
 def what_to_do(reason: Reason, group: DeploymentGroup | None) -> str:
-    """What people do about it, with the group's name in the commands; empty if nothing."""
+    """What people should do about it, with the group's name in the commands; empty where there is nothing to do."""
     key, deployer = (group.key, group.deployer) if group else ("APPLICATION/GROUP", "CodeDeploy or ECS")
     return REASONS[reason].todo.format(group=key, deployer=deployer)

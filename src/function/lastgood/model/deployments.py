@@ -16,15 +16,15 @@ NATIVE_ROLLBACK_CREATOR = "codeDeployRollback"
 FLOOR_MARKER = "lastgood:floor"
 APPROVAL_MARKER = "lastgood:needs-approval"
 BEFORE = "/before"
-"""What the id of a deployment ends with that never was: what was live before the first deployment of all."""
+"""The end of a made-up deployment's id: the one that stands in for what was live before the first deployment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
     """The image of a container: the reference in the task definition, and the digest that ran, where that is known.
 
-    A tag that names a release is taken for what it was; one without a digit (`latest`, `main`, none) is a name that is
-    expected to move.
+    A tag with a digit is taken for the name of one release. One without (`latest`, `main`, no tag at all) is expected
+    to be moved to other images.
     """
 
     container: str
@@ -38,7 +38,7 @@ class Image:
 
     @property
     def moves(self) -> bool:
-        """Whether the reference is the same for every release."""
+        """Whether the reference is expected to be the same for every release."""
         tag = self.reference.rpartition("/")[2].partition(":")[2]
         return not self.pinned and not any(letter.isdigit() for letter in tag)
 
@@ -48,13 +48,12 @@ class Revision:
     """What a deployment deploys.
 
     `identity` names it: an S3 object's version, a commit, a Lambda version, a task definition ARN; empty while the
-    AppSpec could not be read, and `unreadable` says why. A name that other content can come to lie under, such as a
-    key without a version, says so in `moves`, as a sentence for people: then its content is unknown.
-
+    AppSpec could not be read, and `unreadable` says why. `moves`: why the content is unknown, as a sentence for people,
+    where the same name can be given to other content, such as a key without a version.
     `digest` is what AWS recorded of the content, where it was read: equal content under two names is one revision.
-    `parts` are the settings of an AppSpec, or of a service, that are deployed too. `images` are what its containers
-    ran; empty where that was not read. `target` is what is deployed to, where one group
-    deploys to several: `function:alias`. `noted`: what it contains is known from the notebook of releases alone.
+    `parts` are the settings of an AppSpec, or of a service, that are deployed with it. `images` are what its containers
+    ran; empty where that was not read. `target` is what is deployed to, where one group deploys to several:
+    `function:alias`. `noted`: its content is known from the notebook of releases alone.
     """
 
     kind: str
@@ -72,7 +71,7 @@ class Revision:
 
     @property
     def known(self) -> bool:
-        """Whether it is certain what it contains."""
+        """Whether its content is certain."""
         return bool(self.digest or (self.identity and not self.moves))
 
     @property
@@ -82,7 +81,7 @@ class Revision:
 
 
 def same_content(one: Revision, other: Revision) -> bool | None:
-    """Whether two revisions contain the same; None where nobody can know."""
+    """Whether two revisions have the same content; None where that cannot be known."""
     if one.digest and other.digest:
         alike = one.digest == other.digest
     elif not (one.known and other.known) or one.moves or other.moves:
@@ -93,9 +92,10 @@ def same_content(one: Revision, other: Revision) -> bool | None:
 
 
 def same_images(some: Sequence[Image], others: Sequence[Image]) -> bool | None:
-    """Whether containers run the same images; None where nobody can know. Where only one side was read: what it names.
+    """Whether containers run the same images; None where that cannot be known.
 
-    Where a digest was recorded of one side, only a digest of the other compares with it.
+    A container that only one side names counts as equal if its reference cannot move. A digest recorded on one side is
+    only compared with a digest on the other.
     """
     mine, theirs = {i.container: i for i in some}, {i.container: i for i in others}
     found = [_same_image(mine.get(name), theirs.get(name)) for name in mine.keys() | theirs.keys()]
@@ -117,10 +117,10 @@ def _same_image(one: Image | None, other: Image | None) -> bool | None:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Where a deployment waits for somebody's word: at a lifecycle hook of ECS, or Ready at CodeDeploy.
+    """Where a deployment waits for a go-ahead: at a lifecycle hook of ECS, or in status Ready at CodeDeploy.
 
-    Without one, `otherwise` (ROLLBACK, CONTINUE or empty) follows at `expires_at`, where AWS says when that is.
-    `command` is the command line that lets it go on.
+    If none comes, AWS takes `otherwise` (ROLLBACK, CONTINUE or empty) at `expires_at`, where it says when that is.
+    `command` is the command line that lets the deployment go on.
     """
 
     command: str
@@ -131,21 +131,21 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How far a deployment came: `at` is when users began to meet it; None: nobody has met it (yet)."""
+    """How far a deployment came: `at` is when it began to serve users; None: it has not reached any (yet)."""
 
     at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One deployment, as its deployer tells it.
+    """One deployment, as its deployer describes it.
 
     `made_by` is the id of our rollback that created it, if one did; `held_by` that of the stack whose template holds
-    what it moved, where CloudFormation said so. `floor_on_revision`: not its description makes it a floor, but a tag or
-    the description of its revision. `gate`: what it waits for at this moment, if for somebody's word;
-    `waits_for`: for what else that only people can give it, as a clause.
-    `options`: what it alone was given of CodeDeploy's options, in AWS's spelling.
-    `reach` is None where nobody asked or nobody can tell: then users may have met it since it was created.
+    what it moved, where CloudFormation said so. `floor_on_revision`: it is a floor by a tag or the description of its
+    revision, not by its own description. `gate`: the go-ahead that it waits for now, if any; `waits_for`: anything else
+    that only people can give it, as a clause.
+    `options`: CodeDeploy's options that were set for this deployment alone, in AWS's spelling.
+    `reach` is None where that was not asked or cannot be known: then it may have served users since it was created.
     """
 
     deployment_id: str
@@ -175,7 +175,7 @@ class Deployment:
 
     @property
     def active(self) -> bool:
-        """Occupies the group. A status that we do not know counts as active, never as a success."""
+        """It occupies the group. An unknown status counts as active, never as a success."""
         return self.status not in TERMINAL_STATUSES
 
     @property
@@ -190,7 +190,7 @@ class Deployment:
 
     @property
     def reached_nobody(self) -> bool:
-        """It failed or was stopped before anybody met it, and changed nothing."""
+        """It failed or was stopped before it served any user, so it changed nothing."""
         return self.ended_badly and self.reach is not None and self.reach.at is None
 
     @property
@@ -219,7 +219,7 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What a revision says of itself in its tags or its description, wherever its platform keeps them."""
+    """What a revision says about itself in its tags or its description, wherever its platform keeps them."""
 
     floor: bool = False
     needs_approval: bool = False
@@ -242,8 +242,8 @@ class Evidence:
 class Live:
     """What is live now. `identity` is empty where it cannot be read; `split`: a second revision may have traffic.
 
-    `deployment_id` is the deployment that made it so, `images` what its containers run and `parts` its network and its
-    capacity as an AppSpec writes them, where the platform tells.
+    Where the platform can say: `deployment_id` is the deployment that made it live, `images` are what its containers
+    run, and `parts` are its network and its capacity as an AppSpec writes them.
     """
 
     identity: str = ""

@@ -1,4 +1,4 @@
-"""What a rollback's record calls for now: notices to people, acts for the pipeline, and the times to be measured."""
+"""What a rollback's record calls for now: notices, follow-ups for the pipeline, and the times to measure."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ TIMES = ("detect", "stop", "redeploy", "verify", "recover")
 
 
 PASSED_ON = "passed_on"
-"""What stands for a notice where the stage of a pipeline is rolled back instead: that rollback tells people."""
+"""Listed like a notice, but sends none: the stage of a pipeline is rolled back instead, and that rollback notifies."""
 
 
 JOINED = "joined"
-"""What stands for a notice where signals that joined a rollback are still to be answered by themselves."""
+"""Listed like a notice, but sends none: signals that joined this rollback still have to be answered on their own."""
 
 
 def seconds_of(rollback: Rollback) -> dict[str, int]:
-    """The times that matter, as far as they are known: detecting counts from the release, all else from the alarm.
-
-    Without an alarm, everything counts from the request.
+    """The times that matter, in whole seconds, as far as they are known: `detect` counts from the release, all others
+    from the alarm. Without an alarm they count from the request.
     """
     trigger, progress = rollback.trigger, rollback.progress
     since = trigger.signal_at if trigger.released_in_alarm else trigger.alarm_changed_at or trigger.signal_at
@@ -43,7 +42,7 @@ def notices_due(rollback: Rollback) -> tuple[str, ...]:
     wanted = {
         "opened": rollback.open and rollback.phase not in {Phase.CLAIMED, Phase.AWAITING_APPROVAL},
         "needs_human": rollback.phase is Phase.AWAITING_APPROVAL,
-        # What follows for the pipeline is tried, and told, first; it gives up soon.
+        # The prompt follow-ups come first, so that this notice can report them; they give up soon.
         "closed": not rollback.open and not (follows and follows.prompt) and not progress.passed_on_to,
         "held_up": rollback.open and bool(progress.held_up_by) and progress.held_up_ended_at is None,
         "goes_on": rollback.open and progress.held_up_ended_at is not None,
@@ -57,7 +56,7 @@ def notices_due(rollback: Rollback) -> tuple[str, ...]:
 
 
 def answers_no_other_signal(rollback: Rollback) -> bool:
-    """It ended without an act, and that says nothing of another signal: its own one was unfounded, or it failed."""
+    """It ended without acting, for a reason that answers no other signal: its own was unfounded, or it failed."""
     progress, reason = rollback.progress, rollback.reason_code
     acted = progress.stop_requested_at or progress.rollback_deployment_id or progress.create_attempted_at
     if rollback.open or acted or reason is None:
@@ -66,7 +65,7 @@ def answers_no_other_signal(rollback: Rollback) -> bool:
 
 
 def follow_up_due(rollback: Rollback) -> FollowUp | None:
-    """What is to be done next for the pipeline, now that the rollback is this far; None: nothing."""
+    """What to do next for the pipeline, now that the rollback is this far; None: nothing."""
     trail, rolled_back = rollback.trail, rollback.outcome is Outcome.ROLLED_BACK
     redeploys = bool(rollback.progress.rollback_deployment_id)
     # Nothing is looked up before the redeployment runs: that would only delay it.

@@ -38,19 +38,19 @@ class Controller(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What can be done where a revision is deployed, and how people are told of it.
+    """What can be done where a revision is deployed, and how to speak of it to people.
 
     `reads_live`: what serves now can be read. `native_moves_traffic`: the deployer's own rollback of a running
     deployment is quick. `alias_may_split`: a stopped deployment leaves traffic on two versions. `replaces_running`: a
     deployment may begin while another runs, and ends it. `stop_restores_previous`: every stop brings back the
     revision before.
 
-    `called` is what people call such a target. `address` are the members that name it in requests and routes,
-    `key_prefix` begins its key, `tags` are the alarm's: one for each of the two names, or one for both. `names` is how
-    both are written in one text, `written` the same for people. `stack_resource` is the end of the ARN that a stack has
-    of it; empty where that depends on the platform. `runs_images`: a revision is images, whose tags may move.
-    `drift_stops_updates`: a stack that believes in another revision fails at its next update. `held_by_hook`: nobody
-    may stop what a stack deploys there with CodeDeploy's hook.
+    `called` is what people call such a place. `address` are the fields that name it in requests and routes,
+    `key_prefix` begins its key, `tags` are an alarm's tags: one for each of the two names, or one for both. `names`
+    matches both names in one text, `written` shows that form to people. `stack_resource` is the end of the ARN by which
+    a stack holds it; empty where that depends on the platform. `runs_images`: a revision consists of images, whose tags
+    may move. `drift_stops_updates`: a stack that expects another revision fails at its next update. `held_by_hook`:
+    what a stack deploys there with CodeDeploy's hook cannot be stopped.
 
     `deployment_ids` is what the ids of deployments look like, its group the id itself; None: any short text.
     `deployment_id_is` says it to people. `page` and `deployment_page` are what a page of the console shows, and its
@@ -185,12 +185,12 @@ class DeploymentGroup:
 
     @property
     def address(self) -> dict[str, str]:
-        """The members of an operator's request that name it."""
+        """The fields of an operator's request that name it."""
         return self._named(self.can().address)
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tags with which an alarm says that it speaks for it."""
+        """The tags by which an alarm is routed to it."""
         return self._named(self.can().tags)
 
     def _named(self, names: tuple[str, ...]) -> dict[str, str]:
@@ -199,11 +199,11 @@ class DeploymentGroup:
 
     @property
     def deployer(self) -> str:
-        """Who deploys there, as people say it."""
+        """The deployer's name for people: `CodeDeploy`, `ECS`, `CodePipeline`."""
         return self.can().deployer
 
     def can(self, compute_platform: ComputePlatform | None = None) -> Capabilities:
-        """What is possible there, as far as the platform is known."""
+        """What can be done there, as far as the platform is known."""
         return CAPABILITIES.get((self.controller, compute_platform), CAPABILITIES[self.controller, None])
 
 
@@ -222,13 +222,13 @@ def parse_stage(text: str) -> DeploymentGroup:
 
 
 def controller_of(key: str) -> Controller:
-    """Who deploys what a key (or a glob over keys) names: its prefix says so, and CodeDeploy's have none."""
+    """Who deploys what a key (or a glob over keys) names, by the key's prefix; CodeDeploy's keys have none."""
     by_prefix = ((can.key_prefix, controller) for controller, can in controllers().items() if can.key_prefix)
     return next((controller for prefix, controller in by_prefix if key.startswith(prefix)), Controller.CODE_DEPLOY)
 
 
 def prefix_of(key: str) -> str:
-    """`ecs:` or `pipeline:`, with which a key (or a glob over keys) begins; empty for a CodeDeploy group's."""
+    """The prefix of a key (or a glob over keys), `ecs:` or `pipeline:`; empty for a CodeDeploy group's."""
     return CAPABILITIES[controller_of(key), None].key_prefix
 
 
@@ -244,11 +244,11 @@ def parse_prefixed(key: str) -> DeploymentGroup | None:
 
 @dataclass(frozen=True, slots=True)
 class GroupFacts:
-    """A deployment group as `GetDeploymentGroup` tells it, or as far as its newest deployment shows it.
+    """A deployment group as `GetDeploymentGroup` describes it, or as far as its newest deployment shows it.
 
-    `names_instances`: each blue/green deployment has to name the instances to which it moves; `ends_originals`: those
-    from which it moved are terminated afterwards. `own_instances`: the group's own, as a deployment would name them.
-    `express_arn`: of an Express Mode service, which ECS updates by a call of its own.
+    `names_instances`: each blue/green deployment has to name the instances that it moves to; `ends_originals`: those
+    that it moved from are terminated afterwards. `own_instances`: the group's own instances, in the form in which a
+    deployment names them. `express_arn`: the ARN of an Express Mode service, which ECS updates by a call of its own.
     """
 
     compute_platform: ComputePlatform

@@ -1,4 +1,4 @@
-"""What the notebook of releases says of one."""
+"""A note in the notebook of releases."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _SAME_TIME = timedelta(milliseconds=2)
 class Note:
     """A release as it was noted when it had ended: what it contained, and when it served.
 
-    `revision` is what was deployed, as a revision's identity; `content` what that held: an object with its version or
-    ETag, a digest of code or definition; empty where nobody could tell. `replaced` is the deployment that was live
-    before, as far as the notebook knows.
+    `revision` is the identity of what was deployed; `content` is what that name contained then: an object with its
+    version or ETag, or a digest of code or definition; empty where that could not be read. `replaced` is the deployment
+    that was live before, as far as the notebook knows.
     """
 
     deployment_id: str
@@ -32,7 +32,7 @@ class Note:
     replaced_by: str = ""
 
     def is_of(self, deployment: Deployment) -> bool:
-        """AWS tells the same of it as the note: whoever wrote it, it is about this deployment."""
+        """AWS confirms id, revision and time, so the note is about this deployment, no matter who wrote it."""
         same = self.deployment_id == deployment.deployment_id and _name(self.revision) == _name(
             deployment.revision.identity
         )
@@ -45,7 +45,7 @@ def _name(identity: str) -> str:
 
 
 def around(notes: Sequence[Note], created_at: datetime) -> tuple[Note | None, Note | None]:
-    """The notes of what came just before and just after a release, of notes that are newest first."""
+    """The notes of the releases just before and just after one created then. `notes` are newest first."""
     older = next((note for note in notes if note.created_at < created_at), None)
     newer = next((note for note in reversed(notes) if note.created_at > created_at), None)
     return older, newer

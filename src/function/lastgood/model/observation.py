@@ -1,4 +1,4 @@
-"""What one look at AWS and at the audit table saw."""
+"""What one look at AWS and at the audit table found."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class AlarmState(StrEnum):
 
 
 ESTIMATE_MARGIN = timedelta(minutes=5)
-"""An estimate clears no release that came sooner than this after it: late metrics and half-filled periods blur it."""
+"""A release within this time after an estimated onset is not cleared: late metrics and half-filled periods blur it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +39,18 @@ class Onset:
 
     @classmethod
     def estimated(cls, fired: datetime, period: timedelta, datapoints: int) -> Onset:
-        """The onset of an alarm that fired then after `datapoints` of its `period`."""
+        """The onset of an alarm that fired at `fired`, after `datapoints` periods of length `period`."""
         return cls(fired - period * datapoints, max(2 * period, ESTIMATE_MARGIN))
 
 
 @dataclass(frozen=True, slots=True)
 class AlarmFacts:
-    """An alarm as `DescribeAlarms` tells it.
+    """An alarm as `DescribeAlarms` describes it.
 
-    It fires after `datapoints` of its `period` have breached; both are zero where it has none of its own (a composite
-    alarm). `onset` is when the breach that it is in began, where its reason data, or those of the alarms that made it
-    fire, say so. `doubt`: why its metric does not confirm it, where that was asked. Of one time series of an alarm over
-    many, the state, its time and the `attributes` are the series' own; None where nobody asked, or it may not be read.
+    It fires after `datapoints` periods of length `period` have breached; both are zero where it has none of its own (a
+    composite alarm). `onset` is when its present breach began, where its reason data, or those of the alarms that made
+    it fire, say so. `doubt`: why its metric does not confirm it, where that was asked. For one time series of an alarm
+    over many, state, time and `attributes` are that series' own; `attributes` is None where they were not read.
     """
 
     name: str
@@ -85,13 +85,13 @@ class AlarmHistory:
 class Observation:
     """The facts of one look at AWS, enough to decide the next step. Which are filled depends on the phase.
 
-    `contradiction` is why CloudWatch does not lead the alarm here, where its message alone did. `acted_at`: when
-    CloudWatch last took the alarm's actions, where the times of the message and of the alarm ask for that.
-    `newest` is the deployment that was attempted last, where that is not one that the rollback knows already.
+    `contradiction`: why CloudWatch's own tags do not route the alarm here, where only its message did. `acted_at`: when
+    CloudWatch last took the alarm's actions; read only where the times of the message and of the alarm call for it.
+    `newest` is the deployment that was attempted last, unless the rollback knows it already.
     `locked_by` is the rollback that holds the group's lock, where that was read.
-    `silent` are the instances that a stop which hangs still waits for.
+    `silent` are the instances that a hanging stop still waits for.
     `origin`: whether a stack holds what would be moved; None where that was not asked.
-    `releases` are the releases of several groups that were found among those in alarm.
+    `releases` are the releases of several groups that were found among the groups in alarm.
     `examined` are the deployments of the history whose revision was looked at closely.
     """
 

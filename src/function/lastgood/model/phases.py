@@ -23,7 +23,7 @@ NEXT_PHASES: Mapping[Phase, frozenset[Phase]] = {
     Phase.STOPPING: frozenset({Phase.REDEPLOYING, Phase.VERIFYING, Phase.CLOSED}),
     # One way back: a stop that was answered and had no effect is asked for again.
     Phase.REDEPLOYING: frozenset({Phase.STOPPING, Phase.VERIFYING, Phase.CLOSED}),
-    # A rollback that somebody else began, and that put nothing back: it is judged again, or what was begun goes on.
+    # The adopted rollback put nothing back: everything is judged again, or what was already begun goes on.
     Phase.VERIFYING: frozenset({Phase.CLAIMED, Phase.STOPPING, Phase.CLOSED}),
     Phase.CLOSED: frozenset(),
 }

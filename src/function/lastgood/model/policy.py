@@ -28,7 +28,7 @@ class StopWithoutTarget(StrEnum):
 
 
 class RollbackPauses(StrEnum):
-    """What is done where a rollback's own deployment waits for somebody's word."""
+    """What is done where a rollback's own deployment waits for a go-ahead."""
 
     TELL = "tell"
     CONTINUE = "continue"
@@ -73,7 +73,7 @@ class AppSpecParts(StrEnum):
 
 
 class AfterRollback(StrEnum):
-    """What is done with the pipeline: people are told how to run it for the good commit, it is run, or neither."""
+    """What is done with the pipeline: people are told how to rerun it for the good commit, it is rerun, or neither."""
 
     TELL = "tell"
     RERUN = "rerun"
@@ -104,7 +104,7 @@ class Floor:
 
     @property
     def source(self) -> str:
-        """Who made it one: an operator and why, or what the release says of itself."""
+        """Who set it and why: an operator in their own words, or the release itself."""
         return f"{self.set_by}, who said: {self.reason}" if self.set_by else self.reason
 
 
@@ -124,8 +124,8 @@ class PastRollback:
 class Controls:
     """What operators and earlier rollbacks left in the audit table for one deployment group.
 
-    `groups_in_alarm` are the keys of the groups that went into alarm within the storm window, `unfounded_groups` those
-    of which only a message said so. What fired before `resumed_at` counts no more: somebody has looked.
+    `groups_in_alarm` are the keys of the groups that went into alarm within the storm window; for `unfounded_groups`
+    only a message said so. Alarms from before `resumed_at` no longer count: somebody has looked.
     """
 
     pause_all: Pause | None = None

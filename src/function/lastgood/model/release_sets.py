@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 class ReleaseSet:
     """The keys of the groups that one release changed.
 
-    `joined_by` says by what they are known to belong together: a stack, a run of a pipeline, a commit. `deployments`
-    are the ids of the release's deployments to those groups, as far as they are known.
+    `joined_by` says what shows that they belong together: a stack, a run of a pipeline, a commit. `deployments` maps a
+    group's key to the id of the release's deployment there, as far as known.
     """
 
     groups: frozenset[str]

@@ -16,7 +16,7 @@ def goes_back_by_itself(status: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What CloudFormation said of the alias or the service that a rollback would move.
+    """What CloudFormation said about the alias or the service that a rollback would move.
 
     `stack` is the id of the stack whose template holds it, `root` the outermost stack where that one is nested.
     `status` is the state of the outermost one, which alone can be acted on; empty where it could not be read.

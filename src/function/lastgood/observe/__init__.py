@@ -1,7 +1,7 @@
-"""One look at AWS, as wide as the rollback's phase needs and no wider. Reads only.
+"""One look at AWS, as wide as the rollback's phase needs and no wider. It only reads.
 
-`survey` is the look before anything is decided, with `search` through the history; `acting` the looks between the stop
-and the redeployment; `proof` the look at the end. `look` is what they share.
+`survey` is the look before anything is decided, with `search` through the history; `acting` has the looks between the
+stop and the redeployment; `proof` is the look at the end. `look` is what they share.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Observer(Eyes):
 
     @classmethod
     def make(cls, clients: Clients, settings: Settings, pool: ThreadPoolExecutor) -> Observer:
-        """What tools that only look see with: the same as the function."""
+        """An observer for tools that only read; it reads exactly what the function reads."""
         ledger = Ledger(clients.dynamodb, settings.table, settings.retention)
         alarms = Alarms(clients.cloudwatch, clients.cloudwatch_at, settings.alarm_regions)
         stacks = Stacks(clients, settings)
@@ -44,7 +44,7 @@ class Observer(Eyes):
     def look(
         self, rollback: Rollback, policy: Policy, now: datetime, last: Observation | None
     ) -> tuple[Observation, Policy]:
-        """What `decide` needs now, and the policy with what operators laid over it.
+        """What `decide` needs now, and the policy with what operators set on top of it.
 
         `last` is what the same invocation saw a step earlier.
         """

@@ -1,4 +1,4 @@
-"""The looks between the stop and the redeployment: what still runs, what is in the way, and what has to be done."""
+"""The looks between the stop and the redeployment: what still runs, what is in the way, and what has to be prepared."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def before_create(look: Look) -> Observation:
 
 
 def held(look: Look, seen: Observation) -> Observation:
-    """A later visit asks again whether somebody paused; within one visit it was asked a moment ago."""
+    """Add the operators' controls: read again on a later visit, taken from the last look within one visit."""
     if look.last is not None:
         seen = replace(seen, controls=look.last.controls, locked_by=look.last.locked_by)
     else:
@@ -87,7 +87,7 @@ def _ready(look: Look, seen: Observation) -> Observation:
 
 
 def _good(look: Look) -> tuple[Deployment | None, str]:
-    """What goes back, and why it cannot: a later visit looks as closely as the one that chose it."""
+    """What goes back, and why it cannot, if so. A later visit looks as closely as the visit that chose it."""
     choice, last = look.rollback.choice, look.last
     good = look.known(choice.good_deployment_id)
     if good is not None and last is not None and good.deployment_id in last.examined:
@@ -101,12 +101,12 @@ def _good(look: Look) -> tuple[Deployment | None, str]:
 
 
 def _is_suspect(rollback: Rollback, facts: GroupFacts) -> bool:
-    """The suspect has ended, and nothing came after it: there is no need to look at it once more."""
+    """The suspect has ended, and nothing came after it, so there is no newer deployment to read."""
     ended = facts.last_attempted_status in TERMINAL_STATUSES
     return ended and facts.last_attempted_id == rollback.choice.suspect_deployment_id
 
 
 def _hangs(rollback: Rollback, now: datetime) -> bool:
-    """The stop takes so long that people are told, and were not yet."""
+    """The stop takes so long that people have to be told, and they were not told yet."""
     asked = rollback.progress.stop_requested_at
     return asked is not None and now - asked >= HANGS_AFTER and not rollback.progress.held_up_by

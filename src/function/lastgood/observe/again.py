@@ -1,4 +1,4 @@
-"""The history once more, before anything is deployed: the choice is held against what AWS says of it now."""
+"""The history is read once more before anything is deployed, to check the choice against what AWS says now."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from lastgood.observe.search import with_evidence
 
 
 def with_history(look: Look, seen: Observation, good: Deployment) -> Observation:
-    """What was seen, with the history back to what goes back: a later visit reads that again, as closely as the first.
+    """Add the history, as far back as the good deployment; a later visit reads it again, as closely as the first.
 
-    A known bad revision goes back only where it healed, and for that a month is looked at.
+    A known-bad revision goes back only where it counts as good again; to see that, a month is read.
     """
     if look.last is not None and look.last.history:
         history = _with_known(look.last.history, good)
@@ -31,7 +31,7 @@ def with_history(look: Look, seen: Observation, good: Deployment) -> Observation
 
 
 def _with_known(history: tuple[Deployment, ...], good: Deployment) -> tuple[Deployment, ...]:
-    """A history with what goes back as it was looked at closely; what no deployment made belongs to its end."""
+    """The history with the good deployment as the closer look showed it; one that no deployment made comes last."""
     if good.deployment_id.endswith(BEFORE) and good not in history:
         return (*history, good)
     return tuple(good if d.deployment_id == good.deployment_id else d for d in history)

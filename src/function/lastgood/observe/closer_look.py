@@ -1,4 +1,4 @@
-"""A closer look at single deployments: what each contained, by AWS, and by the notebook where AWS forgets."""
+"""A closer look at single deployments: what each contained, from AWS, or from the notebook where AWS forgot."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class CloserLook:
     pool: ThreadPoolExecutor
 
     def at(self, asked: Sequence[Deployment], among: Iterable[Deployment] = ()) -> dict[str, Evidence]:
-        """What was found of each, by its id; `among` are others that were looked at before.
+        """The evidence for each, by its id; `among` are deployments that were looked at before.
 
-        The notebook is read only where AWS does not tell what one contained.
+        The notebook is read only where AWS does not say what a deployment contained.
         """
         found = list(self.pool.map(self.deployer.evidence, asked))
         seen = [replace(d, revision=evidence.revision) for d, evidence in zip(asked, found, strict=True)]
@@ -45,7 +45,7 @@ def _with(evidence: Evidence, noted: Evidence | None) -> Evidence:
 
 
 def _unsettled(deployments: Sequence[Deployment], among: Iterable[Deployment]) -> list[Deployment]:
-    """Those whose content is not certain: a name that moves, an image's tag that moves or that two of them name."""
+    """Those whose content is not certain: their name moves, or an image's tag moves or is named by two of them."""
     named: dict[str, set[str]] = {}
     for d in (*deployments, *among):
         for image in d.revision.images:

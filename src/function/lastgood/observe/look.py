@@ -1,4 +1,4 @@
-"""One look: what it looks with, what it looks at, and the reads that several phases share."""
+"""One look: what it reads with, what it is about, and the reads that several phases share."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from lastgood.stacks import Stacks
 from lastgood.vouching import Vouching
 
 ALARM_HISTORY_KEPT = timedelta(days=30)
-"""CloudWatch keeps an alarm's history for about so long."""
+"""CloudWatch keeps an alarm's history for about this long."""
 
 WAIT_FOR_OTHER_ALARMS = 3.0
-"""Seconds."""
+"""In seconds, for everything that is read beside the main reads."""
 
 
 @dataclass(frozen=True)
 class Eyes:
-    """What a look at AWS and at the table is made with."""
+    """The adapters with which a look at AWS and at the table is made."""
 
     ledger: Ledger
     alarms: Alarms
@@ -51,7 +51,7 @@ class Look:
     last: Observation | None = None
 
     def controls(self) -> Controls:
-        """What operators said. DynamoDB answers both parts sooner than a second connection to it would be open."""
+        """What operators set. Both reads are answered before a second connection would be open."""
         ledger, settings = self.eyes.ledger, self.eyes.settings
         common = ledger.common(self.now, self.policy.storm_window)
         controls = replace(
@@ -64,17 +64,17 @@ class Look:
         return controls if settings.floors_from is not FloorsFrom.DESCRIPTION else replace(controls, floor=None)
 
     def holder(self, controls: Controls) -> str | None:
-        """Who holds the group's lock; None for a rollback that is only supposed: it never took one."""
+        """Which rollback holds the group's lock; None for a trial rollback, which never took one."""
         return controls.open_rollback_id if self.rollback.bookkeeping.lease_owner else None
 
     def reading_alarm_history(self) -> Future[AlarmHistory] | None:
-        """The past of the rollback's alarm, read beside the other reads; None where no alarm caused it."""
+        """The history of the rollback's alarm, read beside the other reads; None where no alarm caused it."""
         trigger, since = self.rollback.trigger, self.now - ALARM_HISTORY_KEPT
         asked = (trigger.alarm, since, self.now, trigger.alarm_contributor)
         return self.eyes.pool.submit(self.eyes.alarms.history, *asked) if trigger.alarm_name else None
 
     def reading_other_alarms(self, seen: Observation) -> list[Future[AlarmHistory]]:
-        """The pasts of the group's other alarms, read beside the closer look."""
+        """The histories of the group's other alarms, read beside the closer look."""
         since, names = self.now - ALARM_HISTORY_KEPT, other_alarms(self.rollback, seen, self.eyes.settings)
         return [self.eyes.pool.submit(self.eyes.alarms.history, name, since, self.now) for name in names]
 
@@ -83,23 +83,23 @@ class Look:
         return CloserLook(self.rollback.group, self.deployer, self.eyes.ledger, self.eyes.pool)
 
     def signed(self, part: Iterable[Deployment], controls: Controls) -> tuple[Deployment, ...]:
-        """Deployments with the rollback that made each, as far as the ledger vouches for it."""
+        """Deployments with `made_by`, where the ledger confirms that the rollback made it."""
         vouching = Vouching(self.eyes.ledger, self.rollback.group, controls)
         return tuple(map(self.as_counts, vouching.signed(tuple(part))))
 
     def as_counts(self, deployment: Deployment) -> Deployment:
-        """A deployment without the floor that it may not set by the settings."""
+        """A deployment without its floor, where the settings let only operators set floors."""
         by_operators = self.eyes.settings.floors_from is FloorsFrom.OPERATORS
         return replace(deployment, floor=False) if by_operators else deployment
 
     def known(self, deployment_id: str) -> Deployment | None:
-        """A deployment that this visit has seen already, and that was over then."""
+        """A deployment that this visit has already seen in its final status; None if it has not."""
         seen = (*self.last.history, self.last.good) if self.last else ()
         return next((d for d in seen if d and d.deployment_id == deployment_id and not d.active), None)
 
 
 def in_time[Found](reading: Future[Found] | None) -> Found | None:
-    """An alarm's past, and other alarms, are worth no waiting: what has not come beside the other reads is unknown."""
+    """The result, if it comes within a few seconds; else None: unknown. Alarm histories are not worth a longer wait."""
     try:
         return reading.result(WAIT_FOR_OTHER_ALARMS) if reading else None
     except TimeoutError:
@@ -107,6 +107,6 @@ def in_time[Found](reading: Future[Found] | None) -> Found | None:
 
 
 def all_in_time[Found](readings: Sequence[Future[list[Found]]]) -> list[Found]:
-    """Everything that several reads found within the same few seconds."""
+    """The results of those reads that end within the same few seconds."""
     done = wait(readings, WAIT_FOR_OTHER_ALARMS).done
     return [each for reading in readings if reading in done for each in reading.result()]

@@ -10,7 +10,7 @@ from lastgood.observe.look import Look
 
 
 def verify(look: Look) -> Observation:
-    """The rollback deployment; what is live is read once it has ended, or should have."""
+    """The rollback deployment; and what is live, once the deployment has ended or the deadline has passed."""
     rollback, deployer = look.rollback, look.deployer
     running = deployer.deployment(rollback.progress.rollback_deployment_id)
     seen = Observation(rollback=running)
@@ -26,10 +26,10 @@ def verify(look: Look) -> Observation:
 
 
 def _where(look: Look, running: Deployment) -> Revision:
-    """What says where to look, and at what: the running deployment's revision."""
+    """The revision that says where to look for what is live, and which images to read."""
     revision, choice = running.revision, look.rollback.choice
     if not revision.identity and choice.suspect_deployment_id:
-        # Where it was deployed to, the suspect says too.
+        # The suspect was deployed to the same place.
         suspect = look.deployer.deployment(choice.suspect_deployment_id)
         revision = suspect.revision if suspect else revision
     if choice.good_digests:
@@ -39,6 +39,6 @@ def _where(look: Look, running: Deployment) -> Revision:
 
 
 def _images(digests: tuple[str, ...]) -> tuple[Image, ...]:
-    """The images that a record says are wanted, without the names by which they were deployed."""
+    """The images that a record wants, by container and digest; the references are not recorded."""
     pairs = (text.split("=", 1) for text in digests)
     return tuple(Image(container, "", digest) for container, digest in pairs)

@@ -1,4 +1,4 @@
-"""Whether many groups in alarm are one bad release or a shared fault: asked is what released to them."""
+"""Whether many groups in alarm are one bad release or a shared fault: it reads what released to them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lastgood.observe.look import Look
 
 
 def with_releases(look: Look, seen: Observation) -> Observation:
-    """What was seen, with the releases of the groups in alarm, as far as it takes to tell a storm from a release."""
+    """Add the releases of the groups in alarm, as many as it takes to distinguish a storm from one release."""
     sets, suspect = look.eyes.release_sets, Case(look.rollback, seen, look.policy, look.now).attribution.suspect
     if suspect is None or not _is_storm(look, seen):
         return seen
@@ -32,7 +32,7 @@ def _with(seen: Observation, found: ReleaseSet | None) -> Observation:
 
 
 def _unknown(look: Look, seen: Observation) -> set[str]:
-    """The groups in alarm of which nobody has said yet what released to them."""
+    """The groups in alarm whose release is not known yet."""
     case = Case(look.rollback, seen, look.policy, look.now)
     return set(case.groups_in_alarm).difference(*(release.groups for release in case.releases))
 

@@ -1,6 +1,6 @@
-"""The search through the history: as far back, and as closely, as it takes to settle who is blamed and what goes back.
+"""The search through the history, as far back and as closely as it takes to settle the blame and the choice.
 
-It asks the judgement after each read, so nothing is read that decides nothing.
+It asks the judgement after each read, so it reads nothing that could not change the decision.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ type Parts = Iterator[tuple[Deployment, ...]]
 
 
 def search(look: Look, seen: Observation, parts: Parts) -> Observation:
-    """Read back until the last good revision is found and can be deployed, or it is clear that none is needed."""
+    """Read back until a last good revision is found that can be deployed, or it is clear that none is needed."""
     for part in parts:
         seen = replace(seen, history=seen.history + look.signed(part, seen.controls))
         if _searched_enough(_case(look, seen)):
@@ -53,13 +53,13 @@ def _case(look: Look, seen: Observation) -> Case:
 def _searched_enough(case: Case) -> bool:
     blame = case.attribution
     if blame.reason is Reason.NOT_ATTRIBUTABLE:
-        # Attempts that failed, and AWS's rollbacks of them, say nothing of what is live.
+        # Attempts that failed, and AWS's rollbacks of them, say nothing about what is live.
         return any(d.is_release and d.status == "Succeeded" for d in case.seen.history)
     return bool(blame.reason or blame.adopt or case.selection.settled)
 
 
 def _examined(look: Look, seen: Observation, parts: Parts) -> Observation:
-    """Look closely at who is blamed and what would go back, and at what is between, until both are settled."""
+    """Look closely at the suspects, at what would go back and at what is between, until the choice is settled."""
     while len(seen.unusable) < MAX_UNUSABLE:
         case = _case(look, seen)
         unread = _to_examine(case) if not case.attribution.reason else _unsure(case)
@@ -84,7 +84,7 @@ def _examined(look: Look, seen: Observation, parts: Parts) -> Observation:
 
 
 def _to_examine(case: Case) -> list[Deployment]:
-    """The suspects, the revision that would go back, and what succeeded in between: a mark on it counts."""
+    """The suspects, the deployment that would go back, and those that succeeded in between, for their marks."""
     suspects, good = case.attribution.suspects, case.selection.good
     adopt = case.attribution.adopt if _runs_images(case) else None
     events = [d for d in case.seen.history if d.is_release or d.is_rollback]
@@ -99,7 +99,7 @@ def _to_examine(case: Case) -> list[Deployment]:
 
 
 def _unsure(case: Case) -> list[Deployment]:
-    """What is looked at although nobody is blamed so far."""
+    """The deployments to look at although nothing is blamed so far."""
     return _perhaps_a_release(case) + _perhaps_attempts(case) + _perhaps_somebodys_rollback(case)
 
 
@@ -112,7 +112,10 @@ def _perhaps_somebodys_rollback(case: Case) -> list[Deployment]:
 
 
 def _perhaps_attempts(case: Case) -> list[Deployment]:
-    """AWS's rollback on top may only have put back what was live, after an attempt that failed: names do not tell."""
+    """The deployments that show whether AWS's rollback on top only put back what was live before a failed attempt.
+
+    If it did, something else is to blame. They are compared where their names do not settle it.
+    """
     if case.attribution.reason is not Reason.SUSPECT_IS_ROLLBACK or case.onset is None:
         return []
     events = [d for d in case.seen.history if d.is_release or d.is_rollback]
@@ -121,7 +124,10 @@ def _perhaps_attempts(case: Case) -> list[Deployment]:
 
 
 def _perhaps_a_release(case: Case) -> list[Deployment]:
-    """A redeployment of one task definition changes nothing, unless a tag in it moves: its images are not read yet."""
+    """A redeployment of the same task definition, and the deployment before it, while its images are unread.
+
+    It is a release only if a tag in the definition moved.
+    """
     newest = next((d for d in case.seen.history if d.is_release), None)
     unsure = case.attribution.reason is Reason.NOT_ATTRIBUTABLE and _runs_images(case)
     if newest is None or not unsure:
@@ -144,7 +150,7 @@ def _runs_images(case: Case) -> bool:
 def with_evidence(
     look: Look, seen: Observation, unread: Sequence[Deployment], doubtful: Collection[Deployment] = ()
 ) -> Observation:
-    """What was seen, with a closer look at these deployments of its history, and how far the doubtful ones came."""
+    """Add a closer look at these deployments of the history, and when the doubtful ones began to serve users."""
     asked, facts = [d for d in unread if d in doubtful], seen.group
     reading = {d.deployment_id: look.eyes.pool.submit(look.deployer.reach, d, facts) for d in asked if facts}
     found = look.closer().at(unread, seen.history)
@@ -164,7 +170,7 @@ def with_evidence(
 
 
 def _as_found(deployment: Deployment, evidence: Evidence | None) -> Deployment:
-    """A deployment with what a closer look showed. A rollback brings no marks of its own."""
+    """A deployment with what a closer look showed. The marks of a rollback's revision do not count again."""
     if evidence is None:
         return deployment
     marks = Marks() if deployment.is_rollback else evidence.marks

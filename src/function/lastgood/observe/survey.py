@@ -1,4 +1,4 @@
-"""The widest look, before anything is decided: the group, its history, the alarm, and what operators said."""
+"""The widest look, before anything is decided: the group, its history, the alarm, and what operators set."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lastgood.storm import Storm
 
 
 def survey(look: Look) -> tuple[Observation, Policy]:
-    """Everything that the guards ask about, and the policy with the mode that operators laid over it."""
+    """Everything that the guards ask about, and the policy with the mode that operators set."""
     eyes, policy, trigger = look.eyes, look.policy, look.rollback.trigger
     by_alarm = trigger.trigger_kind is not TriggerKind.MANUAL and bool(trigger.alarm_name)
     asked_at = look.now if policy.require_evidence else None
@@ -43,10 +43,10 @@ def survey(look: Look) -> tuple[Observation, Policy]:
 
 
 def _alarm(look: Look, evidence_at: datetime | None) -> tuple[AlarmFacts | None, str, datetime | None]:
-    """The alarm as it is now, why CloudWatch does not lead it here, and when it last took the alarm's actions.
+    """The alarm as it is now, why CloudWatch's tags do not route it here, and when its actions were last taken.
 
-    The last two are asked only where a message alone led here, or came long after its alarm went off. All on one
-    connection: CodeDeploy's answers, which are read beside them, take longer.
+    The second is asked only where the message alone routed it, the third only where the message came long after the
+    alarm went off. All use one connection: CodeDeploy's answers, which are read beside them, take longer.
     """
     trigger = look.rollback.trigger
     alarm = look.eyes.alarms.read(trigger.alarm, evidence_at, trigger.alarm_contributor)
@@ -57,7 +57,7 @@ def _alarm(look: Look, evidence_at: datetime | None) -> tuple[AlarmFacts | None,
 
 
 def _against(look: Look, alarm: AlarmFacts | None) -> str:
-    """Why CloudWatch does not lead the alarm here, where only its message's tags did."""
+    """Why CloudWatch's own tags do not route the alarm here, where only the tags in its message did."""
     alarms, settings, trigger = look.eyes.alarms, look.eyes.settings, look.rollback.trigger
     if alarm and alarm.state is AlarmState.ALARM and (other := other_series(trigger, alarm.attributes)):
         return other

@@ -1,6 +1,6 @@
 """CodePipeline: which run of a pipeline made a deployment, and what follows a rollback for the pipeline.
 
-`adapter` asks CodePipeline, `runs` are its answers as values, `rules` what follows from them (pure), `commands` what
+`adapter` calls CodePipeline, `runs` are its answers as values, `rules` what follows from them (pure), `commands` what
 people can paste into a shell, `follow_ups` what is done beside a rollback (`hold`, `rerun`; `turn` records it),
-`wording` how that is told.
+`wording` the sentences about it.
 """

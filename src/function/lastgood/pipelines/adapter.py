@@ -1,4 +1,4 @@
-"""CodePipeline, seen through its client: runs, stages, transitions. Raw dictionaries stop here."""
+"""CodePipeline through its client: runs, stages, transitions. Raw dictionaries stop here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lastgood.pipelines.commands import enable_command, start_command
 from lastgood.pipelines.runs import Definition, Recent, Run, Source, Stage, commit_in
 
 PAGES = 10
-"""CodePipeline keeps actions for a year and has no index by deployment: so many pages of a hundred are searched."""
+"""CodePipeline keeps actions for a year and has no index by deployment: this many pages of a hundred are searched."""
 
 _BUSY = {"ConflictException", "ConcurrentPipelineExecutionsLimitExceededException"}
 _S3_IDENTITY = re.compile(r"s3://([^/]+)/(.+?)(?:\?versionId=([^?]+)|\?etag=[^?]*)?")
@@ -31,7 +31,7 @@ class Pipelines:
         self._clients = clients
 
     def made(self, pipeline: str, deployment_ids: Iterable[str]) -> dict[str, Run]:
-        """The run that made each deployment; those that no run is known for are left out."""
+        """The run that made each deployment; deployments without a known run are left out."""
         wanted, found = set(deployment_ids), dict[str, str]()
         for action in self._actions(pipeline):
             made = _result(action).get("externalExecutionId", "")
@@ -42,7 +42,7 @@ class Pipelines:
         return {made: self.run(pipeline, execution_id) for made, execution_id in found.items()}
 
     def run(self, pipeline: str, execution_id: str) -> Run:
-        """One run with its sources. A stage rollback has none of its own: those of the run it went back to count."""
+        """One run with its sources. A stage rollback has none of its own: it gets those of the run it went back to."""
         run, back_to = self._run(pipeline, execution_id)
         if run.sources or not back_to:
             return run
@@ -83,7 +83,7 @@ class Pipelines:
         return frozenset(each for each in made if each)
 
     def status(self, pipeline: str, execution_id: str) -> str:
-        """How a run stands: InProgress, Succeeded, Failed, Stopped, Superseded, Cancelled …"""
+        """A run's status: InProgress, Succeeded, Failed, Stopped, Superseded, Cancelled …"""
         return str(self._execution(pipeline, execution_id).get("status", ""))
 
     def _execution(self, pipeline: str, execution_id: str) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class Pipelines:
         )
 
     def definition(self, pipeline: str) -> Definition:
-        """The pipeline as it is now. One that was made before there were types is V1."""
+        """The pipeline as it is now. One that was created before there were types is V1."""
         found = call(self._client, "get_pipeline", name=pipeline)["pipeline"]
         return Definition(found.get("version", 0), found.get("pipelineType") or "V1")
 
@@ -141,11 +141,11 @@ class Pipelines:
         call(self._client, "disable_stage_transition", **_inbound(pipeline, stage), reason=reason)
 
     def enable(self, pipeline: str, stage: str) -> None:
-        """Let executions into the stage again; what waits goes on at once."""
+        """Let executions into the stage again; those that wait continue at once."""
         call(self._client, "enable_stage_transition", **_inbound(pipeline, stage))
 
     def bundle_commit(self, identity: str) -> str:
-        """The commit in a bundle's own metadata; empty if there is none, or nobody may look.
+        """The commit in a bundle's own metadata; empty if there is none, or it may not be read.
 
         `identity` is a revision's: `s3://bucket/key`, with `?versionId=` where one was recorded.
         """
@@ -191,7 +191,7 @@ def _result(action: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _deployed(action: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What a deploy action released to, and by which deployment: a group of CodeDeploy, a service that ECS deploys."""
+    """What a deploy action released to (a CodeDeploy group, or a service that ECS deploys), and by which deployment."""
     told = action.get("input") or {}
     names = {**(told.get("configuration") or {}), **(told.get("resolvedConfiguration") or {})}
     if application := names.get("ApplicationName"):

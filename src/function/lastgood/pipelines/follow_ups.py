@@ -1,8 +1,8 @@
 """What follows a rollback for its pipeline: hold it, find the commits, run it for the good one, open it again.
 
-Each is done beside the rollback, which it never delays, undoes or fails: intent, act, result, a few attempts, and else
-a problem on the record that says what to do by hand. What is due follows from the record (`follow_up_due`), so the
-sweep finishes what a crash interrupted.
+These run beside the rollback and can never delay, undo or fail it. Each writes its intent, acts, and writes the result;
+after three failed attempts it records a problem that says what to do by hand. What is due follows from the record
+(`follow_up_due`), so the sweep finishes what a crash interrupted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RESERVE = timedelta(seconds=15)
 
 
 def pinned(rollback: Rollback, settings: Settings) -> Rollback:
-    """The rollback with the rule of its deployment group: a rule that changes later changes nothing under way."""
+    """The rollback with its pipeline's rule copied into it, so that a later change of the rule does not affect it."""
     rule = settings.pipeline_of(rollback.group)
     if rule is None:
         return rollback.changed(looks_for_commits=settings.check_bundles)
@@ -34,7 +34,7 @@ def pinned(rollback: Rollback, settings: Settings) -> Rollback:
         pipeline=rule.pipeline,
         after_rollback=rule.after_rollback,
         hold_stage=rule.hold,
-        # What follows another rollback brings nobody along: one step, and no circle.
+        # A rollback that follows another one brings no others along: one step, never a circle.
         others_of_release="" if rollback.trigger.follows else str(settings.release_set),
     )
 
@@ -47,10 +47,10 @@ def is_due(rollback: Rollback, now: datetime) -> bool:
 
 
 class FollowUps:
-    """One invocation's turn at what follows one rollback; it holds the rollback's lease meanwhile."""
+    """One invocation's turn at the follow-ups of one rollback, whose lease it holds meanwhile."""
 
     def __init__(self, parts: Parts, leased: Rollback, deadline: datetime, brings: Brings) -> None:
-        # Imported here, for most rollbacks are of no pipeline, and none waits for this.
+        # Imported here: most rollbacks have no pipeline, and should not pay for these modules.
         from lastgood.pipelines.hold import Hold
         from lastgood.pipelines.rerun import Rerun
         from lastgood.pipelines.turn import Turn
@@ -86,13 +86,13 @@ class FollowUps:
         except LostLeaseError:
             raise
         except Exception as error:
-            # Whatever is wrong here, the rollback is not: the sweep comes back, and attempts are counted.
+            # An error here must not affect the rollback: the sweep tries again, and attempts are counted.
             self._turn.undo()
             self._parts.telemetry.failed("follow_up", error, rollback_id=self.rollback.rollback_id)
         return self.rollback
 
     def _attempt(self, due: FollowUp) -> None:
-        """Intent, act, result. What cannot be done now is tried again, what cannot be done at all is a problem."""
+        """Intent, act, result. A failure that may pass is tried again; a final one is recorded as a problem."""
         if self.rollback.trail.follow_up_attempts >= MAX_ATTEMPTS:
             self._turn.give_up(due, f"No answer in {MAX_ATTEMPTS} attempts.")
             return
@@ -117,9 +117,9 @@ class FollowUps:
         self._turn.settle(FollowUp.BRING_OTHERS, told, follower_ids=followers)
 
     def _held_back(self) -> str:
-        """Why nothing may be changed now: the kill switch and pauses hold the pipeline's follow-ups as well.
+        """Why nothing may be changed now; empty if it may. The kill switch and pauses hold the follow-ups as well.
 
-        Nor is anything done for a record that its group knows nothing of: one item alone could be anybody's.
+        Nothing is done for a record that its group's items do not mention either: anybody could have written one item.
         """
         now, settings = self._parts.clock(), self._parts.settings
         if settings.kill_switch:
@@ -133,7 +133,7 @@ class FollowUps:
         return f"{held.requested_by} paused rollbacks: {held.reason}" if held else ""
 
     def _vouched(self, controls: Controls) -> bool:
-        """The group's lock, or its memory of past rollbacks, names it."""
+        """Whether the group's lock, or its memory of past rollbacks, names this rollback."""
         ours, ledger = self.rollback.rollback_id, self._parts.ledger
         known = {controls.open_rollback_id, *(past.rollback_id for past in controls.past)}
         return ours in known or ledger.lock(self.rollback.group).last_rollback_id == ours

@@ -1,4 +1,4 @@
-"""A stage of the pipeline is held, so that it does not release again what was rolled back, and opened again."""
+"""Holding a stage of the pipeline, so that it does not release again what was rolled back; and opening it again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lastgood.pipelines.turn import Turn
 from lastgood.text import clean
 
 HOLD_WATCH = timedelta(days=30)
-"""What waits at a disabled transition for longer goes on no more (CodePipeline User Guide, stage transitions)."""
+"""An execution that waits longer at a disabled transition is lost (CodePipeline User Guide, stage transitions)."""
 
 
 class Hold:
@@ -45,7 +45,7 @@ class Hold:
         self._turn.settle(FollowUp.HOLD, why, held_at=at)
 
     def watch(self) -> None:
-        """Open what we closed: an operator asks, or a newer commit waits. Never what somebody else closed."""
+        """Open the stage if an operator asks or a newer commit waits; never one that somebody else closed."""
         it = self._turn.rollback
         try:
             self._release_if_wanted()

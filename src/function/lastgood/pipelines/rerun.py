@@ -1,4 +1,4 @@
-"""The commits behind a rollback, and the pipeline's run for the good one, which makes the newest definition right."""
+"""The commits behind a rollback, and the run for the good commit, which makes the newest definition right again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STARTING = "Starting"
 
 
 def release_of(pipeline: str, run: Run) -> dict[str, Any]:
-    """The fields of a record that say what else the suspect's run released; none where that was nothing."""
+    """The fields of a record that say what else the suspect's run released; none where it released nothing else."""
     if len(run.deployed) < 2:
         return {}
     return {
@@ -58,7 +58,7 @@ class Rerun:
         self._turn.settle(FollowUp.FIND_COMMITS, what_was_found(self._turn.rollback, runs))
 
     def _prepare_rerun(self, good: Run | None) -> None:
-        """What would run the pipeline for the good commit: as a request for us, as a command for people."""
+        """What would run the pipeline for the good commit: a request for this function, a command for people."""
         it = self._turn.rollback
         trail, choice = it.trail, it.choice
         if trail.after_rollback not in {AfterRollback.TELL, AfterRollback.RERUN} or not choice.good_deployment_id:
@@ -77,7 +77,7 @@ class Rerun:
         changed = changed_since(definition, good)
         self._turn.change(
             rerun_command=self._pipelines.command(request),
-            # A changed pipeline is not run unseen: people look at it first.
+            # A pipeline that was changed is not run by itself: people look at it first.
             rerun_request="" if changed else json.dumps(request),
         )
         if changed:

@@ -1,4 +1,4 @@
-"""What follows from a pipeline's runs, without asking anybody: commits, re-runs, whether a newer commit waits."""
+"""What follows from a pipeline's runs: commits, re-runs, whether a newer commit waits. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RUNNING = frozenset({"InProgress", "Stopping"})
 
 
 def commits(suspect: Run | None, good: Run | None) -> tuple[str, str]:
-    """The commit of each run. Of several sources the one counts in which the two differ, else the first with one."""
+    """The commit of each run; empty where unknown. Of several sources, the one in which the two runs differ counts."""
     before = {source.action: source.revision for source in good.sources} if good else {}
     named = [source for source in (suspect or good or Run("", "")).sources if source.commit]
     changed = [source for source in named if before.get(source.action) != source.revision]
@@ -34,15 +34,15 @@ def commits(suspect: Run | None, good: Run | None) -> tuple[str, str]:
 
 
 def commit_page(commit: str, *runs: Run | None) -> str:
-    """Where people see the commit that a run brought; empty where none says so."""
+    """The page on which people can see a commit; empty where no run's source names one."""
     sources = (source for run in runs if run for source in run.sources)
     return next((source.page for source in sources if commit and source.commit == commit), "")
 
 
 def start_request(pipeline: str, definition: Definition, good: Run, token: str) -> tuple[dict[str, Any] | None, str]:
-    """What StartPipelineExecution needs to run the pipeline for the sources of `good`, or None and why it cannot be.
+    """What StartPipelineExecution needs to run the pipeline for the sources of `good`; or None, and why it cannot.
 
-    `token` is the rollback's id: CodePipeline starts no second run for it.
+    `token` is the rollback's id: CodePipeline starts no second run for the same token.
     """
     if definition.pipeline_type != "V2":
         return None, f"{pipeline} is a {definition.pipeline_type} pipeline, which cannot be run for a chosen commit."
@@ -63,7 +63,7 @@ def start_request(pipeline: str, definition: Definition, good: Run, token: str) 
 
 
 def changed_since(definition: Definition, good: Run) -> str:
-    """Why a pipeline that was changed since the good run must not be re-run unseen; empty if it was not."""
+    """A sentence if the pipeline was changed since the good run, so people must look before a re-run; else empty."""
     if definition.version == good.version:
         return ""
     return f"The pipeline was changed since that run (version {good.version}, now {definition.version})."
@@ -72,9 +72,9 @@ def changed_since(definition: Definition, good: Run) -> str:
 def overtaken(
     recent: Iterable[Recent], suspect_id: str, suspect_at: datetime, good_revisions: frozenset[str]
 ) -> Recent | None:
-    """A newer run that may bring the fix: the good commit, released behind it, would undo that.
+    """A newer run that may bring the fix, which a re-run of the good commit would undo; None if there is none.
 
-    Runs of the suspect's and of the good revisions are none. `suspect_at` stands in where the suspect's own run is
+    Runs of the suspect's and of the good revisions do not count. `suspect_at` is used where the suspect's own run is
     not among the `recent`.
     """
     recent = tuple(recent)
@@ -98,7 +98,7 @@ def overtaken(
 def runs_again(recent: Iterable[Recent], rollback: Rollback) -> tuple[str, ...]:
     """The runs since the suspect's release that bring the good commit again: our own re-run, or one that people began.
 
-    They are told by the good run's sources where that is among the `recent`, else by the good commit alone.
+    They are recognised by the good run's sources if it is among the `recent`, else by the good commit alone.
     """
     recent = tuple(recent)
     good = next(
@@ -115,10 +115,10 @@ def runs_again(recent: Iterable[Recent], rollback: Rollback) -> tuple[str, ...]:
 
 
 def brings_something_new(recent: Iterable[Recent], waiting: frozenset[str], held_at: datetime) -> bool:
-    """True where every run that waits before the held stage brings what the pipeline had not seen before the hold.
+    """True where every run that waits before the held stage brings something that no run had before the hold.
 
-    CodePipeline does not know which commit follows which. So new is what started after the hold, is no stage rollback,
-    and whose revisions no earlier run among the `recent` had: neither the bad commit again nor an older one.
+    CodePipeline does not know the order of commits. So a run is new if it started after the hold, is no stage rollback,
+    and has revisions that no earlier run among the `recent` had: neither the bad commit again nor an older one.
     """
     recent = tuple(recent)
     seen = {each.revisions for each in recent if each.started_at <= held_at}

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 _GIT = {"CodeCommit", "CodeStarSourceConnection", "GitHub"}
-# A whole hash, or a short one that is no mere number: builds have numbers too.
+# A whole hash, or a short one with at least one letter: a mere number may be a build number.
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}|(?=.*[a-f])[0-9a-f]{7,39}")
-# In a summary that somebody wrote, only a whole hash is taken for one.
+# In a summary written by people, only a whole hash counts as a commit.
 _COMMIT_IN_TEXT = re.compile(r"(?<![0-9a-zA-Z])(?:[0-9a-f]{64}|[0-9a-f]{40})(?![0-9a-zA-Z])")
 _HELD = re.compile(r"lastgood (rb-[A-Za-z0-9-]+) ")
 
@@ -18,7 +18,7 @@ _HELD = re.compile(r"lastgood (rb-[A-Za-z0-9-]+) ")
 class Source:
     """What one source action of a run brought: `revision` is a commit, an object's version, an image's digest.
 
-    `page` is where people see it, as CodePipeline says.
+    `page` is the address at which people can see it, as CodePipeline gives it.
     """
 
     action: str
@@ -37,10 +37,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One execution of a pipeline. `version` is the pipeline's structure that it ran through.
+    """One execution of a pipeline. `version` is the version of the pipeline's structure that it ran through.
 
-    `deployed` are the keys of what its deploy actions released to, each with the deployment; that is empty for a
-    service of ECS, of which CodePipeline does not say it.
+    `deployed` are the keys of what its deploy actions released to, each with the id of the deployment; the id is empty
+    for an ECS service, for which CodePipeline does not say it.
     """
 
     execution_id: str
@@ -53,7 +53,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """One execution as the list of them tells it: `revisions` holds what its sources brought."""
+    """One execution as the list of executions describes it: `revisions` are the revision ids of its sources."""
 
     execution_id: str
     status: str
@@ -86,7 +86,7 @@ class Stage:
 
 
 def commit_in(text: str) -> str:
-    """The commit that a text names: the text is one, or has a whole hash in it; else empty."""
+    """The commit that a text names: the text is a commit itself, or contains a whole hash; else empty."""
     alone = text.strip().lower()
     if _COMMIT.fullmatch(alone):
         return alone
@@ -95,7 +95,7 @@ def commit_in(text: str) -> str:
 
 
 def run_of(pipeline: str, execution_id: str) -> str:
-    """A run as people say it."""
+    """A run, in words for people."""
     return f"the run {execution_id} of the pipeline {pipeline}"
 
 

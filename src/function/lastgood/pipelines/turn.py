@@ -1,4 +1,4 @@
-"""The record of what follows one rollback: what was done, what came of it, and what people have to solve."""
+"""Recording the follow-ups of one rollback: what was done, what came of it, and what people have to solve."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WATCH_PACE = timedelta(minutes=5)
 
 
 class Turn:
-    """The record of one rollback, leased for this turn."""
+    """The record of one rollback during one turn, which holds its lease."""
 
     def __init__(self, parts: Parts, leased: Rollback) -> None:
         self.parts = parts
@@ -34,7 +34,7 @@ class Turn:
         self._draft.undo()
 
     def intend(self, due: FollowUp, text: str = "") -> None:
-        """Write that it is about to be done, as one more attempt."""
+        """Write the intent, and count the attempt."""
         self.note(Kind.INTENT, due, text or f"{PURPOSE[due]} ({self.rollback.trail.pipeline or 'the bundles'}).")
         self.change(
             follow_up_attempts=self.rollback.trail.follow_up_attempts + 1, follow_up_at=self.parts.clock() + RETRY_AFTER
@@ -42,7 +42,7 @@ class Turn:
         self.save()
 
     def settle(self, due: FollowUp, text: str, **changes: Any) -> None:
-        """Write that it is done with, whatever came of it."""
+        """Write the result: this follow-up is finished, whatever came of it."""
         self.note(Kind.RESULT, due, text)
         done = (*self.rollback.trail.followed_up, due)
         self.change(followed_up=done, follow_up_attempts=0, follow_up_at=None, **changes)
@@ -53,17 +53,17 @@ class Turn:
         self.parts.telemetry.followed_up(self.rollback, due, text)
 
     def give_up(self, due: FollowUp, why: str, *, alert: bool = False) -> None:
-        """A problem that people have to solve; it says how."""
+        """Finish a follow-up with a problem that people have to solve, and say how."""
         text = f"{PURPOSE[due]} was given up: {why.rstrip('.')}. {by_hand(due, self.rollback, self._enable_command())}"
         self.problem(text)
         if alert:
             self.alert(text)
-        # An attempt without an answer may have held the stage all the same: then it is ours to release.
+        # An attempt whose answer was lost may have held the stage all the same: then we have to release it.
         unclear = due is FollowUp.HOLD and self.rollback.trail.follow_up_attempts > 1
         self.settle(due, text, **({"held_at": self.parts.clock()} if unclear else {}))
 
     def look_again(self) -> None:
-        """Nothing has changed: look again at the pace of watching."""
+        """Nothing has changed: look again after the usual interval."""
         self.change(follow_up_at=self.parts.clock() + WATCH_PACE)
         self.save()
 
@@ -72,7 +72,7 @@ class Turn:
         self.change(pipeline_problem=f"{self.rollback.trail.pipeline_problem} {text}".strip())
 
     def alert(self, text: str) -> None:
-        """Have people told, though the rollback is closed."""
+        """Have people notified, though the rollback is closed."""
         self.change(pipeline_alert=text)
 
     def note(self, kind: Kind, due: FollowUp, text: str) -> None:
@@ -84,8 +84,8 @@ class Turn:
         self._draft.change(**changes)
 
     def save(self) -> None:
-        """Write what changed. Raises LostLeaseError if somebody else is at it."""
-        # Open rollbacks are visited anyway, at their own pace. A closed one is visited until its lease is given back.
+        """Write what changed. Raises LostLeaseError if another invocation has taken the rollback."""
+        # Open rollbacks are visited anyway, at their own pace. A closed one is visited until its lease is yielded.
         due = None if self.rollback.open else self.rollback.trail.follow_up_at or self.parts.clock()
         self._draft.save(next_check_at=due)
 

@@ -1,4 +1,4 @@
-"""What is told of a rollback's follow-ups for its pipeline."""
+"""Sentences about a rollback's follow-ups for its pipeline."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PURPOSE = {
 
 
 def by_hand(due: FollowUp, it: Rollback, enable_command: str) -> str:
-    """What people can do where a follow-up was given up."""
+    """What people can do by hand where a follow-up was given up."""
     match due:
         case FollowUp.HOLD:
             return (
@@ -39,7 +39,7 @@ def by_hand(due: FollowUp, it: Rollback, enable_command: str) -> str:
 
 
 def release_the_revert(rollback: Rollback) -> str:
-    """The way that is left where the pipeline cannot be run for the good commit."""
+    """What people can do where the pipeline cannot be run for the good commit."""
     what = rollback.trail.revert_command or "revert the bad commit"
     return f"By hand: {what}, and release that."
 

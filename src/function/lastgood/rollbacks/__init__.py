@@ -1,10 +1,10 @@
-"""The story of a rollback: claim → observe → decide → act → record, round and round until it must wait or is closed.
+"""The story of a rollback: claim → observe → decide → act → record, again and again until it must wait or is closed.
 
 A rollback is opened once and advanced by whatever comes next: a retry, a CodeDeploy event, the sweep. Each effect has
 its intent written before it; after a crash the next visit looks at AWS and goes on from there.
 
-`opening` and `claiming` are how one begins, `acts` what it does, `closing` how it ends, `telling` who gets to know,
-`notes` what is written beside it, `leases` how two invocations keep out of each other's way.
+`opening` and `claiming` are how one begins, `acts` what it does, `closing` how it ends, `telling` who is notified,
+`notes` what is written from outside, `leases` how two invocations keep out of each other's way.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Rollbacks:
         self.leases = Leases(parts.ledger, parts.clock, owner, deadline)
 
     def open(self, rollback: Rollback, key: str) -> Rollback:
-        """Open a rollback and go as far as it can; a repeated message takes up the rollback that it opened.
+        """Open a rollback and advance it as far as it can; a repeated message resumes the rollback that it opened.
 
-        If another rollback holds the deployment group, that one is returned and the message noted with it.
+        If another rollback holds the deployment group, the message is noted with that one, which is returned.
         """
         ledger, now = self._parts.ledger, self._parts.clock()
         rollback = pinned(rollback, self._parts.settings)
@@ -61,16 +61,16 @@ class Rollbacks:
                 assert_never(claimed)
 
     def resume(self, rollback_id: str) -> Rollback | None:
-        """Advance a rollback if nobody else is at it; either way, return it as it stands. None: there is none."""
+        """Advance a rollback unless another invocation is at it; return it as it is then. None: there is none."""
         return self.leases.holding(rollback_id, self.advance) or self._parts.ledger.load(rollback_id)
 
     def record(self, rollback: Rollback, reason: Reason, explanation: str, *, people: bool | None = None) -> Rollback:
-        """Record a signal that cannot open a rollback, so that it is neither lost nor silent."""
+        """Record a signal that cannot open a rollback, so that it is neither lost nor goes unnoticed."""
         closed = recorded(self._parts, rollback, reason, explanation, people)
         return self.leases.holding(rollback.rollback_id, self.advance) or closed
 
     def advance(self, leased: Rollback) -> Rollback:
-        """Go on with a leased rollback as far as it can, tell people, then do what is due for its pipeline."""
+        """Advance a leased rollback as far as it can, notify people, then do what is due for its pipeline."""
         draft = Draft(self._parts.ledger, self._parts.clock, leased)
         closing, telling = Closing(self._parts, draft), Telling(self._parts, draft)
         try:

@@ -40,13 +40,13 @@ from lastgood.rollbacks.delays import Delays
 from lastgood.text import clean
 
 STOP_POLLS = (0.5, 1.0, 2.0)
-"""A stop mostly takes effect within seconds; a longer one is left to the next event."""
+"""Seconds between looks: a stop mostly takes effect within seconds; a slower one is left to the next event."""
 
 RETRIES = (1.0, 2.0, 4.0)
-"""Pauses after an act without effect; things are looked at again before the next one."""
+"""Seconds to pause after an act that had no effect; everything is read again before the next attempt."""
 
 THROTTLED_PAUSE = 0.5
-"""A throttled CreateDeployment is sent once more after this, without a look: that costs calls too, which are short."""
+"""Seconds after which a throttled CreateDeployment is sent once more without a look, which would cost calls too."""
 
 
 class Acts:
@@ -62,7 +62,7 @@ class Acts:
         self._put_off = False
 
     def perform(self, decision: Decision, seen: Observation) -> Observation:  # noqa: C901, PLR0912 - a case for each step
-        """Do what was decided. Returns what was seen, with what the act is known to have changed of it."""
+        """Do what was decided. Returns what was seen, with what the act is known to have changed."""
         if isinstance(decision, Wait):
             return seen
         self._draft.change(
@@ -118,7 +118,7 @@ class Acts:
         return seen
 
     def _not_stopped(self, decision: Stop, error: RefusedError) -> None:
-        """What CloudFormation's blue/green hook deploys cannot be stopped at CodeDeploy."""
+        """Close after AWS refused the stop. What CloudFormation's blue/green hook deploys can never be stopped here."""
         suspect = decision.deployment
         if suspect.stack and error.code == "UnsupportedActionForDeploymentTypeException":
             why = f"{suspect.deployment_id} cannot be stopped here, for a stack made it: roll back {suspect.stack}."
@@ -139,7 +139,7 @@ class Acts:
         )
 
     def _take_over(self, decision: TakeOver) -> None:
-        """What was only watched is judged again from the start; what was begun here goes on."""
+        """Go on after an adopted rollback that put nothing back: from the stop, if we made one, else from the start."""
         self._step(Kind.DECISION, decision, decision.deployment.deployment_id)
         begun = self._draft.rollback.progress.stop_requested_at is not None
         self._draft.change(
@@ -209,7 +209,7 @@ class Acts:
             self._result(Action.CREATE, f"{made} is created.", made)
 
     def _let_go_on(self, decision: LetGoOn) -> None:
-        """To say it twice does no harm: whether it was heard shows at the next look."""
+        """Give the go-ahead. Giving it twice does no harm; the next look shows whether it was received."""
         if not self._delays.known:
             self._step(Kind.INTENT, decision, decision.deployment.deployment_id)
         self._draft.save()
@@ -234,7 +234,7 @@ class Acts:
             return create()
 
     def _not_created(self, why: str) -> None:
-        """The call had no effect for sure, so trying again soon is safe."""
+        """The call certainly had no effect, so it is safe to try again soon."""
         self._draft.change(create_attempted_at=None)
         self._result(Action.CREATE, why)
         pause = next(self._retries, None)
@@ -244,7 +244,7 @@ class Acts:
         self._parts.wait(pause)
 
     def _refused_for_now(self, action: Action, error: Exception) -> None:
-        """It passes by itself: tried again in a moment, then at later visits until the deadline."""
+        """A refusal that will pass: try again in a moment, then at later visits until the deadline."""
         why = clean(str(error), LONGEST_EXPLANATION)
         if not self._delays.known:
             self._result(action, why)
@@ -257,7 +257,7 @@ class Acts:
     # --- around the acts ----------------------------------------------------------------------------------------------
 
     def note_what_was_seen(self, seen: Observation) -> None:
-        """Keep what a look found out beside what it was for: the platform, the onset, when the suspect came to rest."""
+        """Record what a look found out besides: the platform, the onset, the release, when the suspect had stopped."""
         if seen.alarm_read:
             self._draft.change(**onset_attributes(onset_of(self._draft.rollback, seen.alarm)))
         if seen.origin is not None:
@@ -275,14 +275,14 @@ class Acts:
             self._draft.change(stopped_at=suspect.completed_at or self._parts.clock())
 
     def must_wait(self, decision: Decision, seen: Observation) -> bool:
-        """Whether the next event, or the sweep, goes on from here."""
+        """Whether this visit ends here; the next event, or the sweep, goes on."""
         if isinstance(decision, Wait):
             self._delays.waits(decision)
             return not self._wait_a_little(seen)
         return self._put_off or self._has_just_begun(decision)
 
     def _has_just_begun(self, decision: Decision) -> bool:
-        """What was created or adopted a moment ago is not over yet, and people take longer still: no need to look."""
+        """A deployment just created or adopted has not ended yet, and people take longer still: no need to look."""
         match decision:
             case Adopt():
                 return decision.deployment.active
@@ -292,7 +292,7 @@ class Acts:
                 return isinstance(decision, AskApproval | LetGoOn | CancelUpdate)
 
     def _wait_a_little(self, seen: Observation) -> bool:
-        """A stop is about to take effect: look again in a moment instead of waiting for the next event."""
+        """Pause if a stop is about to take effect, so as to look again in a moment. False if there is no use."""
         newest = seen.newest
         stops_still = newest is not None and newest.deployment_id == self._draft.rollback.choice.suspect_deployment_id
         if self._draft.rollback.phase is not Phase.STOPPING and not stops_still:
@@ -304,7 +304,7 @@ class Acts:
         return True
 
     def _intend(self, decision: ClearAlias | RegisterTaskDefinition | Create, **changes: Any) -> None:
-        """Write what is about to be tried; tried once more, it is no new line of the story."""
+        """Write the intent. A repeated attempt adds no step of its own."""
         if not self._delays.known:
             self._step(Kind.INTENT, decision)
         self._draft.change(phase=Phase.REDEPLOYING, **changes)
@@ -322,9 +322,9 @@ class Acts:
 
 
 def _with_stopped(seen: Observation, suspect: Deployment, now: datetime) -> Observation:
-    """What was seen, with a deployment that CodeDeploy says it has stopped: it need not be asked for that again.
+    """What was seen, with a deployment marked as stopped, as CodeDeploy just answered, so it is not read again.
 
-    Should CodeDeploy have begun a rollback of its own all the same, it refuses ours, for the group is taken then.
+    If CodeDeploy has begun a rollback of its own all the same, it refuses ours, because the group is busy then.
     """
     stopped = replace(suspect, status="Stopped", completed_at=now)
     return replace(

@@ -1,4 +1,4 @@
-"""What a record keeps of a decision: who is blamed and what goes back."""
+"""What a record keeps of a decision: what is blamed and what goes back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claiming a deployment group: one rollback at a time, and a lock without its rollback silences nobody."""
+"""Claiming a deployment group: one rollback at a time. A stale lock, without its rollback, blocks no alarm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a rollback ends: with an outcome, with AWS's refusal, or given up long after its deadline."""
+"""How a rollback ends: with an outcome, by AWS's refusal, or given up long after its deadline."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from lastgood.text import clean
 
 NEXT_CHECK = timedelta(seconds=20)
 GIVE_UP_AFTER = timedelta(minutes=30)
-"""Past its deadline, a rollback whose visits all fail is given up after this long; one that can be decided is not."""
+"""A rollback whose visits all fail is given up this long after its deadline; one that can be decided is not."""
 
 LONGEST_EXPLANATION = 2_000
-"""Characters of an explanation that are kept."""
+"""How many characters of an explanation are kept."""
 
 
 class Closing:
@@ -31,7 +31,7 @@ class Closing:
         self._policy: Policy = parts.settings.policy()
 
     def close(self, decision: Close) -> None:
-        """Write the outcome, with all that follows from it in the table."""
+        """Write the outcome, and everything in the table that follows from it, in one transaction."""
         now, draft = self._parts.clock(), self._draft
         decision = _with_remark(decision, draft.rollback)
         draft.note(Kind.DECISION, str(decision.action), decision.explanation)
@@ -61,17 +61,20 @@ class Closing:
         except LostLeaseError:
             if self._parts.ledger.lock(draft.rollback.group).open_rollback_id == draft.rollback.rollback_id:
                 raise
-            # Its lock is another's, or nobody's: it is closed all the same, and leaves the lock alone.
+            # The group's lock names another rollback, or none: this one is closed all the same, and the lock is kept.
             draft.save(next_check_at=now + NEXT_CHECK, extra=follows(holds_lock=False))
         self._parts.telemetry.closed(draft.rollback)
 
     def refused(self, reason: Reason, error: RefusedError) -> None:
-        """AWS said no for good: people have to act, and the record says what AWS said."""
+        """Close because AWS refused for good: people have to act, and the record quotes AWS's answer."""
         reason = Reason.PERMISSION_DENIED if error.permission_denied else reason
         self.close(Close(reason, clean(str(error), LONGEST_EXPLANATION), Outcome.FAILED))
 
     def given_up(self, error: Exception) -> bool:
-        """Close what fails at every visit until long after its deadline: it must not hold the group for ever."""
+        """Close a rollback whose every visit fails until long after its deadline: it must not hold the group for ever.
+
+        Returns whether it was closed.
+        """
         draft = self._draft
         overdue = self._parts.clock() - draft.rollback.opened_at > self._policy.deadline + GIVE_UP_AFTER
         if not overdue or not draft.written.open:
@@ -87,14 +90,14 @@ class Closing:
 
 
 def readable(decision: Decision) -> Decision:
-    """Names of revisions and AWS's own messages are strangers' text: made harmless before they are kept anywhere."""
+    """Clean the decision's texts before they are kept: names of revisions and AWS's messages are foreign text."""
     candidates = tuple(replace(c, explanation=clean(c.explanation, LONGEST_EXPLANATION)) for c in decision.candidates)
     chosen = replace(decision.chosen, candidates=candidates)
     return replace(decision, explanation=clean(decision.explanation, LONGEST_EXPLANATION), chosen=chosen)
 
 
 def _with_remark(decision: Close, rollback: Rollback) -> Close:
-    """What people should know of the choice is said at the end too."""
+    """Repeat at the end what people should know about the choice."""
     told, remark = decision.explanation, rollback.choice.remark
     told = told if remark in told else f"{told} {remark}"
     remarkable = rollback.choice.calls_people and decision.outcome is Outcome.ROLLED_BACK
@@ -103,7 +106,7 @@ def _with_remark(decision: Close, rollback: Rollback) -> Close:
 
 
 def _acted(rollback: Rollback) -> bool:
-    """Something was stopped, created or adopted: such rollbacks count for the cooldown and the limits."""
+    """Whether something was stopped, created or adopted: such rollbacks count for the cooldown and the limits."""
     progress = rollback.progress
     touched = progress.stop_requested_at or progress.rollback_deployment_id or progress.create_attempted_at
     return bool(touched) and rollback.outcome in {Outcome.ROLLED_BACK, Outcome.FAILED, Outcome.BLOCKED}

@@ -1,4 +1,4 @@
-"""What holds a rollback up for a while: people are told once if it lasts, and once when it goes on."""
+"""What holds a rollback up for a while: people are told once if it lasts, and once when the rollback goes on."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ class Delays:
 
     @property
     def known(self) -> bool:
-        """It is held up already: one more attempt that ends the same way is no new line of the story."""
+        """Whether it is held up already: one more attempt that ends the same way adds no step."""
         rollback = self._draft.rollback
         return rollback.progress.held_up_since is not None and rollback.progress.held_up_ended_at is None
 
     def waits(self, decision: Wait) -> None:
-        """It was decided to wait, perhaps for something that should not last."""
+        """Note that the decision is to wait, perhaps for something that should not last."""
         if decision.told_after is not None:
             self._lasts(decision.explanation, decision.told_after)
         elif self._draft.rollback.phase is Phase.VERIFYING:
             self.over()
 
     def refused(self, why: str) -> None:
-        """AWS refused an act for now, without effect."""
+        """Note that AWS refused an act for now, without effect."""
         self._lasts(f"AWS refuses for now, and it is tried again until the deadline: {why}", TOLD_AFTER)
 
     def over(self) -> None:
-        """An act went through."""
+        """Note that an act went through."""
         if not self.known:
             return
         told = bool(self._draft.rollback.progress.held_up_by)

@@ -1,4 +1,4 @@
-"""What follows a rollback for its pipeline, once the rollback itself is seen to and told. It can fail nothing."""
+"""The follow-ups for the pipeline, once the rollback itself was advanced and people notified. They can fail nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lastgood.rollbacks.telling import Telling
 
 
 def follow_up(parts: Parts, leases: Leases, rollback: Rollback, deadline: datetime, opens: Opens) -> Rollback:
-    """Do what is due for the pipeline, and tell people of it. Returns the rollback as it stands then."""
+    """Do what is due for the pipeline, and notify people. Returns the rollback as it is then."""
     if not is_due(rollback, parts.clock()):
         return rollback
     try:

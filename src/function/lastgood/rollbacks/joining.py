@@ -1,4 +1,4 @@
-"""Signals that meet a group which another rollback holds: they join it, and are answered if it ends without an act."""
+"""Signals for a group that another rollback holds: they join it, and are answered if it ends without acting."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lastgood.model import JOINED, Rollback, answers_no_other_signal, notices_du
 
 
 def join(ledger: Ledger, holder: str, rollback: Rollback, key: str, now: datetime) -> Rollback | None:
-    """Note the signal with the rollback that holds its group, and return that one.
+    """Note the signal with the rollback that holds its group, and return that rollback.
 
-    None if that one has ended meanwhile in a way that does not answer this signal.
+    None if it has ended meanwhile in a way that does not answer this signal.
     """
     ledger.join(holder, key, rollback, now)
-    # Read after the note is written: who ends it from now on finds the note.
+    # Read after the note is written: an invocation that ends the rollback from now on finds the note.
     held = ledger.load(holder)
     return None if held is not None and answers_no_other_signal(held) else held or rollback
 
@@ -24,8 +24,8 @@ def join(ledger: Ledger, holder: str, rollback: Rollback, key: str, now: datetim
 def answer_joined(ledger: Ledger, draft: Draft, opens: Callable[[Rollback, str], Rollback]) -> None:
     """Open what the alarms that joined would have opened, if this rollback ended without answering them.
 
-    Each has the id that follows from its own signal, so after a crash the same ones are found again. Who asked for a
-    rollback has seen how this one ended, and asks again if need be.
+    Each id follows from the alarm's own signal, so after a crash the same rollbacks are found again. An operator who
+    joined has seen how this one ended, and can ask again.
     """
     if JOINED not in notices_due(draft.rollback):
         return

@@ -1,4 +1,4 @@
-"""Leases: one invocation at a time is at a rollback, and whatever it does begins by taking the lease."""
+"""Leases: only one invocation at a time works on a rollback, and it takes the lease before anything else."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ class Leases:
         return rollback.changed(lease_owner=self._owner, lease_until=self._deadline + LEASE_MARGIN)
 
     def holding[Done](self, rollback_id: str, work: Callable[[Rollback], Done]) -> Done | None:
-        """Do `work` with a rollback while nobody else can. None if somebody else is at it, or there is none."""
+        """Do `work` with a rollback while holding its lease. None if another holds it, or there is no such rollback."""
         leased = self._ledger.lease(rollback_id, self._owner, self._deadline, self._clock())
         return None if leased is None else work(leased)

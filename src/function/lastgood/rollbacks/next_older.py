@@ -1,4 +1,4 @@
-"""What would go back next, after a rollback that did not heal: looked up for people, never done by itself."""
+"""What would go back next after a rollback that did not help: looked up for people, never done by itself."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from lastgood.parts import Parts
 
 
 def next_older(parts: Parts, rollback: Rollback) -> Deployment | None:
-    """The last good deployment before the one that was put back; None where that is not what is on top any more.
+    """The last good deployment before the one that was put back; None where something else was deployed since.
 
-    It is what the choice finds if the rollback itself is blamed, with everything that is held against a revision.
+    The usual choice finds it, with the rollback's own deployment as the suspect.
     """
     now = parts.clock()
     trigger = Trigger(TriggerKind.MANUAL, now, force=True, dry_run=True)

@@ -1,4 +1,4 @@
-"""What is written on a rollback from outside: an operator's answer, and whether its alarm recovered."""
+"""What is written to a rollback's record from outside: an operator's answer, and whether its alarm recovered."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class Notes:
         self._rollbacks = rollbacks
 
     def answer(self, rollback_id: str, note: str, **changes: Any) -> Rollback | None:
-        """Write an operator's answer to a waiting rollback, and go on. None if somebody else is at it right now."""
+        """Write an operator's answer to a waiting rollback, and advance it. None if another invocation is at it now."""
         return self._noted(rollback_id, lambda leased: self._write(leased, "ANSWER", note, changes))
 
     def release_stage(self, rollback_id: str, requested_by: str, note: str) -> Rollback | None:
-        """An operator wants the stage open that a rollback holds. None if somebody else is at it right now."""
+        """Note that an operator wants a held stage opened, and do it. None if another invocation is at it now."""
 
         def asked(leased: Rollback) -> Rollback:
             changes = {
                 "release_requested_by": requested_by,
                 "held_at": leased.trail.held_at or self._parts.clock(),
-                # It may have been given up before.
+                # The release may have been given up before.
                 "followed_up": tuple(each for each in leased.trail.followed_up if each != FollowUp.RELEASE),
                 "follow_up_at": None,
             }
@@ -49,9 +49,9 @@ class Notes:
         return self._noted(rollback_id, asked)
 
     def not_recovered(self, rollback: Rollback, state: AlarmState | None) -> None:
-        """The alarm is not OK though the rollback is long live: say so. Raises RetryableError if it is taken.
+        """Note that the alarm is not OK though the good revision has long been live, with what could go back next.
 
-        What would go back next is looked up, for people to decide: never by itself.
+        People decide about that. Raises RetryableError if another invocation is at the rollback.
         """
         older = next_older(self._parts, rollback)
 
@@ -70,7 +70,7 @@ class Notes:
             raise RetryableError(f"{rollback.rollback_id} is being advanced by another invocation")
 
     def alarm_recovered(self, rollback_id: str, at: datetime) -> Rollback | None:
-        """The alarm that opened this rollback is OK again. Noted once, also beside whoever is at the rollback."""
+        """Note once that the alarm which opened this rollback is OK again, even while another invocation is at it."""
         noted = self._rollbacks.leases.holding(rollback_id, lambda leased: self._recovered(leased, at))
         return noted or self._recovered_beside(rollback_id, at)
 
@@ -95,7 +95,7 @@ class Notes:
         return held
 
     def _noted(self, rollback_id: str, write: Callable[[Rollback], Rollback]) -> Rollback | None:
-        """Write the note while nobody else is at the rollback, and go on with it."""
+        """Write the note under the lease, and advance the rollback."""
         return self._rollbacks.leases.holding(rollback_id, lambda leased: self._rollbacks.advance(write(leased)))
 
     def _write(

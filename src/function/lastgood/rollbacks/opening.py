@@ -15,7 +15,7 @@ from lastgood.text import clean
 def rollback_id(key: str, group: DeploymentGroup, at: datetime | None) -> str:
     """The id of the rollback that answers one transition of one alarm, or one request, for one deployment group.
 
-    It follows from them alone, so every delivery of the same one finds the same record. With a time it sorts by it.
+    It depends on these alone, so every delivery of the same signal finds the same record. Ids with a time sort by it.
     """
     digest = hashlib.sha256(f"{key}|{group.key}".encode()).hexdigest()[:12]
     when = f"{at:%Y%m%dT%H%M%S}{at.microsecond // 1000:03d}Z" if at else "manual"
@@ -23,7 +23,7 @@ def rollback_id(key: str, group: DeploymentGroup, at: datetime | None) -> str:
 
 
 def why_opened(rollback: Rollback) -> str:
-    """What caused it, for its first step."""
+    """What caused the rollback, for its first step."""
     cause = (
         f"The alarm {clean(rollback.trigger.alarm_name, 255)} went into ALARM."
         if rollback.trigger.alarm_name
@@ -44,7 +44,10 @@ def recorded(parts: Parts, rollback: Rollback, reason: Reason, explanation: str,
 def not_opened(
     rollback: Rollback, reason: Reason, explanation: str, now: datetime, *, people: bool | None = None
 ) -> Rollback:
-    """The record of a signal that cannot open a rollback: closed from the start, and mostly people are called."""
+    """The record of a signal that cannot open a rollback: closed from the start.
+
+    `people`: whether they are called, where that differs from what the catalogue says of the reason.
+    """
     return rollback.changed(
         phase=Phase.CLOSED,
         outcome=Outcome.SKIPPED,

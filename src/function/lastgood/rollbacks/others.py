@@ -1,4 +1,4 @@
-"""The other groups of a release that was rolled back in one of them: each follows by a rollback of its own."""
+"""The other groups of a release that was rolled back in one group: each follows with a rollback of its own."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ REQUESTED_BY = "lastgood"
 
 @dataclass(frozen=True)
 class Others:
-    """Opens what follows a rollback. Its guards are those of a rollback that an operator asks for."""
+    """Opens the rollbacks that follow another one. They pass the guards of a rollback that an operator asks for."""
 
     parts: Parts
     opens: Opens
 
     def follow(self, source: Rollback) -> list[tuple[str, str]]:
-        """For each of the others the id of its rollback, empty where it is left alone, and a sentence.
+        """For each other group the id of its rollback (empty where it is left alone), and a sentence.
 
-        The ids follow from the source's, so what was begun before a crash is found again.
+        The ids follow from the source's id, so what was begun before a crash is found again.
         """
         others = sorted(source.choice.release_deployments.items())
         return [self._follows(source, parse_key(key), made) for key, made in others if key != source.group.key]
@@ -40,7 +40,7 @@ class Others:
         return found.rollback_id, f"{group.key} follows: {found.rollback_id}."
 
     def _left_alone(self, group: DeploymentGroup, made: str) -> str:
-        """Why it is; empty if the release in question is what was deployed there last."""
+        """Why a group is left alone; empty if the release in question is the last that was deployed there."""
         if not is_allowed(group, self.parts.settings):
             return "it is not in LASTGOOD_ALLOWED_GROUPS"
         deployer = self.parts.deployer_for(group, None)

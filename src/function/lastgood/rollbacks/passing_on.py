@@ -1,4 +1,4 @@
-"""The stage of a pipeline is rolled back instead: a rollback of its own, opened for the same signal."""
+"""A pipeline's stage is rolled back instead, by a rollback of its own that is opened for the same signal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lastgood.rollbacks.opening import rollback_id
 
 
 def pass_on(draft: Draft, opens: Callable[[Rollback, str], Rollback]) -> None:
-    """Open the stage's rollback, if the record says so. Its id follows from this one's, also after a crash."""
+    """Open the stage's rollback, if the record calls for one. Its id follows from this one's, also after a crash."""
     rollback = draft.rollback
     stage = parse_prefixed(rollback.progress.passed_on_to)
     if stage is None or PASSED_ON in rollback.bookkeeping.notified:
@@ -24,7 +24,7 @@ def pass_on(draft: Draft, opens: Callable[[Rollback, str], Rollback]) -> None:
 
 
 def _of_the_stage(rollback: Rollback, stage: DeploymentGroup, key: str) -> Rollback:
-    """It is as old as this one, so that a signal that came in time is not stale."""
+    """The stage's rollback. It counts as opened when this one was, so that a signal that came in time is not stale."""
     trigger = replace(rollback.trigger, routed_by=f"passed on by {rollback.rollback_id}", released_in_alarm="")
     made = Rollback.opened(rollback_id(key, stage, trigger.alarm_changed_at), stage, trigger, rollback.opened_at)
     choice = rollback.choice

@@ -1,4 +1,4 @@
-"""Telling people and other systems: the notices that a record calls for, each channel once."""
+"""Notifying people and other systems: each notice that a record calls for is sent once to each channel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lastgood.rollbacks.closing import LONGEST_EXPLANATION
 from lastgood.text import clean
 
 TELLING_ENDS_AFTER = timedelta(days=1)
-"""A notice that nobody can hear is not tried for ever; the metric NoticeFailed has called people all the while."""
+"""A notice that cannot be sent is not tried for ever; the metric NoticeFailed has alarmed people all that time."""
 
 
 class Telling:
@@ -82,7 +82,7 @@ def _of_several(rollback: Rollback) -> bool:
 
 
 def _told_by_another(parts: Parts, rollback: Rollback, kind: str) -> bool:
-    """Of a release that changed several groups, people hear once; whatever needs them is told by each for itself."""
+    """Whether another group's rollback told people of the same release already. What needs people is always told."""
     choice, well = rollback.choice, rollback.outcome in {None, Outcome.ROLLED_BACK}
     if not _of_several(rollback) or kind not in {OPENED, CLOSED} or not well or rollback.needs_human:
         return False

@@ -187,7 +187,7 @@ def dead_letters(count: int, queue: str) -> Check:
     if not count:
         return Check(name, True)
     said = "1 event waits there." if count == 1 else f"{count} events wait there."
-    return Check(name, False, said, f"Read them, mend the cause, redrive {queue}: a stale message then does nothing.")
+    return Check(name, False, said, f"Read them, fix the cause, redrive {queue}: a stale message then does nothing.")
 
 
 def recent_errors(datapoints: Sequence[Mapping[str, Any]]) -> Check:

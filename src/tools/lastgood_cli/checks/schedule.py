@@ -59,7 +59,7 @@ def drill(last: Mapping[str, Any], rules: Sequence[Mapping[str, Any]], now: date
     at = parse_iso(str(last["occurred_at"]))
     problems = [str(each) for each in last.get("problems") or ()]
     if problems:
-        return Check(name, False, f"{ago(now, at)} ago: {' '.join(problems)}", f"Mend it, then: {again}")
+        return Check(name, False, f"{ago(now, at)} ago: {' '.join(problems)}", f"Fix it, then: {again}")
     if scheduled and now - at > DRILL_SILENCE:
         return Check(name, False, f"It was last {ago(now, at)} ago.", f"Look at the function's logs, then: {again}")
     return Check(name, True, f"It was last {ago(now, at)} ago.")

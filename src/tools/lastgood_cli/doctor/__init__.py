@@ -1,4 +1,4 @@
-"""`lastgood doctor`: the whole chain from an alarm to the audit table: what is right, what is wrong, how to mend it.
+"""`lastgood doctor`: the whole chain from an alarm to the audit table: what is right, what is wrong, how to fix it.
 
 A check that cannot be made, for want of a permission, is neither right nor wrong: it says what is missing. Everything
 is only read.
@@ -76,7 +76,7 @@ def _groups(
 @click.option("--group", "-g", type=GROUP, metavar="APPLICATION/GROUP", help="Also look at this deployment group.")
 @click.pass_obj
 def doctor(session: Session, alarm: str, group: DeploymentGroup | None) -> Exit:
-    """Look at the whole chain from an alarm to the audit table, and say how to mend what is wrong.
+    """Look at the whole chain from an alarm to the audit table, and say how to fix what is wrong.
 
     Without ALARM it looks at every alarm that leads to lastgood. Nothing is changed. Leaves with 1 if something is
     wrong; what could not be looked at, for want of a permission, is marked [??] and does not count.

@@ -37,9 +37,9 @@ def _unmade(name: str, operation: str, code: str, message: str) -> Check:
     if code in GONE or code.endswith("NonExistentQueue"):
         return Check(name, False, f"It does not exist: {operation} answers {code}.", _GONE_FIX)
     if code in _NO_GROUP:
-        return Check(name, False, message, "Mend the alarm's tags, or LASTGOOD_ROUTES.")
+        return Check(name, False, message, "Correct the alarm's tags, or LASTGOOD_ROUTES.")
     if code == "PipelineNotFoundException":
-        fix = "Mend LASTGOOD_PIPELINES (the stack's parameter Pipelines); aws codepipeline list-pipelines"
+        fix = "Correct LASTGOOD_PIPELINES (the stack's parameter Pipelines); aws codepipeline list-pipelines"
         return Check(name, False, "CodePipeline has no pipeline of that name here.", fix)
     if code in _UNKNOWN_CALL:
         return Check(name, None, f"{operation} is unknown here: {message}", "Nothing; look at it in the console.")

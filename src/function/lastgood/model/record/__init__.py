@@ -1,4 +1,4 @@
-"""A rollback's record: where it is, and groups for what opened it, what was chosen, how far it is and what follows."""
+"""A rollback's record: place and phase, and groups of fields for trigger, choice, progress and follow-ups."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """A rollback, as its head item in the audit table holds it: there, the fields of all groups lie side by side.
+    """A rollback. Its head item in the audit table holds the fields of all its groups side by side.
 
     `people`: whether people are called, where that differs from what the catalogue says of the reason; else None.
     """
@@ -75,7 +75,7 @@ class Rollback:
         return DeploymentGroup(self.application, self.deployment_group, self.controller)
 
     def changed(self, **changes: Any) -> Self:
-        """The rollback with other values of its fields, whichever groups they are in.
+        """The rollback with new values for these fields, whichever groups they belong to.
 
         Raises ValueError for a phase that may not follow the present one, TypeError for a field that does not exist.
         """
@@ -102,15 +102,15 @@ class Rollback:
 
     @property
     def verified_at(self) -> datetime | None:
-        """When the good revision was seen to be live: that ends a rollback."""
+        """When the good revision was seen to be live, which ends the rollback; None for any other end."""
         return self.closed_at if self.reason_code is Reason.VERIFIED else None
 
     @property
     def may_replace_running(self) -> bool:
-        """A suspect that still runs is not stopped first: what goes back replaces it.
+        """Whether the good revision may replace a suspect that still runs, without stopping it first.
 
-        ECS can stop a deployment only by putting back what was before it. Where that is known bad, or not what is
-        wanted, it must not come back even for a moment; and ECS lets an update take a running deployment's place.
+        ECS can only stop a deployment by putting back the revision before it. Where that one is known bad, or not the
+        one that is wanted, it must not come back even for a moment; and ECS lets an update replace a running one.
         """
         return self.group.can().replaces_running and self.progress.stop_requested_at is None
 
@@ -122,13 +122,13 @@ GROUPS: Mapping[str, type] = {
     "trail": Trail,
     "bookkeeping": Bookkeeping,
 }
-"""The groups of a record. A field's name is unique among all of them, for they are stored side by side."""
+"""The groups of a record. Field names are unique across all of them, because they are stored side by side."""
 
 _GROUP_OF = {spec.name: name for name, kind in GROUPS.items() for spec in fields(kind)}
 
 
 def _by_group(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """The values of the record's own fields, and those of each group that is concerned."""
+    """The values that belong to the record's own fields, and those of each group by the group's name."""
     own: dict[str, Any] = {}
     grouped: dict[str, dict[str, Any]] = {}
     for name, value in values.items():

@@ -1,4 +1,4 @@
-"""Who is blamed, and what goes back."""
+"""Which deployments are blamed, and which revision goes back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Candidate:
     """A deployment that selection looked at. `rejection` is None for the one that was chosen.
 
     `served_seconds`, `alarms_meanwhile` (how often an alarm of the group fired while it served) and `content_known` are
-    None where nobody knows, or nobody asked.
+    None where that is unknown or was not asked.
     """
 
     deployment_id: str
@@ -32,8 +32,8 @@ class Choice:
     """The suspects and the last good revision, fixed with the first decision: later steps do not choose again.
 
     `suspect_revisions` holds the newest suspect's revision first; `suspect_created_at` is the oldest suspect's time.
-    `release_groups` are the keys of all groups that the same release changed, as far as that is known,
-    `release_joined_by` what shows that, `release_deployments` the deployments of the release by the group's key.
+    `release_groups` are the keys of all groups that the same release changed, as far as known; `release_joined_by` says
+    what shows that they belong together; `release_deployments` maps a group's key to the release's deployment there.
     """
 
     suspect_deployment_id: str = ""

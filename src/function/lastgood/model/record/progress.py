@@ -1,4 +1,4 @@
-"""How far a rollback is, and who holds its record."""
+"""How far a rollback is, and who may write its record."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What was asked of AWS and of people for a rollback, what came of it, and what was seen afterwards."""
+    """What AWS and people were asked to do for a rollback, what came of it, and what was seen afterwards."""
 
     approved_by: str = ""
     rejected_by: str = ""
@@ -37,7 +37,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Bookkeeping:
-    """What keeps writers of one record out of each other's way, and what was told already."""
+    """What keeps the writers of one record out of each other's way, and which notices were sent."""
 
     notified: tuple[str, ...] = ()
     took_lock_of: str = ""

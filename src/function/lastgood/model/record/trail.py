@@ -8,7 +8,10 @@ from enum import StrEnum
 
 
 class FollowUp(StrEnum):
-    """What is done for the pipeline beside a rollback. None of it touches, delays or fails the rollback itself."""
+    """What is done for the pipeline beside a rollback. None of it can delay or fail the rollback itself.
+
+    RELEASE lets a stage that was held go on.
+    """
 
     HOLD = "HOLD"
     FIND_COMMITS = "FIND_COMMITS"
@@ -19,7 +22,7 @@ class FollowUp(StrEnum):
 
     @property
     def prompt(self) -> bool:
-        """True for what is done at once, and told in the closing notice; the others take hours or days."""
+        """True for what is done at once and reported in the closing notice; the others take hours or days."""
         return self in {FollowUp.HOLD, FollowUp.FIND_COMMITS, FollowUp.RERUN, FollowUp.BRING_OTHERS}
 
 

@@ -21,12 +21,12 @@ class TriggerKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """The alarm or the request that a rollback answers. Once it is opened, only the onset is still measured.
+    """The alarm or the request that a rollback answers. After the opening, only the onset still changes.
 
     `signal_at` is when the alarm changed its state, or when the request came. `released_in_alarm` is the deployment
-    that is blamed because it was released while the alarm fired already; `brought_back` maps the deployments that only
-    brought back what an earlier rollback had put back to that one's id. `follows` is the rollback of another group of
-    the same release, and `only_deployment_id` that release's deployment here: nothing newer is blamed for it.
+    that is blamed because it was released while the alarm already fired. `brought_back` maps each deployment that only
+    released again what an earlier rollback had put back to that rollback's id. `follows` is the rollback of another
+    group of the same release, and `only_deployment_id` that release's deployment here: nothing newer is blamed for it.
     """
 
     trigger_kind: TriggerKind
@@ -62,5 +62,5 @@ class Trigger:
 
     @property
     def attributes(self) -> Mapping[str, str]:
-        """What the time series that fired is of; empty where the alarm is not over many."""
+        """The attributes of the time series that fired; empty for an alarm over a single one."""
         return self.alarm_attributes
