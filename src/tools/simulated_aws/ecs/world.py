@@ -92,12 +92,14 @@ class EcsWorld:
         family, _, number = reference.rpartition("/")[2].partition(":")
         known = self.families.get(family, [])
         if number:
-            known = [each for each in known if str(each.revision) == number and each.status != "DELETED"]
+            # Revision n is the n-th that was registered, and is asked for in histories of ten thousand.
+            at = int(number) if number.isdecimal() else 0
+            found = next((each for each in known[at - 1 : at] if at and each.status != "DELETED"), None)
         else:
-            known = [each for each in known if each.status == "ACTIVE"]
-        if not known:
+            found = next((each for each in reversed(known) if each.status == "ACTIVE"), None)
+        if found is None:
             raise ServiceError("ClientException", "Unable to describe task definition.")
-        return known[-1]
+        return found
 
     def described(self, reference: str) -> dict[str, Any]:
         """What a task definition was registered with; nothing where there is none."""
