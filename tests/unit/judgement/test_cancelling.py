@@ -1,0 +1,135 @@
+"""A stack's update is cancelled while it runs, where that puts back what would go back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from builders import NOW, by_operator, observation, release, rollback, seconds
+from judging import BAD, BAD_RUNNING, GOOD, refused
+from lastgood.judgement.cancelling import CANCELLED_AGAIN_AFTER, after_cancel, cancel_update, may_be_cancelled
+from lastgood.judgement.case import Case
+from lastgood.judgement.steps import CancelUpdate, Decision, Wait
+from lastgood.model import Controls, Deployment, Origin, Outcome, Phase, Policy, Reason, Rollback
+
+STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/shop-prod/1"
+RUNS = Origin(STACK, "UPDATE_IN_PROGRESS")
+NAMED = Policy(cancel_stack_updates="shop-*")
+
+
+def case(
+    *history: Deployment, policy: Policy = NAMED, record: Rollback | None = None, later: float = 0, **seen: Any
+) -> Case:
+    facts = {"origin": RUNS, **seen}
+    now = NOW + seconds(later)
+    return Case(record or rollback(), observation(*(history or (BAD_RUNNING, GOOD)), **facts), policy, now)
+
+
+# --- whether ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_update_that_runs_is_cancelled_where_the_settings_name_its_stack() -> None:
+    assert may_be_cancelled(case())
+    assert may_be_cancelled(case(BAD, GOOD))
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param(case(origin=None), id="no stack was looked for"),
+        pytest.param(case(origin=Origin(STACK, "UPDATE_COMPLETE")), id="its update is over"),
+        pytest.param(case(origin=Origin("", "UPDATE_IN_PROGRESS")), id="no stack holds it"),
+        pytest.param(case(policy=Policy()), id="the settings name none"),
+        pytest.param(case(policy=Policy(cancel_stack_updates="other-*")), id="they name another one"),
+        pytest.param(case(GOOD), id="nobody is blamed"),
+        pytest.param(case(BAD_RUNNING), id="nothing can go back"),
+        pytest.param(case(record=by_operator(force=True)), id="an operator insists"),
+        pytest.param(case(record=by_operator(to_deployment_id="d-1")), id="an operator names what goes back"),
+        pytest.param(case(later=Policy().deadline.total_seconds() + 1), id="it is late"),
+    ],
+)
+def test_else_it_is_left_to_run(found: Case) -> None:
+    assert not may_be_cancelled(found)
+
+
+def test_it_must_put_back_what_would_go_back() -> None:
+    between = release("d-15", "v15", -100)
+    known_bad = Controls(known_bad={"v15": "rb-7"})
+    assert not may_be_cancelled(case(BAD_RUNNING, between, GOOD, controls=known_bad))
+    again = release("d-16", "v1", -50)
+    assert may_be_cancelled(case(BAD_RUNNING, again, between, GOOD, controls=known_bad))
+    failed = replace(between, status="Failed")
+    assert may_be_cancelled(case(BAD_RUNNING, failed, GOOD))
+
+
+def test_a_nested_stacks_name_is_that_of_the_outermost_one() -> None:
+    nested = Origin(STACK.replace("shop-prod", "other-nested"), "UPDATE_IN_PROGRESS", root=STACK)
+    assert may_be_cancelled(case(origin=nested))
+
+
+def test_all_of_the_update_is_cancelled_and_people_are_told() -> None:
+    found = cancel_update(case())
+    assert isinstance(found, CancelUpdate)
+    assert (found.reason, found.stack, found.suspects, found.good) == (
+        Reason.STACK_ROLLING_BACK,
+        STACK,
+        (BAD_RUNNING,),
+        GOOD,
+    )
+    assert found.explanation.startswith(
+        f"d-2 is InProgress, and the update of the stack {STACK} that made it still runs"
+    )
+
+
+# --- and then ---------------------------------------------------------------------------------------------------------
+
+
+def after(later: float = 5, **origin: Any) -> Decision | None:
+    """What is decided so many seconds after the cancellation was asked for."""
+    record = rollback(Phase.STOPPING, stack_cancel_requested_at=NOW)
+    return after_cancel(case(record=record, later=later, origin=replace(RUNS, **origin)))
+
+
+def test_before_it_was_asked_for_there_is_nothing_to_watch() -> None:
+    assert after_cancel(case()) is None
+    asked = rollback(Phase.STOPPING, stack_cancel_requested_at=NOW)
+    assert after_cancel(case(record=asked, origin=None)) is None
+
+
+def test_it_is_given_a_moment_and_asked_for_again() -> None:
+    for status in ("UPDATE_IN_PROGRESS", ""):
+        waits = after(29, status=status)
+        assert isinstance(waits, Wait)
+        assert waits.explanation == f"The update of {STACK} is being cancelled."
+    assert seconds(30) == CANCELLED_AGAIN_AFTER
+    again = after(30)
+    assert isinstance(again, CancelUpdate)
+    assert (again.reason, again.stack) == (Reason.STACK_ROLLING_BACK, STACK)
+    assert isinstance(after(30, status=""), Wait)
+
+
+def test_while_it_goes_back_it_is_watched() -> None:
+    waits = after(60, status="UPDATE_ROLLBACK_IN_PROGRESS")
+    assert isinstance(waits, Wait)
+    assert waits.reason is Reason.STACK_ROLLING_BACK
+    assert (
+        waits.explanation == f"The stack {STACK} is UPDATE_ROLLBACK_IN_PROGRESS, and puts back what was there before."
+    )
+
+
+def test_what_it_put_back_is_to_be_proven() -> None:
+    assert after(60, status="UPDATE_ROLLBACK_COMPLETE") is None
+
+
+def test_after_the_deadline_nothing_more_is_waited_for() -> None:
+    assert after(Policy().deadline.total_seconds() + 1) is None
+
+
+@pytest.mark.parametrize("status", ["UPDATE_COMPLETE", "UPDATE_ROLLBACK_FAILED"])
+def test_an_update_that_does_not_go_back_is_left_to_people(status: str) -> None:
+    said = refused(after(60, status=status), Reason.MANAGED_BY_CLOUDFORMATION, Outcome.BLOCKED)
+    assert said.explanation.startswith(
+        f"The update of {STACK} was to be cancelled and did not go back. It is {status}."
+    )
