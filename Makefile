@@ -107,9 +107,10 @@ build: $(STAMP) ## build what ships
 
 deploy: build ## deploy the stack: asks for its mode and who is told, or MODE=observe EMAIL=ops@example.com
 	@mode='$(MODE)'; email='$(EMAIL)'; \
-	[ -n "$$mode" ] || { printf 'How far may it go: observe, approve or auto? [observe] '; read -r mode; }; \
+	[ -n "$$mode" ] || { printf 'How far may it go: observe, approve or auto? [as it is; a new stack observes] '; read -r mode; }; \
 	[ -n "$$email" ] || { printf 'Which e-mail address gets the notices? [nobody, or as it is] '; read -r email; }; \
-	$(SAM) deploy --parameter-overrides "Mode=$${mode:-observe}" $${email:+"NotificationEmail=$$email"} $(OVERRIDES)
+	set -- $${mode:+"Mode=$$mode"} $${email:+"NotificationEmail=$$email"} $(OVERRIDES); \
+	$(SAM) deploy --no-confirm-changeset $${1:+--parameter-overrides "$$@"}
 
 format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix .

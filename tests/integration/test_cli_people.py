@@ -107,6 +107,21 @@ def test_a_rollback_that_waits_for_approval_says_until_when_and_how(it: Terminal
     assert one.json["approve_until"] == row["approve_until"] > row["opened_at"]
 
 
+def test_status_shows_the_groups_that_alarms_lead_to_before_anything_has_happened(it: Terminal) -> None:
+    bare_alarm(it, "orders")
+    it.call("connect", "orders", "--group", "shop/prod", "--yes")
+    with answering({"GetResources": {"ResourceTagMappingList": []}}):
+        ran = it.call("status")
+    assert "shop/prod" in ran.out and "No deployment group is connected" not in ran.out
+
+
+def test_the_last_rollback_is_told_with_its_phase_while_it_is_open(it: Terminal) -> None:
+    rollback_id = it.alarm_fires()
+    (line,) = (line for line in it.call("status").out.splitlines() if line.startswith("last rollback"))
+    phase = it.call("audit", "show", "last", "-o", "json").json["phase"]
+    assert line.split()[2:] == [phase, rollback_id]
+
+
 def test_mode_without_a_mode_answers_the_one_that_holds(it: Terminal) -> None:
     assert it.call("mode", "shop/prod", "-o", "json").json["by"] == "the stack's parameter Mode"
     set_ = it.call("mode", "shop/prod", "observe", "--reason", "look first", "--yes", "--as", "ann")
@@ -128,6 +143,18 @@ def test_an_id_may_be_last_or_a_unique_ending(it: Terminal) -> None:
         assert it.call("status", said, "-o", "json").json["rollback_id"] == rollback_id
     assert it.call("audit", "show", "-o", "json").json["rollback_id"] == rollback_id
     assert rollback_id in it.call("explain").out
+
+
+def test_the_last_one_to_be_approved_is_the_one_that_waits_and_not_the_newest(it: Terminal) -> None:
+    it.call("mode", "shop/prod", "approve", "--reason", "careful", "--yes")
+    waiting = it.alarm_fires()
+    it.sim.server_group("pay", "prod")
+    it.sim.advance(60)
+    it.call("rollback", "pay/prod", "--dry-run", "--reason", "a look", "--yes")
+    assert it.call("status", "last", "-o", "json").json["rollback_id"] != waiting
+    ran = it.call("approve", "last", "--yes", "--wait", "-o", "json")
+    assert (ran.code, ran.json["rollback_id"]) == (0, waiting), ran.err
+    assert live(it) == "2"
 
 
 def test_an_ending_that_fits_nothing_is_not_found(it: Terminal) -> None:
@@ -160,6 +187,23 @@ def test_waiting_prints_each_step_once_with_its_time(it: Terminal) -> None:
     assert len(set(steps)) == len(steps)
 
 
+def test_an_approval_can_be_waited_for_until_the_alarm_has_recovered(it: Terminal) -> None:
+    it.call("mode", "shop/prod", "approve", "--reason", "careful", "--yes")
+    it.alarm_fires()
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 10:
+            it.alarm("shop-prod-error-rate", "OK")
+        it.minutes(1)
+
+    session = Session(clock=it.sim.clock.now, wait=wait)
+    ran = it.call("approve", "last", "--yes", "--wait", "--recovered", "--timeout", "2h", "-o", "json", session=session)
+    assert (ran.code, ran.json["alarm"].startswith("OK after")) == (0, True), ran.err
+    assert len(waited) > 10
+
+
 def test_the_alarms_recovery_is_told_and_can_be_waited_for(it: Terminal) -> None:
     rollback_id = it.alarm_fires()
     it.minutes(8)
@@ -181,6 +225,41 @@ def test_a_confirmation_shows_the_plan(it: Terminal, monkeypatch: pytest.MonkeyP
     assert "shop/prod in 123456789012, us-east-1:" in said
     assert "old) →" in said and "Roll back shop/prod?" in said
     assert not [event for event in it.invoked if event.get("action") == "rollback"]
+
+
+def test_an_approval_is_asked_for_with_where_from_what_to_what_and_why(
+    it: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it.call("mode", "shop/prod", "approve", "--reason", "careful", "--yes")
+    rollback_id = it.alarm_fires()
+    head = it.call("audit", "show", "-o", "json").json
+    monkeypatch.setattr(Session, "interactive", True)
+    ran = it.call("approve", "last", stdin="n\n")
+    where, why, question, *_ = ran.err.splitlines()
+    assert where.startswith("shop/prod in 123456789012, us-east-1: ")
+    suspect, good = where.split(": ", 1)[1].split(" → ")
+    assert head["suspect_deployment_id"] in suspect and head["good_deployment_id"] in good
+    assert why == f"Why: {head['explanation']}"
+    assert question.startswith(f"Approve {rollback_id}?")
+    assert (ran.code, live(it)) == (1, "3")
+
+
+def test_what_a_stranger_wrote_makes_no_line_of_its_own_before_a_question(
+    it: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it.call("mode", "shop/prod", "approve", "--reason", "careful", "--yes")
+    rollback_id = it.alarm_fires()
+    head = it.call("audit", "show", "-o", "json").json
+    names = {"TableName": it.table, "Key": {"pk": {"S": f"ROLLBACK#{rollback_id}"}, "sk": {"S": "META"}}}
+    it.aws.client("dynamodb").update_item(
+        **names,
+        UpdateExpression="SET explanation = :said",
+        ExpressionAttributeValues={":said": {"S": "fine\nApproved already.\x1b[2K"}},
+    )
+    monkeypatch.setattr(Session, "interactive", True)
+    said = it.call("approve", head["rollback_id"], stdin="n\n").err
+    assert not [line for line in said.splitlines() if line.startswith("Approved already")]
+    assert "\x1b" not in said
 
 
 @pytest.mark.parametrize("command", ["rollback", "pause", "mode"])
@@ -277,6 +356,19 @@ def test_alarms_shows_what_is_covered_and_what_is_not(it: Terminal) -> None:
         ("", "shop/staging"): "no alarm",
     }
     assert it.call("alarms").code == 0
+    # What watches lastgood itself is not among the alarms that could be connected.
+    it.aws.client("cloudwatch").put_metric_alarm(
+        AlarmName="watchman",
+        MetricName="Errors",
+        Namespace="AWS/Lambda",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=0,
+        ComparisonOperator="GreaterThanThreshold",
+        AlarmActions=[it.outputs["NotificationTopicArn"]],
+    )
+    assert "1 other alarm not connected." in it.call("alarms").err
     assert it.call("alarms", "--problems").code == 1
 
 

@@ -221,6 +221,31 @@ def test_the_region_of_aws_region_counts(it: Terminal) -> None:
     assert (ran.code, ran.json) == (0, [])
 
 
+@pytest.mark.parametrize(("typed", "meant"), [("stauts", "status"), ("rolback", "rollback"), ("doktor", "doctor")])
+def test_a_command_that_is_misspelt_is_told_what_it_may_have_been(it: Terminal, typed: str, meant: str) -> None:
+    ran = it.call(typed)
+    assert (ran.code, f"there is {meant}" in ran.err, len(ran.err.splitlines())) == (2, True, 1), ran.err
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("approve rb-20250303T090000000Z-0123456789ab --yes", "lastgood audit show rb-"),
+        ("mark bad shop/prod d-NONE12345 --reason x --yes", "lastgood plan --group shop/prod"),
+        ("release shop/prod --reason x --yes", "lastgood plan --group shop/prod"),
+    ],
+)
+def test_a_refusal_names_the_command_that_shows_why(it: Terminal, line: str, shown: str) -> None:
+    ran = it.call(*line.split())
+    assert (ran.code, f"Try: {shown}" in ran.err) == (1, True), ran.err
+
+
+def test_a_plan_for_a_misspelt_group_says_which_there_is(it: Terminal) -> None:
+    it.sim.server_group("shop", "prod")
+    ran = it.call("plan", "--group", "shop/prd")
+    assert (ran.code, "there is shop/prod" in ran.err) == (3, True), ran.err
+
+
 def test_an_output_that_does_not_exist(it: Terminal) -> None:
     is_one_line(it.run("--output", "xml", "audit", "list"), 2, "'xml' is not one of 'table', 'json', 'csv'")
 

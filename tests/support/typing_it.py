@@ -6,6 +6,7 @@ import shlex
 
 import click
 
+from lastgood_cli.context import Session
 from lastgood_cli.main import cli
 
 
@@ -14,7 +15,7 @@ def can_be_typed(line: str) -> None:
     name, *arguments = shlex.split(line)
     assert name == "lastgood", line
     command: click.Command = cli
-    context = cli.make_context("lastgood", arguments)
+    context = cli.make_context("lastgood", arguments, obj=Session())
     while isinstance(command, click.Group):
         _, found, rest = command.resolve_command(context, [*context.protected_args, *context.args])
         assert found is not None, line

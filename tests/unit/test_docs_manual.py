@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -21,6 +22,7 @@ from lastgood_cli import acts
 from lastgood_cli.main import COMMANDS, cli
 from lastgood_cli.problems import ABOUT, Exit
 from local_aws.__main__ import tour
+from typing_it import can_be_typed
 
 PAGE = (ROOT / "docs" / "cli.md").read_text()
 HAND_WRITTEN = re.sub(r"<!-- ([\w-]+) -->.*?<!-- /\1 -->", "", PAGE, flags=re.DOTALL)
@@ -81,6 +83,26 @@ def test_every_command_line_in_the_page_can_be_typed(line: str) -> None:
         assert name and found
         command, context = found, found.make_context(name, arguments, parent=context)
     assert not context.args
+
+
+PAGES = [
+    path
+    for pattern in ("*.md", "docs/*.md", "docs/decisions/*.md", ".github/**/*.md", ".github/**/*.yml")
+    for path in sorted(ROOT.glob(pattern))
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_that_any_page_names_exists_with_its_options(page: Path) -> None:
+    """What is left out is for the reader to fill in; what stands there must be taken."""
+    text = page.read_text()
+    named = re.findall(r"`(lastgood [a-z-][^`<]*)`", text) + re.findall(r"^\$ (lastgood [^#\n]*)", text, re.MULTILINE)
+    for line in named:
+        try:
+            with suppress(click.exceptions.Exit):
+                can_be_typed(line.split(" || ")[0].split(" > ")[0])
+        except click.UsageError as error:
+            assert error.format_message().startswith("Missing"), (line, error.format_message())
 
 
 @pytest.mark.parametrize("line", re.findall(r"^  (lastgood .*)$", tour("aws"), flags=re.MULTILINE))

@@ -536,7 +536,8 @@ def test_a_first_stack_only_observes_and_what_acts_names_its_groups() -> None:
 @pytest.mark.parametrize(
     ("given", "typed", "asked"),
     [
-        ([], "\n\n", ["Mode=observe"]),
+        # Whatever the stack has stays; a new one takes the template's defaults.
+        ([], "\n\n", ["--no-confirm-changeset"]),
         ([], "approve\nops@example.com\n", ["Mode=approve", "NotificationEmail=ops@example.com"]),
         (["MODE=auto", "EMAIL=a@b.example"], "", ["Mode=auto", "NotificationEmail=a@b.example"]),
         (
@@ -555,6 +556,7 @@ def test_deploying_asks_two_questions_and_hands_the_answers_to_sam(
     lines = ran.stdout.splitlines()
     assert lines[-len(asked) :] == asked
     assert any(line.endswith("deploy") for line in lines)
+    assert ("--parameter-overrides" in lines) == any("=" in each for each in asked)
 
 
 def test_the_changelog_has_a_section_for_what_is_not_released() -> None:

@@ -135,11 +135,13 @@ class Operators:
             return _no_group(request)
         now = self._parts.clock()
         floor = self._parts.ledger.controls(_group(request), now).floor
-        if floor and floor.deployment_id == request.deployment_id:
+        was = bool(floor and floor.deployment_id == request.deployment_id)
+        if was:
             self._set(request, "FLOOR", cleared_at=iso(now))
         # A floor that a release brought along stands in its description, which nobody can change: it is outvoted.
         self._set(request, f"FLOOR_CLEARED#{request.deployment_id}", cleared_at=iso(now))
-        return answer("clear_floor", f"{request.deployment_id} is no longer a floor of {_what(request)}.")
+        so_far = "" if was else ", should its release have made it one: none was set by hand"
+        return answer("clear_floor", f"{request.deployment_id} is no longer a floor of {_what(request)}{so_far}.")
 
     def mark(self, request: OperatorRequest) -> dict[str, Any]:
         found = self._deployment(request)

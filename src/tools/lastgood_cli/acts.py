@@ -7,7 +7,6 @@ line, and the examples in the help.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -20,6 +19,7 @@ from lastgood_cli.asking import Event, send, show_answer
 from lastgood_cli.completing import groups, rollback_ids
 from lastgood_cli.context import Session
 from lastgood_cli.names import GROUP as GROUP_NAME
+from lastgood_cli.options import Family
 from lastgood_cli.output import text
 from lastgood_cli.problems import Exit
 from lastgood_cli.status import code_of, wait_for
@@ -63,7 +63,8 @@ def _argument(name: str, required: bool) -> click.Argument:
         return click.Argument([name], type=GROUP_NAME, required=required, metavar=shown, shell_complete=groups)
     if name == "mode":
         # Without it the command answers what holds now.
-        return click.Argument([name], type=click.Choice([each.value for each in Mode]), required=False)
+        modes = click.Choice([each.value for each in Mode])
+        return click.Argument([name], type=modes, required=False, metavar=f"[{'|'.join(modes.choices)}]")
     complete = {"shell_complete": rollback_ids} if name == "rollback_id" else {}
     return click.Argument([name], required=required, **complete)
 
@@ -99,6 +100,7 @@ def _parameters(act: Act) -> Iterator[click.Parameter]:
     yield from (make() for name, make in _OPTIONS.items() if name in fields)
     if act.awaited:
         yield click.Option(["--wait"], is_flag=True, help="Wait for the outcome, and exit by it.")
+        yield click.Option(["--recovered"], is_flag=True, help="With --wait: wait until its alarm is OK again, too.")
         yield click.Option(["--timeout"], type=Span(), default="30m", show_default=True, help="How long --wait waits.")
     needed = "reason" in act.required and act.name != "set_mode"
     yield click.Option(["--reason", "-r"], required=needed, default=None if needed else "", help="Why; recorded.")
@@ -142,7 +144,7 @@ def _run(act: Act, session: Session, **given: Any) -> int:
     if "reason" in act.required and not given["reason"]:
         raise click.UsageError("Missing option '--reason' / '-r'.")
     if "rollback_id" in given:
-        given["rollback_id"] = session.named(given["rollback_id"])
+        given["rollback_id"] = _meant(session, given["rollback_id"])
     dry_run = bool(given["dry_run"])
     decides = dry_run and "dry_run" in act.known
     yes = given["yes"] or decides
@@ -160,17 +162,25 @@ def _run(act: Act, session: Session, **given: Any) -> int:
     if not act.awaited:
         show_answer(session, answer)
         return Exit.DONE
-    code = _finish(session, answer, given["wait"], given["timeout"], given.get("group"))
+    code = _finish(session, answer, given)
     return Exit.DONE if decides and code == Exit.DRY_RUN else code
 
 
-def _finish(
-    session: Session, answer: Event, wait: bool, timeout: timedelta, group: DeploymentGroup | None = None
-) -> int:
+def _meant(session: Session, said: str) -> str:
+    """The rollback that is to be answered: `last` is the newest one that waits for an answer, where any does."""
+    waiting = [head for head in session.records.open() if head.get("phase") == "AWAITING_APPROVAL"]
+    if said != "last" or not waiting:
+        return session.named(said)
+    return str(max(waiting, key=lambda head: str(head["opened_at"]))["rollback_id"])
+
+
+def _finish(session: Session, answer: Event, given: Mapping[str, Any]) -> int:
     """Show the answer about a rollback, wait for its outcome if asked, and say how to exit."""
-    if wait and not answer.get("outcome"):
+    group: DeploymentGroup | None = given.get("group")
+    if given["wait"] and not answer.get("outcome"):
         session.err.print(text(answer.get("explanation", "")))
-        return wait_for(session, str(answer.get("rollback_id", "")), timeout)
+        awaited = str(answer.get("rollback_id", ""))
+        return wait_for(session, awaited, given["timeout"], recovered=given["recovered"])
     show_answer(session, answer)
     if group is not None and answer.get("reason") == Reason.SUSPECT_IS_ROLLBACK:
         session.err.print(text(proposals.way_on(session, group)))
@@ -197,7 +207,7 @@ def _command(act: Act) -> click.Command:
 
 def commands() -> dict[str, click.Command]:
     """The commands of the table of actions, by their first word."""
-    made: dict[str, click.Command] = {family: click.Group(family, help=about) for family, about in FAMILIES.items()}
+    made: dict[str, click.Command] = {family: Family(family, help=about) for family, about in FAMILIES.items()}
     for act in ACTIONS.values():
         family, _, word = act.command.rpartition(" ")
         if family:

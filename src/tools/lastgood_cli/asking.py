@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -37,8 +38,26 @@ def send(session: Session, event: Event, *, question: str, yes: bool, show_only:
         answer = invoke(session, event)
     if "refused" in answer:
         told = f"The function refused it: {answer.get('explanation', '')}"
-        raise Problem(told, "lastgood audit list --since 7d", Exit.REFUSED)
+        raise Problem(told, _look_at(event), Exit.REFUSED)
     return answer
+
+
+def _look_at(event: Event) -> str:
+    """The command that shows why something was refused."""
+    if event.get("rollback_id"):
+        return f"lastgood audit show {event['rollback_id']}"
+    if "application" in event or "ecs_service" in event or "pipeline" in event:
+        return f"lastgood plan --group {shlex.quote(_named(event))}"
+    return "lastgood status"
+
+
+def _named(event: Event) -> str:
+    """The group that an event names, as the command takes it."""
+    if "ecs_service" in event:
+        return f"ecs:{event['ecs_service']}"
+    if "pipeline" in event:
+        return f"pipeline:{event['pipeline']}/{event.get('stage', '')}"
+    return f"{event['application']}/{event.get('deployment_group', '')}"
 
 
 def _check(event: Event) -> None:
@@ -54,7 +73,8 @@ def confirm(session: Session, question: str, yes: bool, where: str = "") -> None
         return
     if not session.interactive:
         raise Problem("Nobody can be asked here, so nothing was done", "the same with --yes", Exit.USAGE)
-    if not click.confirm(f"{harmless(question)} ({where or f'{session.function} in {session.region}'})", err=True):
+    said = "\n".join(harmless(line) for line in question.split("\n"))
+    if not click.confirm(f"{said} ({where or f'{session.function} in {session.region}'})", err=True):
         raise Problem("Nothing was done", "", Exit.REFUSED)
 
 

@@ -20,6 +20,7 @@ from lastgood_cli.completing import rollback_ids
 from lastgood_cli.context import Session
 from lastgood_cli.coverage import known_groups
 from lastgood_cli.figures import Statistics, statistics
+from lastgood_cli.options import Family
 from lastgood_cli.output import Fitting, Format, as_csv, as_json, as_table, grid, show_rows, text, write
 from lastgood_cli.overview import approval
 from lastgood_cli.problems import Exit, Problem
@@ -94,7 +95,7 @@ def read(session: Session, since: datetime, until: datetime, which: Wanted) -> l
         return list(session.records.rollbacks(since, until, which, told))
 
 
-@click.group()
+@click.group(cls=Family)
 def audit() -> None:
     """What happened, and why: the audit table."""
 

@@ -16,12 +16,14 @@ from lastgood.model import AlarmPlace, DeploymentGroup, name_of
 from lastgood_cli import fixes
 from lastgood_cli.alarm_paths import alarm_topics
 from lastgood_cli.asking import confirm
+from lastgood_cli.completing import groups
 from lastgood_cli.context import Session
 from lastgood_cli.coverage import Covers, known_groups, look, nearest
 from lastgood_cli.names import GROUP, SERVICE_NAME, STAGE_NAME
 from lastgood_cli.output import Format, as_json, as_table, show_rows, text, write
 from lastgood_cli.plan import lookout
 from lastgood_cli.problems import Exit, Problem
+from lastgood_cli.when import counted
 
 MOST_ACTIONS = 5
 """CloudWatch takes so many actions for each state of an alarm."""
@@ -94,7 +96,14 @@ def written(alarm: Mapping[str, Any], client: Any) -> tuple[str, dict[str, Any]]
 
 @click.command()
 @click.argument("alarms", nargs=-1, required=True, metavar="ALARM…")
-@click.option("--group", "-g", type=GROUP, metavar="APPLICATION/GROUP", help="The deployment group that they watch.")
+@click.option(
+    "--group",
+    "-g",
+    type=GROUP,
+    metavar="APPLICATION/GROUP",
+    shell_complete=groups,
+    help="The deployment group that they watch.",
+)
 @click.option("--ecs-service", type=SERVICE_NAME, metavar="CLUSTER/SERVICE", help="The ECS service that they watch.")
 @click.option("--pipeline", type=STAGE_NAME, metavar="PIPELINE/STAGE", help="The stage of a pipeline that they watch.")
 @click.option("--dry-run", is_flag=True, help="Show what would be changed, and change nothing.")
@@ -240,7 +249,7 @@ def alarms(session: Session, problems: bool) -> Exit:
             show_rows(session.out, session.output, rows, columns)
     else:
         session.out.print(as_table(rows, columns) if rows else Text("No alarm speaks for a deployment group yet."))
-        others = f"{found.unconnected} other alarms have nothing to do with lastgood. " if found.unconnected else ""
+        others = f"{counted(found.unconnected, 'other alarm')} not connected. " if found.unconnected else ""
         session.err.print(text(f"{others}Connect one: lastgood connect ALARM --group APPLICATION/GROUP", "dim"))
     wrong = found.uncovered or any(way.covers not in _WELL for way in found.ways)
     return Exit.REFUSED if problems and wrong else Exit.DONE

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -26,6 +26,10 @@ from lastgood.settings import Settings
 from lastgood.signals import AlarmSignal
 from lastgood_cli.alarm_paths import at_home, points_here
 from lastgood_cli.lookout import Lookout
+from lastgood_cli.problems import Exit, Problem
+
+if TYPE_CHECKING:
+    from lastgood_cli.context import Session
 
 _GROUP_BY = re.compile(r"\bGROUP\s+BY\s+(.+?)(?:\s+ORDER\s+BY\b|\s+LIMIT\b|$)", re.IGNORECASE | re.DOTALL)
 TAGS = ("lastgood:application", "lastgood:deployment-group", "lastgood:ecs-service", "lastgood:pipeline")
@@ -62,7 +66,11 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """All of an account's region. `uncovered`: deployment groups of CodeDeploy that no alarm leads to."""
+    """All of an account's region.
+
+    `unconnected`: how many other alarms there are, without those that watch lastgood. `uncovered`: deployment groups of
+    CodeDeploy that no alarm leads to.
+    """
 
     ways: tuple[Way, ...]
     unconnected: int
@@ -118,7 +126,10 @@ def look(eyes: Lookout, tagging: Any, function_arn: str) -> Coverage:
     found = (_way(eyes, alarm, tags.get(alarm["AlarmArn"], {}), function_arn, known) for alarm in alarms)
     ways = tuple(way for way in found if way)
     covered = {group for way in ways if way.covers in _COVERING for group in way.groups}
-    return Coverage(ways, len(alarms) - len(ways), tuple(group for group in known if group not in covered))
+    others = [
+        alarm for alarm in alarms if eyes.settings.notification_topic_arn not in (alarm.get("AlarmActions") or ())
+    ]
+    return Coverage(ways, max(0, len(others) - len(ways)), tuple(group for group in known if group not in covered))
 
 
 def _way(
@@ -201,3 +212,10 @@ def known_groups(codedeploy: Any) -> list[DeploymentGroup]:
         return list(every_group(codedeploy))
     except (BotoCoreError, ClientError):
         return []
+
+
+def no_such_group(session: Session, group: DeploymentGroup) -> Problem:
+    """That there is no group of that name, with those that may have been meant."""
+    near = nearest(group, known_groups(session.client("codedeploy")))
+    meant = f"; there is {' and '.join(near)}" if near else ""
+    return Problem(f"There is no {group.key} in {session.region}{meant}", "lastgood alarms", Exit.NOT_FOUND)

@@ -43,7 +43,10 @@ def drill(session: Session) -> Exit:
         key = f"{group.get('application', '')}/{group.get('deployment_group', '')}"
         table.add_row(text(f"[OK] {key}"), text(group.get("explanation", "")))
     session.out.print(table)
-    return Exit.DONE if found.get("drill") == "passed" else Exit.REFUSED
+    if found.get("drill") == "passed":
+        return Exit.DONE
+    session.err.print("What mends it: lastgood doctor")
+    return Exit.REFUSED
 
 
 @click.command()
@@ -52,7 +55,10 @@ def health(session: Session) -> Exit:
     """Ask the function whether its settings are right, and which version it is; leaves with 1 if it is not well."""
     with session.err.status("Asking the function"):
         found = invoke(session, {"action": "health"})
-    show_one(session.out, session.output, {**found, "command_version": __version__})
+    told = {**found, "command_version": __version__}
+    if session.output is Format.TABLE:
+        told = {name: value if value != [] else "none" for name, value in told.items()}
+    show_one(session.out, session.output, told)
     return Exit.DONE if found.get("healthy") else Exit.REFUSED
 
 

@@ -26,6 +26,7 @@ from lastgood.signals import (
     parse,
 )
 from lastgood_cli.context import Session
+from lastgood_cli.options import Family
 from lastgood_cli.output import as_json, show_rows, text, write
 from lastgood_cli.places import EVENTS
 from lastgood_cli.problems import Exit, Problem
@@ -68,7 +69,7 @@ def leads_to(event: object) -> str:
     return f"{kind}: {action}" if action else kind
 
 
-@click.group()
+@click.group(cls=Family)
 def events() -> None:
     """The sample events: to look at, to plan with, to put into Lambda's console."""
 

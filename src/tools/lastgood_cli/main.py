@@ -69,6 +69,19 @@ class Commands(click.Group):
         command: click.Command = found[cmd_name] if isinstance(found, dict) else found
         return command if ALSO in (command.epilog or "") else _complete(command)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is meant; what is misspelt is told with what it may have been."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, COMMANDS, n=2)
+            there_is = f"; there is {' and '.join(near)}" if near else ""
+            ctx.fail(f"No such command {name!r}{there_is}.")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands with their helps, from the table: none is imported for it."""
         with formatter.section("Commands"):

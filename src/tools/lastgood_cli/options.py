@@ -47,6 +47,15 @@ OPTIONS = (
 )
 
 
+class Family(click.Group):
+    """Commands of two words. Its help has their first sentences whole."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Each command with what it does."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(limit=200)) for name, each in self.commands.items()])
+
+
 def before[F: Callable[..., Any]](command: F) -> F:
     """The options of `lastgood` itself; `given` collects their values for the session."""
     for each in reversed(OPTIONS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -12,14 +13,16 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from lastgood import __version__
+from lastgood.errors import LastgoodError
 from lastgood.ledger.controls import read_controls
 from lastgood.model import Controls, DeploymentGroup
 from lastgood.routing import named_groups
 from lastgood.times import iso
 from lastgood_cli.context import Session
-from lastgood_cli.coverage import all_tags, known_groups
+from lastgood_cli.coverage import known_groups, look
 from lastgood_cli.names import parse_group
-from lastgood_cli.output import as_table, grid, text
+from lastgood_cli.output import as_table, grid, harmless, text, whole
+from lastgood_cli.plan import lookout
 from lastgood_cli.records import Record
 from lastgood_cli.when import short, when
 
@@ -33,7 +36,7 @@ def everything(session: Session) -> dict[str, Any]:
     """The whole of it, for programs."""
     heads = list(session.records.rollbacks(session.now - LOOKS_BACK, session.now))
     control = {str(item["sk"]): item for item in session.records.remembered(None)}
-    connected = {*_of_heads(heads), *_of_alarms(session), *named_groups(session.settings)}
+    connected = {*_of_heads(heads), *of_alarms(session), *named_groups(session.settings)}
     return {
         "stack": session.stack,
         "region": session.region,
@@ -109,7 +112,10 @@ def approval(head: Record, expiry: timedelta) -> dict[str, str]:
 
 
 def last_sweep(session: Session) -> str | None:
-    """When the sweep ran last, by its metric; empty where it has not in a quarter of an hour."""
+    """When the sweep ran last, by its metric; empty where it has not in a quarter of an hour, None if unknown."""
+    if os.environ.get("LASTGOOD_LOCAL_AWS"):
+        # The local AWS has no metrics of a log's making.
+        return None
     try:
         answer = session.client("cloudwatch").get_metric_statistics(
             Namespace="lastgood",
@@ -138,19 +144,14 @@ def _of_heads(heads: Iterable[Record]) -> Iterable[DeploymentGroup]:
             continue
 
 
-def _of_alarms(session: Session) -> Iterable[DeploymentGroup]:
+def of_alarms(session: Session) -> Iterable[DeploymentGroup]:
+    """The groups that alarms lead to, as `lastgood alarms` finds them; none where AWS may not be asked."""
     try:
-        tags = all_tags(session.client("resourcegroupstaggingapi")).values()
-    except (BotoCoreError, ClientError):
-        return
-    for each in tags:
-        application, group = each.get("lastgood:application"), each.get("lastgood:deployment-group")
-        service = each.get("lastgood:ecs-service")
-        for key in (f"{application}/{group}" if application and group else "", f"ecs:{service}" if service else ""):
-            try:
-                yield parse_group(key)
-            except ValueError:
-                continue
+        with lookout(session) as eyes:
+            tagging, function = session.client("resourcegroupstaggingapi"), str(session.configuration["FunctionArn"])
+            return look(eyes, tagging, function).groups
+    except (BotoCoreError, ClientError, LastgoodError):
+        return ()
 
 
 # --- for people ---
@@ -187,8 +188,7 @@ def _facts(found: Mapping[str, Any]) -> RenderableType:
         "paused": f"EVERYTHING by {pause['by']}{until}: {pause['why']}" if pause else "no",
         "last sweep": sweep,
         "last drill": f"{short(drill.get('at'))} {problems or 'found nothing wrong'}" if drill else "none yet",
-        "last rollback": " ".join(str(found["last_rollback"].get(n, "")) for n in ("outcome", "rollback_id")).strip()
-        or f"none in {LOOKS_BACK.days} days",
+        "last rollback": _last(found["last_rollback"]),
     }
     table = grid(2)
     for name, value in rows.items():
@@ -197,8 +197,14 @@ def _facts(found: Mapping[str, Any]) -> RenderableType:
     return table
 
 
-def _open(head: Mapping[str, Any]) -> Text:
-    line = f"{head['rollback_id']}  {head.get('deployment_group_key', '')}  {head.get('phase', '')}"
-    if "approve_until" in head:
-        line += f"  until {short(head['approve_until'])}: {head['approve_with']}"
-    return text(line)
+def _last(row: Mapping[str, Any]) -> str:
+    state = row.get("outcome") or row.get("phase", "")
+    return f"{state} {row['rollback_id']}" if row else f"none in {LOOKS_BACK.days} days"
+
+
+def _open(head: Mapping[str, Any]) -> RenderableType:
+    line = text(f"{head['rollback_id']}  {head.get('deployment_group_key', '')}  {head.get('phase', '')}")
+    if "approve_until" not in head:
+        return line
+    until = text(f"    it can be approved until {short(head['approve_until'])} UTC:")
+    return Group(line, until, whole(harmless(f"    {head['approve_with']}")))

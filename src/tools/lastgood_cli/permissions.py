@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lastgood_cli.context import Session
 from lastgood_cli.deployer import deployer_policy
+from lastgood_cli.options import Family
 from lastgood_cli.output import as_json, write
 from lastgood_cli.problems import Exit, Problem
 
@@ -137,7 +138,7 @@ PARAMETER = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Family)
 def permissions() -> None:
     """The exact IAM policies, as JSON.
 

@@ -21,6 +21,7 @@ from lastgood.times import iso
 from lastgood_cli import fixes
 from lastgood_cli.completing import alarm_names, groups, rollback_ids
 from lastgood_cli.context import Session
+from lastgood_cli.coverage import no_such_group
 from lastgood_cli.expecting import Expecting
 from lastgood_cli.lookout import Lookout, Plan, Suppose
 from lastgood_cli.names import GROUP
@@ -226,6 +227,8 @@ def plan(
         if event:
             plans = eyes.for_event(saved, supposed or Suppose.NEVER)
         elif group:
+            if eyes.exists(group) is False:
+                raise no_such_group(session, group)
             plans = (eyes.for_group(group),)
         else:
             described = [_known_alarm(eyes, alarm)]

@@ -13,9 +13,9 @@ from lastgood.ledger.controls import read_controls
 from lastgood.model import Deployment, DeploymentGroup
 from lastgood.signals import Act, OperatorRequest
 from lastgood_cli.context import Session
-from lastgood_cli.coverage import known_groups, nearest
+from lastgood_cli.coverage import no_such_group
 from lastgood_cli.lookout import Lookout, Plan
-from lastgood_cli.output import show_one
+from lastgood_cli.output import harmless, show_one
 from lastgood_cli.plan import lookout
 from lastgood_cli.problems import Exit, Problem
 
@@ -68,12 +68,6 @@ def must_exist(session: Session, group: DeploymentGroup) -> None:
         raise no_such_group(session, group)
 
 
-def no_such_group(session: Session, group: DeploymentGroup) -> Problem:
-    near = nearest(group, known_groups(session.client("codedeploy")))
-    meant = f"; there is {' and '.join(near)}" if near else ""
-    return Problem(f"There is no {group.key} in {session.region}{meant}", "lastgood alarms", Exit.NOT_FOUND)
-
-
 def _check_target(eyes: Lookout, group: DeploymentGroup, to: str) -> None:
     if to and eyes.observer.deployer_for(group, None).deployment(to) is None:
         told = f"{group.key} has no deployment {to}"
@@ -90,7 +84,8 @@ def in_words(session: Session, act: Act, given: Mapping[str, Any], plan: Plan | 
     if "rollback_id" in given:
         head = session.records.story(given["rollback_id"]).head
         what = " → ".join(_recorded(head, who) for who in ("suspect", "good"))
-        return f"{head.get('deployment_group_key', '')} in {_where(session)}: {what}. "
+        key, why = head.get("deployment_group_key", ""), head.get("explanation", "")
+        return _lines(f"{key} in {_where(session)}: {what}", f"Why: {why}")
     return ""
 
 
@@ -102,9 +97,15 @@ def _where(session: Session) -> str:
 def _planned(session: Session, plan: Plan) -> str:
     decision = plan.decision
     if decision is None or not plan.acts or decision.good is None:
-        return f"{plan.headline}: {plan.explanation}\n"
+        return _lines(f"{plan.headline}: {plan.explanation}")
     suspect = _deployed(decision.suspects[0], session) if decision.suspects else "what is live"
-    return f"{plan.group.key if plan.group else ''} in {_where(session)}: {suspect} → {_deployed(decision.good)}. "
+    key = plan.group.key if plan.group else ""
+    return _lines(f"{key} in {_where(session)}: {suspect} → {_deployed(decision.good)}")
+
+
+def _lines(*said: str) -> str:
+    """One line for each, whatever the texts of strangers in it hold."""
+    return "".join(f"{harmless(each)}\n" for each in said)
 
 
 def _deployed(deployment: Deployment, session: Session | None = None) -> str:
@@ -114,7 +115,9 @@ def _deployed(deployment: Deployment, session: Session | None = None) -> str:
 
 
 def _recorded(head: Mapping[str, Any], who: str) -> str:
-    return f"{head.get(f'{who}_revision') or 'unknown'} ({head.get(f'{who}_deployment_id') or 'no deployment'})"
+    # Without the version that its content was told apart by: which one it is, the deployment says.
+    revision = str(head.get(f"{who}_revision") or "unknown").partition("?")[0]
+    return f"{revision} ({head.get(f'{who}_deployment_id') or 'no deployment'})"
 
 
 def way_on(session: Session, group: DeploymentGroup) -> str:

@@ -15,6 +15,7 @@ from lastgood.errors import SettingsError
 from lastgood.model import DeploymentGroup
 from lastgood_cli.alarm_paths import alarm_topics
 from lastgood_cli.checks import Part, healthy
+from lastgood_cli.completing import alarm_names, groups
 from lastgood_cli.context import Session
 from lastgood_cli.doctor.alarms import Watched, examine_alarms
 from lastgood_cli.doctor.folding import as_local, folded
@@ -72,8 +73,15 @@ def _groups(
 
 
 @click.command()
-@click.argument("alarm", default="")
-@click.option("--group", "-g", type=GROUP, metavar="APPLICATION/GROUP", help="Also look at this deployment group.")
+@click.argument("alarm", default="", shell_complete=alarm_names)
+@click.option(
+    "--group",
+    "-g",
+    type=GROUP,
+    metavar="APPLICATION/GROUP",
+    shell_complete=groups,
+    help="Also look at this deployment group.",
+)
 @click.pass_obj
 def doctor(session: Session, alarm: str, group: DeploymentGroup | None) -> Exit:
     """Look at the whole chain from an alarm to the audit table, and say how to fix what is wrong.
