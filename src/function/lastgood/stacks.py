@@ -97,7 +97,8 @@ class Stacks:
             return Origin(problem=f"CloudFormation answered without {arn}")
         if held.get("ResourceStatus") in _LET_GO:
             return Origin()
-        return self._in_its_state(stack, _deploys(resources))
+        found = self._in_its_state(stack, _deploys(resources))
+        return replace(found, logical_id=str(held.get("LogicalResourceId", "")))
 
     def _all_resources(self, stack: str, first: list[Any]) -> list[Any]:
         """Every resource of a large stack; those that were answered first where nobody may list it."""

@@ -20,7 +20,8 @@ from lastgood.judgement import decide
 from lastgood.judgement.case import Case
 from lastgood.judgement.choice import effective_floor
 from lastgood.judgement.onset import onset_attributes
-from lastgood.judgement.steps import Adopt, AskApproval, Close, Decision, Proceed, Stop, Wait
+from lastgood.judgement.stacks import name_of as name_of_stack
+from lastgood.judgement.steps import Adopt, AskApproval, CancelUpdate, Close, Decision, Proceed, Stop, Wait
 from lastgood.judgement.wording import ago
 from lastgood.model import (
     AlarmFacts,
@@ -30,6 +31,7 @@ from lastgood.model import (
     DeploymentGroup,
     Floor,
     Observation,
+    Origin,
     Outcome,
     Phase,
     Policy,
@@ -71,7 +73,9 @@ class Plan:
     @property
     def acts(self) -> bool:
         """True where something would be stopped, adopted or deployed."""
-        return self.decision is not None and not isinstance(self.decision, Close | Wait | AskApproval)
+        if isinstance(self.decision, Close):
+            return bool(self.decision.passes_on)
+        return self.decision is not None and not isinstance(self.decision, Wait | AskApproval)
 
 
 class Suppose(StrEnum):
@@ -84,6 +88,8 @@ class Suppose(StrEnum):
 
 def headline(decision: Decision) -> str:
     """The decision in a few words."""
+    if by_others := _by_who_released_it(decision):
+        return by_others
     good = decision.good.revision.label or decision.good.revision.identity if decision.good else ""
     match decision:
         case Stop(then=Outcome()):
@@ -100,6 +106,19 @@ def headline(decision: Decision) -> str:
             return "It would wait"
         case _:
             return f"It would roll back to {good}"
+
+
+def _by_who_released_it(decision: Decision) -> str:
+    """That a stack or a stage puts it back; empty where lastgood itself does."""
+    match decision:
+        case CancelUpdate(stack=stack):
+            return f"It would cancel the update of the stack {name_of_stack(stack)}, which then goes back"
+        case Close(passes_on=stage) if stage:
+            return f"It would roll {stage} back instead, which released it"
+        case Close(reason=Reason.RELEASED_BY_PIPELINE):
+            return "It would roll back the stage that released it instead"
+        case _:
+            return ""
 
 
 def _since(alarm: AlarmFacts | None, now: datetime) -> str:
@@ -159,6 +178,15 @@ class Lookout:
             return self.observer.deployer_for(group, None).facts() is not None
         except LastgoodError:
             return None
+
+    def origin(self, group: DeploymentGroup) -> Origin | None:
+        """Which stack holds what a rollback of the group would move; None where that is not asked, or nothing is."""
+        deployer = self.observer.deployer_for(group, None)
+        facts = deployer.facts()
+        newest = deployer.newest(facts) if facts else None
+        if facts is None or newest is None:
+            return None
+        return self.observer.stacks.origin(self._opened(group, Trigger(TriggerKind.MANUAL, self.now)), facts, newest)
 
     def signals(self, event: object) -> tuple[Signal | Refusal, ...]:
         """What the function would read in an event."""

@@ -61,6 +61,11 @@ READS: dict[str, tuple[str, ...]] = {
         "cloudwatch:ListTagsForResource",
         "cloudwatch:GetMetricStatistics",
         "cloudwatch:GetMetricData",
+        # Which stack holds an alias or a service, where FindStacks asks, and whether they still agree.
+        "cloudformation:DescribeStackResources",
+        "cloudformation:DescribeStacks",
+        "cloudformation:DetectStackResourceDrift",
+        "cloudformation:ListStackResources",
         "codepipeline:GetPipeline",
         "codepipeline:GetPipelineExecution",
         "codepipeline:GetPipelineState",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-READS = ("BatchGet", "Describe", "Get", "Head", "List", "Query", "Simulate")
+READS = ("BatchGet", "Describe", "DetectStackResourceDrift", "Get", "Head", "List", "Query", "Simulate")
 """How the operations begin that change nothing."""
 
 

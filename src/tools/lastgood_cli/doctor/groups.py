@@ -8,6 +8,7 @@ from typing import Any
 from lastgood.model import DeploymentGroup
 from lastgood.settings import PipelineRule
 from lastgood.signals import OperatorRequest
+from lastgood_cli import stack_checks
 from lastgood_cli.checks import Part
 from lastgood_cli.controllers import KNOWN
 from lastgood_cli.doctor.looking import Found, attempted
@@ -36,8 +37,22 @@ def examine_group(patient: Patient, eyes: Lookout, group: DeploymentGroup, alarm
         expecting = Expecting(patient.aws, eyes.settings.attribution_window)
         return how_long(expecting.of(group, alarms))
 
+    if eyes.settings.find_stacks:
+        checks += attempted(stack_checks.NAME, lambda: _with_its_stack(patient, eyes, group))
     checks += attempted("how long an incident would take", minutes)
     return Part(f"{_capital(group.can().called)} {group.key}", checks)
+
+
+def _with_its_stack(patient: Patient, eyes: Lookout, group: DeploymentGroup) -> Found:
+    """Whether somebody moved what a stack holds without it."""
+    origin = eyes.origin(group)
+    if origin is None:
+        return ()
+    if known := stack_checks.held(origin):
+        return known
+    client = patient.aws.client("cloudformation")
+    told = client.detect_stack_resource_drift(StackName=origin.stack, LogicalResourceId=origin.logical_id)
+    return stack_checks.drift(origin, told["StackResourceDrift"])
 
 
 def examine_pipeline(patient: Patient, rule: PipelineRule, group: DeploymentGroup) -> Part:

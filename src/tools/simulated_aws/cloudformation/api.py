@@ -19,6 +19,7 @@ OPERATIONS = frozenset(
         "DescribeStacks",
         "DescribeStackResources",
         "ListStackResources",
+        "DetectStackResourceDrift",
         "CancelUpdateStack",
         "RollbackStack",
         "ContinueUpdateRollback",
@@ -45,6 +46,8 @@ class StacksApi:
         """The answer to a call that `knows` accepts."""
         if operation == "DescribeStackResources":
             return {"StackResources": self._resources(given)}
+        if operation == "DetectStackResourceDrift":
+            return {"StackResourceDrift": self._drift(given)}
         if operation == "ListStackResources":
             return self._listed(given)
         if operation == "DescribeStacks":
@@ -67,6 +70,28 @@ class StacksApi:
             raise ServiceError("ValidationError", "Exactly one of StackName and PhysicalResourceId must be specified")
         stack = self._stacks.stack(str(name)) if name else self._stacks.owner_of(str(physical))
         return [_resource(stack, each) for each in stack.resources][:PAGE]
+
+    def _drift(self, given: Answer) -> Answer:
+        """What the template says of an alias or a service, against what is live."""
+        stack = self._stacks.stack(given["StackName"])
+        found = next((r for r in stack.resources if r.logical == given["LogicalResourceId"]), None)
+        if found is None:
+            message = f"Resource {given['LogicalResourceId']} does not exist for stack {stack.name}"
+            raise ServiceError("ValidationError", message)
+        path = "/TaskDefinition" if found.kind == "AWS::ECS::Service" else "/FunctionVersion"
+        live = self._stacks.live(stack)
+        differs = live != stack.believes
+        difference = {
+            "PropertyPath": path,
+            "ExpectedValue": stack.believes,
+            "ActualValue": live,
+            "DifferenceType": "NOT_EQUAL",
+        }
+        return {
+            **_resource(stack, found),
+            "StackResourceDriftStatus": "MODIFIED" if differs else "IN_SYNC",
+            "PropertyDifferences": [difference] if differs else [],
+        }
 
     def _listed(self, given: Answer) -> Answer:
         stack, start = self._stacks.stack(given["StackName"]), int(given.get("NextToken") or 0)

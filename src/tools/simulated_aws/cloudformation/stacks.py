@@ -105,6 +105,10 @@ class Stacks:
                 return each
         raise ServiceError("ValidationError", f"Stack for {physical} does not exist")
 
+    def live(self, stack: Stack) -> str:
+        """What is live of what a stack owns, whatever the stack believes."""
+        return self._releases.live(stack)
+
     def add(self, name: str, region: str, account: str, group: tuple[str, str], **fields: Any) -> Stack:
         """A stack that exists already."""
         identity = uuid.uuid5(uuid.NAMESPACE_URL, name)

@@ -1,0 +1,49 @@
+"""Whether a stack and what it holds still agree, from what CloudFormation says. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lastgood.model import Origin
+from lastgood_cli.checks import Check
+
+NAME = "the stack that holds it agrees with what is live"
+_MOVED = {"AWS::Lambda::Alias": "/FunctionVersion", "AWS::ECS::Service": "/TaskDefinition"}
+"""What a redeployment changes of each kind of resource."""
+_FOLLOWS = {
+    "AWS::Lambda::Alias": "its next update that changes the version fails with INVALID_LAMBDA_CONFIGURATION",
+    "AWS::ECS::Service": "its next update that changes the task definition goes over what is live",
+}
+
+
+def held(origin: Origin | None) -> Check | None:
+    """What can be said without asking about drift; None where that has to be asked."""
+    if origin is None or origin.problem:
+        return Check(NAME, None, origin.problem, "What the function needs: lastgood doctor") if origin else None
+    if not origin.stack:
+        return Check(NAME, True, "No stack holds it.")
+    if origin.status.endswith("_IN_PROGRESS"):
+        return Check(NAME, True, f"{origin.stack} is {origin.status}: look again when it is at rest.")
+    return None
+
+
+def drift(origin: Origin, told: Mapping[str, Any]) -> Check:
+    """Whether somebody moved what the stack holds without it; `told` is a `StackResourceDrift`."""
+    kind = str(told.get("ResourceType", ""))
+    moved = (d for d in told.get("PropertyDifferences") or () if d.get("PropertyPath") == _MOVED.get(kind))
+    found = next(moved, None)
+    if found is None:
+        return Check(NAME, True, f"{origin.stack} holds it.")
+    said = f"{origin.stack} believes in {found['ExpectedValue']}, and live is {found['ActualValue']}"
+    return Check(NAME, False, f"{said}: {_FOLLOWS[kind]}.", mend(origin))
+
+
+def mend(origin: Origin) -> str:
+    """How stack and live come to agree: the template of what is to stay is deployed over what is live."""
+    region = origin.stack.split(":")[3]
+    return (
+        f"aws cloudformation create-change-set --region {region} --stack-name {origin.acted_on} --change-set-name "
+        "as-it-is-live --deployment-mode REVERT_DRIFT --template-body file://THE-LAST-GOOD-TEMPLATE; look at what it "
+        "would change, then execute it."
+    )
