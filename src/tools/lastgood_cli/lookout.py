@@ -20,8 +20,7 @@ from lastgood.judgement import decide
 from lastgood.judgement.case import Case
 from lastgood.judgement.choice import effective_floor
 from lastgood.judgement.onset import onset_attributes
-from lastgood.judgement.stacks import name_of as name_of_stack
-from lastgood.judgement.steps import Adopt, AskApproval, CancelUpdate, Close, Decision, Proceed, Stop, Wait
+from lastgood.judgement.steps import AskApproval, Close, Decision, Proceed, Wait
 from lastgood.judgement.wording import ago
 from lastgood.model import (
     AlarmFacts,
@@ -32,7 +31,6 @@ from lastgood.model import (
     Floor,
     Observation,
     Origin,
-    Outcome,
     Phase,
     Policy,
     Reason,
@@ -47,6 +45,7 @@ from lastgood.routing import BY_MESSAGE, Routing, is_allowed, needs_tags, route
 from lastgood.settings import Settings
 from lastgood.signals import AlarmSignal, Home, OperatorRequest, Refusal, Signal, parse
 from lastgood_cli.alarm_paths import alarm_message
+from lastgood_cli.headlines import headline
 from lastgood_cli.questions import ALLOWED, ALONE, ROUTED, Answer, Verdict, answers
 from lastgood_cli.readonly import ReadOnlySession
 
@@ -84,41 +83,6 @@ class Suppose(StrEnum):
     WHERE_NEEDED = "where-needed"
     ALWAYS = "always"
     NEVER = "never"
-
-
-def headline(decision: Decision) -> str:
-    """The decision in a few words."""
-    if by_others := _by_who_released_it(decision):
-        return by_others
-    good = decision.good.revision.label or decision.good.revision.identity if decision.good else ""
-    match decision:
-        case Stop(then=Outcome()):
-            return f"It would stop the deployment, put nothing back, and call people ({decision.reason})"
-        case Adopt():
-            return f"It would adopt the rollback to {good} that is under way"
-        case AskApproval():
-            return f"It would ask for approval to roll back to {good}"
-        case Close(outcome=Outcome.DRY_RUN):
-            return f"It would only record that it would roll back to {good} ({decision.reason})"
-        case Close():
-            return f"It would not roll back: {decision.outcome} ({decision.reason})"
-        case Wait():
-            return "It would wait"
-        case _:
-            return f"It would roll back to {good}"
-
-
-def _by_who_released_it(decision: Decision) -> str:
-    """That a stack or a stage puts it back; empty where lastgood itself does."""
-    match decision:
-        case CancelUpdate(stack=stack):
-            return f"It would cancel the update of the stack {name_of_stack(stack)}, which then goes back"
-        case Close(passes_on=stage) if stage:
-            return f"It would roll {stage} back instead, which released it"
-        case Close(reason=Reason.RELEASED_BY_PIPELINE):
-            return "It would roll back the stage that released it instead"
-        case _:
-            return ""
 
 
 def _since(alarm: AlarmFacts | None, now: datetime) -> str:
