@@ -59,15 +59,36 @@ def test_a_hook_that_no_longer_exists_is_left_out_and_the_others_run(platform: s
 
 
 @pytest.mark.parametrize("platform", ["Lambda", "ECS"])
-def test_where_all_hooks_are_to_run_a_missing_one_is_told_and_nothing_is_tried(platform: str) -> None:
-    with scene(platform, settings={"LASTGOOD_APPSPEC_HOOKS": "keep"}) as it:
-        released(it, revision(it, 2, HOOKS))
-        released(it, revision(it, 3), rest=600)
+def test_where_all_hooks_are_to_run_a_revision_with_a_missing_one_is_passed_over_before_anything_is_stopped(
+    platform: str,
+) -> None:
+    many: dict[str, Any] = {"versions": 5} if platform == "Lambda" else {"task_definitions": 5}
+    with scene(platform, settings={"LASTGOOD_APPSPEC_HOOKS": "keep"}, **many) as it:
+        released(it, revision(it, 2))
+        released(it, revision(it, 3, HOOKS))
+        released(it, revision(it, 4), rest=600)
         it.sim.hook("gone", "missing")
         head = ended(it)
-        assert (head["outcome"], head["reason_code"]) == ("FAILED", "REDEPLOY_REFUSED")
-        assert "validated by gone" in head["explanation"] and "LASTGOOD_APPSPEC_HOOKS=present" in head["explanation"]
-        assert it.calls("CreateDeployment") == []
+        assert (head["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), head["explanation"]
+        (passed,) = [each for each in head["candidates"] if each.get("rejection") == "NOT_DEPLOYABLE"]
+        assert "validated by gone" in passed["explanation"]
+        assert "LASTGOOD_APPSPEC_HOOKS=present" in passed["explanation"]
+
+
+@pytest.mark.parametrize("platform", ["Lambda", "ECS"])
+def test_a_hook_that_went_after_the_choice_is_told_and_nothing_is_deployed(platform: str) -> None:
+    keeps = {"LASTGOOD_APPSPEC_HOOKS": "keep", "LASTGOOD_MODE": "approve"}
+    with scene(platform, settings=keeps) as it:
+        released(it, revision(it, 2, HOOKS))
+        released(it, revision(it, 3), rest=600)
+        it.alarm_fires()
+        it.sim.hook("gone", "missing")
+        request = {"action": "approve", "rollback_id": it.rollback_id, "reason": "go", "requested_by": "me"}
+        it.deliver(request)
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == ("BLOCKED", "NO_GOOD_REVISION")
+        assert "validated by gone" in head["explanation"]
+        assert not [made for made in it.calls("CreateDeployment") if "gone" in json.dumps(made)]
 
 
 def test_a_hook_that_exists_goes_back_with_it() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lastgood.clients import Clients, call
-from lastgood.deployers.appspec import AppSpec
+from lastgood.deployers.appspec import AppSpec, AppSpecError
 from lastgood.errors import RefusedError
 from lastgood.model import AppSpecHooks, Gone, LeftOut
 
@@ -11,6 +13,20 @@ from lastgood.model import AppSpecHooks, Gone, LeftOut
 def missing_hooks(clients: Clients, spec: AppSpec, setting: AppSpecHooks) -> tuple[str, ...]:
     """The functions that are gone. With `drop` none of them matters; one that may not be read is taken to be there."""
     return () if setting is AppSpecHooks.DROP else tuple(name for name in spec.hooks if _is_gone(clients, name))
+
+
+def rejection(clients: Clients, content: Callable[[], str], setting: AppSpecHooks) -> str:
+    """Why the AppSpec with this content can go back no more, as a sentence; empty if its hooks let it.
+
+    Only where all hooks are kept one that is gone matters, so only then are they looked at before anything is stopped.
+    """
+    if setting is not AppSpecHooks.KEEP:
+        return ""
+    try:
+        missing = missing_hooks(clients, AppSpec(content()), setting)
+    except AppSpecError:
+        return ""
+    return " ".join(f"{gone.why[0].upper()}{gone.why[1:]}." for gone in in_the_way(missing, setting))
 
 
 def _is_gone(clients: Clients, function: str) -> bool:

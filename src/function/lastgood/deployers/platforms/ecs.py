@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from lastgood.clients import Clients, call
 from lastgood.deployers.appspec import AppSpec, AppSpecError, appspec_location
 from lastgood.deployers.contents import AppSpecText, inline
-from lastgood.deployers.hooks import in_the_way, left_out, missing_hooks
+from lastgood.deployers.hooks import in_the_way, left_out, missing_hooks, rejection
 from lastgood.deployers.protocol import never_asked
 from lastgood.deployers.registry import lost, stored
 from lastgood.deployers.task_definitions import TaskDefinitions
@@ -87,6 +88,9 @@ class EcsPlatform:
         The last only while its task set is there.
         """
         found = TaskDefinitions(self.clients).evidence(deployment.revision)
+        content = partial(self.content, deployment.revision.location)
+        problem = found.problem or rejection(self.clients, content, self.settings.appspec_hooks)
+        found = replace(found, problem=problem)
         if not any(image.moves and not image.digest for image in found.revision.images):
             return found
         return replace(found, revision=replace(found.revision, images=self.ran(deployment, found.revision.images)))

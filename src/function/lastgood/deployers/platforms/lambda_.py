@@ -7,12 +7,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from lastgood.clients import Clients, call
 from lastgood.deployers.appspec import AppSpec, AppSpecError, appspec_location
 from lastgood.deployers.contents import AppSpecText, inline
-from lastgood.deployers.hooks import in_the_way, left_out, missing_hooks
+from lastgood.deployers.hooks import in_the_way, left_out, missing_hooks, rejection
 from lastgood.deployers.marks import marks_in, unless_denied
 from lastgood.deployers.protocol import never_asked
 from lastgood.errors import RefusedError
@@ -70,6 +71,8 @@ class LambdaPlatform:
         state = found.get("State", "Active")
         # An Inactive version is only idle: Lambda wakes it at the next call.
         problem = "" if state in {"Active", "Inactive"} else f"Version {version} of {function} is {state}."
+        content = partial(self.content, revision.location)
+        problem = problem or rejection(self.clients, content, self.settings.appspec_hooks)
         return Evidence(replace(revision, digest=_digest(found)), problem, marks_in(found.get("Description") or ""))
 
     def contents(self, deployment: Deployment) -> Revision:
