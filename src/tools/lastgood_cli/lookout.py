@@ -6,7 +6,7 @@ with clients that cannot write. Where the alarm is not firing, the plan may supp
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -29,13 +29,10 @@ from lastgood.model import (
     Candidate,
     DeploymentGroup,
     Floor,
-    LeftOut,
-    Live,
     Observation,
     Origin,
     Phase,
     Policy,
-    Preparation,
     Reason,
     Rollback,
     Trigger,
@@ -48,6 +45,7 @@ from lastgood.routing import BY_MESSAGE, Routing, is_allowed, needs_tags, route
 from lastgood.settings import Settings
 from lastgood.signals import AlarmSignal, Home, OperatorRequest, Refusal, Signal, parse
 from lastgood_cli.alarm_paths import alarm_message
+from lastgood_cli.carried import left_out, stands_before
 from lastgood_cli.headlines import headline
 from lastgood_cli.questions import ALLOWED, ALONE, ROUTED, Answer, Verdict, answers
 from lastgood_cli.readonly import ReadOnlySession
@@ -319,31 +317,12 @@ class Lookout:
     def _then(self, rollback: Rollback, decision: Decision, seen: Observation, policy: Policy) -> str:
         """The step after the first, where that can be known without taking the first."""
         if isinstance(decision, Stop) and decision.good and not decision.native:
-            return " ".join(_left_out(self._stands_before(rollback.group, decision, seen)))
+            return " ".join(left_out(stands_before(self.observer, rollback.group, decision.good, seen)))
         if not isinstance(decision, Proceed):
             return ""
         chosen = chosen_by(decision, rollback.group.deployer, seen.origin)
         later = rollback.changed(phase=Phase.STOPPING, **chosen)
         next_seen, _ = self.observer.look(later, policy, self.now, seen)
         explained = decide(later, next_seen, policy, self.now).explanation
-        stands = next_seen.preparations or self._stands_before(rollback.group, decision, seen)
-        return " ".join([explained, *(each for each in _left_out(stands) if each not in explained)])
-
-    def _stands_before(
-        self, group: DeploymentGroup, decision: Proceed | Stop, seen: Observation
-    ) -> Sequence[Preparation]:
-        """What a redeployment after the stop would leave out or has to do first, as far as it can be read now."""
-        if decision.good is None or seen.group is None:
-            return ()
-        deployer = self.observer.deployer_for(group, seen.group.compute_platform)
-        good = decision.good.revision
-        try:
-            readable = group.can(seen.group.compute_platform).reads_live
-            live = deployer.live(seen.group, good) if readable else Live()
-            return deployer.prepare(seen.group, good, live)
-        except LastgoodError:
-            return ()
-
-
-def _left_out(stands: Sequence[Preparation]) -> list[str]:
-    return [each.told for each in stands if isinstance(each, LeftOut)]
+        stands = next_seen.preparations or stands_before(self.observer, rollback.group, decision.good, seen)
+        return " ".join([explained, *(each for each in left_out(stands) if each not in explained)])
