@@ -20,7 +20,7 @@ from lastgood.judgement import decide
 from lastgood.judgement.case import Case
 from lastgood.judgement.choice import effective_floor
 from lastgood.judgement.onset import onset_attributes
-from lastgood.judgement.steps import AskApproval, Close, Decision, Proceed, Wait
+from lastgood.judgement.steps import AskApproval, Close, Decision, Proceed, Stop, Wait
 from lastgood.judgement.wording import ago
 from lastgood.model import (
     AlarmFacts,
