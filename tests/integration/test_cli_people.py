@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from answering import answering
+from integration.test_cli_judgement import unknown_to_moto
 from lastgood import __version__
 from lastgood_cli.context import Session
 from terminal import Terminal, terminal
@@ -173,6 +174,17 @@ def test_tab_completes_ids_groups_and_alarms_from_the_table_and_keeps_them_a_min
         ran = it.call(**keys, XDG_CACHE_HOME=str(tmp_path))
         assert offers[line.split()[-1]] in ran.out
     assert len(list(tmp_path.rglob("*.json"))) == 1
+
+
+def test_right_after_a_rollback_the_group_is_well(it: Terminal) -> None:
+    """What its older releases contain was not looked up then: nothing goes back behind a rollback."""
+    it.alarm_fires()
+    it.minutes(10)
+    with answering(unknown_to_moto(it)):
+        rows = it.call("doctor", "--group", "shop/prod", "-o", "json").json
+    group = {row["check"]: row["ok"] for row in rows if row["part"] == "Deployment group shop/prod"}
+    assert group["a last good revision exists and can be deployed now"] is True
+    assert False not in group.values()
 
 
 # --- waiting ---

@@ -32,6 +32,11 @@ NOT_WRONG = frozenset(
 )
 """Reasons for which nothing would be rolled back now, and which nobody has to fix."""
 
+_BEFORE_CONTENT = frozenset(
+    {Reason.ALREADY_LIVE, Reason.ALREADY_ROLLING_BACK, Reason.NEWER_DEPLOYMENT, Reason.SUSPECT_IS_ROLLBACK}
+)
+"""Reasons for which nobody has to know what older releases contain: it is not looked up."""
+
 _ELSEWHERE = frozenset({Reason.GROUP_NOT_FOUND, Reason.PAUSED, Reason.MODE_OFF, Reason.KILL_SWITCH})
 """Reasons that have a check of their own."""
 
@@ -70,7 +75,8 @@ def group_checks(plan: Plan) -> tuple[Check, ...]:
         checks.append(_from_answer(last, objection, plan.group, ready))
     else:
         checks.append(Check(last, True, f"{ready} {plan.then}".strip()))
-    if doubt := unpinned(plan.decision):
+    looked_up = objection is None or objection.reason not in _BEFORE_CONTENT
+    if looked_up and (doubt := unpinned(plan.decision)):
         checks.append(Check("its releases say what they contain", False, doubt, HOW_TO_PIN))
     if plan.floor is not None:
         checks.append(

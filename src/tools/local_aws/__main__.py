@@ -10,6 +10,8 @@ from pathlib import Path
 from local_aws.stack import AWS, CREDENTIALS, ROOT, SIMULATED, Stack, local_stack
 
 APPLICATION, GROUP, ALARM = "shop", "prod", "shop-prod-error-rate"
+PERSON = "ops@example.com"
+"""Who is told; the local AWS sends no mail."""
 
 
 def main() -> None:
@@ -19,7 +21,7 @@ def main() -> None:
     try:
         with (
             tempfile.TemporaryDirectory(prefix="lastgood-", ignore_cleanup_errors=True) as folder,
-            local_stack(Path(folder), say) as stack,
+            local_stack(Path(folder), say, NotificationEmail=PERSON) as stack,
         ):
             set_the_scene(stack)
             say(commands(stack))
