@@ -1,24 +1,31 @@
 """Everything in any order where names do not tell what they hold: keys that are written over, tags that move, two
 numbers for one code. The judge is the simulated AWS: which content really served, and when it came.
+
+The same few examples are played every time; LASTGOOD_SOAK=1 plays more and longer ones from a seed that it prints.
 """
 
 from __future__ import annotations
 
+import os
+import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 import boto3
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from lastgood.errors import LastgoodError
 from scene import ALARM, Scene, scene, service_scene
+from simulated_aws import revisions
 
+SOAK = os.environ.get("LASTGOOD_SOAK") == "1"
+EXAMPLES, STEPS = (int(os.environ.get("LASTGOOD_SOAK_EXAMPLES", "400")), 15) if SOAK else (16, 6)
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop:latest"
-PLACES = ("key", "versioned key", "tag", "service's tag", "version")
+PLACES = ("key", "versioned key", "tag", "service's tag", "version", "AppSpec's key")
 AFTER = st.sampled_from([60, 5, 400])
 BEFORE = st.sampled_from([0, 0, 180, 600])
 ONE_PERIOD = timedelta(seconds=60)
@@ -176,13 +183,19 @@ _SCENES: dict[str, Callable[[], AbstractContextManager[Scene]]] = {
     "tag": lambda: scene("ECS", settings=_QUICK),
     "service's tag": lambda: service_scene(settings=_QUICK, task_definitions=1),
     "version": lambda: scene("Lambda", settings=_QUICK, versions=1),
+    "AppSpec's key": lambda: scene("Lambda", settings=_QUICK, versions=1),
 }
 
 
 def _of_a_key(it: Scene, count: int, again: bool) -> str:
-    boto3.client("s3").put_object(Bucket="artifacts", Key="app/latest.zip", Body=f"content {count}".encode())
-    place = {"bucket": "artifacts", "key": "app/latest.zip", "bundleType": "zip"}
-    return it.sim.release("shop", "prod", {"revisionType": "S3", "s3Location": place})
+    """`again`: the same bytes as two releases ago."""
+    content = _content(count, again)
+    boto3.client("s3").put_object(Bucket="artifacts", Key="app/latest.zip", Body=content.encode())
+    return it.sim.release("shop", "prod", revisions.s3_revision("artifacts", "app/latest.zip"))
+
+
+def _content(count: int, again: bool) -> str:
+    return f"content {count - 2 if again and count > 2 else count}"
 
 
 def _of_a_tag(it: Scene, count: int, again: bool) -> str:
@@ -202,8 +215,17 @@ def _definition(it: Scene, count: int, again: bool) -> int:
 
 def _of_a_version(it: Scene, count: int, again: bool) -> str:
     """`again`: the same code as two releases ago under a new number."""
-    code = f"content {count - 2 if again and count > 2 else count}"
-    return it.release(int(it.sim.publish_version("shop", code=code)))
+    return it.release(int(it.sim.publish_version("shop", code=_content(count, again))))
+
+
+def _of_an_appspecs_key(it: Scene, count: int, again: bool) -> str:
+    """Every release writes its AppSpec over the one before."""
+    version = it.sim.publish_version("shop", code=_content(count, again))
+    current = it.sim.engine.lambda_world.alias("shop", "live").version
+    text = revisions.lambda_appspec("shop", "live", current, version)["appSpecContent"]["content"]
+    boto3.client("s3").put_object(Bucket="artifacts", Key="appspec.json", Body=text.encode())
+    place = {"bucket": "artifacts", "key": "appspec.json", "bundleType": "JSON"}
+    return it.sim.release("shop", "prod", {"revisionType": "S3", "s3Location": place})
 
 
 _RELEASES: dict[str, Callable[[Scene, int, bool], str]] = {
@@ -212,17 +234,23 @@ _RELEASES: dict[str, Callable[[Scene, int, bool], str]] = {
     "tag": _of_a_tag,
     "service's tag": _of_a_tag,
     "version": _of_a_version,
+    "AppSpec's key": _of_an_appspecs_key,
 }
 
 
 def test_under_names_that_move_nothing_false_is_called_verified_and_nothing_blamed_goes_back() -> None:
+    if SOAK:
+        number = int(os.environ.get("LASTGOOD_SOAK_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
+        print(f"\nLASTGOOD_SOAK_SEED={number}: {EXAMPLES} examples of {STEPS} steps")
+        seed(number)(MovingNames)
     run_state_machine_as_test(
         MovingNames,
         settings=settings(
-            max_examples=16,
-            stateful_step_count=6,
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
             deadline=None,
-            derandomize=True,
+            derandomize=not SOAK,
+            database=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

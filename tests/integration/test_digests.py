@@ -5,9 +5,11 @@ The judge is which content serves in the simulated AWS.
 
 from __future__ import annotations
 
+import boto3
 import pytest
 
 from scene import Scene, scene
+from simulated_aws import revisions
 
 SHOP = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop"
 
@@ -59,3 +61,22 @@ def test_one_moving_image_beside_the_code_is_told_as_that() -> None:
         assert it.sim.serving(it.application, it.group) == serves
         assert "proxy:latest is named by both" in head["explanation"]
         assert "own images" not in head["explanation"]
+
+
+def test_one_key_for_every_appspec_goes_back_to_the_task_set_that_is_still_there() -> None:
+    """Nobody can read what was deployed before; CodeDeploy's own rollback reroutes to the original tasks."""
+    with scene("ECS") as it:
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket="artifacts")
+        place = {"bucket": "artifacts", "key": "appspec.json", "bundleType": "JSON"}
+        for number, settle in ((2, True), (3, False)):
+            arn = it.sim.engine.ecs_world.arn(f"task-definition/web:{number}")
+            text = revisions.ecs_appspec(arn)["appSpecContent"]["content"]
+            s3.put_object(Bucket="artifacts", Key="appspec.json", Body=text.encode())
+            it.sim.advance(5)
+            it.sim.release("shop", "prod", {"revisionType": "S3", "s3Location": place}, settle=settle)
+            it.sim.advance(7200 if settle else 90)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == ("ROLLED_BACK", "CONTENT_UNKNOWN"), head["explanation"]
+        assert head["needs_human"] is True and it.is_live(2)

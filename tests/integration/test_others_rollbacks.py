@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import boto3
 import pytest
 
 from scene import ALARM, PLATFORMS, Scene, scene, service_scene
+from simulated_aws import revisions
 
 STACK = "arn:aws:cloudformation:us-east-1:123456789012:stack/shop/7d3"
 EVERYWHERE = pytest.mark.parametrize("platform", PLATFORMS)
@@ -218,6 +220,79 @@ def test_a_persons_rollback_that_the_alarm_stopped_after_awss_own_failed_hides_n
         assert it.sim.deployment(theirs)["status"] == "Stopped"
         it.deliver(message)
         assert_back(it, adopted=False)
+
+
+@pytest.mark.parametrize("active", [True, False], ids=["under way", "done"])
+def test_what_is_live_already_released_again_is_no_fix_and_goes_back_too(active: bool) -> None:
+    """The bad code under a new number, after the alarm: nothing in it is new."""
+    with scene("Lambda", versions=3, current=1) as it:
+        world = it.sim.engine.lambda_world
+        (function,) = world.functions
+        it.good_history(2)
+        it.release(3, settle=True, rest=100)
+        it.local.alarm(ALARM, tags=it.tags)
+        message = it.alarm_message()
+        it.sim.advance(5)
+        again = it.sim.publish_version(function, code=world.function(function).versions["3"].code)
+        it.release(int(again), settle=not active, rest=10)
+        it.deliver(message)
+        assert_back(it)
+        assert it.sim.live("shop", "prod").shares == {"2": 1.0}
+
+
+def test_a_key_that_was_written_over_is_no_rollback_though_somebody_deploys_it_again() -> None:
+    """Somebody runs the old deployment again, and gets what lies under its name now: the bad bundle."""
+    with scene("Server") as it:
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket="artifacts")
+        bundle = revisions.s3_revision("artifacts", "app.zip")
+        for text, rest in (("good", 7200), ("bad", 200)):
+            s3.put_object(Bucket="artifacts", Key="app.zip", Body=text.encode())
+            it.sim.advance(5)
+            bad = it.sim.release("shop", "prod", bundle, settle=True)
+            it.sim.advance(rest)
+        it.local.alarm(ALARM, tags=it.tags)
+        message = it.alarm_message()
+        theirs = it.sim.release("shop", "prod", bundle, settle=True)
+        it.deliver(message)
+        head = it.run_to_end()
+        assert (head["outcome"], head["needs_human"]) == ("BLOCKED", True), head["explanation"]
+        suspects = {c["deployment_id"] for c in head["candidates"] if c.get("rejection") == "SUSPECT"}
+        assert suspects == {bad, theirs}
+
+
+def test_awss_own_rollback_to_a_branch_is_never_called_proven() -> None:
+    """It deploys what the branch names now, which is what was bad."""
+    with scene("Server", **OWN_ALARM) as it:
+        branch = revisions.github_revision("acme/shop", "main")
+        it.sim.push_branch("acme/shop", "main", "1" * 40)
+        it.sim.release("shop", "prod", branch, settle=True)
+        it.sim.advance(7200)
+        it.sim.push_branch("acme/shop", "main", "2" * 40)
+        it.sim.declare_bad(it.sim.release("shop", "prod", branch))
+        it.sim.advance(15)
+        it.local.alarm(ALARM, tags=it.tags)
+        message = it.alarm_message()
+        it.sim.advance(90)
+        assert it.sim.bad_share("shop", "prod") == 1
+        it.deliver(message)
+        head = it.run_to_end()
+        assert (head["outcome"], head["needs_human"]) == ("FAILED", True), head["explanation"]
+        assert "nobody knows what it put back: main is no full commit id" in head["explanation"]
+
+
+def test_a_release_that_takes_the_place_of_our_update_is_left_alone() -> None:
+    with service_scene(task_definitions=5) as it:
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=120)
+        it.alarm_fires()
+        it.sim.advance(3)
+        newer = it.release(4)
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == ("BLOCKED", "OTHER_DEPLOYMENT"), head["explanation"]
+        assert newer in head["explanation"]
+        it.sim.settle()
+        assert it.is_live(4)
 
 
 def test_somebodys_rollback_that_fails_is_taken_over() -> None:

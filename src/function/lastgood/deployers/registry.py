@@ -39,23 +39,37 @@ def lost(image: Image) -> str:
 
 
 def stored(clients: Clients, reference: str, digest: str) -> Stored:
-    """Ask for an image by its digest, in the repository that a reference names. Unknown where it may not be read.
+    """Ask for an image by its digest, in the repository that a reference names. Unknown where it may not be read."""
+    found = _described(clients, reference, {"imageDigest": digest})
+    if found is None:
+        return Stored()
+    pushed: datetime | None = found.get("imagePushedAt")
+    return Stored(bool(found), pushed.astimezone(UTC) if pushed else None)
+
+
+def means(clients: Clients, image: Image) -> str:
+    """The digest that the tag of an image's reference means now; empty where that may not be read, or it is gone."""
+    tag = image.reference.rpartition("/")[2].partition(":")[2]
+    found = _described(clients, image.reference, {"imageTag": tag or "latest"}) or {}
+    return str(found.get("imageDigest", ""))
+
+
+def _described(clients: Clients, reference: str, image_id: dict[str, str]) -> Mapping[str, Any] | None:
+    """What ECR says of an image; empty if it is not there, None where nobody can tell.
 
     Only registries of ECR in the function's own region are asked.
     """
     named = _REFERENCE.match(reference)
     if named is None or named["region"] != clients.ecr.meta.region_name:
-        return Stored()
+        return None
     try:
         answer = call(
             clients.ecr,
             "describe_images",
             registryId=named["account"],
             repositoryName=named["repository"],
-            imageIds=[{"imageDigest": digest}],
+            imageIds=[image_id],
         )
     except RefusedError as error:
-        return Stored(there=False) if error.code in _GONE else Stored()
-    found: Mapping[str, Any] = next(iter(answer.get("imageDetails") or ()), {})
-    pushed: datetime | None = found.get("imagePushedAt")
-    return Stored(bool(found), pushed.astimezone(UTC) if pushed else None)
+        return {} if error.code in _GONE else None
+    return next(iter(answer.get("imageDetails") or ()), {})

@@ -11,6 +11,7 @@ from typing import Any
 from lastgood.aws_models import UNKNOWN_MEMBERS, tell_unknown_members
 from lastgood.clients import Clients, call
 from lastgood.deployers.marks import marks_in, unless_denied
+from lastgood.deployers.registry import means
 from lastgood.errors import RefusedError
 from lastgood.model import Evidence, Gone, Image, Preparation, Revision, Unregistered
 
@@ -55,14 +56,14 @@ class TaskDefinitions:
     def prepare(self, revision: Revision, live: Sequence[Image] = ()) -> tuple[Preparation, ...]:
         """ECS starts nothing new from an INACTIVE task definition. What `live` shows of a tag is what it means now.
 
-        A tag that is the same for every release, and that nothing shows, may mean anything.
+        Of another the registry is asked; of a tag that is the same for every release nothing else is believed.
         """
         status, problem = self._status(revision)
         if problem or status not in {"ACTIVE", "INACTIVE"}:
             return (Gone(problem or f"{revision.label} is {status}."),)
         now = {image.reference: image.digest for image in live if image.digest}
         served = [image for image in revision.images if image.digest and not image.pinned]
-        pins = tuple(image for image in served if now.get(image.reference, _by_name(image)) != image.digest)
+        pins = tuple(i for i in served if (now.get(i.reference) or self._means(i)) != i.digest)
         return (Unregistered(revision.identity, pins),) if status == "INACTIVE" or pins else ()
 
     def register(self, revision: Revision, pins: Sequence[Image] = ()) -> str:
@@ -78,6 +79,10 @@ class TaskDefinitions:
         tags = {"tags": answer["tags"]} if answer.get("tags") else {}
         made = call(self.clients.ecs, "register_task_definition", writes=True, **definition, **tags)
         return str(made["taskDefinition"]["taskDefinitionArn"])
+
+    def _means(self, image: Image) -> str:
+        """The digest of a tag that names a release: what ECR says, or else what it was."""
+        return _by_name(image) and (means(self.clients, image) or image.digest)
 
     def _status(self, revision: Revision) -> tuple[str, str]:
         tell_unknown_members(self.clients.ecs, "DescribeTaskDefinition")

@@ -117,6 +117,10 @@ def _perhaps_the_fix(newest: Deployment, events: Sequence[Deployment], asked: Qu
     """
     if newest.ended_badly:
         return _judge(events[1:], asked)
+    live = next((d for d in events[1:] if d.status == "Succeeded"), newest)
+    if live is not newest and same(newest, live) and (blamed := _judge(events[1:], asked)).suspects:
+        # It brings what was live already, so it is no fix, and goes back with that.
+        return replace(blamed, suspects=(newest, *blamed.suspects))
     left_alone = _nobody(Reason.NEWER_DEPLOYMENT, f"{too_late} It may be the fix, so it is left alone.")
     met_at = newest.reach.at if newest.reach else None
     below = _judge(events[1:], asked).suspects if met_at else ()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from lastgood.judgement.case import Case
-from lastgood.judgement.steps import Chosen, Close, Decision, LetGoOn, TakeOver, fail, wait
+from lastgood.judgement.steps import Chosen, Close, Decision, LetGoOn, TakeOver, block, fail, wait
 from lastgood.judgement.theirs import beside, whose, why_it_failed
 from lastgood.judgement.wording import at_a_gate, duration
 from lastgood.model import (
@@ -44,8 +44,20 @@ def verify(case: Case) -> Decision:
         why = f"{why_it_failed(running, rollback.group.deployer)}. It did not put back what was live: lastgood goes on."
         return TakeOver(Reason.SUSPECT_STOPPED, why, running, chosen=Chosen(failed=running))
     if running.status != "Succeeded":
-        return fail(Reason.ROLLBACK_DEPLOYMENT_FAILED, _why_it_failed(running))
+        return _taken_away(case, running) or fail(Reason.ROLLBACK_DEPLOYMENT_FAILED, _why_it_failed(running))
     return _prove_live(case, running)
+
+
+def _taken_away(case: Case, running: Deployment) -> Decision | None:
+    """Somebody released while the rollback ran: an update of a service takes the place of the one before it."""
+    newest = case.seen.newest
+    if newest is None or not newest.is_release or newest.created_at <= running.created_at:
+        return None
+    return block(
+        Reason.OTHER_DEPLOYMENT,
+        f"The rollback deployment {running.deployment_id} is {running.status}, and {newest.deployment_id} "
+        f"({newest.revision.name}), which came after it, is {newest.status}. It may be the fix, so it is left alone.",
+    )
 
 
 def _still_running(case: Case, running: Deployment) -> Decision:
@@ -99,13 +111,25 @@ def _prove_live(case: Case, running: Deployment) -> Decision:
             Outcome.ROLLED_BACK,
         )
     ended = running.completed_at or case.now
-    found = "two versions" if live.split else live.identity or "something that cannot be read"
+    found = _found(case.rollback, live)
     if live.identity == wanted and same is False:
         found += " with other images"
     if case.now - ended < LIVE_GRACE:
         return wait(f"{running.deployment_id} succeeded; live is still {found}.")
+    if not live.identity and running.revision.moves:
+        unknown = f"{running.deployment_id} succeeded, and nobody knows what it put back: {running.revision.moves}."
+        return fail(Reason.LIVE_DIFFERS, unknown)
     meant = wanted or "what was there before the suspect"
-    return fail(Reason.LIVE_DIFFERS, f"{running.deployment_id} succeeded, yet live is {found} and not {meant}.")
+    return fail(Reason.LIVE_DIFFERS, f"{running.deployment_id} succeeded, yet live is {found}, and not {meant}.")
+
+
+def _found(rollback: Rollback, live: Live) -> str:
+    """What is live, as far as anybody can tell."""
+    if live.split:
+        return "two versions"
+    if by_the_suspect(rollback, live):
+        return f"what {rollback.choice.suspect_deployment_id} brought"
+    return live.identity or "something that cannot be read"
 
 
 def _whose_doing(rollback: Rollback, running: Deployment) -> str:

@@ -56,6 +56,15 @@ def to_compare(events: Sequence[Deployment]) -> tuple[Deployment, ...]:
     return (newest, named[0]) if named and named[0] is not events[1] else ()
 
 
+def perhaps_nothing_new(events: Sequence[Deployment]) -> tuple[Deployment, ...]:
+    """The newest release, and what was live lately: it may deploy one of these under the same or another name."""
+    newest = events[0] if events else None
+    if newest is None or not newest.is_release:
+        return ()
+    older = [d for d in events[1:] if d.status == "Succeeded" and d.revision.target == newest.revision.target]
+    return (newest, *older[:2]) if older else ()
+
+
 def standing(events: Sequence[Deployment]) -> tuple[Sequence[Deployment], Deployment | None]:
     """The events without the newest ones if these are rollbacks that failed or were stopped; and the newest of those.
 

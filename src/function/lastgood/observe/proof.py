@@ -17,12 +17,20 @@ def verify(look: Look) -> Observation:
     late = look.now - rollback.opened_at > look.policy.deadline
     if running is not None and running.gate is not None:
         return held(look, seen)
-    if running is None or (running.active and not late) or running.status in {"Failed", "Stopped"}:
+    if running is None or (running.active and not late):
         return seen
+    if running.ended_badly:
+        return seen if rollback.progress.adopted else replace(seen, newest=_newest(look))
     facts = deployer.facts()
     if facts is None:
         return seen
     return replace(seen, group=facts, live=deployer.live(facts, _where(look, running)))
+
+
+def _newest(look: Look) -> Deployment | None:
+    """What somebody may have released meanwhile."""
+    facts = look.deployer.facts()
+    return look.deployer.newest(facts) if facts else None
 
 
 def _where(look: Look, running: Deployment) -> Revision:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from lastgood.judgement.case import Case
 from lastgood.judgement.service import with_others
-from lastgood.judgement.theirs import attempts_to_compare, deployed_before, to_compare
+from lastgood.judgement.theirs import attempts_to_compare, deployed_before, perhaps_nothing_new, to_compare
 from lastgood.model import (
     BEFORE,
     Deployment,
@@ -104,11 +104,12 @@ def _unsure(case: Case) -> list[Deployment]:
 
 
 def _perhaps_somebodys_rollback(case: Case) -> list[Deployment]:
-    """What came after the breach began may be no fix, but what was live before: under names that move, nobody knows."""
+    """What came after the breach began may be no fix, but what was live before: names alone do not tell."""
     if case.attribution.reason is not Reason.NEWER_DEPLOYMENT:
         return []
     events = [d for d in case.seen.history if d.is_release or d.is_rollback]
-    return [d for d in to_compare(events) if d.deployment_id not in case.seen.examined]
+    unsure = (*perhaps_nothing_new(events), *to_compare(events))
+    return [d for d in dict.fromkeys(unsure) if d.deployment_id not in case.seen.examined]
 
 
 def _perhaps_attempts(case: Case) -> list[Deployment]:

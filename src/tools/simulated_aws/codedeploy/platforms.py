@@ -204,7 +204,7 @@ class EcsPlatform:
             return "INVALID_ECS_SERVICE", "The ECS service cannot be found or has no primary task set."
         if not target:
             return "INVALID_REVISION", "The AppSpec file is missing or does not name a task definition."
-        if deployment.native_rollback and self._original(service, target):
+        if deployment.native_rollback and self._original(service, deployment):
             return None
         try:
             status = self._world.task_definition(target).status
@@ -230,7 +230,7 @@ class EcsPlatform:
         """Start the replacement task set. A native rollback takes the original while that exists."""
         service, target = self._service_of(deployment), self.target(deployment)
         service.task_sets = [each for each in service.task_sets if each.status != "DRAINING"]
-        if not (deployment.native_rollback and self._original(service, target)):
+        if not (deployment.native_rollback and self._original(service, deployment)):
             self._world.add_task_set(service, target, deployment.id, at, self._parts(deployment))
 
     def _parts(self, deployment: Deployment) -> dict[str, Any]:
@@ -291,10 +291,19 @@ class EcsPlatform:
     def _replacement(self, service: Service, deployment: Deployment) -> TaskSet | None:
         if own := next((each for each in service.task_sets if each.external_id == deployment.id), None):
             return own
-        return self._original(service, self.target(deployment))
+        return self._original(service, deployment)
 
-    def _original(self, service: Service, target: str) -> TaskSet | None:
+    def _original(self, service: Service, deployment: Deployment) -> TaskSet | None:
+        """The task set that a rollback reroutes to: the last success's own while it stands, whatever an AppSpec says.
+
+        User guide, "Redeploy and roll back a deployment": traffic goes back to the original task set.
+        """
         standing = [each for each in service.task_sets if each.status != "DRAINING"]
+        last, target = deployment.group.last_successful, self.target(deployment)
+        if deployment.native_rollback and last and deployment.revision == last.revision:
+            own = next((each for each in standing if each.external_id == last.id), None)
+            if own is not None:
+                return own
         return next((each for each in standing if each.task_definition == target), None)
 
 
