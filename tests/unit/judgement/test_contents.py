@@ -259,7 +259,7 @@ def test_a_tag_that_both_name_is_told_where_another_image_differs() -> None:
 def test_a_tag_that_still_names_the_bad_image_is_told_too() -> None:
     mine, theirs = (image(digest="sha256:1"),), (image(digest="sha256:2"),)
     assert note(mine, theirs) == (
-        "shop/web:latest still names the image of d-2: what is deployed by that name before a mended image is pushed "
+        "shop/web:latest still names the image of d-2: what is deployed by that name before a fixed image is pushed "
         "brings it back."
     )
     other = (image("shop/web:9", "sha256:2"),)

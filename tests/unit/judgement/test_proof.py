@@ -362,9 +362,10 @@ def test_what_is_still_the_suspects_was_not_put_back(live, of):
     assert ended(of, live=live, **NOTHING_CHOSEN).reason is not Reason.CONTENT_UNKNOWN
 
 
-def test_a_name_that_the_suspect_shares_is_put_back_if_it_is_the_rollbacks_own():
+def test_a_name_that_the_suspect_shares_is_put_back_only_if_it_is_known_who_brought_it():
     same_name = replace(BACK, revision=Revision("AppSpecContent", "v2"))
-    assert ended(same_name, live=Live("v2"), **NOTHING_CHOSEN).reason is Reason.CONTENT_UNKNOWN
+    assert ended(same_name, live=Live("v2", deployment_id="d-1"), **NOTHING_CHOSEN).reason is Reason.CONTENT_UNKNOWN
+    assert ended(same_name, live=Live("v2"), **NOTHING_CHOSEN).reason is not Reason.CONTENT_UNKNOWN
 
 
 @pytest.mark.parametrize(

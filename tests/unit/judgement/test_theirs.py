@@ -67,11 +67,12 @@ def test_a_stacks_rollback_is_one_while_it_runs() -> None:
     assert not goes_back(replace(stack, status="Succeeded"), (stack,))
 
 
-def test_while_it_runs_what_it_replaces_may_have_failed() -> None:
+def test_what_it_replaces_may_have_failed() -> None:
     back, failed = running("d-3", "v1"), release("d-2", "v2", -10, status="Failed")
     assert goes_back(back, newest_first(back, failed, FIRST))
     done = replace(back, status="Succeeded")
-    assert not goes_back(done, newest_first(done, failed, FIRST))
+    assert goes_back(done, newest_first(done, failed, FIRST))
+    assert not goes_back(done, newest_first(done, replace(failed, reach=Reach()), FIRST))
 
 
 # --- what has to be compared ----------------------------------------------------------------------------------------

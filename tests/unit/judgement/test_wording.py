@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -13,7 +12,6 @@ from lastgood.judgement.wording import (
     at_a_gate,
     clock,
     duration,
-    label,
     listed,
     name,
     rolls_back_too,
@@ -49,9 +47,9 @@ def test_a_duration_is_told_in_one_unit_rounded_down(seconds: float, told: str) 
 
 def test_a_deployment_is_called_by_its_label_or_its_identity() -> None:
     plain = release("d-1", "arn:task:7")
-    assert label(plain) == "arn:task:7"
-    assert label(replace(plain, revision=Revision("TaskDefinition", "arn:task:7", label="task:7"))) == "task:7"
-    assert label(release("d-1", "")) == "an unreadable revision"
+    assert plain.revision.name == "arn:task:7"
+    assert Revision("TaskDefinition", "arn:task:7", label="task:7").name == "task:7"
+    assert release("d-1", "").revision.name == "an unreadable revision"
     assert (name(plain), name(None)) == ("arn:task:7 (from d-1)", "the last good revision")
     assert subject(running("d-2", "v2")) == "d-2 (v2) is InProgress"
     assert subject(None) == "No deployment is running"
@@ -107,4 +105,4 @@ def test_a_lock_without_its_rollback_is_told() -> None:
 
 def test_every_deployment_has_a_name_that_people_can_read() -> None:
     for deployment in (release("d-1"), release("d-1", ""), Deployment("d-1", "Created", at(0), Revision("Box", "b"))):
-        assert label(deployment) and deployment.deployment_id in name(deployment)
+        assert deployment.revision.name and deployment.deployment_id in name(deployment)

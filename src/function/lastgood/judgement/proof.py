@@ -120,7 +120,7 @@ def _prove_live(case: Case, running: Deployment) -> Decision:
         unknown = f"{running.deployment_id} succeeded, and nobody knows what it put back: {running.revision.moves}."
         return fail(Reason.LIVE_DIFFERS, unknown)
     meant = wanted or "what was there before the suspect"
-    return fail(Reason.LIVE_DIFFERS, f"{running.deployment_id} succeeded, yet live is {found}, and not {meant}.")
+    return fail(Reason.LIVE_DIFFERS, f"{running.deployment_id} succeeded, yet live is {found} and not {meant}.")
 
 
 def _found(rollback: Rollback, live: Live) -> str:
