@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import pytest
 
 from lastgood import links
-from lastgood.alarms import types
+from lastgood.alarms import Alarms, types
 from scene import ALARM, Scene, scene
 from stage.local import alarm_arn
 
@@ -54,6 +54,27 @@ def test_an_alarm_of_another_type_confirms_like_any_other(kind: str) -> None:
         it.deliver(it.alarm_message())
         assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True)
         assert {"MetricAlarm", "CompositeAlarm", "LogAlarm"} <= set(asked[0]["AlarmTypes"])
+
+
+def log_alarm(since: datetime, rate: str) -> dict[str, Any]:
+    """A log alarm that fires after two of three results of its query."""
+    schedule = {"ScheduleConfiguration": {"ScheduleExpression": rate}}
+    counts = {"QueryResultsToEvaluate": 3, "QueryResultsToAlarm": 2}
+    return described(since, ScheduledQueryConfiguration=schedule, **counts)
+
+
+@pytest.mark.parametrize(
+    ("rate", "minutes"),
+    [("rate(5 minutes)", 10), ("rate(1 hour)", 120), ("rate(1 minute)", 2), ("cron(0 * * * ? *)", 0)],
+)
+def test_the_breach_of_a_log_alarm_is_counted_back_by_its_query(rate: str, minutes: int) -> None:
+    fired = datetime(2026, 3, 2, 10, 5, tzinfo=UTC)
+    answers = {"LogAlarms": [log_alarm(fired, rate)]}
+    shape = SimpleNamespace(enum=["LogAlarm"])
+    meta = SimpleNamespace(service_model=SimpleNamespace(shape_for=lambda _: shape))
+    facts = Alarms(SimpleNamespace(meta=meta, describe_alarms=lambda **_: answers)).read(ALARM)
+    assert facts is not None
+    assert facts.period * facts.datapoints == timedelta(minutes=minutes)
 
 
 def test_an_older_boto3_is_asked_only_for_the_types_that_it_knows() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,9 @@ MOST_CHILDREN = 100
 
 CHILD_AFTER = timedelta(minutes=1)
 """A composite alarm changes with the alarm that makes it fire; their times may differ by so much either way."""
+
+_RATE = re.compile(r"rate\((\d{1,5}) (minute|hour|day)s?\)")
+_UNITS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 
 MOST_HISTORY_PAGES = 2
 """Of an alarm that changed more often than 200 times, nothing older is of interest."""
@@ -297,7 +301,7 @@ def _silenced_by(alarm: Mapping[str, Any]) -> str:
 
 
 def _facts(alarm: Mapping[str, Any]) -> AlarmFacts:
-    period, evaluated = _period(alarm), _count(alarm.get("EvaluationPeriods"))
+    period, evaluated = _period(alarm), _first_count(alarm, "EvaluationPeriods", "QueryResultsToEvaluate")
     data = parse_reason_data(alarm.get("StateReasonData"))
     onset = breach_began(data, str(alarm.get("ComparisonOperator", "")), evaluated, period.total_seconds())
     state = AlarmState(alarm["StateValue"])
@@ -307,16 +311,26 @@ def _facts(alarm: Mapping[str, Any]) -> AlarmFacts:
         changed_at=_changed_at(alarm),
         suppressed_by=_silenced_by(alarm),
         period=period,
-        datapoints=_count(alarm.get("DatapointsToAlarm")) or evaluated,
+        datapoints=_first_count(alarm, "DatapointsToAlarm", "QueryResultsToAlarm") or evaluated,
         onset=onset if state is AlarmState.ALARM else None,
     )
 
 
 def _period(alarm: Mapping[str, Any]) -> timedelta:
-    """The alarm's period; of metric math the longest of its metrics'. Zero where it has none (a composite alarm)."""
+    """The alarm's period; of metric math the longest of its metrics', of a log alarm the time from query to query.
+
+    Zero where it has none (a composite alarm).
+    """
+    schedule = (alarm.get("ScheduledQueryConfiguration") or {}).get("ScheduleConfiguration") or {}
+    if rate := _RATE.fullmatch(str(schedule.get("ScheduleExpression", "")).strip()):
+        return min(int(rate[1]) * _UNITS[rate[2]], timedelta(seconds=LONGEST_PERIOD))
     queries = alarm.get("Metrics") or []
     holders = [alarm, *queries, *(query.get("MetricStat") or {} for query in queries)]
     return timedelta(seconds=min(max(_count(holder.get("Period")) for holder in holders), LONGEST_PERIOD))
+
+
+def _first_count(alarm: Mapping[str, Any], *names: str) -> int:
+    return next((found for name in names if (found := _count(alarm.get(name)))), 0)
 
 
 def _count(value: object) -> int:

@@ -18,6 +18,7 @@ REPLACEMENT = "\ufffd"
 # Controls (ANSI's escape among them), invisible and bidirectional marks, lone surrogates, and the separators
 # of lines and paragraphs.
 _HOSTILE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_DIRECTION_MARKS = frozenset({"\u061c", "\u200e", "\u200f"})
 _UNSEEN_SPACES = frozenset({"\u200b", "\ufeff"})
 _MAX_DEPTH = 50
 _MAX_DIGITS = 18
@@ -47,7 +48,8 @@ def is_plain(text: str) -> bool:
 def is_name(text: str) -> bool:
     """True for what an alarm may be called: also with joiners and other formats, which emoji and scripts are made with.
 
-    Not with what ends a line, steers a terminal, turns the direction of reading, or is a space that nobody sees.
+    Not with what ends a line, steers a terminal, overrides the direction of reading, or is a space that nobody sees.
+    The marks with which Arabic and Hebrew texts say their direction override nothing.
     """
     return REPLACEMENT not in text and not any(map(_is_no_part_of_a_name, text))
 
@@ -56,7 +58,8 @@ def _is_no_part_of_a_name(character: str) -> bool:
     category = unicodedata.category(character)
     if category != "Cf":
         return category in _HOSTILE
-    return unicodedata.bidirectional(character) != "BN" or character in _UNSEEN_SPACES
+    marks = unicodedata.bidirectional(character) != "BN" and character not in _DIRECTION_MARKS
+    return marks or character in _UNSEEN_SPACES
 
 
 def without_surrogates(text: str) -> str:

@@ -71,6 +71,39 @@ class TestEnvelopes:
         found = parse([7, load("alarm-in-alarm"), [load("alarm-in-alarm")], {}], HOME, NOW)
         assert [type(each) for each in found] == [Refusal, AlarmSignal, Refusal, Refusal]
 
+    @pytest.mark.parametrize("name", ["alarm-eventbridge", "alarm-to-lambda", "alarm-in-alarm"])
+    def test_what_a_pipes_template_leaves_of_a_queues_body_is_read_as_a_text_or_as_an_object(self, name: str) -> None:
+        wanted = alarm(in_queue(load(name)))
+        (record,) = in_queue(load(name))["Records"]
+        assert alarm([record["body"]]).key == wanted.key
+        assert alarm([record | {"body": json.loads(record["body"])}]) == wanted
+        assert refusal(["Hello"]).code == "not_json" and refusal(["[1]"]).code == "not_object"
+
+    def test_a_bare_alarm_message_in_a_list_is_read_where_any_topic_is_accepted_and_else_refused(self) -> None:
+        """Nothing says which topic brought it."""
+        message = json.loads(load("alarm-in-alarm")["Records"][0]["Sns"]["Message"])
+        assert alarm([message], Home("123456789012", "us-east-1")).key == alarm(load("alarm-in-alarm")).key
+        told = refusal([message], Home("123456789012", "us-east-1", ("arn:aws:sns:us-east-1:123456789012:alarms",)))
+        assert (told.code, told.rejected) == ("untrusted_topic", True) and "an unknown topic" in told.message
+
+    @pytest.mark.parametrize("name", ["alarm-eventbridge", "codedeploy-state-change", "ecs-deployment-state-change"])
+    def test_an_eventbridge_rule_may_have_a_topic_between(self, name: str) -> None:
+        direct, over = sole(load(name)), sole(over_sns(load(name)))
+        assert type(over) is type(direct) and not isinstance(over, Refusal)
+        assert getattr(over, "key", "") == getattr(direct, "key", "")
+        home = Home("123456789012", "us-east-1", ("arn:aws:sns:us-east-1:123456789012:alarms-only",))
+        assert refusal(over_sns(load(name)), home).code == "untrusted_topic"
+
+    def test_a_failed_invocation_that_lambda_put_on_a_bus_is_unwrapped_and_holds_no_request(self) -> None:
+        def failed(payload: object) -> dict[str, Any]:
+            kind = {"source": "lambda", "detail-type": "Lambda Function Invocation Result - Failure"}
+            return {**kind, "account": "123456789012", "detail": {"version": "1.0", "requestPayload": payload}}
+
+        assert alarm(failed(load("alarm-in-alarm"))).key == alarm(load("alarm-in-alarm")).key
+        assert refusal(failed(load("manual-rollback"))).code == "queued_request"
+        assert refusal(failed(failed(load("manual-rollback")))).code == "too_deep"
+        assert refusal(over_sns(load("scheduled-sweep"))).code == "queued_request"
+
     def test_a_failure_destinations_record_may_come_over_sns(self) -> None:
         record = {"version": "1.0", "requestPayload": load("alarm-in-alarm"), "responsePayload": None}
         assert alarm(over_sns(record)).key == alarm(load("alarm-in-alarm")).key
@@ -79,7 +112,12 @@ class TestEnvelopes:
     @pytest.mark.parametrize("name", ["manual-rollback", "manual-dry-run", "scheduled-sweep"])
     def test_no_request_is_taken_from_a_topic_or_a_list(self, name: str) -> None:
         request = load(name)
-        for event in (over_sns({"requestPayload": request}), [request], [{"requestPayload": request}]):
+        for event in (
+            over_sns({"requestPayload": request}),
+            [request],
+            [json.dumps(request)],
+            [{"requestPayload": request}],
+        ):
             assert refusal(event).code == "queued_request"
 
     def test_a_failure_record_comes_from_an_accepted_topic_only(self) -> None:

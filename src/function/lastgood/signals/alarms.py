@@ -100,7 +100,10 @@ def _alarm_name(value: object) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > MAX_ALARM_NAME:
         reject("bad_field", f"The alarm's name must be a text of 1 to {MAX_ALARM_NAME} characters.")
     if not is_name(value):
-        reject("bad_field", f"The alarm's name contains control characters: {clean(value, 255)}")
+        reject(
+            "bad_field",
+            f"The alarm's name contains control characters, or what would deceive its readers: {clean(value, 255)}",
+        )
     return value
 
 

@@ -28,6 +28,8 @@ from lastgood.text import UnreadableError, clean, read_json
 # The senders' quotas, in bytes. No text has more characters than bytes, so no genuine one is refused.
 MAX_SNS_CHARACTERS = 262_144
 MAX_SQS_CHARACTERS = 1_048_576
+# Lambda developer guide, "Capturing records of Lambda asynchronous invocations": a bus as the destination.
+_FAILED_INVOCATION = ("lambda", "Lambda Function Invocation Result - Failure")
 
 
 def parse(event: object, home: Home, now: datetime) -> tuple[Signal | Refusal, ...]:
@@ -55,13 +57,20 @@ def _event(event: object, delivery: Delivery) -> Results:
 
 
 def _piped(element: object, delivery: Delivery) -> Results:
-    """One of a list, as EventBridge Pipes hands them over: a queue's record, what its body holds, or a whole event."""
+    """One of a list, as EventBridge Pipes hands them over: a queue's record, what its body holds, or a whole event.
+
+    What a body holds comes as an object or, by the pipe's template, still as a text.
+    """
+    if isinstance(element, str):
+        element = _json_object(element, "An element of the list", MAX_SQS_CHARACTERS)
     if not isinstance(element, dict):
         reject("unknown_event_shape", f"The list holds {kind_of(element)}, not an event.", ACCEPTED_SHAPES)
     if "eventSource" in element or "EventSource" in element:
         return _record(element, delivery)
     if "TopicArn" in element and "Type" in element:
         return _sns(element, _sns_delivery(element, delivery))
+    if "AlarmName" in element and "NewStateValue" in element:
+        return (read_sns_alarm(element, delivery),)
     return _event(element, delivery)
 
 
@@ -93,8 +102,12 @@ def _record(record: object, delivery: Delivery) -> Results:
 
 
 def _sqs(record: dict[str, Any], delivery: Delivery) -> Results:
-    """A queue holds SNS envelopes, raw alarm messages, or whole events: EventBridge's, or a dead letter's."""
-    body = _json_object(record.get("body"), "The record's body", MAX_SQS_CHARACTERS)
+    """A queue holds SNS envelopes, raw alarm messages, or whole events: EventBridge's, or a dead letter's.
+
+    A pipe may have read the body's text already.
+    """
+    given = record.get("body")
+    body = given if isinstance(given, dict) else _json_object(given, "The record's body", MAX_SQS_CHARACTERS)
     if "TopicArn" in body and "Type" in body:
         return guarded(_sns, body, _sns_delivery(body, delivery))
     if _SHAPES.keys() & body.keys():
@@ -121,17 +134,27 @@ def _sns(message: dict[str, Any], delivery: Delivery) -> Results:
         # Whoever can publish can put any address in here: no URL of a message is ever opened.
         ignore("not_a_notification", f"The SNS message is {kind}, not a Notification.")
     body = _json_object(message.get("Message"), "The SNS message", MAX_SNS_CHARACTERS)
-    if "requestPayload" in body:
+    reader = next((reader for mark, reader in _OVER_SNS.items() if mark in body), None)
+    if reader is not None:
         check_topic(delivery)
-        return tuple(map(_no_request, _on_failure(body, delivery)))
+        return tuple(_no_request(result) for result in reader(body, delivery))
     return (read_sns_alarm(body, delivery),)
 
 
+def _eventbridge(event: dict[str, Any], delivery: Delivery) -> Results:
+    """A rule's event, or the record of a failed invocation that Lambda put on a bus, which anybody else could, too."""
+    detail = event.get("detail")
+    failed = (event.get("source"), event["detail-type"]) == _FAILED_INVOCATION
+    if failed and isinstance(detail, dict) and "requestPayload" in detail:
+        return tuple(_no_request(result) for result in _on_failure(detail, delivery))
+    return read_eventbridge(event, delivery)
+
+
 def _no_request(result: Signal | Refusal) -> Signal | Refusal:
-    """Topics and pipes bring alarms and deployments. Whoever may write into them is no operator."""
+    """Topics, buses and pipes bring alarms and deployments. Whoever may write into them is no operator."""
     if isinstance(result, AlarmSignal | DeploymentSignal | ServiceDeploymentSignal | Refusal):
         return result
-    told = "Requests and sweeps are taken neither from a topic nor from a list."
+    told = "Requests and sweeps are taken neither from a topic, nor from a bus's record of a failure, nor from a list."
     return Refusal("queued_request", told, "Invoke the function with it alone.", rejected=True)
 
 
@@ -161,6 +184,11 @@ _SHAPES: Mapping[str, Callable[[dict[str, Any], Delivery], Results]] = {
     "Records": _records,
     "requestPayload": _on_failure,
     "alarmData": read_alarm_action,
-    "detail-type": read_eventbridge,
+    "detail-type": _eventbridge,
     "key1": _hello_world,
+}
+# What a topic brings beside alarms: Lambda's failure destination, and the target of an EventBridge rule.
+_OVER_SNS: Mapping[str, Callable[[dict[str, Any], Delivery], Results]] = {
+    "requestPayload": _on_failure,
+    "detail-type": _eventbridge,
 }
