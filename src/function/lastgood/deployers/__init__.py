@@ -1,4 +1,4 @@
-"""What deploys: one adapter per deployment controller, with its raw dictionaries inside.
+"""The deployers: one adapter per deployment controller. AWS's raw dictionaries stay inside.
 
 `protocol` is what each of them can do; `codedeploy`, `ecs` and `pipeline` do it. `codedeploy` reads through `history`,
 `group_facts`, `contents` (AppSpecs) and one of `platforms`; `ecs` through `ecs_history`, `pipeline` through
@@ -23,7 +23,7 @@ __all__ = ["Deployer", "DeployerFor", "deployers"]
 
 @dataclass(frozen=True)
 class Shared:
-    """What all deployers share. What never changes in AWS is read once and kept here: AppSpecs, task definitions."""
+    """What all deployers share. What never changes in AWS (AppSpecs, task definitions) is read once and kept here."""
 
     clients: Clients
     settings: Settings
@@ -45,7 +45,7 @@ def _pipeline(shared: Shared, group: DeploymentGroup, _: ComputePlatform | None)
     return PipelineStage(group, shared.clients, shared.pool, rerun_outdated=rerun_outdated)
 
 
-# Most deployments are CodeDeploy's: the other adapters are imported when a group is theirs.
+# Most deployments are CodeDeploy's: the other adapters are imported when a group needs them.
 FACTORIES: dict[Controller, Callable[[Shared, DeploymentGroup, ComputePlatform | None], Deployer]] = {
     Controller.CODE_DEPLOY: lambda shared, group, platform: CodeDeploy(
         group, shared.clients, shared.settings, shared.pool, shared.contents, platform
@@ -56,7 +56,7 @@ FACTORIES: dict[Controller, Callable[[Shared, DeploymentGroup, ComputePlatform |
 
 
 def deployers(clients: Clients, settings: Settings, pool: ThreadPoolExecutor) -> DeployerFor:
-    """Finds the deployer of a group, whose compute platform is given where it is known already."""
+    """A function that finds the deployer of a group; it is given the compute platform where that is known already."""
     shared = Shared(clients, settings, pool)
 
     def deployer(group: DeploymentGroup, compute_platform: ComputePlatform | None) -> Deployer:

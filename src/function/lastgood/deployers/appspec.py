@@ -1,8 +1,8 @@
 """An AppSpec file: read a property, replace a property, drop the hooks.
 
 The content comes back as JSON or as YAML, whichever it was registered in; `yaml_subset` reads every form of YAML that
-AppSpec files are written in. What it does not understand is refused as that, never guessed, and never taken for
-something that is missing. (CodeDeploy user guide, "AppSpec file structure", "resources section".)
+AppSpec files are written in. What it does not understand is refused with an error: it is never guessed, and never
+treated as missing. (CodeDeploy user guide, "AppSpec file structure", "resources section".)
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lastgood.settings import Settings
 
 
 class AppSpecError(ValueError):
-    """The file cannot be had, or cannot be read without guessing."""
+    """The file cannot be fetched, or cannot be read without guessing."""
 
 
 @dataclass(frozen=True)
@@ -46,20 +46,20 @@ class AppSpec:
         return found
 
     def get(self, name: str) -> str:
-        """The value of a resource property, such as `TargetVersion`. Raises AppSpecError if it is not there once."""
+        """The value of a resource property, such as `TargetVersion`. Raises AppSpecError unless it occurs just once."""
         values = [str(holder[key]) for holder, key in _places(self.document, name.lower()) if str(holder[key])]
         if len(values) != 1:
-            raise AppSpecError(f"{name} stands {len(values)} times in the AppSpec, not once")
+            raise AppSpecError(f"{name} occurs {len(values)} times in the AppSpec, not once")
         return values[0]
 
     @property
     def properties(self) -> Mapping[str, Any]:
-        """The properties of its one resource, by their names in small letters; empty where it is not just one."""
+        """The properties of its one resource, by their names in lower case; empty if there is not exactly one."""
         found = _maps(self.document, "properties")
         return {str(key).lower(): value for key, value in found[0].items()} if len(found) == 1 else {}
 
     def replaced(self, **properties: str) -> AppSpec:
-        """The same file with other values for these properties; all else stays as it was written where it can."""
+        """The same file with other values for these properties; everything else keeps its spelling where possible."""
         spec = self
         for name, value in properties.items():
             spec.get(name)
@@ -70,7 +70,7 @@ class AppSpec:
         return spec
 
     def with_properties(self, **values: Any) -> AppSpec:
-        """The same file with these properties of its one resource; one that is None is taken out."""
+        """The same file with these properties of its one resource; a property whose value is None is removed."""
         document = deepcopy(self.document)
         (holder,) = _maps(document, "properties")
         for name, value in values.items():
@@ -81,14 +81,14 @@ class AppSpec:
 
     @property
     def hooks(self) -> tuple[str, ...]:
-        """The functions that validate a deployment, each once, by name or ARN as they are written."""
+        """The functions that validate a deployment, each once, by name or ARN as the file writes them."""
         found = next((value for key, value in self.document.items() if key.lower() == "hooks"), None)
         entries = found if isinstance(found, list) else []
         named = [str(name) for entry in entries if isinstance(entry, dict) for name in entry.values() if name]
         return tuple(dict.fromkeys(named))
 
     def without(self, functions: Container[str]) -> AppSpec:
-        """The same file without the hooks that these functions are."""
+        """The same file without the hooks that call these functions."""
         kept = [name for name in self.hooks if name not in functions]
         if len(kept) == len(self.hooks):
             return self
@@ -119,7 +119,7 @@ class AppSpec:
         return self._become(wanted, "\n".join(kept) + "\n")
 
     def _become(self, document: dict[str, Any], text: str) -> AppSpec:
-        """The text, if that is what it says; else the document written anew, as JSON."""
+        """The edited text, if it parses to the document; else the document written anew, as JSON."""
         spec = AppSpec(text)
         try:
             same = not self._is_json and spec.document == document
@@ -133,14 +133,14 @@ class AppSpec:
 
 
 def _yaml(text: str) -> Any:
-    """Its reader is imported where there is YAML: most AppSpecs come back as JSON. Raises ValueError."""
+    """Parse YAML. The reader is imported on first use: most AppSpecs come back as JSON. Raises ValueError."""
     from lastgood.deployers.yaml_subset import load
 
     return load(text)
 
 
 def _yaml_after_all(text: str, error: Exception) -> Any:
-    """YAML's flow style begins like JSON; None if it is not that either."""
+    """Parse text that is not JSON but may be YAML's flow style, which begins like it; None if it is not that either."""
     try:
         return None if isinstance(error, RecursionError) else _yaml(text)
     except ValueError:
@@ -148,14 +148,14 @@ def _yaml_after_all(text: str, error: Exception) -> Any:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """JSON lets a key stand twice; which of the two counts would be a guess."""
+    """An object's pairs as a dictionary. JSON allows a key twice, and which one counts would be a guess: refused."""
     if len({key.lower() for key, _ in pairs}) != len(pairs):
-        raise AppSpecError("lastgood cannot parse this AppSpec: a key stands twice in it")
+        raise AppSpecError("lastgood cannot parse this AppSpec: it has the same key twice")
     return dict(pairs)
 
 
 def _places(node: Any, name: str) -> list[tuple[dict[str, Any], str]]:
-    """Where a property stands under Resources, as (holder, key); hooks are not searched."""
+    """Where a property occurs under Resources, as (holder, key); hooks are not searched."""
     if isinstance(node, list):
         return [place for part in node for place in _places(part, name)]
     if not isinstance(node, dict):
@@ -181,7 +181,7 @@ def _with_value(text: str, name: str, value: str) -> str:
 
 
 def _yaml_line(name: str) -> re.Pattern[str]:
-    """A property on a line of its own, with a scalar that no anchor holds."""
+    """Matches a property on a line of its own, with a scalar that has no anchor."""
     head = rf"""[ \t]*(?:-[ \t]+)?["']?{re.escape(name)}["']?[ \t]*:[ \t]*"""
     value = r"""(?:(?P<mark>["'])(?P<quoted>[^"'\r\n]+)(?P=mark)|(?P<plain>[^"'\s#{\[&*|>](?:[^\r\n]*?[^\s])??))"""
     rest = r"(?P<rest>(?:[ \t]+\#[^\r\n]*)?[ \t]*\r?)$"

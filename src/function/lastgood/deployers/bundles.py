@@ -1,9 +1,9 @@
-"""Objects in S3 that CodeDeploy deploys: told apart by version or ETag, for a key may have been overwritten.
+"""Objects in S3 that CodeDeploy deploys, identified by version or ETag, because a key may have been overwritten.
 
 CodeDeploy records a version and an ETag only where the caller gave them, and fetches the newest object otherwise (API
-reference, `S3Location`). So a bare key says nothing of what an old deployment deployed, unless S3 itself proves it: an
-object that is older than the deployment has not been overwritten since, and a bucket with versions tells which of them
-was current then.
+reference, `S3Location`). So a bare key does not say what an old deployment deployed, unless S3 itself proves it: an
+object that is older than the deployment has not been overwritten since, and a bucket with versions shows which one was
+current then.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def s3_revision(location: Mapping[str, Any]) -> Revision:
 
 
 def pinned(clients: Clients, deployment: Deployment) -> tuple[Revision, str]:
-    """The bundle that a deployment deployed, by version or ETag, where S3 proves which; and why it cannot be had.
+    """The bundle that a deployment deployed, by version or ETag where S3 proves which; and why it is gone, if it is.
 
-    One HeadObject; the versions of the key are listed only where the newest is younger than the deployment. What may
-    not be read stays unknown, and says so.
+    One HeadObject; the versions of the key are listed only where the newest is younger than the deployment. Where S3
+    may not be read, the content stays unknown, and the revision says so.
     """
     revision, where = deployment.revision, s3_label(deployment.revision.location)
     try:
@@ -57,7 +57,7 @@ def pinned(clients: Clients, deployment: Deployment) -> tuple[Revision, str]:
 
 
 def _newest(clients: Clients, revision: Revision) -> Mapping[str, Any]:
-    """What lies there now, in the version that was deployed where one was recorded; empty if it is gone."""
+    """The object's head now, of the deployed version where one was recorded; empty if it is gone."""
     try:
         head: Mapping[str, Any] = call(clients.s3, "head_object", **s3_object(revision.location))
     except RefusedError as error:
@@ -68,10 +68,10 @@ def _newest(clients: Clients, revision: Revision) -> Mapping[str, Any]:
 
 
 def as_noted(clients: Clients, deployment: Deployment, note: Note) -> Revision:
-    """What a deployment deployed, by the version that the notebook says; as it was where S3 says otherwise.
+    """What a deployment deployed, by the version in the notebook; unchanged where S3 contradicts the notebook.
 
-    Where S3 tells which versions may have been current, it must be one of them; else it must be there, and not be
-    younger than the deployment.
+    Where S3 shows which versions may have been current, the noted one must be among them; else it must exist, and not
+    be younger than the deployment.
     """
     revision = deployment.revision
     bare, _, version = note.content.partition("?versionId=")
@@ -109,7 +109,7 @@ def _older(found: Mapping[str, Any], made_at: datetime) -> bool:
 
 
 def _version_then(clients: Clients, deployment: Deployment, there: bool) -> Mapping[str, Any]:
-    """The version that was current when a deployment began, if none came while it ran; empty if nobody can tell.
+    """The version that was current when a deployment began, if none came while it ran; empty if that is unknown.
 
     A key that was deleted (not `there`) still has its versions, where the bucket keeps them.
     """
@@ -126,9 +126,9 @@ def _version_then(clients: Clients, deployment: Deployment, there: bool) -> Mapp
 
 
 def _possible_versions(clients: Clients, deployment: Deployment) -> list[Mapping[str, Any]]:
-    """The versions that a deployment may have fetched: the one that was current when it began, and what came meanwhile.
+    """The versions that a deployment may have fetched: the one current when it began, and those that came while it ran.
 
-    Instances fetch the bundle when their turn comes.
+    Each instance fetches the bundle when its turn comes.
     """
     wanted = s3_object(deployment.revision.location)
     answer = call(clients.s3, "list_object_versions", Bucket=wanted["Bucket"], Prefix=wanted["Key"])
@@ -183,7 +183,7 @@ def s3_object(location: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def overwritten(location: Mapping[str, Any], head: Mapping[str, Any], where: str) -> str:
-    """That the object is another one than was deployed, by its ETag; empty if it is not, or nobody can tell."""
+    """A sentence if the object is not the one that was deployed, by its ETag; empty if it is, or that is unknown."""
     recorded, found = _bare(location.get("s3Location", {}).get("eTag") or ""), _bare(head.get("ETag", ""))
     if recorded and found and recorded != found:
         return f"{where} was overwritten since: its ETag is {found} and was {recorded}."
@@ -191,7 +191,7 @@ def overwritten(location: Mapping[str, Any], head: Mapping[str, Any], where: str
 
 
 def _digest(location: Mapping[str, Any]) -> str:
-    """Objects of one ETag contain the same, whatever their keys and versions; empty where none is known."""
+    """A digest by ETag: objects with the same ETag have the same content. Empty where none is known."""
     etag = _bare(location.get("s3Location", {}).get("eTag") or "")
     return f"etag:{etag}" if etag else ""
 

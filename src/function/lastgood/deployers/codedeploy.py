@@ -1,4 +1,4 @@
-"""CodeDeploy, seen through one deployment group: history, stop, redeploy, live. Raw dictionaries stop here.
+"""CodeDeploy for one deployment group: history, stop, redeploy, live. Raw dictionaries stop here.
 
 Facts that shape this module (CodeDeploy API reference and user guide): `GetDeployment` never returns an AppSpec's
 content, `GetApplicationRevision` does; `CreateDeployment` has no idempotency token; a group has at most one active
@@ -59,7 +59,7 @@ class CodeDeploy:
         contents: dict[tuple[str, str], str],
         compute_platform: ComputePlatform | None = None,
     ) -> None:
-        """`contents` caches AppSpecs by application and hash: what a hash stands for never changes."""
+        """`contents` caches AppSpecs by application and hash: the text behind a hash never changes."""
         self._group = group
         self._clients = clients
         self._settings = settings
@@ -81,10 +81,10 @@ class CodeDeploy:
         return self._facts
 
     def survey(self, since: datetime, now: datetime) -> tuple[GroupFacts | None, Iterator[tuple[Deployment, ...]]]:
-        """The group and its deployments, newest first, in parts; what lies further back is read only when asked for.
+        """The group and its deployments, newest first, in parts; older ones are read only when asked for.
 
-        Two lists are read side by side; then what they name. Where servers are deployed to in place, the newest
-        deployment says all that the group would say here; else the group is read beside the AppSpecs.
+        Two lists are read in parallel, then the deployments they name. For in-place deployments to servers, the newest
+        deployment says everything that the group would; otherwise the group is read in parallel with the AppSpecs.
         """
         history = self._history()
         try:
@@ -113,7 +113,7 @@ class CodeDeploy:
                 yield tuple(self._pool.map(self._deployment, batch[at : at + APPSPECS_AT_A_TIME]))
 
     def before(self, first: Deployment, facts: GroupFacts) -> Deployment | None:
-        """What was live before the group's first deployment, as if it had been deployed; None if nobody can tell."""
+        """What was live before the group's first deployment, as if it had been deployed; None if that is unknown."""
         found = self._platform.before(first, facts)
         if found is None:
             return None
@@ -121,9 +121,9 @@ class CodeDeploy:
         return Deployment(first.deployment_id + BEFORE, "Succeeded", earlier, found, completed_at=earlier)
 
     def deployment(self, deployment_id: str) -> Deployment | None:
-        """One deployment as it stands now; None if CodeDeploy does not know it, or it is another group's.
+        """One deployment as it is now; None if CodeDeploy does not know it, or it belongs to another group.
 
-        What it deployed under a name that moves is looked up, where that can be proven.
+        Where its revision has a name that moves, what it deployed is looked up, as far as that can be proven.
         """
         if deployment_id.endswith(BEFORE):
             first, facts = self.deployment(deployment_id.removesuffix(BEFORE)), self.facts()
@@ -142,7 +142,7 @@ class CodeDeploy:
         return replace(found, revision=self._platform.evidence(found).revision) if found.revision.moves else found
 
     def newest(self, facts: GroupFacts) -> Deployment | None:
-        """The deployment that was attempted last. While one is active, it is this one."""
+        """The deployment that was attempted last. If one is active, it is this one."""
         return self.deployment(facts.last_attempted_id) if facts.last_attempted_id else None
 
     def marked(self, rollback: Rollback, now: datetime) -> Deployment | None:
@@ -155,7 +155,7 @@ class CodeDeploy:
         return None
 
     def live(self, facts: GroupFacts, revision: Revision) -> Live:
-        """What is live where `revision` is deployed. For servers the group's last success stands for it."""
+        """What is live where `revision` is deployed. For servers this is taken from the group's last success."""
         if facts.compute_platform is ComputePlatform.SERVER:
             last = self.deployment(facts.last_successful_id) if facts.last_successful_id else None
             return Live(last.revision.identity if last and last.revision.known else "")
@@ -169,7 +169,7 @@ class CodeDeploy:
         return self._platform.evidence(deployment)
 
     def contents(self, deployment: Deployment) -> Revision:
-        """What a deployment that has just ended contains, as exactly as AWS can tell: for the notebook."""
+        """What a deployment that has just ended contains, as exactly as AWS knows it: for the notebook."""
         return self._platform.contents(deployment) if deployment.revision.identity else deployment.revision
 
     def noted(self, deployment: Deployment, note: Note) -> Evidence:
@@ -177,7 +177,7 @@ class CodeDeploy:
         return self._platform.noted(deployment, note)
 
     def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> tuple[Preparation, ...]:
-        """What stands before the last good revision's redeployment."""
+        """What must be done before the last good revision's redeployment, and what is in its way."""
         return self._platform.prepare(facts, good, live)
 
     # --- writing ------------------------------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ class CodeDeploy:
     def stop(self, deployment: Deployment, *, native: bool) -> str:
         """Stop a deployment. Returns `Succeeded`, `Pending`, or `AlreadyCompleted`.
 
-        The flag is always given: left out, the group's own setting decides and races us.
+        The flag for CodeDeploy's own rollback is always given: without it the group's setting would decide.
         """
         deployment_id = deployment.deployment_id
         try:
@@ -199,7 +199,7 @@ class CodeDeploy:
         except AlreadyCompletedError:
             return "AlreadyCompleted"
         except RefusedError as error:
-            # With whatever code it was refused: it may have ended meanwhile, and what succeeded is redeployed away.
+            # Whatever the error code: the deployment may have ended meanwhile; if it succeeded, we redeploy over it.
             found = None if error.permission_denied else self.deployment(deployment_id)
             if found is None or found.active:
                 raise
@@ -207,7 +207,7 @@ class CodeDeploy:
         return str(answer.get("status", "Pending"))
 
     def let_go_on(self, deployment: Deployment) -> None:
-        """Reroute the traffic of a deployment that is Ready for it."""
+        """Reroute the traffic of a deployment in status Ready."""
         call(
             self._clients.codedeploy,
             "continue_deployment",
@@ -221,13 +221,13 @@ class CodeDeploy:
         return targets.silent(self._clients.codedeploy, deployment_id)
 
     def reach(self, deployment: Deployment, facts: GroupFacts) -> Reach | None:
-        """Since when users meet what a deployment brings; None where that cannot be told."""
+        """When a deployment began to serve users; None where that is unknown."""
         can = self._group.can(facts.compute_platform)
         moves_traffic = facts.blue_green or can.native_moves_traffic
         return targets.reach(self._clients.codedeploy, deployment, moves_traffic=moves_traffic)
 
     def do(self, todo: Chore, good: Revision) -> str:
-        """Do what stands before the redeployment of `good`. Returns its new identity, where it gets one."""
+        """Do what has to be done before `good` is redeployed. Returns its new identity, if it gets one."""
         return self._platform.do(todo, good)
 
     def create(
@@ -235,7 +235,7 @@ class CodeDeploy:
     ) -> str:
         """Create the deployment that puts the last good revision back. Returns its id.
 
-        Raises AmbiguousError when nobody knows whether it was created, GroupBusyError when the group is occupied.
+        Raises AmbiguousError if it is unknown whether it was created, GroupBusyError if the group is occupied.
         """
         platform = self._platform
         try:
@@ -249,7 +249,7 @@ class CodeDeploy:
             **_names(self._group),
             revision=revision,
             description=description(rollback),
-            # A failing rollback must not roll back to the last success: that is the suspect.
+            # If the rollback fails, CodeDeploy must not roll back to the last success, which is the suspect.
             autoRollbackConfiguration={"enabled": False},
             **({"deploymentConfigName": platform.deployment_config} if platform.deployment_config else {}),
             **own_options(facts, self._settings),
@@ -260,7 +260,7 @@ class CodeDeploy:
     def _options_of_theirs(
         self, rollback: Rollback, facts: GroupFacts, good: Deployment, suspect: Deployment | None
     ) -> dict[str, Any]:
-        """What whoever releases to servers gives each deployment, and what a rollback needs in the same way."""
+        """The options that releases to servers are given for each deployment, and that a rollback needs as well."""
         if facts.compute_platform is not ComputePlatform.SERVER:
             return {}
         if suspect is None and rollback.choice.suspect_deployment_id:

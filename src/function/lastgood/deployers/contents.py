@@ -20,7 +20,7 @@ class AppSpecText(Protocol):
 
 
 def inline(location: Mapping[str, Any], text: str) -> Mapping[str, Any]:
-    """A location with the text that was read from S3, for the key may hold something else later; others as they are."""
+    """A location in S3 replaced by the text read from it, because the key may be overwritten; others are unchanged."""
     if location.get("revisionType") != "S3":
         return location
     return {"revisionType": "AppSpecContent", "appSpecContent": {"content": text}}
@@ -28,14 +28,14 @@ def inline(location: Mapping[str, Any], text: str) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Reads AppSpecs of one application. `known` keeps them by application and hash: a hash never means another."""
+    """Reads AppSpecs of one application. `known` caches them by application and hash, which never changes its text."""
 
     clients: Clients
     application: str
     known: dict[tuple[str, str], str]
 
     def text(self, location: Mapping[str, Any], made_at: datetime | None = None) -> str:
-        """The text of an AppSpec, as a deployment of `made_at` had it. Raises AppSpecError if it cannot be had."""
+        """The text of an AppSpec, as a deployment of `made_at` read it. Raises AppSpecError if it cannot be read."""
         if location.get("revisionType") == "S3":
             return s3_text(self.clients, location, made_at)
         inline = location.get("appSpecContent") or location.get("string") or {}

@@ -1,4 +1,4 @@
-"""A `DeploymentInfo` of CodeDeploy's as a deployment, and the description by which ours are found again."""
+"""CodeDeploy's `DeploymentInfo` as a deployment, and the description by which our own deployments are found again."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from lastgood.model import APPROVAL_MARKER, FLOOR_MARKER, Deployment, Gate, Revi
 
 _GO_ON = "aws deploy continue-deployment --deployment-wait-type READY_WAIT --deployment-id {}"
 MARKER_PREFIX = "lastgood "
-"""What the description of each deployment that we create begins with; the rollback's id follows."""
+"""The description of each deployment that we create begins with this and the rollback's id."""
 
 
 def deployment_of(
     info: Mapping[str, Any], revision_of: Callable[[Mapping[str, Any], datetime], Revision]
 ) -> Deployment:
-    """A deployment. `revision_of` reads what it deployed, from its `revision` and the time when it was created."""
+    """A deployment. `revision_of` reads what it deployed, given its `revision` and the time of its creation."""
     undone, overview = info.get("rollbackInfo") or {}, info.get("deploymentOverview") or {}
     error, text = info.get("errorInformation") or {}, info.get("description") or ""
     return Deployment(
@@ -45,7 +45,7 @@ def deployment_of(
 
 
 def description(rollback: Rollback) -> str:
-    """What the redeployment says of itself; it starts with the marker by which it is found again."""
+    """The redeployment's description, which starts with the marker by which it is found again."""
     text = f"{MARKER_PREFIX}{rollback.rollback_id} puts back {rollback.choice.good_deployment_id}"
     if rollback.choice.suspect_deployment_id:
         text += f" instead of {rollback.choice.suspect_deployment_id}"
@@ -53,7 +53,7 @@ def description(rollback: Rollback) -> str:
 
 
 def _made_by(text: str) -> str:
-    """The id of the rollback that a deployment's description names as its maker; empty for anyone else's."""
+    """The id of the rollback that the description names as the deployment's creator; empty if it names none."""
     if not text.startswith(MARKER_PREFIX):
         return ""
     return text[len(MARKER_PREFIX) :].split(" ", 1)[0].rstrip(":;,")

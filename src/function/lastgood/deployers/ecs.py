@@ -59,7 +59,7 @@ _CLOCK_SKEW = timedelta(minutes=5)
 
 
 class EcsService:
-    """One service, for one look: what `facts` or `survey` read of it stands for `live` as well."""
+    """One service, for one look: `live` uses what `facts` or `survey` read."""
 
     def __init__(self, group: DeploymentGroup, clients: Clients, pool: ThreadPoolExecutor, memory: Memory) -> None:
         self._group = group
@@ -73,7 +73,7 @@ class EcsService:
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def facts(self) -> GroupFacts | None:
-        """The service as it is; None if it does not exist, or if something else than ECS deploys it."""
+        """The service as it is; None if it does not exist, or if something other than ECS deploys it."""
         reading = self._pool.submit(self._read_service)
         try:
             listed = self._history.listed().items
@@ -82,10 +82,10 @@ class EcsService:
         return self._facts(reading.result(), listed)
 
     def survey(self, since: datetime, now: datetime) -> tuple[GroupFacts | None, Iterator[tuple[Deployment, ...]]]:
-        """The service and its deployments, newest first, in parts; what lies further back is read only when asked for.
+        """The service and its deployments, newest first, in parts; older ones are read only when asked for.
 
-        Everything since `since` and the newest that ended well are listed side by side, so that a pile of failures
-        on top costs nothing more.
+        Everything since `since` and the newest successes are listed in parallel, so that a pile of failures on top
+        costs no more calls.
         """
         reading = self._pool.submit(self._read_service)
         listing = self._pool.submit(self._history.listed, createdAt={"after": since})
@@ -99,7 +99,7 @@ class EcsService:
         return self._facts(reading.result(), newest.values()), parts
 
     def deployment(self, deployment_id: str) -> Deployment | None:
-        """One deployment as it stands now; None if ECS does not know it, or it is another service's."""
+        """One deployment as it is now; None if ECS does not know it, or it belongs to another service."""
         return next((d for d in self._both(deployment_id) if d.deployment_id == deployment_id), None)
 
     def newest(self, facts: GroupFacts) -> Deployment | None:
@@ -109,9 +109,9 @@ class EcsService:
     def marked(self, rollback: Rollback, now: datetime) -> Deployment | None:
         """The deployment that a rollback created; None if there is none (yet).
 
-        UpdateService takes no description that could carry a marker. What identifies ours is that it is newer than
-        the suspect, by ECS's own clock, not older than the attempt, and goes to the task definition that was meant.
-        Should somebody else have started the very same one in that moment, it is as good as ours.
+        UpdateService takes no description that could carry a marker. Ours is recognised by being newer than the suspect
+        by ECS's own clock, not older than the attempt, and of the task definition that was meant. If somebody else
+        started the very same deployment at that moment, it is as good as ours.
         """
         since = (rollback.progress.create_attempted_at or now) - _CLOCK_SKEW
         listing = self._pool.submit(self._history.listed, createdAt={"after": since})
@@ -124,7 +124,7 @@ class EcsService:
         return next((d for d in found if d.is_release and d.revision.identity == wanted), None)
 
     def live(self, facts: GroupFacts, revision: Revision) -> Live:
-        """The task definition of the primary deployment; split while another has tasks, or it is not stable yet."""
+        """The task definition of the primary deployment; split while another has tasks, or it is not stable."""
         service = self._service or self._read_service() or {}
         deployments = service.get("deployments") or []
         primary = next((d for d in deployments if d.get("status") == "PRIMARY"), None)
@@ -135,7 +135,7 @@ class EcsService:
         return Live(str(primary.get("taskDefinition", "")), split=others or not _stable(primary), images=images)
 
     def evidence(self, deployment: Deployment) -> Evidence:
-        """Whether the task definition, and the image under a moving tag, can still be had, and what its tags say."""
+        """Whether the task definition, and the image under a moving tag, still exist, and what its tags say."""
         if not deployment.revision.identity:
             return Evidence(deployment.revision)
         found = self._definitions.evidence(deployment.revision)
@@ -147,7 +147,7 @@ class EcsService:
         return self.evidence(deployment).revision
 
     def noted(self, deployment: Deployment, note: Note) -> Evidence:
-        """Nothing more: what the notebook knows of a service is from its service revisions, which are read anyway."""
+        """Nothing more: the notebook's facts about a service come from its service revisions, which are read anyway."""
         return Evidence(deployment.revision)
 
     def before(self, first: Deployment, facts: GroupFacts) -> Deployment | None:
@@ -174,7 +174,7 @@ class EcsService:
         except RefusedError as error:
             if error.permission_denied:
                 raise
-            # No document says which error a deployment gives that ended a moment ago, so it is looked at.
+            # It is undocumented which error a deployment gives that has just ended, so its status is read.
             found = self.deployment(deployment.deployment_id)
             if found is not None and not found.active:
                 return "AlreadyCompleted"
@@ -187,7 +187,10 @@ class EcsService:
         return "Accepted"
 
     def _roll_back(self, deployment: Deployment) -> None:
-        """By its hook where one pauses it. A role or a botocore from before there were pauses may still stop it."""
+        """Answer ROLLBACK to the hook that pauses it, if one does; else, or where that is not possible yet, stop it.
+
+        A role or a botocore from before there were pauses cannot answer hooks, but may still stop the deployment.
+        """
         if deployment.gate is None:
             return self._stop(deployment)
         try:
@@ -226,11 +229,11 @@ class EcsService:
             self._answer(deployment, deployment.gate, "CONTINUE")
 
     def silent(self, deployment_id: str) -> tuple[str, ...]:
-        """ECS's stop waits for no instance that could be named."""
+        """None: ECS's stop waits for no instance that could be named."""
         return ()
 
     def reach(self, deployment: Deployment, facts: GroupFacts) -> Reach | None:
-        """The first new task meets users as soon as it is healthy, and ECS notes no time of that."""
+        """Unknown: the first new task serves users as soon as it is healthy, and ECS records no time of that."""
         return None
 
     def do(self, todo: Chore, good: Revision) -> str:
@@ -242,20 +245,20 @@ class EcsService:
     ) -> str:
         """Update the service to the last good task definition, and nothing else of it. Returns the deployment's id.
 
-        Raises AmbiguousError when nobody knows whether the update was made, or while its deployment is not listed yet.
+        Raises AmbiguousError if it is unknown whether the update was made, or while its deployment is not listed yet.
         """
         self._update(facts, rollback.progress.redeployed_revision or good.revision.identity)
         try:
             made = self.marked(rollback, rollback.progress.create_attempted_at or rollback.opened_at)
         except LastgoodError as error:
-            # The update was made, whatever became of the look at it: never "it had no effect".
+            # The update was made even if reading it failed, so this is ambiguous and not "without effect".
             raise AmbiguousError(f"the service was updated, and its deployment could not be read: {error}") from error
         if made is None:
             raise AmbiguousError("the service was updated, and its deployment is not listed yet")
         return made.deployment_id
 
     def _update(self, facts: GroupFacts, task_definition: str) -> None:
-        """What ECS manages as an Express Mode service is changed through its own operation (API reference)."""
+        """Update the service; an Express Mode service is changed through an operation of its own (API reference)."""
         if facts.express_arn:
             asked = {"serviceArn": facts.express_arn, "taskDefinitionArn": task_definition}
             call(self._clients.ecs_writer, "update_express_gateway_service", writes=True, **asked)
@@ -285,7 +288,7 @@ class EcsService:
         return {"cluster": self._group.application, parameter: [name] if parameter == "services" else name}
 
     def _facts(self, service: Raw | None, listed: Iterable[Raw]) -> GroupFacts | None:
-        # A service without a controller is ECS's own.
+        # A service without a controller is deployed by ECS itself.
         controller = (service or {}).get("deploymentController") or {}
         if service is None or controller.get("type", "ECS") != "ECS":
             return None
@@ -329,7 +332,7 @@ class EcsService:
 
 
 def _stable(deployment: Mapping[str, Any]) -> bool:
-    """`rolloutState` is given for rolling deployments only; elsewhere the tasks are counted."""
+    """Whether it is stable. `rolloutState` is given for rolling deployments only; otherwise the tasks are counted."""
     state = deployment.get("rolloutState")
     if state:
         return bool(state == "COMPLETED")

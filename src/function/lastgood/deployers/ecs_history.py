@@ -28,16 +28,16 @@ AT_A_TIME = 20
 
 PAGE = 100
 MAX_PAGES = 20
-"""A list whose order cannot be believed is read to its end; this bounds even that (2,000 deployments in 90 days)."""
+"""A list that turns out to be unordered is read to its end; this limits even that (2,000 deployments in 90 days)."""
 
 DEPTH = 200
 """How many deployments are looked at before the search for a good one ends."""
 
 REVISION = "/revision"
-"""What the id of a service revision ends with that stands for a deployment which is no longer listed."""
+"""The end of the id of a service revision that represents a deployment which is no longer listed."""
 
 ROLLBACK = "/rollback"
-"""What the id of ECS's own rollback ends with, after the id of the service deployment that it undoes."""
+"""The end of the id of ECS's own rollback, after the id of the service deployment that it undoes."""
 
 DONE = ("SUCCESSFUL", "ROLLBACK_SUCCESSFUL")
 _GO_ON = "aws ecs continue-service-deployment --action CONTINUE --hook-id {} --service-deployment-arn {}"
@@ -53,7 +53,7 @@ Raw = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some service deployments, newest first, and where the list goes on."""
+    """Some service deployments, newest first, and the token of the next page."""
 
     items: list[Raw]
     next_token: str
@@ -70,7 +70,7 @@ class ServiceHistory:
         self._incomplete: dict[str, Revision] = {}
 
     def listed(self, **filters: Any) -> Page:
-        """A page of service deployments, newest first. No document states the order, so it is checked."""
+        """A page of service deployments, newest first. The order is undocumented, so it is checked."""
         found: list[Raw] = []
         token = ""
         for _ in range(MAX_PAGES):
@@ -93,7 +93,7 @@ class ServiceHistory:
         return {"cluster": self._group.application, "service": self._group.deployment_group}
 
     def in_parts(self, listed: list[Raw], done: Page) -> Iterator[tuple[Deployment, ...]]:
-        """What was `listed`, and then, on demand, what ended well before it: `done` says where that list goes on."""
+        """What was `listed`, and then, on demand, older successes, beginning with the page after `done`."""
         seen = 0
         while listed and seen < DEPTH:
             for batch in batched(listed, AT_A_TIME, strict=False):
@@ -108,14 +108,14 @@ class ServiceHistory:
     def _before(self, oldest: Raw) -> tuple[Deployment, ...]:
         """What was live before the oldest deployment that ECS still lists: its source revision, if it has just one.
 
-        The history ends after 90 days. The revision that such a service ran until its only release is none the worse.
+        The history ends after 90 days. A revision that a service ran for longer than that is as good as any.
         """
         described = self.describe([oldest["serviceDeploymentArn"]])
         sources = [s["arn"] for raw in described.values() for s in raw.get("sourceServiceRevisions") or ()]
         return self.from_revision(sources[0]) if len(sources) == 1 else ()
 
     def from_revision(self, arn: str) -> tuple[Deployment, ...]:
-        """A service revision as the deployment that brought it, where that one is no longer listed."""
+        """A service revision in the place of the deployment that brought it and is no longer listed."""
         return tuple(
             Deployment(
                 deployment_id=str(found["serviceRevisionArn"]).rsplit("/", 1)[-1] + REVISION,
@@ -133,7 +133,7 @@ class ServiceHistory:
         return {raw["serviceDeploymentArn"]: raw for raw in answer.get("serviceDeployments", [])}
 
     def deployments(self, listed: Iterable[Raw]) -> tuple[Deployment, ...]:
-        """What was listed or described, as deployments. What only a description tells is read beside the revisions."""
+        """What was listed or described, as deployments. Details that lists leave out are read beside the revisions."""
         raws = list(listed)
         briefly = [r["serviceDeploymentArn"] for r in raws if _told_briefly(r)]
         reading = [self._pool.submit(self.describe, list(arns)) for arns in batched(briefly, AT_A_TIME, strict=False)]
@@ -144,7 +144,7 @@ class ServiceHistory:
         return tuple(deployment for raw in raws for deployment in self._release_and_rollback(raw))
 
     def _learn(self, revision_arns: Iterable[str]) -> None:
-        """Read the service revisions that are not known, side by side. ECS adds digests as the first task starts."""
+        """Read the unknown service revisions in parallel. ECS adds an image's digest when the first task starts."""
         known = self._memory.revisions.keys() | self._incomplete.keys()
         unknown = [arn for arn in dict.fromkeys(revision_arns) if arn and arn not in known]
         for answer in self._pool.map(self._describe_revisions, batched(unknown, AT_A_TIME, strict=False)):
@@ -170,7 +170,7 @@ class ServiceHistory:
         ended = raw.get("finishedAt") or raw.get("stoppedAt")
         status, reason = _ENDED.get(str(raw["status"]), str(raw["status"])), str(raw.get("statusReason") or "")
         if raw["status"] in {"ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"} or rollback:
-            # Where the rollback went cannot be read: the release ended badly all the same.
+            # Even where it cannot be read what the rollback put back: the release ended badly.
             status = "Failed" if _triggered(raw) or rollback is None else "Stopped"
         if rollback:
             reason += f" ECS itself {'put' if not rollback.active else 'is putting'} {rollback.revision.label} back."
@@ -203,7 +203,7 @@ class ServiceHistory:
         return self._memory.revisions.get(arn) or self._incomplete.get(arn) or _revision({})
 
     def running(self, arn: str) -> Revision:
-        """What a service revision runs; without identity where it can no longer be described."""
+        """What a service revision runs; its identity is empty where it can no longer be described."""
         self._learn([arn])
         return self._revision(arn)
 
@@ -235,7 +235,7 @@ def _digest_in(raw: Mapping[str, Any]) -> str:
 
 
 def newest_first(listed: Iterable[Raw]) -> list[Raw]:
-    """In falling order of their creation."""
+    """Sorted by creation, newest first."""
     return sorted(listed, key=created, reverse=True)
 
 
@@ -264,7 +264,7 @@ def status_of(raw: Mapping[str, Any]) -> str:
 
 
 def _target(raw: Mapping[str, Any]) -> str:
-    """The ARN of the service revision that is deployed: a list and a description name it differently."""
+    """The ARN of the service revision that is deployed; a list and a description name it differently."""
     return str(raw.get("targetServiceRevisionArn") or (raw.get("targetServiceRevision") or {}).get("arn", ""))
 
 
@@ -274,14 +274,14 @@ def _goes_back_to(raw: Mapping[str, Any]) -> str:
 
 
 def _told_briefly(raw: Mapping[str, Any]) -> bool:
-    """A list tells neither where a rollback goes nor the hook at which a deployment waits."""
+    """Whether a description is needed: a list gives neither a rollback's target nor the hook that pauses it."""
     if raw["status"] in _UNDONE:
         return "rollback" not in raw
     return raw["status"] == "IN_PROGRESS" and "targetServiceRevision" not in raw
 
 
 def _gate(raw: Mapping[str, Any]) -> Gate | None:
-    """The hook that pauses it; a function that is asked as a hook answers by itself."""
+    """The hook that pauses it and waits for people; None for a Lambda hook, which answers by itself."""
     hooks = raw.get("lifecycleHookDetails") or ()
     hook = next((each for each in hooks if each.get("status") == "AWAITING_ACTION"), None)
     if hook is None:

@@ -1,4 +1,4 @@
-"""A CodeDeploy deployment group as its own description, or its newest deployments, show it."""
+"""A CodeDeploy deployment group, from its own description or from its newest deployments."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def _is_blue_green(info: Mapping[str, Any]) -> bool:
 
 
 def facts_in_place(newest_first: Sequence[Mapping[str, Any]]) -> GroupFacts | None:
-    """The group as its newest deployments show it; None where that is not all that matters.
+    """The group as its newest deployments show it; None where they do not show everything that matters.
 
-    A deployment in place moves no traffic, so nothing but CodeDeploy's own rollback would want to know more.
+    A deployment in place moves no traffic, so only CodeDeploy's own rollback would need more facts.
     """
     if not newest_first or _is_blue_green(newest_first[0]):
         return None
@@ -60,7 +60,7 @@ def facts_of(info: Mapping[str, Any]) -> GroupFacts:
 
 
 def _own_instances(info: Mapping[str, Any]) -> dict[str, Any]:
-    """The group's own instances as `targetInstances`: there, filters and sets of tags exclude each other."""
+    """The group's own instances as `targetInstances`, where tag filters and tag sets exclude each other."""
     scaling = [each["name"] for each in info.get("autoScalingGroups") or () if each.get("name")]
     tags = {"ec2TagSet": info["ec2TagSet"]} if info.get("ec2TagSet") else {}
     tags = tags or ({"tagFilters": info["ec2TagFilters"]} if info.get("ec2TagFilters") else {})

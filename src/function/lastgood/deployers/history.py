@@ -1,8 +1,8 @@
 """The history of a deployment group, newest first, at the same cost for a hundred deployments and for ten thousand.
 
-`ListDeployments` returns ids only, in an order that no document states. A page that holds everything is complete, so
-its order does not matter. A longer list is believed only while what is read of it really is in falling order;
-otherwise the time range is narrowed until everything in it fits on one page.
+`ListDeployments` returns ids only, in an undocumented order. A page that holds everything is complete, so its order
+does not matter. A longer list is trusted only while what is read of it really is newest first; otherwise the time range
+is narrowed until everything in it fits on one page.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ class History:
     _known: dict[str, Info] = field(default_factory=dict)
 
     def newest(self, since: datetime, now: datetime) -> Newest:
-        """The ids of everything created since `since`, whatever became of it, and of the newest successes.
+        """The ids of everything created since `since`, whatever its status, and of the newest successes.
 
-        Two lists read side by side, so that a pile of failures on top costs nothing more.
+        Two lists are read in parallel, so that a pile of failures on top costs no more calls.
         """
         reading = self.pool.submit(self._list, since, ())
         succeeded = self._list(now - SUCCESSES_WITHIN[0], ("Succeeded",))
         return Newest(reading.result(), succeeded)
 
     def newest_first(self, newest: Newest, now: datetime) -> Iterator[list[Info]]:
-        """`DeploymentInfo` dictionaries in falling order of `createTime`, a batch at a time; older ones on demand.
+        """`DeploymentInfo` dictionaries, newest first by `createTime`, a batch at a time; older ones on demand.
 
         First what `newest` lists, then older successes.
         """
@@ -55,7 +55,7 @@ class History:
         together = list(dict.fromkeys([*recent.ids[:NEWEST_OF_ANY_STATUS], *succeeded.ids]))[:BATCH]
         self._read(together)
         of_any_status = self._in_order(recent, NEWEST_OF_ANY_STATUS, now)[:NEWEST_OF_ANY_STATUS]
-        # What one batch had room for shows the order of the rest well enough; looking further would cost a call more.
+        # One batch shows the order of the rest well enough; reading more would cost another call.
         room = sum(i in self._known for i in succeeded.ids)
         first = list(dict.fromkeys([*of_any_status, *self._in_order(succeeded, room, now)]))
         yield from self._batches(first)
@@ -80,7 +80,7 @@ class History:
         return _Page(start, tuple(statuses), answer.get("deployments", []), bool(answer.get("nextToken")))
 
     def _in_order(self, page: _Page, enough: int, now: datetime) -> list[str]:
-        """The page's ids such that the newest come first, or at least are all among the first `enough`."""
+        """The page's ids with the newest first, or at least with the newest all among the first `enough`."""
         if (len(page.ids) <= enough and not page.more) or self._falling(page.ids[:enough]):
             return page.ids
         while page.more and now - page.start > timedelta(seconds=1):

@@ -11,7 +11,7 @@ from lastgood.model import AppSpecHooks, Gone, LeftOut
 
 
 def missing_hooks(clients: Clients, spec: AppSpec, setting: AppSpecHooks) -> tuple[str, ...]:
-    """The functions that are gone. With `drop` none of them matters; one that may not be read is taken to be there."""
+    """The functions that are gone. With `drop` none matters; one that may not be read is assumed to exist."""
     return () if setting is AppSpecHooks.DROP else tuple(name for name in spec.hooks if _is_gone(clients, name))
 
 
@@ -38,7 +38,7 @@ def _is_gone(clients: Clients, function: str) -> bool:
 
 
 def in_the_way(missing: tuple[str, ...], setting: AppSpecHooks) -> tuple[Gone, ...]:
-    """An AppSpec whose hooks are kept, whatever they are, cannot be deployed once one of them is gone."""
+    """With `keep`, an AppSpec cannot be deployed once one of its hooks is gone."""
     if not missing or setting is not AppSpecHooks.KEEP:
         return ()
     why = (
@@ -49,5 +49,5 @@ def in_the_way(missing: tuple[str, ...], setting: AppSpecHooks) -> tuple[Gone, .
 
 
 def left_out(missing: tuple[str, ...]) -> tuple[LeftOut, ...]:
-    """That hooks are left out."""
+    """The remark that hooks are left out; empty if none is missing."""
     return (LeftOut(f"Its hooks {', '.join(missing)} no longer exist and are left out."),) if missing else ()

@@ -9,7 +9,7 @@ from lastgood.model import DeploymentGroup, Revision
 
 @dataclass
 class Memory:
-    """Service revisions with all digests, and how a service's ARNs begin."""
+    """Service revisions with all their digests, and the beginnings of services' ARNs."""
 
     revisions: dict[str, Revision] = field(default_factory=dict)
     prefixes: dict[DeploymentGroup, str] = field(default_factory=dict)

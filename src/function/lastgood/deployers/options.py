@@ -10,17 +10,16 @@ from lastgood.settings import Settings
 
 INSTANCES, SCALING = "targetInstances", "ec2DeploymentOptions"
 OPTIONS = (INSTANCES, SCALING)
-"""The members of `DeploymentInfo`, and of `CreateDeployment`, that are kept of each deployment.
-
+"""The fields of `DeploymentInfo`, and of `CreateDeployment`, that are kept of each deployment.
 Not among them: `updateOutdatedInstancesOnly`, for a rollback goes to all; what the settings say (`fileExistsBehavior`,
 `ignoreApplicationStopFailures`, the configuration, in which zones are taken one by one); alarms and automatic rollback.
 """
 
 
 def options_again(facts: GroupFacts, good: Deployment, suspect: Deployment | None) -> dict[str, Any]:
-    """What the deployment that puts `good` back is given of the options of what was released.
+    """The options of the released deployments that the deployment which puts `good` back has to be given too.
 
-    Raises RefusedError where instances have to be named, and nobody ever named any.
+    Raises RefusedError where instances have to be named, and neither of them named any.
     """
     newest = [d for d in (suspect, good) if d is not None]
     if not facts.blue_green:
@@ -28,7 +27,7 @@ def options_again(facts: GroupFacts, good: Deployment, suspect: Deployment | Non
         return {SCALING: scaling} if scaling else {}
     if not facts.names_instances:
         return {}
-    # What the good revision ran on stands by with it, unless it was terminated: then what is live is all that is known.
+    # The good revision's instances are still there, unless they were terminated: then only the live ones are known.
     there = newest if facts.ends_originals else newest[::-1]
     named = next((d.options[INSTANCES] for d in there if INSTANCES in d.options), None) or facts.own_instances
     if not named:
@@ -42,7 +41,7 @@ def options_again(facts: GroupFacts, good: Deployment, suspect: Deployment | Non
 
 
 def own_options(facts: GroupFacts, settings: Settings) -> dict[str, Any]:
-    """What the settings give each deployment of ours."""
+    """The options that the settings give each of our deployments."""
     options: dict[str, Any] = {}
     if settings.override_alarms:
         # The empty list must be there: CodeDeploy refuses a null one.

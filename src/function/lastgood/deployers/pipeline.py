@@ -3,11 +3,11 @@
 Facts that shape this module (CodePipeline API reference; user guide, "Configuring stage rollback"; recorded calls):
 
 * RollbackStage runs the stage alone, with the artifacts and variables of an execution that succeeded in it under the
-  pipeline's present structure. It has no idempotency token, refuses a stage that is running, and a target that is a
-  rollback itself: then what that one went back to is the target. A stage of sources would read the newest ones.
+  pipeline's present structure. It has no idempotency token. It refuses a stage that is running, and a target that is a
+  rollback itself: then that rollback's own target is used. A stage of sources would read the newest ones.
 * A running execution can be stopped only by letting its actions end, or by abandoning them, which does not end what
   they began. So it is stopped the first way, and the stage is rolled back once it is at rest.
-* The approval of a stage is asked again by a rollback of it: nobody would be there to give it.
+* A rollback of a stage asks for the stage's approval again, and nobody would be there to give it.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ STOP_REASON = "lastgood stops this release, an alarm blames it"
 
 
 class PipelineStage:
-    """One stage, for one look: what `facts` or `survey` read of it stands for `live` as well."""
+    """One stage, for one look: `live` uses what `facts` or `survey` read."""
 
     def __init__(
         self, group: DeploymentGroup, clients: Clients, pool: ThreadPoolExecutor, *, rerun_outdated: bool = False
     ) -> None:
-        """`rerun_outdated`: what the pipeline was changed since may be run again from its start."""
+        """`rerun_outdated`: where the pipeline was changed since the good execution, it may be rerun from its start."""
         self._group = group
         self._clients = clients
         self._pool = pool
@@ -71,7 +71,7 @@ class PipelineStage:
         return self._facts(definition) if definition else None
 
     def survey(self, since: datetime, now: datetime) -> tuple[GroupFacts | None, Iterator[tuple[Deployment, ...]]]:
-        """The stage and its deployments, newest first, in parts; what is further back is read only when asked for."""
+        """The stage and its deployments, newest first, in parts; older ones are read only when asked for."""
         listing = self._pool.submit(self._history.newest)
         facts = self.facts()
         if facts is None or self._definition is None:
@@ -79,7 +79,7 @@ class PipelineStage:
         return facts, self._history.parts(listing.result(), self._definition, self._state)
 
     def deployment(self, deployment_id: str) -> Deployment | None:
-        """One execution as it stands in the stage now; None if the pipeline knows none such."""
+        """One execution as it is in the stage now; None if the pipeline does not know it."""
         reading = self._pool.submit(self._history.state)
         try:
             definition = self._definition
@@ -95,9 +95,9 @@ class PipelineStage:
     def marked(self, rollback: Rollback, now: datetime) -> Deployment | None:
         """The execution that a rollback began; None if there is none (yet).
 
-        RollbackStage takes nothing that could carry a marker. What identifies ours is that it goes back to the
-        execution that was meant, by hand, and is not older than the attempt. Should somebody else have begun the very
-        same one in that moment, it is as good as ours. What was run again is found by its source revisions.
+        RollbackStage takes nothing that could carry a marker. Ours is recognised by going back to the execution that
+        was meant, by hand, and not being older than the attempt. If somebody else began the very same rollback at that
+        moment, it is as good as ours. A rerun is found by its source revisions.
         """
         since = (rollback.progress.create_attempted_at or now) - _CLOCK_SKEW
         known = {
@@ -137,17 +137,17 @@ class PipelineStage:
         return Evidence(deployment.revision)
 
     def before(self, first: Deployment, facts: GroupFacts) -> Deployment | None:
-        """Nothing: what was there before the first execution, no pipeline knows."""
+        """None: a pipeline does not know what was live before its first execution."""
         return None
 
     def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> tuple[Preparation, ...]:
-        """Nothing has to be done before: what is in the way is told by `evidence`."""
+        """Nothing to prepare: `evidence` reports what is in the way."""
         return ()
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def stop(self, deployment: Deployment, *, native: bool) -> str:
-        """Let nothing of an execution begin any more; what runs ends first. `Accepted`, or `AlreadyCompleted`."""
+        """Stop an execution once its running actions have ended. Returns `Accepted`, or `AlreadyCompleted`."""
         try:
             call(
                 self._clients.codepipeline,
@@ -169,14 +169,14 @@ class PipelineStage:
         return "Accepted"
 
     def let_go_on(self, deployment: Deployment) -> None:
-        """Nothing: an approval is people's to give."""
+        """Nothing: only people can give an approval."""
 
     def silent(self, deployment_id: str) -> tuple[str, ...]:
-        """A stop waits for actions, which do not fail to answer: they take their time."""
+        """None: a stop waits for actions, which do answer; they only take their time."""
         return ()
 
     def reach(self, deployment: Deployment, facts: GroupFacts) -> Reach | None:
-        """A stage has many actions, and none of them says when users meet what it brings."""
+        """Unknown: a stage has many actions, and none of them says when it begins to serve users."""
         return None
 
     def do(self, todo: Chore, good: Revision) -> str:
@@ -207,7 +207,7 @@ class PipelineStage:
         return str(answer["pipelineExecutionId"])
 
     def _as_it_is_meant(self, error: RefusedError) -> Exception:
-        """One code stands for a stage that is running and for a target that will never do."""
+        """The error that is meant: CodePipeline uses one code for a running stage and for an impossible target."""
         if error.code == "ConflictException":
             return PassingError(error.operation, error.code, error.message)
         if error.code == "UnableToRollbackStageException" and self._history.state().busy:
@@ -215,7 +215,7 @@ class PipelineStage:
         return error
 
     def _run_again(self, rollback: Rollback, target: str) -> str:
-        """From the start, pinned to the good source revisions and never to the newest; the same token, the same run."""
+        """Run the pipeline from its start with the good source revisions. The same token never starts a second run."""
         pipelines, name = Pipelines(self._clients), self._group.application
         request, problem = start_request(
             name, pipelines.definition(name), pipelines.run(name, target), rollback.rollback_id
@@ -254,7 +254,7 @@ class PipelineStage:
         )
 
     def _target_of(self, deployment_id: str) -> str:
-        """The execution that is named to RollbackStage where this one is the good one."""
+        """The execution to name to RollbackStage where this one is the good one."""
         found = self.deployment(deployment_id) if deployment_id else None
         return str(found.revision.location.get("execution", "")) if found else ""
 

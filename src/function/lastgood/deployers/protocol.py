@@ -1,4 +1,4 @@
-"""What every deployer can do: one deployment group, seen and moved through one deployment controller."""
+"""The interface of the deployers: one deployment group, read and changed through one deployment controller."""
 
 from __future__ import annotations
 

@@ -20,14 +20,14 @@ _GONE = {"ImageNotFoundException", "RepositoryNotFoundException"}
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What ECR says of an image: whether it is there (None: it did not say), and when it was pushed."""
+    """What ECR says about an image: whether it is there (None: unknown), and when it was pushed."""
 
     there: bool | None = None
     pushed_at: datetime | None = None
 
 
 def gone(clients: Clients, images: Iterable[Image]) -> str:
-    """That an image which served is no longer in its registry, as a sentence; empty where none is known to be gone."""
+    """A sentence if an image that served is no longer in its registry; empty where none is known to be gone."""
     missing = (i for i in images if stored(clients, i.reference, i.digest).there is False)
     image = next(missing, None)
     return lost(image) if image else ""
@@ -39,7 +39,7 @@ def lost(image: Image) -> str:
 
 
 def stored(clients: Clients, reference: str, digest: str) -> Stored:
-    """Ask for an image by its digest, in the repository that a reference names. Unknown where it may not be read."""
+    """Look up an image by its digest in the repository that a reference names. Unknown where that may not be read."""
     found = _described(clients, reference, {"imageDigest": digest})
     if found is None:
         return Stored()

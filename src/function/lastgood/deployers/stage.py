@@ -1,4 +1,4 @@
-"""A stage of a pipeline as it is defined, and as it stands now, from CodePipeline's answers. Pure."""
+"""A stage of a pipeline: its definition and its present state, from CodePipeline's answers. Pure."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class StageDefinition:
 
 @dataclass(frozen=True, slots=True)
 class StageState:
-    """Which execution is in the stage, or was last, and how it stands there; which ones wait before it, and why."""
+    """Which execution is in the stage, or was last, and its status there; which ones wait before it, and why."""
 
     latest_id: str = ""
     latest_status: str = ""

@@ -1,7 +1,7 @@
 """The executions of a pipeline in one of its stages, as deployments.
 
-* CodePipeline lists executions of the whole pipeline. How one went in a stage is in its actions there, and for the one
-  that is in the stage now in the pipeline's state: a stage is not over while a condition of it is still waiting.
+* CodePipeline lists executions of the whole pipeline. How one fared in a stage is in its actions there; for the one
+  that is in the stage now, in the pipeline's state: a stage is not over while one of its conditions is still waiting.
 * What an execution deploys is its source revisions. A stage rollback is an execution of its own, of the type ROLLBACK,
   with the sources and artifacts of its target; CodePipeline's own are triggered by `AutomatedRollback`.
 * Executions are listed for a year; those that succeeded in the stage under the pipeline's present structure can be
@@ -35,12 +35,12 @@ from lastgood.pipelines.runs import commit_in
 PAGE = 100
 MAX_PAGES = 10
 AT_A_TIME = 6
-"""The actions of so many executions are read side by side; the last good one is mostly among the newest few."""
+"""The actions of this many executions are read in parallel; the last good one is mostly among the newest few."""
 
 KIND = "SourceRevisions"
 AUTOMATIC = "AutomatedRollback"
 SHORT = 12
-"""So many characters of a commit are enough for people."""
+"""This many characters of a commit are enough for people."""
 
 Raw = dict[str, Any]
 
@@ -63,7 +63,7 @@ class StageHistory:
         return StageDefinition.of(found, self._stage)
 
     def state(self) -> StageState:
-        """How the stage stands now."""
+        """The stage's present state."""
         answer = call(self._clients.codepipeline, "get_pipeline_state", name=self._pipeline)
         return StageState.of(answer, self._stage)
 
@@ -88,7 +88,7 @@ class StageHistory:
     ) -> Iterator[tuple[Deployment, ...]]:
         """The deployments of the stage, newest first; each part costs the calls for its executions' actions.
 
-        What was the last to enter the stage comes first, however long it had waited before it.
+        The last to enter the stage comes first, however long it had waited before it.
         """
         page = sorted(page, key=lambda each: each["pipelineExecutionId"] != state.latest_id)
         for _ in range(MAX_PAGES):
@@ -101,7 +101,7 @@ class StageHistory:
             page = self._page(nextToken=self._token)
 
     def one(self, execution_id: str, definition: StageDefinition, state: StageState) -> Deployment | None:
-        """One execution as it stands now, also before it has reached the stage; None if the pipeline has none such."""
+        """One execution as it is now, also before it has reached the stage; None if the pipeline does not know it."""
         execution = self._find(execution_id)
         if execution is None:
             return None
@@ -136,7 +136,7 @@ class StageHistory:
         return page
 
     def _find(self, execution_id: str) -> Raw | None:
-        """An execution as the list has it now: its state may have changed since it was listed."""
+        """An execution, listed anew: its state may have changed since it was listed."""
         self.newest()
         for _ in range(MAX_PAGES):
             if execution_id in self._listed or self._token is None:
@@ -168,7 +168,7 @@ class StageHistory:
     def _reached(
         self, execution: Raw, actions: list[Raw], definition: StageDefinition, state: StageState
     ) -> Deployment | None:
-        """The execution in this stage; None where it has not come so far."""
+        """The execution in this stage; None where it has not got that far."""
         here = [each for each in actions if each.get("stageName") == self._stage]
         if not here:
             return None
@@ -212,7 +212,7 @@ class StageHistory:
             creator=NATIVE_ROLLBACK_CREATOR if own else "user",
             rolls_back_deployment_id=_failed_one(trigger) if own else "",
             rollback_deployment_id=self._undone_by(execution["pipelineExecutionId"]),
-            # The marks of a target are its own: the rollback to it brings none.
+            # The marks belong to the target: a rollback to it does not set them again.
             floor=FLOOR_MARKER in text and not goes_back,
             needs_approval=APPROVAL_MARKER in text and not goes_back,
         )
@@ -282,7 +282,7 @@ def _failed_one(trigger: Mapping[str, Any]) -> str:
 
 
 def _status(execution: Raw, latest: Iterable[Raw], state: StageState, *, passed: bool) -> str:
-    """How an execution stands in the stage, in CodeDeploy's words; one that went on to the next stage was well here."""
+    """An execution's status in the stage, in CodeDeploy's words; one that reached the next stage succeeded here."""
     if execution["pipelineExecutionId"] == state.latest_id and state.latest_status:
         return state.latest_status if state.latest_status in TERMINAL_STATUSES | RUNNING else "Stopped"
     whole, actions = str(execution.get("status", "")), {each.get("status", "") for each in latest}

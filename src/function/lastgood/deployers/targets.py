@@ -1,4 +1,4 @@
-"""The targets of a deployment at CodeDeploy: which of them it waits for, and since when users meet what it brings."""
+"""The targets of a CodeDeploy deployment: which of them it waits for, and when it began to serve users."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def silent(client: Any, deployment_id: str) -> tuple[str, ...]:
 
 
 def reach(client: Any, deployment: Deployment, *, moves_traffic: bool) -> Reach | None:
-    """How far a deployment came; None where that cannot be read. `moves_traffic`: not in place.
+    """How far a deployment came; None where that cannot be read. `moves_traffic`: it is not in place.
 
-    One in place takes its instances into work when it begins, and one that succeeded has reached somebody: only that
-    nothing was begun is told of them.
+    A deployment in place changes its instances from the start, and one that succeeded has served users: of these only
+    whether nothing was begun is answered.
     """
     try:
         begun = _described(client, deployment.deployment_id, _BEGUN)
@@ -53,7 +53,7 @@ def _since_traffic(targets: Sequence[Mapping[str, Any]]) -> Reach | None:
 
 
 def _described(client: Any, deployment_id: str, statuses: Sequence[str]) -> list[Mapping[str, Any]]:
-    """As many targets of these statuses as one call describes."""
+    """The targets with these statuses, as many as one call describes."""
     asked: dict[str, Any] = {"deploymentId": deployment_id}
     listed = call(client, "list_deployment_targets", targetFilters={"TargetStatus": [*statuses]}, **asked)
     ids = listed.get("targetIds", [])[:BATCH]

@@ -1,4 +1,4 @@
-"""Task definitions: whether one can still be deployed, and registering one again that somebody tidied away."""
+"""Task definitions: whether one can still be deployed, and registering a deregistered one again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _GONE = {"ClientException", "InvalidParameterException"}
 
 @dataclass(frozen=True, slots=True)
 class TaskDefinitions:
-    """ECS's task definitions; a revision's identity is the ARN of one. Both deployers of ECS share this."""
+    """ECS's task definitions, whose ARNs are the identities of revisions. Both deployers of ECS use this."""
 
     clients: Clients
 
@@ -96,12 +96,12 @@ class TaskDefinitions:
 
 
 def _by_name(image: Image) -> str:
-    """What a reference that nothing shows the meaning of is taken for: one that names a release, for what it was."""
+    """What to assume that a reference means now, if nothing shows it: a release's own tag still means its image."""
     return "" if image.moves else image.digest
 
 
 def _judged(answer: Mapping[str, Any], revision: Revision) -> tuple[str, str]:
-    """The status, and what keeps an INACTIVE task definition from being registered again as it was."""
+    """The status, and why an INACTIVE task definition cannot be registered again unchanged; empty if it can."""
     status = str(answer["taskDefinition"].get("status", "ACTIVE"))
     if status == "INACTIVE" and (lost := _lost(answer)):
         return status, f"{revision.label} is INACTIVE, and {lost} would be lost if it were registered again."
@@ -109,12 +109,12 @@ def _judged(answer: Mapping[str, Any], revision: Revision) -> tuple[str, str]:
 
 
 def _lost(answer: Mapping[str, Any]) -> str:
-    """What registering this answer again would lose, because this botocore does not know it; empty for nothing."""
+    """The fields that registering this answer again would lose, because this botocore does not know them."""
     return ", ".join(answer.get(UNKNOWN_MEMBERS, ()))
 
 
 def _digest(definition: Mapping[str, Any]) -> str:
-    """Equal for two definitions that say the same, whatever their family and number; images as they are named."""
+    """Equal for two definitions with the same content, whatever their family and number; images count by reference."""
     content = {name: value for name, value in definition.items() if name not in _READ_ONLY and name != "family"}
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 

@@ -10,7 +10,7 @@ from lastgood.errors import RefusedError
 from lastgood.model import Image
 
 MOST_TASKS = 100
-"""`ListTasks` and `DescribeTasks` take so many at once; of a larger service these stand for all."""
+"""`ListTasks` and `DescribeTasks` take this many at once; of a larger service only these are looked at."""
 
 
 def task_sets(clients: Clients, cluster: str, service: str) -> list[Mapping[str, Any]]:
@@ -22,7 +22,7 @@ def task_sets(clients: Clients, cluster: str, service: str) -> list[Mapping[str,
 def running_images(clients: Clients, cluster: str, task_set_id: str) -> tuple[Image, ...]:
     """The images of a task set's tasks, by their digests; empty where they may not be read, or no task runs.
 
-    A task that is replaced later may get another image of the same tag: then the container has all their digests.
+    A task that is replaced later may run another image of the same tag: then the container has all their digests.
     """
     try:
         listed = call(clients.ecs, "list_tasks", cluster=cluster, startedBy=task_set_id, maxResults=MOST_TASKS)

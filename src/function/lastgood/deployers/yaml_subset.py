@@ -1,7 +1,7 @@
 """YAML as AppSpec files use it: block and flow, quotes, comments, anchors, one document. Standard library only.
 
-What is read means what YAML 1.1 says; everything else raises YamlError and is never guessed: tabs between tokens, tags,
-keys that are no single line of text, keys that stand twice, several documents.
+What is read is read as YAML 1.1 says; everything else raises YamlError and is never guessed: tabs between tokens, tags,
+keys that are not a single line of text, duplicate keys, several documents.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from lastgood.deployers.yaml_text import Plain, Text, YamlError
 __all__ = ["YamlError", "compose", "load"]
 
 DEEPEST = 60
-"""How many collections may stand inside one another."""
+"""How deeply collections may be nested."""
 
 MOST_NODES = 20_000
-"""How many nodes aliases may stand for in all: what a few lines can multiply must not fill the memory."""
+"""How many nodes all aliases together may expand to, so that a few lines cannot fill the memory."""
 
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _DIRECTIVE = re.compile(r"%YAML 1\.[0-9]+ *(?: #.*)?")
@@ -42,7 +42,7 @@ def compose(text: str) -> Any:
 
 
 def _one_document(text: str) -> str:
-    """The text between its document markers, where just one document stands."""
+    """The text between its document markers. Raises YamlError unless there is exactly one document."""
     if _UNPRINTABLE.search(text):
         raise YamlError("it holds a character that no AppSpec needs")
     documents, lines, may_direct, begun = list[str](), list[str](), True, False
@@ -124,7 +124,7 @@ class _Parser(Text):
     # --- block style --------------------------------------------------------------------------------------------------
 
     def _block(self, parent: int) -> Any:
-        """The node that begins at the next token, if that stands further right than its parent."""
+        """The node that begins at the next token, if that is indented further than its parent."""
         self._skip_lines()
         column = self._column
         if self._at >= len(self._text) or column <= parent:
@@ -160,14 +160,14 @@ class _Parser(Text):
             raise self._error("its indentation fits nothing before it")
 
     def _below(self, column: int, *, sequences: bool = True) -> Any:
-        """The node on the lines below a key or a dash. The dashes of a list may stand right under its key."""
+        """The node on the lines below a key or a dash. The dashes of a list may be right under its key."""
         self._skip_lines()
         if sequences and self._column == column and self._at < len(self._text) and self._sequence_here():
             return self._deeper(self._sequence, column)
         return self._block(column)
 
     def _value(self, column: int, *, sequences: bool = True) -> Any:
-        """What stands behind a key on its own line, or alone: no block collection begins here."""
+        """What follows a key on its own line, or stands alone: no block collection begins here."""
         if self._here == "&":
             return self._anchored(
                 lambda: self._value(column) if self._spaces() else self._below(column, sequences=sequences)
@@ -251,7 +251,7 @@ class _Parser(Text):
         return Plain() if self._here in {",", "}"} else self._flow(0)
 
     def _entries(self, closing: str) -> Any:
-        """Stops before each entry of a flow collection; afterwards it stands behind the closing bracket."""
+        """Stops before each entry of a flow collection; afterwards the position is behind the closing bracket."""
         self._at += 1
         self._skip_lines()
         while self._here != closing:

@@ -1,4 +1,4 @@
-"""The texts of a YAML file: plain, in quotes or as a block, and what stands between two of them."""
+"""The texts of a YAML file: plain, in quotes or as a block, and what is between two of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KEY = re.compile(r"""(?:[^\s\-?:,\[\]{}#&*!|>'"%@`]|[-?:](?=[^\s]))(?:[^\n\t:#]
 
 
 class YamlError(ValueError):
-    """The text is no YAML, or uses what is not read here."""
+    """The text is not YAML, or uses a part of YAML that is not read here."""
 
 
 class Plain(str):
@@ -30,7 +30,7 @@ class Plain(str):
 
 
 class Text:
-    """A text, and where one is in it. `_at` is a place in the text; columns decide what belongs to what."""
+    """A text and the present position in it. `_at` is an index into the text; columns decide what belongs to what."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -50,7 +50,7 @@ class Text:
         return self._at - (self._text.rfind("\n", 0, self._at) + 1)
 
     def _spaces(self) -> bool:
-        """Skip spaces and a comment after them. Whether the line has more."""
+        """Skip spaces and a comment after them. Returns whether the line has more."""
         began = self._at
         while self._here == " ":
             self._at += 1
@@ -65,7 +65,7 @@ class Text:
         return len(self._text) if end < 0 else end
 
     def _skip_lines(self) -> None:
-        """To the next token, on this line or a later one."""
+        """Skip to the next token, on this line or a later one."""
         while not self._spaces() and self._at < len(self._text):
             self._at += 1
 
@@ -104,7 +104,7 @@ class Text:
     # --- scalars ------------------------------------------------------------------------------------------------------
 
     def _plain(self, column: int, ends: str) -> Plain:
-        """Text without quotes; it goes on on lines that are indented further than `column`."""
+        """Text without quotes; it continues on lines that are indented further than `column`."""
         following = self._text[self._at + 1 : self._at + 2]
         if (
             self._here in _NO_TEXT
@@ -118,7 +118,7 @@ class Text:
         return Plain(found)
 
     def _goes_on(self, column: int, ends: str) -> int:
-        """How many line ends lie before the next line of a text, which is then where it is; 0 if there is none."""
+        """Move to the next line of a text. Returns how many line ends were before it; 0 if the text ends here."""
         match = _LINE_ENDS.match(self._text, self._at)
         if match is None:
             return 0
@@ -156,7 +156,7 @@ class Text:
         return "".join(parts)
 
     def _piece(self, mark: str) -> str:
-        """The next character of a text in quotes, or the fold that stands there."""
+        """The next character of a text in quotes, or the fold in its place."""
         fold = _FOLD.match(self._text, self._at)
         if fold:
             self._at = fold.end()

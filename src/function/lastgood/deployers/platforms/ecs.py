@@ -38,7 +38,7 @@ from lastgood.settings import Settings
 
 @dataclass(frozen=True)
 class EcsPlatform:
-    """ECS blue/green under CodeDeploy: the task definition's ARN is what is deployed. `group` reads where to."""
+    """ECS blue/green under CodeDeploy: what is deployed is a task definition's ARN. `group` reads where to."""
 
     clients: Clients
     settings: Settings
@@ -51,7 +51,7 @@ class EcsPlatform:
         return self.settings.ecs_deployment_config
 
     def revision(self, location: Mapping[str, Any], made_at: datetime) -> Revision:
-        """Two AppSpecs with other hooks deploy the same; with another network or other capacity they do not."""
+        """The revision of an AppSpec. Its hooks make no difference to it; its network and capacity do."""
         kind = location.get("revisionType", "")
         try:
             location = inline(location, self.content(location, made_at))
@@ -64,8 +64,8 @@ class EcsPlatform:
     def live(self, group: GroupFacts, revision: Revision) -> Live:
         """The task definition of the primary task set. A second active one may have a share of the traffic.
 
-        A deployment that was stopped half way leaves both task sets and their shares as they were, and the shares
-        stand in the load balancer alone. What the tasks run is read where a tag of `revision` may mean anything.
+        A deployment that was stopped half way leaves both task sets and their shares as they were, and only the load
+        balancer knows the shares. What the tasks run is read where a tag of `revision` may mean any image.
         """
         answer = call(self.clients.ecs, "describe_services", cluster=group.ecs_cluster, services=[group.ecs_service])
         services = answer.get("services") or [{}]
@@ -83,9 +83,9 @@ class EcsPlatform:
         return running_images(self.clients, group.ecs_cluster, str(task_set.get("id", "")))
 
     def evidence(self, deployment: Deployment) -> Evidence:
-        """Whether the task definition can still be deployed, what its tags say, and what a moving image tag brought.
+        """Whether the task definition can still be deployed, what its tags say, and which image a moving tag brought.
 
-        The last only while its task set is there.
+        The image is known only while the deployment's task set exists.
         """
         found = TaskDefinitions(self.clients).evidence(deployment.revision)
         content = partial(self.content, deployment.revision.location)
@@ -96,7 +96,7 @@ class EcsPlatform:
         return replace(found, revision=replace(found.revision, images=self.ran(deployment, found.revision.images)))
 
     def ran(self, deployment: Deployment, images: tuple[Image, ...]) -> tuple[Image, ...]:
-        """The images of a deployment with the digests that its tasks run, while its task set is there."""
+        """The images of a deployment, with the digests that its tasks run while its task set exists."""
         group = self.group()
         sets = task_sets(self.clients, group.ecs_cluster, group.ecs_service) if group else []
         own = next((s for s in sets if s.get("externalId") == deployment.deployment_id), None)
@@ -109,9 +109,9 @@ class EcsPlatform:
         return replace(found, images=self.ran(deployment, found.images))
 
     def noted(self, deployment: Deployment, note: Note) -> Evidence:
-        """The digests that its tasks ran, by the notebook: once its task set is gone, AWS cannot tell them.
+        """The digests that its tasks ran, from the notebook: once its task set is gone, AWS no longer knows them.
 
-        An image that the registry no longer has cannot go back. One that came there after the deployment had ended is
+        An image that the registry no longer has cannot go back. One that was pushed after the deployment had ended is
         not what it ran, whatever the note says.
         """
         ended = deployment.completed_at or deployment.created_at
@@ -122,7 +122,7 @@ class EcsPlatform:
         return Evidence(revision, next((gone for _, gone in looked if gone), ""))
 
     def _as_noted(self, image: Image, digest: str, ended: datetime) -> tuple[Image, str]:
-        """An image with the digest that was noted, and that it is lost, as a sentence."""
+        """An image with its noted digest; and a sentence if the registry no longer has it."""
         if image.digest or not digest:
             return image, ""
         found = stored(self.clients, image.reference, digest)
@@ -132,7 +132,7 @@ class EcsPlatform:
         return noted, lost(noted) if found.there is False else ""
 
     def before(self, first: Deployment, group: GroupFacts) -> Revision | None:
-        """The task set that the service was created with, while it exists: CodeDeploy's own name a deployment."""
+        """The task set that the service was created with, while it exists; CodeDeploy's task sets name a deployment."""
         sets = task_sets(self.clients, group.ecs_cluster, group.ecs_service)
         original = next((s for s in sets if not s.get("externalId") and s.get("status") in {"PRIMARY", "ACTIVE"}), None)
         if original is None:
@@ -180,16 +180,16 @@ class EcsPlatform:
 
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-"""One digest; a container whose tasks ran several has no one image to go back to."""
+"""Exactly one digest; a container whose tasks ran several has no single image to go back to."""
 
 
 def _in_doubt(images: tuple[Image, ...]) -> bool:
-    """Some image is not fixed by its name alone."""
+    """Whether some image is not determined by its name alone."""
     return any(not image.pinned and (image.moves or image.digest) for image in images)
 
 
 def _as_made(spec: AppSpec, task_set: Mapping[str, Any]) -> AppSpec:
-    """The AppSpec with the parts that a task set was made with; what a release says of them may be what is bad."""
+    """The AppSpec with the settings that a task set was made with; those of the release may be what is bad."""
     if not spec.properties:
         return spec
     parts: dict[str, Any] = {
@@ -228,20 +228,20 @@ def as_written(value: Any) -> Any:
 
 
 def differing(old: str, today: Mapping[str, Any]) -> str:
-    """`network and capacity`: what of an AppSpec's parts is not as it is today; empty where nothing, or not known."""
+    """Which settings of an AppSpec differ from today's, such as `network and capacity`; empty if none, or unknown."""
     was, now = json.loads(old) if old else {}, json.loads(_parts({k.lower(): v for k, v in today.items()}) or "{}")
     words = {"networkconfiguration": "network", "capacityproviderstrategy": "capacity"}
     return " and ".join(word for name, word in words.items() if today and was.get(name) != now.get(name))
 
 
 def _parts(properties: Mapping[str, Any]) -> str:
-    """What an AppSpec deploys beside the task definition; what it leaves out is taken away from the service."""
+    """What an AppSpec deploys besides the task definition; what it leaves out is removed from the service."""
     found = {name: _plain(properties[name]) for name in _PARTS if properties.get(name)}
     return json.dumps(found, sort_keys=True) if found else ""
 
 
 def _plain(value: Any) -> Any:
-    """Names in small letters and values as text: the same setting may be written either way."""
+    """Names in lower case and values as text: the same setting may be written in several ways."""
     if isinstance(value, dict):
         return {str(name).lower(): _plain(part) for name, part in value.items()}
     return [_plain(part) for part in value] if isinstance(value, list) else str(value)

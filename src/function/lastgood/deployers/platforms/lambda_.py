@@ -23,7 +23,7 @@ from lastgood.settings import Settings
 
 @dataclass(frozen=True)
 class LambdaPlatform:
-    """Lambda: the AppSpec is made anew, because its CurrentVersion must be what the alias points at now."""
+    """Lambda: the AppSpec is written anew, because its CurrentVersion must be the version that the alias has now."""
 
     clients: Clients
     settings: Settings
@@ -58,7 +58,7 @@ class LambdaPlatform:
     def evidence(self, deployment: Deployment) -> Evidence:
         """The version's code and configuration, and its description: versions cannot be tagged.
 
-        A cleaner may have deleted the version. What may not be read could be a floor, so that raises.
+        A clean-up may have deleted the version. One that may not be read could be a floor: then the error is raised.
         """
         revision = deployment.revision
         function, _, version = _lambda_parts(revision)
@@ -84,7 +84,7 @@ class LambdaPlatform:
         return Evidence(deployment.revision)
 
     def before(self, first: Deployment, group: GroupFacts) -> Revision | None:
-        """The version that its AppSpec names as current: CodeDeploy refuses one that is not the alias's."""
+        """The version that its AppSpec names as current: CodeDeploy refuses any but the alias's own."""
         try:
             spec = AppSpec(self.content(first.revision.location))
             spec = spec.replaced(TargetVersion=spec.get("CurrentVersion"))
@@ -109,7 +109,7 @@ class LambdaPlatform:
         return missing_hooks(self.clients, spec, self.settings.appspec_hooks)
 
     def do(self, todo: Chore, revision: Revision) -> str:
-        """Take the second version off the alias. The version that goes back stays the same."""
+        """Remove the second version from the alias. The version that goes back stays the same."""
         if not isinstance(todo, SplitAlias):
             never_asked(todo)
         self._clear_alias(revision)
@@ -159,11 +159,11 @@ _CONTENT = (
     "RuntimeVersionConfig",
     "SnapStart",
 )
-"""What a published version contains, of `GetFunctionConfiguration`'s answer; the rest is its name and its state."""
+"""The fields of `GetFunctionConfiguration`'s answer that are a version's content; the rest is its name and state."""
 
 
 def _digest(found: Mapping[str, Any]) -> str:
-    """Equal for two versions with the same code and configuration; empty where AWS does not say what the code is."""
+    """A digest of code and configuration, equal for equal versions; empty where AWS does not identify the code."""
     if not found.get("CodeSha256"):
         return ""
     content = {name: found[name] for name in _CONTENT if name in found}

@@ -1,4 +1,4 @@
-"""What each compute platform of CodeDeploy answers."""
+"""The interface of CodeDeploy's compute platforms."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Platform(Protocol):
         ...
 
     def evidence(self, deployment: Deployment) -> Evidence:
-        """What a closer look at the deployment's revision shows: its content, its marks, whether it can be had."""
+        """What a closer look at the deployment's revision shows: content, marks, and whether it can be deployed."""
         ...
 
     def contents(self, deployment: Deployment) -> Revision:
-        """What a deployment that has just ended contains, as exactly as AWS can tell."""
+        """What a deployment that has just ended contains, as exactly as AWS knows it."""
         ...
 
     def noted(self, deployment: Deployment, note: Note) -> Evidence:
@@ -42,7 +42,7 @@ class Platform(Protocol):
         ...
 
     def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> tuple[Preparation, ...]:
-        """What stands before the revision's redeployment."""
+        """What must be done before the revision is redeployed, and what is in the way."""
         ...
 
     def do(self, todo: Chore, revision: Revision) -> str:
@@ -50,5 +50,5 @@ class Platform(Protocol):
         ...
 
     def redeployable(self, revision: Revision, live: Live, task_definition: str) -> dict[str, Any]:
-        """The `RevisionLocation` that deploys the same code again, from where things stand now."""
+        """The `RevisionLocation` that deploys the same code again, starting from what is live now."""
         ...

@@ -35,7 +35,7 @@ class ServerPlatform:
         return self.settings.server_deployment_config
 
     def revision(self, location: Mapping[str, Any], made_at: datetime) -> Revision:
-        """S3 objects are told apart by version or ETag: the same key may have been overwritten."""
+        """The bundle or the commit. S3 objects are identified by version or ETag: a key may have been overwritten."""
         kind = location.get("revisionType", "")
         if kind == "GitHub":
             hub = location.get("gitHubLocation", {})
@@ -53,11 +53,11 @@ class ServerPlatform:
         return Revision(kind or "unknown", "", "", "", location)
 
     def live(self, group: GroupFacts, revision: Revision) -> Live:
-        """CodeDeploy has no call that tells what runs on the instances: the group's last success stands for it."""
+        """The group's last success: CodeDeploy has no call that says what runs on the instances."""
         return Live()
 
     def evidence(self, deployment: Deployment) -> Evidence:
-        """Whether the bundle is there, what its tags say, and what a bare key held when it was deployed."""
+        """Whether the bundle exists, what its tags say, and what a bare key held when it was deployed."""
         revision = deployment.revision
         if revision.kind != "S3" or not (revision.moves or self.settings.check_bundles):
             return Evidence(revision)
@@ -75,16 +75,16 @@ class ServerPlatform:
         return pinned(self.clients, deployment)[0] if deployment.revision.kind == "S3" else deployment.revision
 
     def noted(self, deployment: Deployment, note: Note) -> Evidence:
-        """The bundle's version, by the notebook: CodeDeploy keeps none that the caller did not give."""
+        """The bundle's version from the notebook: CodeDeploy records none that the caller did not give."""
         revision = deployment.revision
         return Evidence(as_noted(self.clients, deployment, note) if revision.kind == "S3" else revision)
 
     def before(self, first: Deployment, group: GroupFacts) -> Revision | None:
-        """Nobody knows what was on the servers before CodeDeploy."""
+        """None: nobody knows what was on the servers before CodeDeploy."""
         return None
 
     def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> tuple[Preparation, ...]:
-        """Nothing: CodeDeploy replays a bundle wherever things stand."""
+        """Nothing: CodeDeploy deploys a bundle again whatever is live."""
         return ()
 
     def do(self, todo: Chore, revision: Revision) -> str:
