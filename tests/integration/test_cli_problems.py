@@ -7,10 +7,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from random import Random
 from typing import Any
 
+import click
 import pytest
 
+from lastgood_cli.main import COMMANDS, cli
+from lastgood_cli.problems import Exit
 from terminal import Ran, Terminal, terminal
 
 NO_CREDENTIALS = {
@@ -294,3 +298,54 @@ def test_a_reader_that_has_seen_enough_is_no_mistake(it: Terminal, monkeypatch: 
     assert "lastgood:" not in process.stderr.read()
     process.wait()
     process.stderr.close()
+
+
+# --- whatever is typed ---
+
+NONSENSE = (
+    *("", "shop/prod", "shop", "/", "//", "shop/", "a/b/c", "ecs:", "ecs:x", "pipeline:", "pipeline:a/b", "*/*", "["),
+    *("last", "rb-", "d-ABCDEFGHI", "0", "-1", "1e9", "24h", "99999d", "2026-13-45", "9999-12-31T23:59:59Z", "é"),
+    *("\udcff", "\x1b[2K", "\n", "x" * 5_000, "json", "auto", "arn:", "arn:aws:sns:::", "'; DROP", "{}", "-", "--"),
+    *("=", "a=b", "Mode=auto", "../..", "bash", "manual-rollback", "None", "null"),
+)
+
+
+def leaves() -> list[tuple[tuple[str, ...], click.Command]]:
+    """Every command with its words; `demo` takes long and no arguments."""
+    found: list[tuple[tuple[str, ...], click.Command]] = []
+    for name in COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        inner = command.commands.items() if isinstance(command, click.Group) else [("", command)]
+        found += [((name, word) if word else (name,), each) for word, each in inner if name != "demo"]
+    return found
+
+
+def nonsense(command: click.Command, chance: Random) -> Iterator[str]:
+    """Arguments that are likely to be taken for some, and values that nobody means."""
+    for parameter in command.params:
+        if isinstance(parameter, click.Argument):
+            yield from [chance.choice(NONSENSE)] * (chance.random() < 0.9)
+        elif chance.random() < (0.9 if parameter.required else 0.2):
+            option = parameter.opts[0]
+            if option in {"--watch", "--endpoint-url", "--region", "--out"}:
+                continue
+            yield option
+            if not getattr(parameter, "is_flag", False):
+                yield chance.choice(NONSENSE)
+
+
+@pytest.mark.parametrize(
+    ("words", "command"), leaves(), ids=lambda value: " ".join(value) if type(value) is tuple else ""
+)
+def test_whatever_is_typed_is_answered_in_a_line_and_with_a_code(
+    it: Terminal, words: tuple[str, ...], command: click.Command
+) -> None:
+    chance = Random(" ".join(words))
+    for _ in range(8):
+        line = [*words, *nonsense(command, chance)]
+        ran = it.call(*line)
+        assert ran.code in set(Exit) - {Exit.UNEXPECTED}, (line, ran.err)
+        assert "Traceback" not in ran.err and "\x1b" not in ran.out + ran.err, line
+        if ran.code in {Exit.USAGE, Exit.NOT_FOUND, Exit.AWS}:
+            assert len([each for each in ran.err.splitlines() if each.startswith("lastgood: ")]) == 1, (line, ran.err)

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from botocore.parsers import ResponseParserError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -267,6 +268,8 @@ def refused(code: str) -> ClientError:
         (RefusedError("query", "AccessDenied", "no"), Exit.AWS, "You may not do this (query)"),
         (SettingsError(["LASTGOOD_MODE: wrong"]), Exit.AWS, "LASTGOOD_MODE: wrong. Try: lastgood doctor"),
         (LastgoodError("else"), Exit.UNEXPECTED, "else"),
+        (ResponseParserError("<!doctype html>"), Exit.AWS, "is not AWS"),
+        (UnicodeEncodeError("utf-8", "\udcff", 0, 1, "no"), Exit.USAGE, "character"),
         (KeyError("x"), Exit.UNEXPECTED, "mistake in lastgood"),
     ],
 )

@@ -20,6 +20,7 @@ from botocore.exceptions import (
     ProfileNotFound,
     SSOError,
 )
+from botocore.parsers import ResponseParserError
 
 from lastgood.errors import ExpiredError, LastgoodError, RefusedError, RetryableError, SettingsError
 from lastgood.text import clean
@@ -107,6 +108,11 @@ def problem_of(error: BaseException, profile: str = "") -> Problem:  # noqa: C90
         case ModuleNotFoundError() if _extra(error):
             told = f"This needs {error.name}, which comes with lastgood[{_extra(error)}]"
             return Problem(told, f"pipx install --force '.[{_extra(error)}]', in the checkout", Exit.USAGE)
+        case UnicodeEncodeError():
+            return Problem("What was typed holds a character that is none", "the same without it", Exit.USAGE)
+        case ResponseParserError():
+            told = "What answered is not AWS: its answer cannot be read"
+            return Problem(told, "another --region or --endpoint-url, or look at proxies", Exit.AWS)
         case ClientError():
             answer = error.response.get("Error", {})
             return _refused(error.operation_name, answer.get("Code", ""), answer.get("Message", ""), profile)

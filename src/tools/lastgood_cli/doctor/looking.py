@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from lastgood.errors import LastgoodError, RefusedError
 from lastgood_cli.checks import Check
@@ -28,6 +29,8 @@ def attempted(name: str, look: Callable[[], Found]) -> tuple[Check, ...]:
         return (_unmade(name, error.operation, error.code, error.message),)
     except (BotoCoreError, LastgoodError) as error:
         return (Check(name, None, str(error), "Try again in a moment."),)
+    except ResponseParserError:
+        return (Check(name, None, "The answer cannot be read.", "Look at proxies, and at --endpoint-url."),)
     return found if isinstance(found, tuple) else (found,)
 
 
