@@ -17,8 +17,8 @@ from stage import demo
 ROOT = Path(__file__).resolve().parents[3]
 FUNCTION = ROOT / "src" / "function" / "lastgood"
 ENTRY = ("handler.py", "app.py")
-FIRST_SCREEN = frozenset({1, 5})
-"""The scenes of the demo that the README shows."""
+FIRST_SCREEN = frozenset({1})
+"""The scene of the demo that the README shows."""
 
 
 def settings_table() -> str:
@@ -87,7 +87,7 @@ def map_of_the_code() -> str:
 
 
 def demo_scenes() -> str:
-    """One scene of the demo, and its refusal, without colour."""
+    """One scene of the demo, without colour."""
     return f"```console\n$ make demo\n{demo.transcript(only=FIRST_SCREEN)}\n```"
 
 

@@ -20,7 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from simulated_aws import Simulator, simulated_aws
-from stage.local import Local, alarm_event, group_tags, service_tags
+from stage.local import ACCOUNT, Local, alarm_event, group_tags, service_tags
 
 WIDTH = 118
 CREDENTIALS = {
@@ -246,6 +246,35 @@ def with_a_pipeline(act: Act) -> None:
     act.record(found)
 
 
+def with_a_stack(act: Act) -> None:
+    """SAM: a stack holds the alias, so the pipeline that updated the stack puts both back together."""
+    good, bad = "3f81b7c" + "d9" * 16 + "4", "e64a0d2" + "5b" * 16 + "7"
+    act.local.restart(
+        LASTGOOD_FIND_STACKS="true", LASTGOOD_ACCOUNT_ID=ACCOUNT, LASTGOOD_PIPELINES=STACK_RULE
+    )
+    act.sim.lambda_group(act.application, act.group, "orders", "live", versions=3, config=AT_ONCE)
+    act.sim.stack("orders", act.application, act.group)
+    act.sim.pipeline("orders", act.application, act.group, deploys_with="CloudFormation", stack="orders")
+    for commit, version in ((good, 2), (bad, 3)):
+        act.sim.push("orders", commit, version, settle=True)
+        act.sim.settle()
+        act.say("pipeline", f"commit {commit[:7]} updates the stack orders to version {version}: Succeeded")
+        if commit == good:
+            act.a_day_passes()
+    act.sim.advance(240)
+    passed_on = act.local.head(act.alarm_fires())["passed_on_id"]
+    act.tell(passed_on)
+    act.until_closed(passed_on)
+    act.sim.settle()
+    stack = act.sim.stacks.stack("orders")
+    act.say("stack", f"orders is {stack.status} and believes in version {stack.believes} again")
+    act.record(passed_on)
+
+
+AT_ONCE = "CodeDeployDefault.LambdaAllAtOnce"
+STACK_RULE = (
+    '[{"application": "orders", "deployment_group": "*", "pipeline": "orders", "stage": "Deploy"}]'
+)
 PIPELINE_RULE = '[{"application": "cart", "deployment_group": "*", "pipeline": "cart", "after_rollback": "rerun"}]'
 
 
@@ -256,6 +285,7 @@ ACTS: tuple[tuple[type[Act], str, str, Callable[[Any], None]], ...] = (
     (ServiceAct, "production", "api", on_ecs_service),
     (Act, "payments", "prod", refusal),
     (Act, "cart", "prod", with_a_pipeline),
+    (Act, "orders", "prod", with_a_stack),
 )
 
 
