@@ -249,9 +249,7 @@ def with_a_pipeline(act: Act) -> None:
 def with_a_stack(act: Act) -> None:
     """SAM: a stack holds the alias, so the pipeline that updated the stack puts both back together."""
     good, bad = "3f81b7c" + "d9" * 16 + "4", "e64a0d2" + "5b" * 16 + "7"
-    act.local.restart(
-        LASTGOOD_FIND_STACKS="true", LASTGOOD_ACCOUNT_ID=ACCOUNT, LASTGOOD_PIPELINES=STACK_RULE
-    )
+    act.local.restart(LASTGOOD_FIND_STACKS="true", LASTGOOD_ACCOUNT_ID=ACCOUNT, LASTGOOD_PIPELINES=STACK_RULE)
     act.sim.lambda_group(act.application, act.group, "orders", "live", versions=3, config=AT_ONCE)
     act.sim.stack("orders", act.application, act.group)
     act.sim.pipeline("orders", act.application, act.group, deploys_with="CloudFormation", stack="orders")
@@ -272,9 +270,7 @@ def with_a_stack(act: Act) -> None:
 
 
 AT_ONCE = "CodeDeployDefault.LambdaAllAtOnce"
-STACK_RULE = (
-    '[{"application": "orders", "deployment_group": "*", "pipeline": "orders", "stage": "Deploy"}]'
-)
+STACK_RULE = '[{"application": "orders", "deployment_group": "*", "pipeline": "orders", "stage": "Deploy"}]'
 PIPELINE_RULE = '[{"application": "cart", "deployment_group": "*", "pipeline": "cart", "after_rollback": "rerun"}]'
 
 
