@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from lastgood.errors import RefusedError
 from lastgood.model import AlarmPlace
 from scene import ALARM, Scene, scene
-from stage.local import ACCOUNT, REGION, alarm_arn, alarm_event, group_tags
+from stage.local import ACCOUNT, REGION, alarm_arn, alarm_event, event, group_tags
 
 EDGE = "eu-west-1"
 HERE = {"LASTGOOD_ACCOUNT_ID": ACCOUNT, "AWS_REGION": REGION}
@@ -164,3 +165,20 @@ def test_an_alarm_of_a_region_that_may_not_command_counts_for_no_storm() -> None
         it.local.alarm(ALARM, region=EDGE)
         it.deliver(message(it))
         assert it.run_to_end()["outcome"] == "ROLLED_BACK"
+
+
+@pytest.mark.parametrize("way", ["alarm-eventbridge", "alarm-to-lambda"])
+@pytest.mark.parametrize("region", [EDGE, "eu-north-1"], ids=["named", "not named"])
+def test_a_rule_on_this_regions_bus_and_an_alarms_own_action_count_by_the_alarms_region(way: str, region: str) -> None:
+    with scene("Server", settings=NAMED) as it:
+        bad_release(it)
+        it.local.alarm(ALARM, region=region, tags=it.tags)
+        made = json.loads(json.dumps(event(way)).replace(f"cloudwatch:{REGION}:", f"cloudwatch:{region}:"))
+        about = made.get("detail") or made["alarmData"]
+        about["state"]["timestamp"] = it.now().isoformat()
+        results = it.local.handle(made)
+        it.rollback_id = results[0].get("rollback_id", "")
+        if region == EDGE:
+            assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), it.head["explanation"]
+        else:
+            assert (results[0]["refused"], it.is_live(3)) == ("wrong_region", True)
