@@ -201,7 +201,7 @@ def test_a_bundles_metadata_names_its_commit_where_bundles_may_be_read(key: str)
         s3 = boto3.client("s3")
         s3.create_bucket(Bucket="bundles")
         for commit, name in ((GOOD, "v2.zip"), (BAD, "v3.zip")):
-            s3.put_object(Bucket="bundles", Key=name, Body=b"zip", Metadata={key: commit})
+            s3.put_object(Bucket="bundles", Key=name, Body=commit.encode(), Metadata={key: commit})
         it.good_history(2)
         it.release(3, settle=True, rest=600)
         it.alarm_fires()

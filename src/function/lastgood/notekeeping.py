@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from lastgood.deployers.protocol import Deployer
-from lastgood.model import Deployment, DeploymentGroup, GroupFacts, Note, around
+from lastgood.model import Deployment, DeploymentGroup, GroupFacts, Note, Revision, around
 from lastgood.parts import Parts
 from lastgood.routing import is_allowed, named_groups
 
@@ -67,10 +67,16 @@ def _note_of(made: Deployment, deployer: Deployer, facts: GroupFacts, notes: lis
         made.deployment_id,
         made.created_at,
         made.revision.identity,
-        holds.digest or (holds.identity if not holds.moves else ""),
+        _content(holds),
         holds.images,
         served_from=made.completed_at,
         served_until=until,
         replaced=older.deployment_id if older else "",
         replaced_by=newer.deployment_id if newer else "",
     )
+
+
+def _content(holds: Revision) -> str:
+    """An object by its version or ETag, which can be fetched again; all else by its digest, where there is one."""
+    named = "" if holds.moves else holds.identity
+    return named if holds.kind == "S3" else holds.digest or named
