@@ -94,10 +94,13 @@ types: $(STAMP) ## types of what ships and of the tools, strict
 	$(BIN)/mypy src/tools/simulated_aws src/tools/lastgood_cli src/tools/local_aws src/tools/stage src/tools/docs_from_code src/tools/supply_chain
 
 # Exceptions have their reason beside them: in template.yaml, in the metadata of the resource.
-template: $(STAMP) $(TOOLS_STAMP) ## the templates, by SAM, cfn-lint and checkov
+template: $(STAMP) $(TOOLS_STAMP) ## the templates, by SAM, cfn-lint and checkov; CI's workflow and the issue forms
 	$(SAM) validate --lint --region us-east-1
 	$(BIN)/cfn-lint --regions us-east-1 eu-central-1 cn-north-1 us-gov-west-1 -- template.yaml satellite.yaml
 	$(TOOLS_VENV)/bin/checkov --file template.yaml satellite.yaml --framework cloudformation --compact --quiet --skip-download
+	$(TOOLS_VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(TOOLS_VENV)/bin/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*.yml
+	$(TOOLS_VENV)/bin/zizmor --offline --quiet .github/workflows
 
 outdated: $(STAMP) ## is what ships current? Asks the package index
 	$(RUN) -m supply_chain.outdated

@@ -335,9 +335,7 @@ def nonsense(command: click.Command, chance: Random) -> Iterator[str]:
                 yield chance.choice(NONSENSE)
 
 
-@pytest.mark.parametrize(
-    ("words", "command"), leaves(), ids=lambda value: " ".join(value) if type(value) is tuple else ""
-)
+@pytest.mark.parametrize(("words", "command"), [pytest.param(*each, id=" ".join(each[0])) for each in leaves()])
 def test_whatever_is_typed_is_answered_in_a_line_and_with_a_code(
     it: Terminal, words: tuple[str, ...], command: click.Command
 ) -> None:

@@ -503,6 +503,13 @@ def test_the_workflow_runs_what_ci_runs_and_the_deployed_stack_and_may_only_read
     assert all(job["permissions"] == {"contents": "read"} for job in workflow["jobs"].values())
 
 
+def test_the_workflow_and_the_forms_of_issues_are_linted_with_what_is_pinned() -> None:
+    (template,) = re.findall(r"^template:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    for linted in (".github/workflows/*.yml", ".github/ISSUE_TEMPLATE/*.yml", "zizmor --offline"):
+        assert linted in template
+    assert {"check-jsonschema", "zizmor"} <= set(re.findall(r"^([a-z-]+)==", OUTSIDE.read_text(), flags=re.MULTILINE))
+
+
 def test_an_issue_about_a_decision_asks_for_the_record() -> None:
     folder = ROOT / ".github" / "ISSUE_TEMPLATE"
     form = yaml_parse((folder / "wrong-decision.yml").read_text())
