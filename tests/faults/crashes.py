@@ -56,6 +56,7 @@ EFFECTS = {
     "StartPipelineExecution": "RERUN",
     "DisableStageTransition": "HOLD",
     "EnableStageTransition": "RELEASE",
+    "CancelUpdateStack": "CANCEL_UPDATE",
 }
 """What changes something outside the audit table, and the action whose intent has to be written before it."""
 
@@ -335,9 +336,9 @@ class Run:
     def check(self) -> list[str]:
         """What must hold at the end of every play."""
         it, rows = self.it, self.rows()
-        # A release that meets its alarm firing is recorded beside the rollback that follows from it, and an alarm that
-        # does not exist beside the one that had joined it.
-        beside = {"RELEASED_IN_ALARM", "ALARM_NOT_CONFIRMED"}
+        # A release that meets its alarm firing is recorded beside the rollback that follows from it, an alarm that does
+        # not exist beside the one that had joined it, and what a stack holds beside the stage that is rolled back.
+        beside = {"RELEASED_IN_ALARM", "ALARM_NOT_CONFIRMED", "RELEASED_BY_PIPELINE"}
         heads = [head for head in self._heads() if head.get("reason_code") not in beside]
         found = list(self.violations)
         if len(heads) != 1:
@@ -347,6 +348,7 @@ class Run:
         made = {name: what for name, what in _deployed(it).items() if name not in self.before}
         named = head.get("rollback_deployment_id", "")
         stopped = _stopped(it)
+        tell_of = {each["rollback_id"] for each in self._heads() if not each.get("passed_on_to")}
         lock = next((row for row in rows if row["sk"] == "LOCK"), {})
         wrong = {
             f"{len(made)} deployments were created": len(made) > 1,
@@ -360,8 +362,7 @@ class Run:
             "the deployment group is locked": bool(lock.get("open_rollback_id")),
             "it is still in the open index": "open_key" in head or "next_check_at" in head,
             f"{head.get('lease_owner')} holds a lease": bool(head.get("lease_owner")),
-            "nobody was told of the end": {h["rollback_id"] for h in self._heads()} - self._told("lastgood.closed")
-            != set(),
+            "nobody was told of the end": bool(tell_of - self._told("lastgood.closed")),
             f"a notice has two ids: {self.notices}": len({notice[:2] for notice in self.notices})
             != len(set(self.notices)),
             "the steps have gaps": _step_numbers(rows, head) != list(range(1, len(_step_numbers(rows, head)) + 1)),
@@ -419,7 +420,7 @@ make_clients = Clients.make
 @cache
 def _clients() -> Clients:
     made = make_clients()
-    _ = made.events, made.s3, made.codepipeline
+    _ = made.events, made.s3, made.codepipeline, made.cloudformation
     return made
 
 
@@ -475,7 +476,9 @@ def _deployed(it: Scene) -> dict[str, str]:
         return {each.id: each.target.task_definition for each in it.owner.deployments}
     made = it.sim.engine.group(it.application, it.group).deployments
     ours = [each for each in made if (each.request.get("description") or "").startswith("lastgood rb-")]
-    return {each.id: it.sim.engine.target(each) for each in ours}
+    runs = [run for pipeline in it.sim.pipelines.pipelines.values() for run in pipeline.runs]
+    stages = {run.id: run.sources["Source"] for run in runs if run.trigger[0] == "ManualRollback"}
+    return {each.id: it.sim.engine.target(each) for each in ours} | stages
 
 
 def _stopped(it: Scene) -> set[str]:

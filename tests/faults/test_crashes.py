@@ -27,7 +27,7 @@ from lastgood.rollbacks import Rollbacks, telling
 from scene import ALARM, Scene, ServiceScene, StageScene
 from simulated_aws import Server, VirtualClock, serve
 from simulated_aws.model import NoAnswer
-from stage.local import ROOT, TABLE, alarm_arn, alarm_event, audit_table, event, group_tags, tag_pairs
+from stage.local import ACCOUNT, ROOT, TABLE, alarm_arn, alarm_event, audit_table, event, group_tags, tag_pairs
 
 SOAKS = os.environ.get("LASTGOOD_SOAK") == "1"
 COMMITS = {2: "a2" * 20, 3: "b3" * 20}
@@ -53,10 +53,13 @@ AFTER_GRACE = {
 PIPELINE = {**GROUP, "pipeline": "shop"}
 RERUNS = {"LASTGOOD_PIPELINES": json.dumps([{**PIPELINE, "after_rollback": "rerun"}])}
 HOLDS = {"LASTGOOD_PIPELINES": json.dumps([{**PIPELINE, "hold": "Deploy"}])}
+FINDS_STACKS = {"LASTGOOD_FIND_STACKS": "true", "LASTGOOD_ACCOUNT_ID": ACCOUNT}
+CANCELS = {**FINDS_STACKS, "LASTGOOD_CANCEL_STACK_UPDATES": "app"}
+BY_ITS_STAGE = {**FINDS_STACKS, "LASTGOOD_PIPELINES": json.dumps([{**PIPELINE, "stage": "Deploy"}])}
 RERUN, HOLD, RELEASE = "StartPipelineExecution", "DisableStageTransition", "EnableStageTransition"
 STOP, CREATE, CLEAR, REGISTER = "StopDeployment", "CreateDeployment", "UpdateAlias", "RegisterTaskDefinition"
 STOP_SERVICE, UPDATE, ANSWER = "StopServiceDeployment", "UpdateService", "ContinueServiceDeployment"
-STOP_EXECUTION, ROLL_STAGE = "StopPipelineExecution", "RollbackStage"
+STOP_EXECUTION, ROLL_STAGE, CANCEL = "StopPipelineExecution", "RollbackStage", "CancelUpdateStack"
 
 
 def active(it: Scene) -> None:
@@ -104,6 +107,33 @@ def in_the_stage(it: StageScene) -> None:
     it.release(3)
     it.sim.advance(120)
     it.local.alarm(ALARM)
+
+
+def in_the_monitoring_time_of_its_stack(it: Scene) -> None:
+    """A stack released the bad version a quarter of an hour ago, and could take its update back for another hour."""
+    it.sim.stack("app", "shop", "prod", monitoring_minutes=90)
+    it.sim.update_stack("app", 2, settle=True)
+    it.sim.advance(7200)
+    it.sim.update_stack("app", 3)
+    it.sim.advance(900)
+    it.local.alarm(ALARM)
+
+
+def released_through_a_stack(it: Scene) -> None:
+    """A pipeline released the bad version by its stack, which holds the alias."""
+    it.sim.stack("app", "shop", "prod")
+    it.sim.pipeline("shop", "shop", "prod", deploys_with="CloudFormation", stack="app")
+    for version, rest in ((2, 7200), (3, 600)):
+        it.sim.push("shop", COMMITS[version], version, settle=True)
+        it.sim.settle()
+        it.sim.advance(rest)
+    it.local.alarm(ALARM)
+
+
+def the_stack_agrees(it: Scene) -> bool:
+    """The good version is live, and the stack believes in it."""
+    it.sim.settle()
+    return it.is_live(2) and it.sim.stacks.stack("app").believes == "2"
 
 
 def stops_slowly(it: Scene) -> None:
@@ -300,6 +330,22 @@ ALWAYS = (
 
 SOAK = (
     scenario("succeeded", "Stage", succeeded, 2, ROLL_STAGE, options={"tells": True}),
+    scenario(
+        "the stack's update is cancelled",
+        "Lambda",
+        in_the_monitoring_time_of_its_stack,
+        the_stack_agrees,
+        CANCEL,
+        settings=CANCELS,
+    ),
+    scenario(
+        "its stack goes back by the stage",
+        "Lambda",
+        released_through_a_stack,
+        the_stack_agrees,
+        ROLL_STAGE,
+        settings=BY_ITS_STAGE,
+    ),
     scenario("active, native", "Lambda", active, 2, STOP),
     scenario("inactive task definition", "ECS", inactive, registered_again, REGISTER, CREATE),
     scenario("the pipeline runs again", "Server", pushed, the_pipeline_ran_again, CREATE, RERUN, settings=RERUNS),

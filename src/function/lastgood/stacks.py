@@ -120,7 +120,7 @@ class Stacks:
             found = self._described(stack)
             root = str(found.get("RootId") or "")
             state = self._described(root) if root else found
-        except (RefusedError, RetryableError):
+        except RefusedError:
             return Origin(stack, groups=groups)
         if found.get("StackStatus") == "DELETE_COMPLETE":
             # It is known for ninety days; what it was to retain is nobody's now.
