@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lastgood.model import AlarmState
+from lastgood.signals import Home
 from reading import TAGS, alarm, in_queue, load, refusal, sns
 
 CONTRIBUTOR = {"id": "6d442278dba546f6", "attributes": {"host": "a"}}
@@ -51,6 +52,50 @@ class TestAlarms:
     )
     def test_a_time_may_be_written_in_any_iso_way_and_gives_the_same_key(self, time: str) -> None:
         assert alarm(sns(StateChangeTime=time)).key == alarm(load("alarm-in-alarm")).key
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "shop/prod: 5xx (p99) > 1 %",
+            " a space before, and after ",
+            "größe, Größe, e\u0301",
+            "<app>-[prod]-*?",
+            "\\back\\slash \"quoted\" 'twice'",
+            "arn:aws:cloudwatch:us-east-1:123456789012:alarm:another",
+            "\U0001f469\u200d\U0001f680 \U0001f1e9\U0001f1ea",
+            "\u0634\u062d\u0646\u200f \u05d7\u05e0\u05d5\u05ea\u200e",
+            "x" * 255,
+        ],
+    )
+    @pytest.mark.parametrize("way", ["alarm-in-alarm", "alarm-eventbridge", "alarm-to-lambda"])
+    def test_a_name_of_any_characters_is_kept_whole_whatever_way_it_comes(self, name: str, way: str) -> None:
+        found = alarm(renamed(way, name))
+        assert (found.alarm_name, found.alarm_arn.split(":", 6)[6]) == (name, name)
+
+    @pytest.mark.parametrize(
+        "name", ["tab\t", "line\n", "\u2028", "\u202eexe", "zero\u200bwidth", "\x7f", "x" * 256, " "]
+    )
+    @pytest.mark.parametrize("way", ["alarm-in-alarm", "alarm-eventbridge", "alarm-to-lambda"])
+    def test_a_name_that_could_deceive_or_that_cloudwatch_does_not_allow_is_refused_in_words(
+        self, name: str, way: str
+    ) -> None:
+        told = refusal(renamed(way, name))
+        assert (told.code, told.rejected) == ("bad_field", True) and told.message.startswith("The alarm's name")
+
+    @pytest.mark.parametrize(
+        ("partition", "region"),
+        [
+            ("aws-us-gov", "us-gov-west-1"),
+            ("aws-cn", "cn-northwest-1"),
+            ("aws-eusc", "eusc-de-east-1"),
+            ("aws-iso-b", "us-isob-east-1"),
+        ],
+    )
+    @pytest.mark.parametrize("way", ["alarm-in-alarm", "alarm-eventbridge", "alarm-to-lambda"])
+    def test_an_alarm_of_any_partition_is_read_at_home(self, partition: str, region: str, way: str) -> None:
+        text = json.dumps(load(way)).replace("arn:aws:", f"arn:{partition}:").replace("us-east-1", region)
+        found = alarm(json.loads(text), Home("123456789012", region))
+        assert found.alarm_arn.startswith(f"arn:{partition}:cloudwatch:{region}:123456789012:alarm:")
 
     @pytest.mark.parametrize(
         "tags",
@@ -181,3 +226,21 @@ class TestOnset:
 
     def test_sns_carries_no_datapoints(self) -> None:
         assert alarm(load("alarm-in-alarm")).onset is None
+
+
+def renamed(way: str, name: str) -> Any:
+    """An example of an alarm's message or event, for an alarm of another name."""
+    event = load(way)
+    if way == "alarm-in-alarm":
+        envelope = event["Records"][0]["Sns"]
+        body = json.loads(envelope["Message"])
+        arn = body["AlarmArn"].rpartition(":")[0]
+        envelope["Message"] = json.dumps(body | {"AlarmName": name, "AlarmArn": f"{arn}:{name}"})
+        return event
+    about = event.get("detail") or event["alarmData"]
+    about["alarmName"] = name
+    if "resources" in event:
+        event["resources"] = [f"{event['resources'][0].rpartition(':')[0]}:{name}"]
+    else:
+        event["alarmArn"] = f"{event['alarmArn'].rpartition(':')[0]}:{name}"
+    return event
