@@ -1,4 +1,4 @@
-"""What an alarm's change of state leads to: ALARM opens rollbacks, OK closes the loop on them."""
+"""What an alarm's change of state leads to: ALARM opens rollbacks, OK is checked as their recovery."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AlarmChanges:
         self._notes = notes
 
     def handle(self, signal: AlarmSignal) -> list[dict[str, Any]]:
-        """OK closes the loop on a rollback of the same alarm; neither it nor INSUFFICIENT_DATA ever starts one."""
+        """ALARM opens rollbacks. OK may be a recovery; neither it nor INSUFFICIENT_DATA ever starts a rollback."""
         match signal.state:
             case AlarmState.ALARM:
                 return self._fires(signal)
@@ -50,9 +50,9 @@ class AlarmChanges:
         return [self._open(signal, group, routing.source) for group in routing.groups]
 
     def _series(self, signal: AlarmSignal) -> list[AlarmSignal]:
-        """The signals of the time series that fire, where only they say which group is meant, and the message does not.
+        """One signal for each time series that fires, where only the series say which group is meant.
 
-        Each is what its own message would have said, so both ways lead to one rollback.
+        Each equals what the series' own message would have brought, so both ways lead to the same rollback.
         """
         firing = self._parts.alarms.contributors(signal.alarm_arn) or []
         return [
@@ -70,14 +70,14 @@ class AlarmChanges:
         return result_of(found, joined=found.rollback_id != rollback.rollback_id)
 
     def _route(self, signal: AlarmSignal) -> Routing:
-        """Where the alarm leads by CloudWatch's tags, or by the message's: those are a hint that is checked later."""
+        """Where the alarm leads, by its tags in CloudWatch or in the message; the latter are checked later."""
         settings = self._parts.settings
         if not needs_tags(signal, settings):
             return replace(route(signal, signal.tags, settings), source=BY_MESSAGE)
         try:
             tags = self._parts.alarms.tags(signal.alarm_arn)
         except RefusedError as error:
-            # Its tags may say something else than the default: only what a route says of it by name is believed.
+            # Its tags could contradict the default, so only a route that names the alarm is believed.
             by_name = speaks_for(signal, {}, settings)
             return by_name if by_name.source else Routing(problem=f"The alarm's tags may not be read: {error}")
         return route(signal, tags, settings, self._parts.group_alarms)
@@ -123,5 +123,5 @@ class AlarmChanges:
 
 
 def _same_alarm(rollback: Rollback, signal: AlarmSignal) -> bool:
-    """Old records may have no ARN, and then the alarm was one of this region."""
+    """Whether both are about the same alarm. An old record without an ARN is about an alarm of this region."""
     return rollback.trigger.alarm in {signal.alarm_arn, signal.alarm_name}

@@ -16,27 +16,27 @@ from lastgood.model import AlarmFacts, AlarmHistory, AlarmPlace, AlarmState, Fir
 from lastgood.reason_data import LONGEST_PERIOD, breach_began, parse_reason_data, triggering_alarms
 
 MOST_CHILDREN = 100
-"""DescribeAlarms takes so many names in one call."""
+"""DescribeAlarms takes this many names in one call."""
 
 CHILD_AFTER = timedelta(minutes=1)
-"""A composite alarm changes with the alarm that makes it fire; their times may differ by so much either way."""
+"""A composite alarm changes with the alarm that makes it fire; their times may differ by this much either way."""
 
 _RATE = re.compile(r"rate\((\d{1,5}) (minute|hour|day)s?\)")
 _UNITS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 
 MOST_HISTORY_PAGES = 2
-"""Of an alarm that changed more often than 200 times, nothing older is of interest."""
+"""If an alarm changed more than 200 times, older changes are not read."""
 
 MOST_FIRING_PAGES = 5
-"""Of more than 500 alarms that fire, no more are looked through for those that began a moment ago."""
+"""At most 500 firing alarms are searched for those that began a moment ago."""
 
 MOST_FIRING = 50
-"""Of more alarms than this that fire at once, only so many are looked at when a release comes."""
+"""When a release comes, at most this many firing alarms are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
 class FiringAlarm:
-    """An alarm that is in ALARM now, and since when. Of an alarm over many time series, one of those that fire."""
+    """An alarm that is in ALARM now, and since when; for an alarm over many time series, one of its firing series."""
 
     name: str
     arn: str
@@ -61,24 +61,24 @@ class Alarms:
     def __init__(
         self, client: Any, elsewhere: Callable[[AlarmPlace], Any] | None = None, regions: Iterable[str] = ()
     ) -> None:
-        """`client` is that of the function's region, `elsewhere` finds those of the other `regions`."""
+        """`client` is for the function's own region, `elsewhere` finds the clients for the other `regions`."""
         self._client = client
         self._elsewhere = elsewhere
         self.regions = ("", *regions)
-        """Where alarms are that may command; empty: here."""
+        """The regions whose alarms are accepted; the empty name is the function's own."""
 
     def _at(self, alarm: str) -> Any:
-        """CloudWatch where the alarm is: a namesake in another region is another alarm."""
+        """The client for the alarm's region: an alarm of the same name in another region is another alarm."""
         return self._client_at(AlarmPlace.of(alarm))
 
     def _client_at(self, place: AlarmPlace) -> Any:
         return self._elsewhere(place) if self._elsewhere else self._client
 
     def read(self, alarm: str, evidence_at: datetime | None = None, contributor: str = "") -> AlarmFacts | None:
-        """An alarm as it is now, of whatever type; None if there is none of that name.
+        """An alarm of any type as it is now; None if there is none of that name.
 
-        With `evidence_at` (the time now) an alarm that is not OK is also asked for its metric. Of an alarm over many
-        time series, `contributor` is the one that is meant.
+        With `evidence_at` (the time now) the metric of an alarm that is not OK is read as well. For an alarm over many
+        time series, `contributor` is the series that is meant.
         """
         client = self._at(alarm)
         found = described(client, [name_of(alarm)])
@@ -97,8 +97,8 @@ class Alarms:
     def _of_one(self, alarm: str, facts: AlarmFacts, contributor: str) -> AlarmFacts:
         """The alarm with the state, the time and the attributes of one contributor.
 
-        Where they may not be read, or this boto3 cannot, the alarm's own time counts. Its reason data are the alarm's:
-        when the breach of one contributor began is counted back from when that one fired.
+        Where these cannot be read, by permission or by this boto3, the alarm's own time is used. Reason data exist for
+        the alarm as a whole only, so a contributor's onset is counted back from when it fired.
         """
         listed_now = self.contributors(alarm)
         if listed_now is None:
@@ -109,7 +109,7 @@ class Alarms:
         return replace(facts, changed_at=one.changed_at, onset=None, attributes=one.attributes)
 
     def contributors(self, alarm: str) -> list[FiringAlarm] | None:
-        """The time series that are in ALARM, of an alarm over many; None where they may not or cannot be read."""
+        """The time series in ALARM of an alarm over many; None where they may not or cannot be read."""
         client, name = self._at(alarm), name_of(alarm)
         if not hasattr(client, "describe_alarm_contributors"):
             return None
@@ -129,22 +129,22 @@ class Alarms:
             more = {"NextToken": answer["NextToken"]}
 
     def history(self, alarm: str, since: datetime, now: datetime, contributor: str = "") -> AlarmHistory:
-        """When an alarm fired since then. What may not be read, or cannot be right now, is unknown, and no error.
+        """When an alarm (or its time series `contributor`) fired since then.
 
-        Of an alarm over many time series: when the one that is meant did.
+        Where that may not, or cannot be read right now, it is unknown; no error is raised.
         """
         items = self._history_items("StateUpdate", alarm, since, now, contributor)
         return AlarmHistory() if items is None else history_of(name_of(alarm), items)
 
     def acted_at(self, alarm: str, since: datetime, now: datetime, contributor: str = "") -> datetime | None:
-        """When CloudWatch last took an action of the alarm since then; None where it took none, or nobody knows."""
+        """When CloudWatch last took an action of the alarm since then; None where it took none, or that is unknown."""
         items = self._history_items("Action", alarm, since, now, contributor) or []
         return max((item["Timestamp"].astimezone(UTC) for item in items if _succeeded(item)), default=None)
 
     def _history_items(
         self, kind: str, alarm: str, since: datetime, now: datetime, contributor: str
     ) -> list[Mapping[str, Any]] | None:
-        """What DescribeAlarmHistory lists of one kind, newest first; None where it is unknown."""
+        """The items of one kind that DescribeAlarmHistory lists, newest first; None where that is unknown."""
         client, name = self._at(alarm), name_of(alarm)
         if contributor and not _knows_contributors(client):
             return None
@@ -175,16 +175,16 @@ class Alarms:
         return found
 
     def firing(self) -> list[FiringAlarm]:
-        """The alarms that are in ALARM now and whose actions are not suppressed, in each region that may command."""
+        """The alarms that are in ALARM now and whose actions are not suppressed, in each accepted region."""
         found = self._firing(self._client, MaxRecords=MOST_FIRING)[0]
         for region in self.regions[1:]:
-            # A region that cannot be read hides no alarm of this one; the daily drill tells people of it.
+            # A region that cannot be read must not hide the alarms of this one; the daily drill reports it.
             with suppress(LastgoodError):
                 found += self._firing(self._client_at(AlarmPlace(region=region)), MaxRecords=MOST_FIRING)[0]
         return found
 
     def _firing(self, client: Any, **asked: Any) -> tuple[list[FiringAlarm], dict[str, Any]]:
-        """A page of the alarms in ALARM, and what asks for the next one."""
+        """A page of the alarms in ALARM, and the parameters that ask for the next page."""
         answer = call(client, "describe_alarms", StateValue="ALARM", AlarmTypes=types(client), **asked)
         alarms = [
             FiringAlarm(alarm["AlarmName"], alarm["AlarmArn"], changed)
@@ -194,7 +194,7 @@ class Alarms:
         return alarms, {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}
 
     def fired_since(self, since: datetime, region: str = "") -> list[FiringAlarm]:
-        """A region's that went into ALARM since then. What may not be read, or cannot be right now, is left out."""
+        """A region's alarms that went into ALARM since then; none where they may not, or cannot be read right now."""
         found: list[FiringAlarm] = []
         token: dict[str, Any] = {}
         try:
@@ -218,7 +218,7 @@ class Alarms:
         return {tag["Key"]: tag["Value"] for tag in answer.get("Tags", [])}
 
     def known_tags(self, alarm_arn: str) -> dict[str, str]:
-        """The alarm's tags; none where they may not be read: then the routes alone say whose alarm it is."""
+        """The alarm's tags; none where they may not be read: then only the routes say which group it is for."""
         try:
             return self.tags(alarm_arn)
         except RefusedError:
@@ -226,7 +226,7 @@ class Alarms:
 
 
 def described(client: Any, names: list[str]) -> list[dict[str, Any]]:
-    """Alarms as CloudWatch describes them, of whatever type."""
+    """Alarms of any type, as CloudWatch describes them."""
     return listed(call(client, "describe_alarms", AlarmNames=names, AlarmTypes=types(client)))
 
 
@@ -261,7 +261,7 @@ def _onset_of_children(client: Any, arns: Iterable[str], fired: datetime | None)
 
 
 def history_of(name: str, items: Iterable[Mapping[str, Any]]) -> AlarmHistory:
-    """The firings that `DescribeAlarmHistory` lists, oldest first; nothing is known of the time before the oldest."""
+    """The firings that `DescribeAlarmHistory` lists, oldest first; the time before the oldest item is unknown."""
     changes = sorted((item["Timestamp"].astimezone(UTC), _new_state(item)) for item in items)
     firings: list[Firing] = []
     for at, state in changes:
@@ -279,23 +279,23 @@ def _new_state(item: Mapping[str, Any]) -> str:
 
 
 def _succeeded(item: Mapping[str, Any]) -> bool:
-    """An action that was muted or that failed told nobody."""
+    """Whether an action was really taken: one that was muted or failed reached nobody."""
     state = parse_reason_data(item.get("HistoryData")).get("actionState")
     return state == "Succeeded" if state else str(item.get("HistorySummary", "")).startswith("Successfully executed")
 
 
 def types(client: Any) -> list[str]:
-    """Every type of alarm that this boto3 knows: CloudWatch leaves out of its answer what is not asked for."""
+    """Every type of alarm that this boto3 knows: CloudWatch returns only the types that are asked for."""
     return list(client.meta.service_model.shape_for("AlarmType").enum)
 
 
 def listed(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The alarms of an answer, whatever types they are of."""
+    """The alarms of all types in an answer."""
     return [alarm for name, alarms in answer.items() if name.endswith("Alarms") for alarm in alarms]
 
 
 def _silenced_by(alarm: Mapping[str, Any]) -> str:
-    """What keeps an alarm's actions from being taken: EventBridge tells of its changes all the same."""
+    """What keeps an alarm's actions from being taken; EventBridge reports its changes all the same."""
     disabled = "somebody who disabled them" if alarm.get("ActionsEnabled") is False else ""
     return str(alarm.get("ActionsSuppressedBy") or disabled)
 
@@ -317,7 +317,7 @@ def _facts(alarm: Mapping[str, Any]) -> AlarmFacts:
 
 
 def _period(alarm: Mapping[str, Any]) -> timedelta:
-    """The alarm's period; of metric math the longest of its metrics', of a log alarm the time from query to query.
+    """The alarm's period; for metric math the longest of its metrics', for a log alarm the time between two queries.
 
     Zero where it has none (a composite alarm).
     """

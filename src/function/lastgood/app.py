@@ -1,4 +1,4 @@
-"""From an event to rollbacks: which signal does what. One `Application` lives as long as the environment."""
+"""From an event to rollbacks: which signal leads to what. One `Application` lives as long as the environment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lastgood.times import utc_now
 
 
 class Application:
-    """The function without Lambda around it: everything is passed in, so that tests run the same code."""
+    """The function without Lambda: everything is passed in, so that tests run the same code."""
 
     def __init__(self, parts: Parts, environ: Mapping[str, str]) -> None:
         self._parts = parts
@@ -43,12 +43,12 @@ class Application:
         clock: Callable[[], datetime] = utc_now,
         wait: Callable[[float], None] = time.sleep,
     ) -> Application:
-        """Read the settings and make the clients. Raises SettingsError with everything that is wrong."""
+        """Read the settings and make the clients. Raises SettingsError with every problem."""
         settings, telemetry = Settings.from_env(environ), Telemetry(logger, metrics)
         return cls(Parts.make(settings, clients or Clients.make(), telemetry, clock, wait), environ)
 
     def close(self) -> None:
-        """End the threads. Lambda never calls this: an environment ends as a whole."""
+        """End the threads. On Lambda nobody calls this: an environment ends as a whole."""
         self._parts.pool.shutdown(wait=False)
 
     def handle(self, event: object, request_id: str, remaining: timedelta, door: str = "") -> dict[str, Any]:
@@ -65,7 +65,7 @@ class Application:
                 self._parts.telemetry.received(signal)
                 results += self._dispatch(signal, rollbacks, door)
             except Exception as error:
-                # One record must not keep the others from being handled; what is raised is delivered again.
+                # One record must not keep the others from being handled; raising has it delivered again.
                 self._parts.telemetry.failed(type(signal).__name__, error, request_id=request_id)
                 failures.append(error)
         if failures:

@@ -1,4 +1,4 @@
-"""What botocore reads before it can make a client, kept small: its list of services, and where their endpoints are.
+"""A small substitute for what botocore reads before it can make a client: its list of services, and their endpoints.
 
 botocore looks into 400 directories for the names of all services, and reads 1.2 MB about the endpoints of each of them.
 A few are needed here. So its data loader is replaced by one that lists directories without looking into each, and that
@@ -29,7 +29,7 @@ SERVICES = (
     "s3",
     "sns",
 )
-"""Those of which clients are made, under the names of their endpoints; a test holds the list.
+"""The services that clients are made for, under the names of their endpoints; a test checks the list.
 
 A client of another service would get its partition's usual endpoint.
 """
@@ -46,7 +46,7 @@ class SmallLoader(Loader):
     """botocore's loader, with less to read."""
 
     def list_available_services(self, type_name: str) -> list[str]:
-        """Every directory of the data is a service; whether it has what is asked for shows when that is loaded."""
+        """Every directory of the data, without looking inside: whether a service has the type shows on loading it."""
         if type_name not in OF_EVERY_SERVICE:
             return list(super().list_available_services(type_name))
         return next(Path(self.BUILTIN_DATA_PATH).walk())[1]
@@ -61,7 +61,7 @@ class SmallLoader(Loader):
 
 
 def _is_known(path: Path) -> bool:
-    """Whether the runtime's own endpoints are of the version that ours were cut from: its last words say so."""
+    """Whether the runtime's own endpoints are the version that ours were cut from: the file's end shows that."""
     try:
         with path.open("rb") as file:
             file.seek(-64, SEEK_END)
@@ -71,7 +71,7 @@ def _is_known(path: Path) -> bool:
 
 
 def use_small_data(session: Session) -> None:
-    """Let a session's clients be made from the small data, unless it is told to read data of somebody else's."""
+    """Make a session's clients from the small data, unless the session is configured to read data from elsewhere."""
     if not session.get_config_variable("data_path"):
         session.register_component("data_loader", SmallLoader())
 

@@ -1,6 +1,6 @@
-"""What the botocore that this runs with knows of AWS: the runtime brings it, and an older one lacks what is newer.
+"""What this botocore knows of AWS: it comes with the runtime, and an older one lacks newer operations and fields.
 
-What is needed is written down here, and a test compares it with the calls of the code. Nothing is looked up while an
+What is needed is listed here, and a test compares the list with the calls in the code. Nothing is looked up while an
 alarm waits: `health` and the daily drill ask.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import botocore
 
-# By the attribute of `Clients`: each operation, and the members of its request that lastgood may not go without.
+# By the attribute of `Clients`: each operation, and the members of its request that lastgood cannot do without.
 NEEDED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "codedeploy": {
         "BatchGetDeploymentGroups": (),
@@ -71,8 +71,8 @@ NEEDED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "sns": {"ListSubscriptionsByTopic": (), "Publish": ()},
     "events": {"PutEvents": ()},
 }
-# What AWS added to answers and values: without it nothing fails, but something is not seen. By the attribute of
-# `Clients` and the shape: a member or a value of it, and what an older botocore leads to.
+# What AWS added to answers and values later: without it nothing fails, but something is not seen. By the attribute of
+# `Clients` and the shape: a member or a value of it, and the effect of an older botocore.
 FEATURES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     "cloudwatch": {
         "AlarmType": {"LogAlarm": "a log alarm is taken for one that does not exist, and commands nothing"},
@@ -94,13 +94,13 @@ UNKNOWN_MEMBERS = "MembersThatBotocoreDoesNotKnow"
 
 
 def missing(clients: Any) -> list[str]:
-    """What this botocore lacks, as sentences; empty where nothing is. Loads the models of services not used so far."""
+    """What this botocore lacks, as sentences; empty if nothing. Loads the models of services not used so far."""
     found = [name for service, needed in NEEDED.items() for name in _lacking(getattr(clients, service), needed)]
     return [f"botocore {botocore.__version__} does not know {name}: what needs it is refused." for name in found]
 
 
 def unseen(clients: Any) -> list[str]:
-    """What this botocore does not see, as sentences; empty where nothing is."""
+    """What this botocore does not see, as sentences; empty if nothing."""
     return [
         f"botocore {botocore.__version__} does not know {model.service_name} {shape} {name}: {effect}."
         for service, shapes in FEATURES.items()
@@ -112,7 +112,7 @@ def unseen(clients: Any) -> list[str]:
 
 
 def _names(model: Any, shape: str) -> Collection[str]:
-    """The members of a structure, or the values of an enumeration; none of what is not known at all."""
+    """The members of a structure, or the values of an enumeration; none for an unknown shape."""
     if shape not in model.shape_names:
         return ()
     found = model.shape_for(shape)
@@ -130,7 +130,7 @@ def _lacking(client: Any, needed: Mapping[str, Iterable[str]]) -> Iterator[str]:
 
 
 def tell_unknown_members(client: Any, operation: str) -> None:
-    """From now on the answers of an operation name the members that AWS sent and botocore dropped."""
+    """Have the answers of an operation name, from now on, the members that AWS sent and botocore dropped."""
     event = f"after-call.{client.meta.service_model.service_name}.{operation}"
     client.meta.events.register(event, _note_unknown, unique_id=f"lastgood-{operation}")
 
@@ -147,7 +147,7 @@ def _note_unknown(http_response: Any, parsed: dict[str, Any], **_: Any) -> None:
 
 
 def _unknown(sent: Any, parsed: Any, path: str) -> Iterator[str]:
-    """The paths of what is in the raw answer and not in the parsed one; what is empty is no loss."""
+    """The paths of the values in the raw answer that the parsed one lacks, except empty values."""
     if isinstance(sent, dict) and isinstance(parsed, dict):
         for name, value in sent.items():
             if name in parsed:

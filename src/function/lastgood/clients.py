@@ -30,8 +30,8 @@ from lastgood.errors import (
 )
 from lastgood.model import AlarmPlace
 
-# What CloudTrail shows beside every call, so that whoever asks who stopped a deployment sees it at once. It also spares
-# botocore the composing of a longer one, twice a call.
+# CloudTrail shows this with every call, so people who ask what stopped a deployment see it at once. It also saves
+# botocore from composing a longer one twice per call.
 USER_AGENT = f"lastgood/{__version__} Boto3/{boto3.__version__} Botocore/{botocore.__version__}"
 
 READS = Config(
@@ -40,11 +40,11 @@ READS = Config(
     connect_timeout=2,
     read_timeout=5,
 )
-# CodeDeploy lets few calls a second through. Who gives up too soon comes back a minute later and asks everything again,
-# which is more calls still; these attempts take 25 seconds on average, and 51 at most.
+# CodeDeploy lets few calls per second through. Giving up too soon means coming back a minute later and reading
+# everything again, with even more calls; these attempts take 25 seconds on average, and 51 at most.
 PATIENT_READS = READS.merge(Config(retries={"mode": "standard", "total_max_attempts": 7}))
 # CreateDeployment has no idempotency token: a silent second attempt could create a second deployment. A second
-# UpdateService is harmless by itself, but a late one could replace what somebody released in between.
+# UpdateService is harmless in itself, but a late one could replace what somebody released in between.
 WRITES = READS.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=10))
 
 _THROTTLED = {
@@ -57,7 +57,7 @@ _THROTTLED = {
     "TransactionInProgressException",
     "SlowDown",
 }
-# Refusals that pass by themselves, though their codes also stand for final ones: the message decides. Lambda refuses
+# Refusals that pass by themselves, though their codes are also used for final ones: the message decides. Lambda refuses
 # while an update of the function is in progress ("The resource already exists, or another operation is in progress":
 # API reference), ECS where two register at once ("Too many concurrent attempts to create a new revision of the
 # specified family": hashicorp/terraform-provider-aws#9777); its "TaskDefinition is inactive" is final.
@@ -119,12 +119,12 @@ class Clients:
 
     @cached_property
     def ecr(self) -> Any:
-        """Only to look whether an image that served is still there."""
+        """Only to check whether an image that served still exists."""
         return self._on_first_use("ecr", READS)
 
     @cached_property
     def s3(self) -> Any:
-        """Only to look whether a bundle is still there."""
+        """Only to check whether a bundle still exists."""
         return self._on_first_use("s3", READS)
 
     @cached_property
@@ -139,12 +139,12 @@ class Clients:
 
     @cached_property
     def cloudformation(self) -> Any:
-        """Only where it is asked which stack holds an alias or a service."""
+        """Only to find the stack that holds an alias or a service."""
         return self._on_first_use("cloudformation", READS)
 
     @cached_property
     def sns(self) -> Any:
-        """Only when people are told: the redeployment is under way then."""
+        """Only to notify people: the redeployment is under way by then."""
         return self._on_first_use("sns", READS)
 
     @cached_property
@@ -153,13 +153,13 @@ class Clients:
         return self._on_first_use("events", READS)
 
     def cloudwatch_at(self, place: AlarmPlace) -> Any:
-        """CloudWatch where an alarm is; made when the first alarm of another region comes."""
+        """CloudWatch in an alarm's region; the client is made when the first alarm of another region comes."""
         if place.region in {"", self.cloudwatch.meta.region_name}:
             return self.cloudwatch
         return self._on_first_use("cloudwatch", READS, place.region)
 
     def _on_first_use(self, service: str, config: Config, region: str = "") -> Any:
-        """Threads that read side by side may ask at the same moment; one makes the client, all get it."""
+        """Parallel threads may ask at the same moment: one of them makes the client, all get it."""
         with self._making:
             key = (service, config is WRITES, region)
             if key not in self._made:

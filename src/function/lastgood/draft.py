@@ -1,4 +1,4 @@
-"""A rollback under way: how it is now, and what of that the audit table does not hold yet."""
+"""A rollback under way: its present state, and the part of it that is not yet in the audit table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Draft:
         self._steps: list[Step] = []
 
     def change(self, **changes: Any) -> None:
-        """Change the rollback, here and not yet in the table. Raises ValueError for a phase that may not follow."""
+        """Change the draft, not the table. Raises ValueError for a phase that may not follow the present one."""
         self.rollback = self.rollback.changed(**changes)
 
     def note(self, kind: Kind, action: str, text: str, deployment_id: str = "") -> None:
@@ -33,7 +33,7 @@ class Draft:
         self.rollback, self._steps = self.written, []
 
     def abandon(self) -> None:
-        """Give the lease back after an error, so that the retry need not wait for it to end."""
+        """Yield the lease after an error, so that the retry need not wait for it to end."""
         try:
             self.undo()
             self.save(next_check_at=self._clock(), yields_lease=True)
@@ -47,7 +47,7 @@ class Draft:
         yields_lease: bool = False,
         extra: Iterable[dict[str, Any]] = (),
     ) -> None:
-        """Write what changed, with its steps. Raises LostLeaseError if somebody else wrote in between."""
+        """Write what changed, with its steps. Raises LostLeaseError if another invocation wrote in between."""
         if yields_lease:
             self.change(lease_owner="", lease_until=None)
         self.rollback = self._ledger.write(

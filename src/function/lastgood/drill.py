@@ -1,8 +1,8 @@
-"""The daily drill: what a rollback would need is tried before it is needed. It acts on nothing and blames nobody.
+"""The daily drill: everything a rollback would need is tried before it is needed. It changes nothing, blames nothing.
 
 For each deployment group that the settings name, a dry run is decided through the real observer, with the real reads of
-history, table and alarms. The table is written once, with the drill's own result. Of the topic it is asked whether
-anybody listens. What only a real rollback does (stop, create, publish) is not tried.
+history, table and alarms. The table is written once, with the drill's own result. For the topic, it checks whether
+anybody has subscribed. What only a real rollback does (stop, create, publish) is not tried.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from lastgood.routing import is_allowed, named_groups
 from lastgood.times import iso
 
 MOST_GROUPS = 20
-"""So many deployment groups have their turn in one drill; of more, others have theirs on the next day."""
+"""How many deployment groups one drill covers; if there are more, the others follow on the next days."""
 
 RESERVE = timedelta(seconds=20)
-"""So much of the invocation's time is kept for telling people."""
+"""This much of the invocation's time is kept for notifying people."""
 
 ALARM_THAT_IS_NOT_THERE = "lastgood-drill"
 WHO = "the daily drill"
@@ -59,7 +59,7 @@ class Drill:
         return {"drill": outcome, "problems": self._problems, "warnings": warnings, "groups": groups}
 
     def _turn(self) -> list[DeploymentGroup]:
-        """The groups of today: those of the routes and the default, each once, in turns where there are many."""
+        """Today's groups: those of the routes and the default, each once; in turns where there are many."""
         each = named_groups(self._parts.settings)
         start = self._parts.clock().toordinal() * MOST_GROUPS % len(each) if len(each) > MOST_GROUPS else 0
         return (each[start:] + each[:start])[:MOST_GROUPS]
@@ -91,7 +91,7 @@ class Drill:
         parts, now = self._parts, self._parts.clock()
         rollback = _dry_run(group, now)
         seen, policy = parts.observer.look(rollback, parts.settings.policy(), now, None)
-        # The proof at the end of a rollback asks what its beginning may not have to ask.
+        # The proof at the end of a rollback reads things that its beginning may not need.
         deployer = parts.deployer_for(group, None)
         if facts := deployer.facts():
             deployer.newest(facts)
@@ -111,10 +111,10 @@ class Drill:
         self._parts.telemetry.runtime_lacks(found)
 
     def _note(self) -> None:
-        """When the last drill was and what it found: also the proof that the table can be written.
+        """Write when the drill was and what it found, which also proves that the table can be written.
 
-        A warning is a problem on the day on which it is new; then it stays one line of the result, for what is known
-        and not fixed calls nobody each morning.
+        A warning is a problem on the day on which it is new; after that it is only a line of the result, so that a
+        known one does not call people every morning.
         """
         known = self._parts.ledger.last_drill().get("warned") or {}
         self._problems += [warning for key, warning in self._warnings.items() if key not in known]
@@ -128,12 +128,12 @@ class Drill:
         except RefusedError as error:
             self._problems.append(f"{what}: {error}")
         except Exception as error:
-            # Whatever is wrong in one place, the others are tried as well.
+            # A problem in one place must not keep the others from being tried.
             self._problems.append(f"{what}: {type(error).__name__}: {error}")
         return None
 
     def _call_people(self) -> None:
-        """As a notice that is no rollback's: nothing of it is kept, for the table may be what is wrong."""
+        """Send a notice that belongs to no rollback. It is not recorded, because the table may be what is wrong."""
         now = self._parts.clock()
         told = _opened(DeploymentGroup("", ""), Trigger(TriggerKind.MANUAL, now, requested_by=WHO), now).changed(
             phase=Phase.CLOSED,

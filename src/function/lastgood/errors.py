@@ -10,7 +10,7 @@ class LastgoodError(Exception):
 
 
 class SettingsError(LastgoodError):
-    """The function's settings are wrong. Whoever deployed the stack must act; a retry cannot help.
+    """The function's settings are wrong. The people who deployed the stack must act; a retry cannot help.
 
     `problems` lists every one of them, each with the variable's name and the rule it breaks.
     """
@@ -25,14 +25,14 @@ class RetryableError(LastgoodError):
 
 
 class PassingError(RetryableError):
-    """AWS refused a call for now, without effect: something else goes on in the same place, and will end."""
+    """AWS refused a call for now, without effect: another operation is in progress there, and will end."""
 
     def __init__(self, operation: str, code: str, message: str) -> None:
         super().__init__(f"{operation} was refused for now with {code}: {message}")
 
 
 class ExpiredError(RetryableError):
-    """The credentials have run out. The function's next environment has fresh ones; a person has to fetch some."""
+    """The credentials have expired. The function's next environment has fresh ones; a person has to sign in again."""
 
 
 class AmbiguousError(RetryableError):
@@ -67,7 +67,7 @@ class GroupNotFoundError(RefusedError):
 
 
 class GroupBusyError(RefusedError):
-    """The group has an active deployment already (`DeploymentLimitExceededException`): a state to look at."""
+    """The group already has an active deployment (`DeploymentLimitExceededException`). Look at it first."""
 
 
 class AlreadyCompletedError(RefusedError):

@@ -1,4 +1,4 @@
-"""Whether an alarm's own metric breaches: the proof that nobody has set the alarm's state by hand."""
+"""Whether an alarm's own metric breaches: the proof that the alarm's state was not set by hand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BREACHES: Mapping[str, Callable[[float, float], bool]] = {
     "LessThanThreshold": operator.lt,
     "LessThanOrEqualToThreshold": operator.le,
 }
-# Metrics arrive late: so many periods more than the alarm evaluates are looked at.
+# Metrics arrive late: this many periods more than the alarm evaluates are read.
 _LATE_PERIODS = 3
 # Names and ARNs may have nearly every character where they are quoted.
 _CHILD = re.compile(r"""\bALARM\s*\(\s*(?:"([^"]+)"|'([^']+)'|([^"')\s]+))\s*\)""")
@@ -27,7 +27,7 @@ MOST_CHILDREN = 50
 
 
 def doubt(client: Any, alarm: Mapping[str, Any], now: datetime) -> str:
-    """Why the metric of an alarm, as DescribeAlarms tells it, does not confirm the alarm; empty where it does.
+    """Why the metric of an alarm, as DescribeAlarms describes it, does not confirm the alarm; empty where it does.
 
     A composite alarm is confirmed by any of the metric alarms in its rule that is in ALARM and whose metric breaches.
     """
@@ -60,7 +60,7 @@ def _doubt(client: Any, alarm: Mapping[str, Any], now: datetime) -> str:
         missing = max(0, evaluated - len(values)) if silent_breaches else 0
         return sum(breaches(value, threshold) for value in values) + missing
 
-    # Of an alarm over many time series one has to breach often enough, as CloudWatch evaluates them.
+    # For an alarm over many time series, one of them has to breach often enough, as CloudWatch evaluates them.
     values = max(series, key=breaching_in)
     breaching = breaching_in(values)
     needed = int(alarm.get("DatapointsToAlarm") or evaluated)
@@ -72,7 +72,7 @@ def _doubt(client: Any, alarm: Mapping[str, Any], now: datetime) -> str:
 
 
 def _queries(alarm: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What GetMetricData is asked, with exactly one answer; empty where that is not possible."""
+    """The queries for GetMetricData, exactly one of which returns data; empty where that is not possible."""
     if alarm.get("Metrics"):
         asked = [dict(query) for query in alarm["Metrics"]]
         return asked if sum(query.get("ReturnData", True) for query in asked) == 1 else []
@@ -91,6 +91,6 @@ def _period(alarm: Mapping[str, Any], queries: list[dict[str, Any]]) -> timedelt
 
 
 def _series(client: Any, queries: list[dict[str, Any]], start: datetime, end: datetime) -> list[list[float]]:
-    """The values of each time series that the alarm is over; one without values where there is none."""
+    """The values of each time series that the alarm covers; one empty series where there is none."""
     answer = call(client, "get_metric_data", MetricDataQueries=queries, StartTime=start, EndTime=end)
     return [list(result.get("Values", [])) for result in answer.get("MetricDataResults", [])] or [[]]

@@ -1,4 +1,4 @@
-"""Alarms over a fleet: the time series that fire speak for groups where the alarm as a whole does not."""
+"""Alarms over a fleet: the time series that fire say which groups are meant, where the alarm as a whole does not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lastgood.settings import Settings
 def speakers(
     alarm: FiringAlarm, tags: Mapping[str, str], alarms: Alarms, settings: Settings, lists: Lists
 ) -> list[tuple[FiringAlarm, tuple[DeploymentGroup, ...]]]:
-    """The alarm, or its time series that fire where only those say which group is meant, each with its groups."""
+    """The alarm with its groups; or each firing time series with its own, where only these say which group is meant."""
     found = speaks_for(alarm, tags, settings, lists)
     if not found.lacks:
         return [(alarm, found.groups)]

@@ -1,4 +1,4 @@
-"""The alarms that CodeDeploy's deployment groups list themselves: whose alarm it is, where nothing else says so."""
+"""The alarms that CodeDeploy's deployment groups list: they route an alarm where nothing else does."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from lastgood.routing import Speaker, is_allowed
 from lastgood.settings import Settings
 
 LASTS = timedelta(minutes=5)
-"""So long the lists are remembered: CodeDeploy has to be asked for each application, and lets few calls through."""
+"""The lists are remembered for this long: reading them takes calls for each application, and CodeDeploy allows few."""
 
 MOST_AT_ONCE = 100
-"""BatchGetDeploymentGroups takes so many names in one call."""
+"""BatchGetDeploymentGroups takes this many names in one call."""
 
 
 class GroupAlarms:
-    """The lists as they were when they were last read. It lives as long as the execution environment."""
+    """The lists as they were last read. This object lives as long as the execution environment."""
 
     def __init__(
         self, clients: Clients, settings: Settings, pool: ThreadPoolExecutor, clock: Callable[[], datetime]
@@ -35,7 +35,7 @@ class GroupAlarms:
         self._read_at: datetime | None = None
 
     def __call__(self, speaker: Speaker) -> tuple[DeploymentGroup, ...]:
-        """The groups that list this alarm and that the settings allow. None of them without the setting.
+        """The groups that list this alarm and that the settings allow; none if the setting is off.
 
         CodeDeploy knows alarms of its own region only. Raises RefusedError where applications may not be listed.
         """
@@ -56,7 +56,7 @@ class GroupAlarms:
         return found
 
     def _of_application(self, application: str) -> list[tuple[DeploymentGroup, frozenset[str]]]:
-        """Each allowed group of an application, with its list. One that this stack may not read has none."""
+        """Each allowed group of an application, with its list; the list is empty where it may not be read."""
         try:
             names = list(_pages(partial(self._groups, application), "deploymentGroups"))
         except RefusedError:
@@ -67,7 +67,7 @@ class GroupAlarms:
         return [(DeploymentGroup(application, info["deploymentGroupName"]), _alarms(info)) for info in described]
 
     def _described(self, application: str, names: list[str]) -> list[dict[str, Any]]:
-        """One group that may not be read spoils a whole call: the halves are asked, down to that group."""
+        """The groups' descriptions. One group that may not be read fails the whole call, so it is split in halves."""
         try:
             answer = call(
                 self._codedeploy,
@@ -99,7 +99,7 @@ def _pages(ask: Callable[..., dict[str, Any]], listed: str) -> Iterator[str]:
 
 
 def _alarms(info: Mapping[str, Any]) -> frozenset[str]:
-    """What a group lists; a list that is switched off names nothing, for CodeDeploy itself ignores it then."""
+    """The alarms that a group lists; none if the list is switched off, as CodeDeploy ignores it then."""
     watching = info.get("alarmConfiguration") or {}
     names = (each.get("name", "") for each in watching.get("alarms") or [])
     return frozenset(names) - {""} if watching.get("enabled") else frozenset()

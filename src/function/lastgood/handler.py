@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-# What is made while this module loads stays for good: the collector would walk through it again and again.
+# What is made while this module loads is never freed: the collector would walk through it again and again.
 gc.disable()
 
 from lastgood import ready_methods

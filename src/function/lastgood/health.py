@@ -13,9 +13,9 @@ from lastgood.settings import unknown_variables
 
 
 def health(parts: Parts, environ: Mapping[str, str]) -> dict[str, Any]:
-    """Of a function whose settings are right, or it would not have got here: what its runtime lacks.
+    """What the runtime lacks. The settings are right, or the function would not have got here.
 
-    It is healthy without what it only does not see.
+    It is healthy even where newer features of AWS are only not seen.
     """
     lacking = parts.missing_models()
     parts.telemetry.runtime_lacks(lacking)
@@ -29,7 +29,7 @@ def health(parts: Parts, environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def misconfigured(error: SettingsError, event: object) -> dict[str, Any]:
-    """`health` gets the list; anything else is raised and kept for redelivery, because an alarm may be in it."""
+    """Answer `health` with the list of problems. For any other event raise, so that it, perhaps an alarm, is kept."""
     if isinstance(event, dict) and event.get("action") == "health":
         about = {"healthy": False, "version": __version__, "settings_problems": error.problems}
         return {"results": [{**about, **refusal("settings", str(error))}]}

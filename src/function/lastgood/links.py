@@ -21,12 +21,12 @@ def _console(region: str) -> str:
 
 
 def of_group(region: str, group: DeploymentGroup) -> dict[str, str]:
-    """The page of a target: a deployment group, a service with its deployments, a pipeline with its stages."""
+    """The page of a deployment group, of a service with its deployments, or of a pipeline with its stages."""
     return _page(region, group.can().page, "{}", application=group.application, deployment_group=group.deployment_group)
 
 
 def of_deployment(region: str, group: DeploymentGroup, deployment_id: str, who: str) -> dict[str, str]:
-    """The page of one deployment of a target; none for an id that its controller did not give. `who`: the suspect."""
+    """The page of one deployment, labelled `who`; none for an id that the group's controller did not give."""
     can = group.can()
     if can.deployment_ids is None or not can.deployment_ids.fullmatch(deployment_id):
         return {}
@@ -55,7 +55,7 @@ _ON_GITHUB = re.compile(r"github:([\w.-]+/[\w.-]+)@[0-9a-f]{7,64}")
 
 
 def compare(commit_page: str, good: str, bad: str) -> str:
-    """What the bad commit brought on top of the good one, at GitHub, GitLab or Bitbucket; empty where that is unknown.
+    """The page that compares two commits at GitHub, GitLab or Bitbucket; empty where it is unknown.
 
     `commit_page` is the address of one of their commits, as CodePipeline has it, or GitHub's name of a revision. GitLab
     has its `/-` before both.
@@ -70,7 +70,7 @@ def compare(commit_page: str, good: str, bad: str) -> str:
 
 
 def of_record(region: str, table: str, head: Mapping[str, Any]) -> dict[str, str]:
-    """All that apply to a rollback, by what they show."""
+    """All addresses that apply to a rollback, each by what it shows."""
     made: dict[str, str] = {}
     if head.get("alarm_name"):
         where = AlarmPlace.of(str(head.get("alarm_arn") or "")).region
@@ -87,7 +87,7 @@ def of_record(region: str, table: str, head: Mapping[str, Any]) -> dict[str, str
 
 
 def _group_of(head: Mapping[str, Any]) -> DeploymentGroup | None:
-    """The target that a record names; None where it names none, or a controller of a newer version."""
+    """The group that a record names; None where it names none, or its controller is unknown to this version."""
     application, group = str(head.get("application") or ""), str(head.get("deployment_group") or "")
     try:
         controller = Controller(head.get("controller") or Controller.CODE_DEPLOY)

@@ -1,7 +1,7 @@
-"""Notes what each release contained when it has ended: the notebook that later rollbacks look into.
+"""Notes what each release contained when it has ended, in the notebook that later rollbacks read.
 
-It comes after everything else that an event leads to, and whatever fails here is only told: the sweep comes again, and
-without a note a rollback asks AWS alone.
+It comes after everything else that an event leads to, and a failure here is only logged: the sweep tries again, and
+without a note a rollback relies on AWS alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from lastgood.parts import Parts
 from lastgood.routing import is_allowed, named_groups
 
 EACH_GROUP_EVERY = 10
-"""Minutes. So often, at most, the sweep asks whether a group has released something that nobody noted."""
+"""Minutes between two of the sweep's looks at one group for releases that were not noted."""
 
 
 class Notekeeping:
@@ -24,15 +24,15 @@ class Notekeeping:
         self._parts = parts
 
     def ended(self, group: DeploymentGroup, deployment_id: str = "") -> None:
-        """A deployment ended well, or so an event says: without an id, the group's newest."""
+        """Note a deployment that ended well, as an event says; without an id, the group's newest."""
         try:
             self._note(group, deployment_id)
         except Exception as error:
-            # A note is a help. What keeps it from being written keeps nothing else from being done.
+            # A note is only a help: failing to write it must not keep anything else from being done.
             self._parts.telemetry.failed("notebook", error, deployment_group=group.key)
 
     def catch_up(self) -> None:
-        """The sweep's turn: one of the groups that the settings name, for an event may have got lost."""
+        """The sweep's turn: look at one of the groups that the settings name, because an event may have been lost."""
         groups = named_groups(self._parts.settings)
         minute = int(self._parts.clock().timestamp()) // 60
         turn = minute % max(EACH_GROUP_EVERY, len(groups))

@@ -19,7 +19,7 @@ from lastgood.times import iso
 OPENED, NEEDS_HUMAN, CLOSED, NOT_RECOVERED = "opened", "needs_human", "closed", "not_recovered"
 PIPELINE, HELD_UP, GOES_ON = "pipeline", "held_up", "goes_on"
 MOST_OTHERS = 5
-"""For so many groups of a release a notice has the command that rolls them back too."""
+"""For this many other groups of a release, a notice has the command that rolls them back too."""
 
 _SYMBOL = {
     Outcome.ROLLED_BACK: "✅",
@@ -36,16 +36,16 @@ _SUBJECTS: Mapping[str, str] = {
     HELD_UP: "HELD UP:",
     GOES_ON: "GOES ON:",
 }
-"""How a subject begins; the end of a rollback begins with its outcome."""
+"""How a subject begins, by the kind of notice; that of a rollback's end begins with the outcome."""
 
 
 MOST_NAME = 40
-"""So many characters of an account's name stand in a subject, which has a hundred."""
+"""This many characters of an account's name go into a subject, which has a hundred."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where people find what a notice is about, and until when they may answer. What is empty is not told."""
+    """Where people find what a notice is about, and until when they may answer. Empty values are left out."""
 
     account: str = ""
     account_name: str = ""
@@ -55,12 +55,12 @@ class Place:
     approval_expiry: timedelta = timedelta()
 
     def at(self, arn: str) -> Place:
-        """The same in the account and the region of an ARN."""
+        """The same, in the account and the region of an ARN."""
         parts = arn.split(":")
         return replace(self, account=parts[4], region=parts[3]) if len(parts) > 5 else self
 
     def command(self, *words: str) -> str:
-        """A command line for somebody whose shell may be set to another region."""
+        """A command line for people whose shell may be set to another region."""
         where = ["--region", self.region] if self.region else []
         stack = ["--stack", self.stack] if self.stack not in {"", "lastgood", "service_undefined"} else []
         return " ".join(["lastgood", *where, *stack, *(shlex.quote(word) if word != "…" else word for word in words)])
@@ -116,7 +116,7 @@ def compose(rollback: Rollback, kind: str, place: Place = Place()) -> Notice:
 
 
 def _subject(rollback: Rollback, kind: str, where: str, place: Place) -> str:
-    """What it is about in a line of a mailbox: ASCII, at most 100 characters, as SNS takes it."""
+    """The subject for a mailbox: ASCII, at most 100 characters, as SNS takes it."""
     ended = _meaning(rollback).subject or str(rollback.outcome or "")
     began = ended if kind == CLOSED else _SUBJECTS.get(kind, kind.upper())
     here = f" ({clean(place.account_name, MOST_NAME) or place.account}, {place.region})" if place.account else ""
@@ -134,7 +134,7 @@ def _until(rollback: Rollback, kind: str, place: Place) -> str:
 
 
 def _links(rollback: Rollback, place: Place) -> tuple[str, ...]:
-    """Addresses of the console, each after what it shows."""
+    """Addresses of the console, each with what it shows."""
     if not place.region:
         return ()
     head = {
@@ -211,9 +211,9 @@ def _for_the_others(rollback: Rollback, place: Place) -> tuple[str, ...]:
 
 
 def _stack(rollback: Rollback) -> str:
-    """Which stack holds what is moved, or that nobody could tell."""
+    """Which stack holds what is moved, or that this is unknown."""
     if rollback.choice.origin == "unknown":
-        return "Stack: it could not be told whether one holds this"
+        return "Stack: whether one holds this is unknown"
     state = f", {rollback.choice.stack_status}" * bool(rollback.choice.stack_status)
     return f"Stack: {rollback.choice.suspect_stack}{state}" * bool(rollback.choice.suspect_stack)
 
@@ -231,7 +231,7 @@ def _alarm(rollback: Rollback, kind: str) -> str:
 
 
 def _not_ok(rollback: Rollback) -> str:
-    """How the alarm is, that did not recover."""
+    """The state of an alarm that did not recover, as a verb phrase."""
     silent = {"INSUFFICIENT_DATA": "measures nothing", "gone": "no longer exists"}
     return silent.get(rollback.progress.not_recovered_state, "is still firing")
 
@@ -289,7 +289,7 @@ def _next_steps(rollback: Rollback, kind: str, place: Place) -> tuple[str, ...]:
 
 
 def _about_floor(rollback: Rollback, place: Place) -> tuple[str, ...]:
-    """How the floor that keeps a rollback from going back is taken away again, or set where it does not count yet."""
+    """How to remove the floor that keeps a rollback from going back, or to set one that does not count yet."""
     floor = rollback.choice.floor_deployment_id
     asked = rollback.choice.suspect_deployment_id if rollback.reason_code is Reason.FLOOR_RELEASED and not floor else ""
     if not (floor or asked):
@@ -303,7 +303,7 @@ def _about_floor(rollback: Rollback, place: Place) -> tuple[str, ...]:
 
 
 def _todo(rollback: Rollback, place: Place) -> tuple[str, ...]:
-    """What the catalogue advises for the reason, with commands as they are typed for this place."""
+    """What the catalogue advises for the reason, with commands as they are typed for this account and region."""
     if rollback.choice.floor_deployment_id:
         return ()  # `_about_floor` says it, with the floor's id.
     todo = what_to_do(rollback.reason_code or Reason.IN_PROGRESS, rollback.group if rollback.application else None)
@@ -311,12 +311,12 @@ def _todo(rollback: Rollback, place: Place) -> tuple[str, ...]:
 
 
 def _step(what: str, command: str, event: Mapping[str, Any]) -> str:
-    """A next step as a command, and as the event that whoever has none gives the function in Lambda's console."""
+    """A next step as a command; and as a test event in Lambda's console, for people without the command."""
     return f"{what}: {command} (or the function's test event {json.dumps(event)})"
 
 
 def _for_the_pipeline(rollback: Rollback, place: Place) -> tuple[str, ...]:
-    """How the newest definition becomes right again: at once by the pipeline, more slowly and clearly in git."""
+    """How to make the newest definition right again: at once by the pipeline, or more slowly and clearly in git."""
     steps, trail = [], rollback.trail
     if rollback.outcome is Outcome.ROLLED_BACK and trail.rerun_command and not trail.rerun_execution_id:
         steps.append(f"Run the pipeline for the good commit: {trail.rerun_command}")

@@ -1,7 +1,7 @@
 """What people and other systems are told: a notice on SNS and an event on EventBridge, from what is recorded.
 
-A notice is due while the record says that it was not sent, so a crash before it only delays it. Its id is stable:
-whoever gets it twice can tell. Failing to tell never fails a rollback.
+A notice is due while the record says that it was not sent, so a crash before it only delays it. Its id is stable, so
+receivers can recognise a repetition. A notice that fails never fails a rollback.
 (Amazon Q Developer in chat applications, "custom notifications": anything else on the topic is dropped silently.)
 """
 
@@ -28,19 +28,19 @@ from lastgood.text import clean
 from lastgood.times import iso
 
 PEOPLE = "topic"
-"""The channel that people listen to; other systems have the bus."""
+"""The channel that people are subscribed to; other systems use the bus."""
 
 Sending = Mapping[str, Future[None]]
 """A notice on its way, by channel."""
 
 
 class Notices:
-    """The notification topic and the event bus. Either may be switched off by an empty setting."""
+    """The notification topic and the event bus. An empty setting switches either of them off."""
 
     def __init__(
         self, clients: Clients, topic_arn: str, event_bus: str, pool: ThreadPoolExecutor, place: Place | None = None
     ) -> None:
-        """`place`: where people find what is told; from the topic's ARN if None."""
+        """`place`: where people find what a notice is about; derived from the topic's ARN if None."""
         self._clients = clients
         self._pool = pool
         self._topic_arn = topic_arn
@@ -48,11 +48,11 @@ class Notices:
         self._place = (place or Place()).at(topic_arn)
 
     def send(self, rollback: Rollback, kind: str) -> list[str]:
-        """Tell everybody. Returns what failed, as sentences; empty if all was told."""
+        """Send a notice to every channel. Returns what failed, as sentences; empty if nothing did."""
         return [problem for problem in problems(self.begin(rollback, kind)).values() if problem]
 
     def begin(self, rollback: Rollback, kind: str, heard: Container[str] = ()) -> Sending:
-        """Tell each channel (`topic`, `bus`) that has not `heard` it, beside whatever else is going on."""
+        """Begin to send it to each channel (`topic`, `bus`) that does not have it yet (`heard`), in the background."""
         notice = compose(rollback, kind, self._place)
         channels = {PEOPLE: self._publish, "bus": self._put_event}
         return {
@@ -62,14 +62,14 @@ class Notices:
         }
 
     def unheard(self) -> str:
-        """Why a notice on the topic would reach nobody; empty if somebody listens, or notices are switched off.
+        """Why a notice on the topic would reach nobody; empty if somebody has subscribed, or notices are switched off.
 
         Publishes nothing. Raises RefusedError where the topic may not be read or is gone.
         """
         if not self._topic_arn:
             return ""
         found = call(self._clients.sns, "list_subscriptions_by_topic", TopicArn=self._topic_arn)["Subscriptions"]
-        # Until it is confirmed, a subscription has a word in place of its ARN.
+        # An unconfirmed subscription has a word in place of its ARN.
         if any(each["SubscriptionArn"].startswith("arn:") for each in found):
             return ""
         return f"Nobody has subscribed to {self._topic_arn}: no notice would reach anybody."
@@ -96,14 +96,14 @@ class Notices:
             "EventBusName": self._event_bus,
         }
         answer = call(self._clients.events, "put_events", Entries=[entry])
-        # A partial failure is answered with 200.
+        # EventBridge answers a partial failure with 200.
         if answer.get("FailedEntryCount"):
             failed = answer.get("Entries", [{}])[0]
             raise LastgoodError(f"put_events failed: {failed.get('ErrorCode')} {failed.get('ErrorMessage')}")
 
 
 def problems(sending: Sending) -> dict[str, str]:
-    """Wait until each channel was told. Returns what failed, as a sentence; empty where nothing did."""
+    """Wait until every channel is done. Returns for each what failed, as a sentence; empty where nothing did."""
     return {channel: _problem(told) for channel, told in sending.items()}
 
 
@@ -134,7 +134,7 @@ def chat_message(rollback: Rollback, notice: Notice) -> dict[str, Any]:
             "keywords": [clean(k, 100) for k in (rollback.application, rollback.deployment_group) if k],
         },
         "metadata": {
-            # One thread per rollback: what belongs together stands together.
+            # One thread per rollback, so that its notices stay together.
             "threadId": rollback.rollback_id,
             "summary": notice.title,
             "eventType": f"lastgood.{notice.kind}",
@@ -145,7 +145,7 @@ def chat_message(rollback: Rollback, notice: Notice) -> dict[str, Any]:
 
 
 def _context(rollback: Rollback, notice: Notice) -> dict[str, Any]:
-    """What a chat channel's own buttons can be conditioned on, and carry along: see docs/notices.md."""
+    """Values that a chat channel's own buttons can check and pass on: see docs/notices.md."""
     waits = {"awaiting_approval": "yes"} if notice.kind == NEEDS_HUMAN else {}
     return {**_detail(rollback, notice), **waits}
 

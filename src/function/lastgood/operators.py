@@ -1,4 +1,4 @@
-"""What operators ask for by hand. Everything that changes something says who and why, and is kept."""
+"""Operators' requests. Each one that changes something says who asks and why, and is recorded."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Operators:
         now = iso(self._parts.clock())
         self._set(request, "PAUSE", resumed_at=now)
         if not request.application:
-            # Whoever resumes everything has looked at the storm; the next one is told again.
+            # A person who resumes everything has looked at the storm; people are told of the next one again.
             self._set(request, "STORM", silent_until=now)
         return answer("resume", f"Resumed {_what(request)}.")
 
@@ -138,7 +138,7 @@ class Operators:
         was = bool(floor and floor.deployment_id == request.deployment_id)
         if was:
             self._set(request, "FLOOR", cleared_at=iso(now))
-        # A floor that a release brought along stands in its description, which nobody can change: it is outvoted.
+        # A release's own floor is in its description, which nobody can change: this item overrides it.
         self._set(request, f"FLOOR_CLEARED#{request.deployment_id}", cleared_at=iso(now))
         so_far = "" if was else ", should its release have made it one: none was set by hand"
         return answer("clear_floor", f"{request.deployment_id} is no longer a floor of {_what(request)}{so_far}.")
@@ -182,9 +182,9 @@ class Operators:
         return answer("release", f"The stage {rule.hold} of {rule.pipeline} is open again.")
 
     def _is_nowhere(self, request: OperatorRequest) -> bool:
-        """True where a group is named that AWS says does not exist: to affirm anything about it would mislead.
+        """Whether AWS says that the named group does not exist: then a confirmation would mislead.
 
-        Where AWS does not answer, the request is taken: a stop sign must not wait for it.
+        If AWS does not answer, the request is accepted: a pause must not wait for it.
         """
         if not request.application:
             return False
@@ -194,7 +194,7 @@ class Operators:
             return False
 
     def _through(self) -> str:
-        """For the record: by which door somebody came, where there are doors."""
+        """For the record: the alias through which the request came, where aliases are required."""
         return f" (through the alias {self._door})" if self._parts.settings.doors else ""
 
     def _deployment(self, request: OperatorRequest) -> Deployment | None:
@@ -212,7 +212,7 @@ class Operators:
 
 
 def _same(one: str, other: str) -> bool:
-    """Names are what people write; case and spaces around make no other person."""
+    """Whether two names are the same person's: people write them, so case and surrounding spaces do not count."""
     return one.strip().casefold() == other.strip().casefold()
 
 

@@ -29,7 +29,7 @@ POOL_SIZE = 8
 
 @dataclass(frozen=True)
 class Parts:
-    """Made once and handed to whatever works."""
+    """The function's parts, made once and passed to everything that works with them."""
 
     settings: Settings
     ledger: Ledger
@@ -49,7 +49,7 @@ class Parts:
 
     @property
     def observer(self) -> Observer:
-        """What looks at AWS and at the table."""
+        """The observer, which looks at AWS and at the table."""
         return Observer(
             self.ledger,
             self.alarms,

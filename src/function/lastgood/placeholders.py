@@ -1,7 +1,7 @@
 """Names with placeholders: `<app>-<env>-errors` fits `shop-prod-errors`, with app = shop and env = prod. Pure.
 
-Beside placeholders a pattern has the wildcards of a glob. A name is matched from both ends, so a pattern never takes
-longer than its length times the name's, whatever the name is.
+Besides placeholders a pattern may have the wildcards of a glob. A name is matched from both ends, so the time that it
+takes is at most the pattern's length times the name's.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from fnmatch import translate
 from functools import lru_cache
 
 _PLACEHOLDER = re.compile(r"<([^<>]*)>")
-# What a pattern is made of; in brackets, as in a glob, `<` and `*` are meant literally.
+# The elements of a pattern; in brackets, as in a glob, `<` and `*` are meant literally.
 _ELEMENT = re.compile(r"\[!?\]?[^\]]*\]|<[^<>]*>|\*+|.", re.DOTALL)
 _STAR = "*"
 _TWO_NAMES = re.compile(r"((?:<[^<>]+>|[^/<>])+)/((?:<[^<>]+>|[^/<>])+)")
 
 
 class MissingValueError(Exception):
-    """A text has a placeholder for which nothing is known. `name` is the placeholder's."""
+    """A text has a placeholder whose value is unknown. `name` is the placeholder's name."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -49,7 +49,7 @@ def filled(text: str, values: Mapping[str, str]) -> str:
 
 
 def stand_in(text: str) -> str:
-    """The text with a letter for each placeholder, so that the rest of it can be checked."""
+    """The text with a letter in place of each placeholder, so that the rest of it can be checked."""
     return _PLACEHOLDER.sub("x", text)
 
 
@@ -96,7 +96,7 @@ class NamePattern:
             yield from self._from(name, latest, (0,))
 
     def _latest(self, name: str) -> tuple[int, ...]:
-        """Where each segment begins at the latest, if everything after it is to fit; empty where nothing does."""
+        """The latest beginning of each segment such that everything after it still fits; empty if nothing fits."""
         end = len(name) - self.segments[-1].width
         found = [end] if self.segments[-1].fits(name, end) else []
         for segment, gap in zip(self.segments[-2::-1], self.gaps[::-1], strict=True):
@@ -114,7 +114,7 @@ class NamePattern:
             yield self._binding(name, begins)
             return
         first = begins[-1] + self.segments[placed - 1].width + _least(self.gaps[placed - 1])
-        # The last segment has its one place at the end of the name.
+        # The last segment can only be at the end of the name.
         earliest = latest[placed] if placed == len(self.segments) - 1 else first
         for at in range(max(first, earliest), latest[placed] + 1):
             if self.segments[placed].fits(name, at):

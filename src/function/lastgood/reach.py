@@ -1,6 +1,6 @@
-"""Whether CloudWatch and CodeDeploy answer to this role: one small read of each, which the sweep makes every minute.
+"""Whether CloudWatch and CodeDeploy answer this role: one small read of each, which the sweep makes every minute.
 
-It is found out before an alarm needs them, and the connections that were opened for it are open when one comes.
+So a failure is found before an alarm needs them, and the connections are already open when one comes.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from lastgood.errors import LastgoodError
 
 PATIENCE = timedelta(seconds=5)
 ANY_CONFIGURATION = "CodeDeployDefault.OneAtATime"
-"""One that every account has."""
+"""A deployment configuration that every account has."""
 
 
 class Reach:
-    """The services that are read before anything is stopped."""
+    """Checks the services that are read before anything is stopped."""
 
     def __init__(self, clients: Clients, pool: ThreadPoolExecutor) -> None:
         self._clients = clients
         self._pool = pool
 
     def begin(self) -> Mapping[str, Future[object]]:
-        """Ask each service, beside whatever else is going on."""
+        """Ask each service in the background."""
         looks: dict[str, Callable[[], object]] = {"cloudwatch": self._cloudwatch, "codedeploy": self._codedeploy}
         return {service: self._pool.submit(look) for service, look in looks.items()}
 

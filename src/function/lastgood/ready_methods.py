@@ -1,11 +1,10 @@
 """The methods of dataclasses, compiled when the artifact is built, not each time the function starts.
 
-`@dataclass` writes the source of a class's methods and compiles it whenever the class is made. That was half of the
-time that lastgood's own modules took to load. So the build keeps what was compiled, under its source, and `use` hands
-it out again. A source that was not kept is compiled as ever: where nothing was built, or should Python's own
-`dataclasses` write something else one day. So what is kept can be useless, but never wrong.
-
-The name that is replaced is no promise of `dataclasses`. Should it no longer be called, nothing is gained.
+`@dataclass` writes the source of a class's methods and compiles it whenever the class is made. That took half of the
+time in which lastgood's own modules loaded. So the build keeps the compiled code by its source, and `use` hands it out
+again. A source that was not kept is compiled as usual: where nothing was built, or if Python's `dataclasses` writes
+other source one day. So what is kept may be useless, but never wrong.
+The function that is replaced is not a public part of `dataclasses`. If it is no longer called, nothing is gained.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ NAME = "<kept>"
 
 
 def use(kept: Path = KEPT) -> bool:
-    """Take the methods of the classes that are made from now on from `kept`. False if it has none for this Python."""
+    """Take the methods of classes from `kept` from now on. False if it has none for this version of Python."""
     try:
         content = kept.read_bytes()
     except OSError:
@@ -44,7 +43,7 @@ def use(kept: Path = KEPT) -> bool:
 
 
 def keep(kept: Path = KEPT) -> None:
-    """Write the methods of every dataclass that can be made without boto3: a machine that builds need not have it."""
+    """Write the methods of every dataclass that can be imported without boto3, which a build machine need not have."""
     code: dict[str, CodeType] = {}
 
     def compiled(source: str, *scope: Any) -> None:
@@ -61,7 +60,7 @@ def keep(kept: Path = KEPT) -> None:
 
 
 def _run_by(run: Any) -> None:
-    """A name of its own in `dataclasses`, which hides the builtin there and nowhere else."""
+    """Define `exec` in the module `dataclasses`, where it hides the builtin, and nowhere else."""
     vars(dataclasses)["exec"] = run
 
 

@@ -1,8 +1,8 @@
-"""What an alarm's own reason data says of when its breach began.
+"""What an alarm's own reason data says about when its breach began.
 
 CloudWatch keeps it with the alarm (`StateReasonData` of DescribeAlarms), and sends it to a function that it calls
-itself and to EventBridge (`reasonData`); SNS does not get it. It is JSON in a text: the datapoints that were evaluated,
-each stamped with the start of its period.
+itself and to EventBridge (`reasonData`); SNS messages do not have it. It is JSON in a text: the datapoints that were
+evaluated, each with the start of its period.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ LONGEST_PERIOD = 604_800
 """Seconds; no alarm looks back further than a week."""
 
 EVALUATED_WITHIN = timedelta(minutes=5)
-"""An alarm changes with the evaluation that finds the breach."""
+"""An alarm changes within this time of the evaluation that found the breach."""
 
 LAST_YEAR = 9000
-"""Later dates are nonsense, and sums with them would overflow."""
+"""Later years are nonsense, and adding to them would overflow."""
 
 type Breaches = Callable[[float], bool]
 
@@ -44,9 +44,8 @@ def breach_began(data: Mapping[str, Any], comparison: str = "", datapoints: int 
     """The start of the earliest datapoint that breached; None where the data do not show it.
 
     `comparison` is the alarm's operator, or CloudWatch's sentence about it. Where neither is known, the newest
-    datapoint shows on which side of the threshold it fires. Of more datapoints than the `datapoints` that the alarm
-    evaluates (0: unknown), only the newest made it fire. `period` (seconds) is the alarm's own, for data that do not
-    say.
+    datapoint shows on which side of the threshold the alarm fires. `datapoints` is how many the alarm evaluates (0:
+    unknown); only that many of the newest count. `period` (in seconds) is the alarm's own, for data without one.
     """
     period = _number(data.get("period")) or period
     if not 0 < period <= LONGEST_PERIOD:
@@ -59,7 +58,7 @@ def breach_began(data: Mapping[str, Any], comparison: str = "", datapoints: int 
 
 
 def is_of_change(data: Mapping[str, Any], changed_at: datetime) -> bool:
-    """Whether a message's data can be those of the change that it tells of: they were evaluated at that time."""
+    """Whether a message's data can belong to the change that it reports: they were evaluated at that time."""
     evaluated = _time(data.get("queryDate"))
     return evaluated is None or abs(changed_at - evaluated) <= EVALUATED_WITHIN
 
@@ -72,7 +71,7 @@ def triggering_alarms(data: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _points(data: Mapping[str, Any], period: timedelta) -> dict[datetime, float]:
-    """Time and value of each datapoint. Those with a time of their own count; the older list only begins with one."""
+    """Time and value of each datapoint: from the list with times, or else from the older list with a start alone."""
     stated = {at: value for at, value in _evaluated(data) if value is not None}
     recent = data.get("recentDatapoints")
     start = _time(data.get("startDate"))
@@ -93,7 +92,7 @@ def _evaluated(data: Mapping[str, Any]) -> Iterator[tuple[datetime, float | None
 def _breached(data: Mapping[str, Any], comparison: str, values: list[float]) -> list[bool]:
     """For each datapoint, oldest first, whether it breached; empty where that cannot be known.
 
-    An alarm on an anomaly has no one threshold: each datapoint has a band of its own.
+    An anomaly alarm has no single threshold: each datapoint has a band of its own.
     """
     threshold = _number(data.get("threshold"))
     if threshold is not None and values:
@@ -109,7 +108,7 @@ def _breached(data: Mapping[str, Any], comparison: str, values: list[float]) -> 
 
 
 def _numbers(value: object) -> list[float]:
-    """The numbers of a list; none of them where one is none."""
+    """The numbers of a list; empty if any element is not a number."""
     found = [_number(each) for each in value] if isinstance(value, list) else []
     return [each for each in found if each is not None] if None not in found else []
 

@@ -1,6 +1,6 @@
 """Which groups one release changed: a stack, a run of a pipeline or a commit joins them. Reads only.
 
-It is asked only where so many groups are in alarm that, counted singly, they were a storm.
+It is asked only where so many groups are in alarm that, counted one by one, they would be a storm.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from lastgood.stacks import Stacks
 
 AT_A_TIME = 8
 MOST_READ = 40
-"""So many groups are asked which commit they were given last: a storm of more is rarely one release."""
+"""At most this many groups are asked for their last commit: a storm of more is rarely one release."""
 
 
 @dataclass(frozen=True)
 class ReleaseSets:
-    """Asks whatever released to a group what else it released to. What cannot be told joins nothing."""
+    """Finds what else was released together with a group's release. What is unknown joins nothing."""
 
     ledger: Ledger
     deployer_for: DeployerFor
@@ -57,9 +57,9 @@ class ReleaseSets:
         return self.by_run(group, newest)
 
     def by_commit(self, commit: str, own: str, others: Collection[str]) -> ReleaseSet | None:
-        """The group itself and the others that were given the same commit last."""
+        """The group itself and the others whose last release has the same commit."""
         asked = sorted(others)[:MOST_READ]
-        # Not in the function's own pool: an adapter may read its parts there, and would wait for itself.
+        # Not in the function's own pool: an adapter may use that pool itself, and the two could wait for each other.
         with ThreadPoolExecutor(AT_A_TIME) as pool:
             read = list(pool.map(lambda key: self._last(parse_key(key)), asked))
         same = [key for key, last in zip(asked, read, strict=True) if last and last[1].revision.commit == commit]
@@ -76,7 +76,7 @@ class ReleaseSets:
         return (facts, released) if facts and released else None
 
     def _undone_by(self, deployer: Deployer, newest: Deployment) -> Deployment | None:
-        """What a rollback undid, where one is newest by now: the groups of a release do not wait for each other."""
+        """The release that the newest deployment undid, if it is a rollback: other groups may have been quicker."""
         record = self.ledger.load(newest.made_by) if newest.made_by else None
         undone = newest.rolls_back_deployment_id or (record.choice.suspect_deployment_id if record else "")
         return deployer.deployment(undone) if undone else newest

@@ -1,6 +1,7 @@
-"""A release is noticed, by CodeDeploy's event or ECS's: is its revision known bad, and does an alarm fire already?
+"""Each release is checked when its event comes: is its revision known bad, and does an alarm fire already?
 
-An alarm that fires when a release comes sends no message, because its state does not change. So nobody would hear.
+An alarm that already fires when a release comes sends no message, because its state does not change. So nobody would be
+notified.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from lastgood.text import clean
 from lastgood.vouching import Vouching
 
 BROUGHT_BACK_WITHIN = timedelta(days=1)
-"""For so long after a rollback, a release of what it put back is known as that: a re-run is watched as long."""
+"""A release of what a rollback put back is recognised for this long after it: a re-run is watched as long."""
 
 _NO_FLOOR = (
     "It is none: LASTGOOD_FLOORS_FROM is operators. If older code cannot live with the database any more, an "
@@ -50,7 +51,7 @@ _NO_FLOOR = (
 
 
 class Releases:
-    """What is told of a release, and what follows when its alarm goes on firing."""
+    """What people are told of a release, and what follows if its alarm goes on firing."""
 
     def __init__(self, parts: Parts, rollbacks: Rollbacks) -> None:
         self._parts = parts
@@ -58,7 +59,7 @@ class Releases:
         self._notekeeping = Notekeeping(parts)
 
     def handle(self, signal: DeploymentSignal | ServiceDeploymentSignal) -> list[dict[str, Any]]:
-        """A deployment moved: CodeDeploy's, or of a service that ECS itself deploys; that one has no id of its own."""
+        """A deployment changed its state. The event of a service that ECS itself deploys has no deployment's id."""
         if signal.group is None:
             return [ignored(f"{signal.service_arn} does not name its cluster; the sweep goes on with its rollback.")]
         deployment_id = signal.deployment_id if isinstance(signal, DeploymentSignal) else ""
@@ -68,11 +69,11 @@ class Releases:
         return results
 
     def _changed(self, group: DeploymentGroup, state: str, deployment_id: str) -> list[dict[str, Any]]:
-        """Take up the group's open rollback, or look at the release. The event is not believed."""
+        """Resume the group's open rollback, or look at the release. The event's own words are not believed."""
         open_id = self._parts.ledger.lock(group).open_rollback_id
         if open_id:
             found = self._rollbacks.resume(open_id)
-            # A lock whose rollback is not in the table hides no release.
+            # A stale lock, whose rollback is not in the table, must not hide a release.
             if found:
                 return [result_of(found)]
         told = [result_of(each) for each in self.noticed(group, state, deployment_id)]
@@ -80,7 +81,7 @@ class Releases:
         return told or [ignored(f"No rollback of {group.key} is open, and nothing is wrong with {what}.")]
 
     def noticed(self, group: DeploymentGroup, state: str, deployment_id: str) -> list[Rollback]:
-        """Record and tell what is wrong with a release that started or succeeded. Once each, however often it comes.
+        """Record what is wrong with a release that started or succeeded, and tell people; once each per release.
 
         ECS's events do not name a service deployment: without an id, it is the newest one.
         """
@@ -108,7 +109,7 @@ class Releases:
         return Vouching(self._parts.ledger, group, controls).signed((newest,))[0]
 
     def after_grace(self, watch: Watch) -> None:
-        """The alarm that a release met: it recovers by itself, or the release is rolled back when the time is over."""
+        """Check the alarm that a release met: if it has not recovered when its time is over, roll the release back."""
         now, ledger = self._parts.clock(), self._parts.ledger
         told = ledger.load(watch.rollback_id)
         which = told.trigger.alarm if told else watch.alarm_name
@@ -121,27 +122,27 @@ class Releases:
             ledger.settle(watch, now)
         elif now >= watch.until:
             made = self._parts.deployer_for(told.group, None).deployment(watch.deployment_id)
-            # What cannot be read is not acted on: the sweep comes again.
+            # Without this read nothing is done now: the sweep comes again.
             known = self._brought_back(told.group, made) if made else {}
             self._rollbacks.open(_rollback_of(told, watch, now).changed(brought_back=known), f"grace|{watch.key}")
             ledger.settle(watch, now)
 
     def _known_bad(self, group: DeploymentGroup, made: Deployment, alarm: FiringAlarm | None) -> Rollback | None:
-        """One notice tells of a known-bad revision, and of the alarm that it meets."""
+        """Record a release of a known-bad revision; the notice also mentions the alarm that it meets."""
         controls, identity = self._parts.ledger.controls(group, self._parts.clock()), made.revision.identity
         why, since = controls.known_bad.get(identity), controls.known_bad_since.get(identity)
-        # The release that was found bad is no second one, however late its event comes.
+        # An event, however late, of the very release that was found bad is not a second release.
         if why is None or (since and made.created_at <= since):
             return None
         return self._rollbacks.record(
             self._told(group, made, Reason.KNOWN_BAD_RELEASED),
             Reason.KNOWN_BAD_RELEASED,
-            f"{made.deployment_id} releases {_label(made)}, which is known bad: {why}. Stop it, or mark the revision "
-            f"good if it is.{_met(alarm)}",
+            f"{made.deployment_id} releases {made.revision.name}, which is known bad: {why}. Stop it, or mark the "
+            f"revision good if it is.{_met(alarm)}",
         )
 
     def _floor(self, group: DeploymentGroup, made: Deployment) -> Rollback | None:
-        """It takes every older revision away from later rollbacks: people hear of it before they need one."""
+        """Record a release that is a floor: it bars every older revision, so people are told before they need one."""
         made = self._with_marks(group, made)
         cleared = self._parts.ledger.controls(group, self._parts.clock()).cleared_floors if made.floor else ()
         if not made.floor or made.deployment_id in cleared:
@@ -149,12 +150,12 @@ class Releases:
         counts = self._parts.settings.floors_from is not FloorsFrom.OPERATORS
         told = self._told(group, made, Reason.FLOOR_RELEASED)
         told = told.changed(floor_deployment_id=made.deployment_id if counts else "")
-        why = f"{made.deployment_id} releases {_label(made)} as a floor, says {floor_source(made)}. "
+        why = f"{made.deployment_id} releases {made.revision.name} as a floor, says {floor_source(made)}. "
         why += _from_now_on(group) if counts else _NO_FLOOR
         return self._rollbacks.record(told, Reason.FLOOR_RELEASED, why, people=None if counts else True)
 
     def _with_marks(self, group: DeploymentGroup, made: Deployment) -> Deployment:
-        """The release with what its revision says of itself. What cannot be read now, a rollback reads again."""
+        """The release with its revision's marks. If they cannot be read now, a rollback will read them again."""
         if made.floor:
             return made
         try:
@@ -167,12 +168,12 @@ class Releases:
         settings, put_back_by = self._parts.settings, self._told_to_bring_back(group, made)
         about = self._told(group, made, Reason.RELEASED_IN_ALARM, alarm)
         if self._parts.ledger.load(_told_id(group, made, Reason.KNOWN_BAD_RELEASED)):
-            # People have heard of it, and of its alarm; the record is for what may follow.
+            # People were told of it and of its alarm already; the record is for what may follow.
             about = about.changed(notified=("closed",))
         told = self._rollbacks.record(
             about,
             Reason.RELEASED_IN_ALARM,
-            f"{made.deployment_id} releases {_label(made)} while the alarm {clean(alarm.name, 255)} fires since "
+            f"{made.deployment_id} releases {made.revision.name} while the alarm {clean(alarm.name, 255)} fires since "
             f"{clock(alarm.changed_at)}. CloudWatch sends no message while an alarm's state stays the same. "
             f"{self._follows(put_back_by)}",
         )
@@ -183,7 +184,7 @@ class Releases:
         return told
 
     def _follows(self, put_back_by: str) -> str:
-        """What comes of a release that met a firing alarm, for people."""
+        """What will follow for a release that met a firing alarm, as sentences for people."""
         settings = self._parts.settings
         if put_back_by:
             return (
@@ -201,7 +202,7 @@ class Releases:
     # --- what a rollback had put back ---------------------------------------------------------------------------------
 
     def _told_to_bring_back(self, group: DeploymentGroup, made: Deployment) -> str:
-        """The rollback that put back what is released here, as far as it is known now: people are told either way."""
+        """The rollback that put back what is released here, as far as known now; empty if none, for people."""
         try:
             return self._brought_back(group, made).get(made.deployment_id, "")
         except LastgoodError as error:
@@ -288,7 +289,3 @@ def _rollback_of(told: Rollback, watch: Watch, now: datetime) -> Rollback:
 
 def _from_now_on(group: DeploymentGroup) -> str:
     return f"From now on nothing older goes back to {group.key}, whatever an alarm says."
-
-
-def _label(made: Deployment) -> str:
-    return made.revision.label or made.revision.identity or "an unreadable revision"

@@ -1,4 +1,4 @@
-"""The answers of the function, in the shape that the contract promises."""
+"""The answers of the function, in the shape of the contract."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lastgood.times import iso
 
 
 def result_of(rollback: Rollback, *, joined: bool = False) -> dict[str, Any]:
-    """A rollback as one result. `joined`: the signal belongs to a rollback that another one opened."""
+    """A rollback as one result. `joined`: another signal opened the rollback, and this one joined it."""
     state = {"outcome": str(rollback.outcome)} if rollback.outcome else {"phase": str(rollback.phase)}
     reason, explanation = str(rollback.reason_code or Reason.IN_PROGRESS), rollback.explanation
     if joined:
@@ -33,7 +33,7 @@ def result_of(rollback: Rollback, *, joined: bool = False) -> dict[str, Any]:
 
 
 def pipeline_of(rollback: Rollback) -> dict[str, Any]:
-    """What followed for the pipeline, as far as anything did: for status answers."""
+    """What followed for the pipeline, for status answers; empty if nothing did."""
     names = (
         "pipeline",
         "revert_command",

@@ -19,29 +19,29 @@ APPLICATION_TAG = "lastgood:application"
 DEPLOYMENT_GROUP_TAG = "lastgood:deployment-group"
 
 MOST_OTHER_ALARMS = 5
-"""Of so many alarms of a group, beside the one that fired, it is asked whether they were quiet."""
+"""At most this many of a group's alarms, besides the one that fired, are checked for having been quiet."""
 
 BY_MESSAGE = "message tags"
-"""How a record says that it was led by its message's tags alone: a hint, until CloudWatch has the same."""
+"""`routed_by` of a record that was routed by its message's tags alone: a hint, until CloudWatch confirms it."""
 
 MOST_WAYS = 64
-"""In so many ways a pattern may fit a name; one that fits in more is ambiguous, whatever the allow-list says."""
+"""A pattern that fits a name in more ways than this is ambiguous, whatever the allow-list says."""
 
 BY_GROUPS = "the deployment group's own alarms"
-"""How a record says that nothing led the alarm there but the list of alarms that the group itself has."""
+"""`routed_by` of a record that was routed by the group's own list of alarms alone."""
 
 REST_OF_A_FLEET = "Other"
-"""What CloudWatch calls the time series that it does not tell apart."""
+"""CloudWatch's name for all the time series that it does not list by themselves."""
 
 
 def tags_of_both_names() -> dict[str, Controller]:
-    """The tags that hold both names of what they lead to, and who deploys that."""
+    """The tags that hold both names of a service or stage in one value, each with its controller."""
     alone = {controller: can.tags for controller, can in controllers().items() if len(can.tags) == 1}
     return {tag: controller for controller, (tag,) in alone.items()}
 
 
 class Speaker(Protocol):
-    """What speaks for deployment groups: an alarm, or one time series of an alarm over many, with its attributes."""
+    """What is routed to deployment groups: an alarm, or one time series of an alarm over many, with its attributes."""
 
     @property
     def alarm_name(self) -> str: ...
@@ -56,7 +56,7 @@ type Lists = Callable[[Speaker], tuple[DeploymentGroup, ...]]
 
 
 def no_lists(_: Speaker) -> tuple[DeploymentGroup, ...]:
-    """Where nobody asks for the groups' own lists."""
+    """For callers that do not ask for the groups' own lists."""
     return ()
 
 
@@ -64,7 +64,7 @@ def no_lists(_: Speaker) -> tuple[DeploymentGroup, ...]:
 class Routing:
     """Where an alarm leads. `source`: by what; `problem`: why nowhere.
 
-    `lacks` is the attribute that its time series would have to have: the alarm alone does not say which group is meant.
+    `lacks` is the attribute of its time series that would say which group is meant, where the alarm alone does not.
     """
 
     groups: tuple[DeploymentGroup, ...] = ()
@@ -74,13 +74,13 @@ class Routing:
 
 
 class _NoName(Exception):
-    """A placeholder's value can be no part of a group's name."""
+    """A placeholder's value cannot be part of a group's name."""
 
 
 def needs_tags(signal: AlarmSignal, settings: Settings) -> bool:
     """True where the alarm's tags must be read from CloudWatch first.
 
-    CloudWatch can be told which tags to leave out of messages, so what a message lacks proves nothing.
+    CloudWatch can be configured to leave tags out of messages, so a missing tag proves nothing.
     """
     tags = signal.tags or {}
     return not tags_of_both_names().keys() & tags.keys() and not (
@@ -95,7 +95,7 @@ def route(speaker: Speaker, tags: Mapping[str, str] | None, settings: Settings, 
 
 
 def contradiction(rollback: Rollback, tags: Mapping[str, str] | None, settings: Settings) -> str:
-    """Why CloudWatch does not lead the alarm to the group that its message named; empty where it does.
+    """Why CloudWatch's tags do not route the alarm to the group that its message named; empty where they do.
 
     `tags` are the alarm's in CloudWatch; None where they may not be read, and then only a route by its name counts.
     """
@@ -114,7 +114,7 @@ def contradiction(rollback: Rollback, tags: Mapping[str, str] | None, settings: 
 
 
 def other_series(trigger: Trigger, attributes: Mapping[str, str] | None) -> str:
-    """Why the time series that fired is not the one that the message describes; empty where it is, or nobody knows.
+    """Why the time series that fired is not the one in the message; empty where it is, or where that is unknown.
 
     `attributes` are those that CloudWatch lists for it; None where that was not asked, or may not be.
     """
@@ -128,7 +128,7 @@ def other_series(trigger: Trigger, attributes: Mapping[str, str] | None) -> str:
 
 
 def speaks_for(speaker: Speaker, tags: Mapping[str, str], settings: Settings, lists: Lists = no_lists) -> Routing:
-    """Where an alarm leads by its tags, the routes or a group's own list: what somebody meant for it, not the default.
+    """Where an alarm leads by its tags, the routes or a group's own list, leaving the default aside.
 
     The lists are asked only where nothing else claims the alarm.
     """
@@ -145,7 +145,7 @@ def named_groups(settings: Settings) -> list[DeploymentGroup]:
 
 
 def other_alarms(rollback: Rollback, seen: Observation, settings: Settings) -> tuple[str, ...]:
-    """The alarms that lead to a rollback's group beside the one that opened it, as far as they are known by name.
+    """The alarms that lead to a rollback's group besides the one that opened it, as far as they are known by name.
 
     The deployment group's own, those of earlier rollbacks, and those that a route names in full.
     """
@@ -168,7 +168,7 @@ def is_allowed(group: DeploymentGroup, settings: Settings) -> bool:
 
 
 def _by_tags(tags: Mapping[str, str], attributes: Mapping[str, str]) -> Routing | None:
-    """Tags that are wrong stop the routing: whoever set them meant something, and no route knows what."""
+    """Where the alarm's tags lead; None without tags. Wrong tags stop the routing: no route can know what was meant."""
     both_names = tags_of_both_names()
     given = {key: tags[key] for key in (APPLICATION_TAG, DEPLOYMENT_GROUP_TAG, *both_names) if key in tags}
     if not given:
@@ -276,7 +276,7 @@ def _filled(text: str, values: Mapping[str, str], attributes: Mapping[str, str])
     for name in placeholders(text):
         value = values.get(name, "x")
         if name in attributes and value == attributes[name] == REST_OF_A_FLEET:
-            raise _NoName(f"{clean(name, 100)} is {value}, which stands for all series that CloudWatch does not name.")
+            raise _NoName(f"{clean(name, 100)} is {value}, which means all series that CloudWatch does not name.")
         if set("/<>") & set(value) or not value.strip():
             raise _NoName(
                 f"<{clean(name, 100)}> is {clean(value, 100)!r}, and no name may be empty or have / < > in it."
@@ -285,7 +285,7 @@ def _filled(text: str, values: Mapping[str, str], attributes: Mapping[str, str])
 
 
 def _lacking(name: str, attributes: Mapping[str, str]) -> Routing:
-    """The group depends on the time series, and this one does not say, or the message is about the whole alarm."""
+    """The problem that the group depends on the time series, and this one, or the whole alarm, does not name it."""
     has = f" This one has {', '.join(clean(each, 100) for each in attributes)}." if attributes else ""
     return Routing(
         problem=f"Which group is meant is said by the attribute {clean(name, 100)!r} of the time series that fires."
@@ -295,7 +295,7 @@ def _lacking(name: str, attributes: Mapping[str, str]) -> Routing:
 
 
 def _by_lists(speaker: Speaker, lists: Lists) -> Routing | None:
-    """The one group that lists the alarm as its own. Of several nobody knows which one's release is to blame."""
+    """The one group that lists the alarm. If several do, nobody knows which one's release is to blame."""
     alarm = clean(speaker.alarm_name, 255)
     try:
         groups = lists(speaker)

@@ -1,4 +1,4 @@
-"""How the text of each kind of setting is read. Every rule raises ValueError with what the text must be.
+"""How the text of each kind of setting is read. Every rule raises ValueError that says what the text must be.
 
 Durations are written `90s`, `15m`, `2h`, `30d`; routes and pipelines are JSON lists.
 """
@@ -47,7 +47,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def at_least(least: str) -> Callable[[str], timedelta]:
-    """The rule of a duration that makes no sense, or does harm, below `least`."""
+    """The rule for a duration that would make no sense, or do harm, below `least`."""
     floor = parse_duration(least)
 
     def parse(text: str) -> timedelta:
@@ -78,10 +78,10 @@ class FileExists(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An alarm's name or ARN, as a glob, and the deployment group that it speaks for.
+    """An alarm's name or ARN, as a glob, and the deployment group that the alarm is for.
 
-    Each may have placeholders: those of the alarm's name are filled from it, others from the attributes of the time
-    series that fired.
+    Both may have placeholders: those in the alarm's glob are filled from its name, others from the attributes of the
+    time series that fired.
     """
 
     alarm: str
@@ -117,7 +117,7 @@ class PipelineRule:
     stage: str = ""
 
     def covers(self, group: DeploymentGroup) -> bool:
-        """A glob of deployment groups covers no service and no stage, however wide it is."""
+        """Whether the rule is for this group. A glob of deployment groups, however wide, covers no service or stage."""
         return prefix_of(self.groups) == prefix_of(group.key) and fnmatchcase(group.key, self.groups)
 
 
@@ -148,7 +148,7 @@ def parse_regions(value: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(regions))
 
 
-# Set to nothing, a text or a list is empty; any other setting is then as if it were not set.
+# A text or a list that is set to nothing is empty; any other setting that is set to nothing counts as not set.
 EMPTY_MEANS_NONE = (parse_text, parse_globs)
 
 
@@ -231,7 +231,7 @@ def _longest(key: str) -> int:
 
 
 def _names(controller: Controller, values: tuple[str, ...]) -> tuple[str, str]:
-    """Both names of what a route leads to; what is no placeholder in them has to be a name."""
+    """Both names of what a route leads to; what is not a placeholder in them has to be valid in a name."""
     can = controllers()[controller]
     if not can.key_prefix:
         return values[0], values[1]

@@ -52,7 +52,7 @@ __all__ = [
 
 
 def _setting(default: str | None, parse: Callable[[str], Any], about: str) -> Any:
-    """A field of Settings: its default as it is written in the environment (None: required), and its rule."""
+    """A field of Settings: its default, as written in the environment (None: required), its rule and its meaning."""
     return field(metadata={"default": default, "parse": parse, "about": about})
 
 
@@ -92,7 +92,7 @@ class Settings:
         "false",
         parse_flag,
         "Take what operators ask only through the aliases read, operate and approve, each with a right of its own; "
-        "whoever asked for a rollback may not approve it.",
+        "the person who asked for a rollback may not approve it.",
     )
     routes: tuple[Route, ...] = _setting(
         "[]",
@@ -130,8 +130,8 @@ class Settings:
     require_evidence: bool = _setting(
         "false",
         parse_flag,
-        "Act only where the alarm's own metric breaches its threshold in GetMetricData: then whoever may only set an "
-        "alarm's state commands nothing.",
+        "Act only where the alarm's own metric breaches its threshold in GetMetricData: then a person who may only set "
+        "an alarm's state cannot start a rollback.",
     )
     cooldown: timedelta = _setting("30m", parse_duration, "The rest after a rollback of the same deployment group.")
     max_rollbacks: int = _setting(
@@ -222,7 +222,7 @@ class Settings:
     rollback_pauses: RollbackPauses = _setting(
         "tell",
         one_of(RollbackPauses),
-        "What to do when a rollback's own deployment waits for somebody's word (a PAUSE hook of ECS, or Ready at "
+        "What to do when a rollback's own deployment waits for a go-ahead (a PAUSE hook of ECS, or Ready at "
         "CodeDeploy): tell people, or give it.",
     )
     release_set: OthersOfARelease = _setting(
@@ -281,7 +281,7 @@ class Settings:
         return next((rule for rule in self.pipelines if rule.covers(group)), None)
 
     def policy(self) -> Policy:
-        """The settings that decisions need, before any operator's item is laid over them."""
+        """The settings that decisions need, without what operators set on top of them."""
         return Policy(**{spec.name: getattr(self, spec.name) for spec in fields(Policy) if hasattr(self, spec.name)})
 
 
@@ -291,6 +291,6 @@ def variable(field_name: str) -> str:
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """`LASTGOOD_…` variables that are no settings: `health` reports them, for a misspelt one changes nothing."""
+    """`LASTGOOD_…` variables that are not settings: `health` reports them, because a misspelt one has no effect."""
     known = {variable(spec.name) for spec in fields(Settings)}
     return sorted(name for name in environ if name.startswith("LASTGOOD_") and name not in known)

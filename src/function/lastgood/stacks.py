@@ -26,26 +26,26 @@ from lastgood.settings import Settings
 _GROUP, _APPLICATION, _SERVICE = "AWS::CodeDeploy::DeploymentGroup", "AWS::CodeDeploy::Application", "AWS::ECS::Service"
 
 FIRST_RESOURCES = 100
-"""DescribeStackResources answers no more than so many, and none of the stack's others (API reference)."""
+"""DescribeStackResources returns at most this many of a stack's resources, with no further page (API reference)."""
 
 MAX_PAGES = 10
 """A stack has at most 500 resources, or a thousand; a page of ListStackResources holds a hundred."""
 
 _LET_GO = frozenset({"DELETE_COMPLETE", "DELETE_SKIPPED"})
-"""The template holds it no more; it was deleted, or kept for somebody else to own."""
+"""The template no longer holds the resource: it was deleted, or retained for another owner."""
 
 
 @dataclass(frozen=True)
 class Stacks:
-    """Asks CloudFormation, where the settings say so."""
+    """Asks CloudFormation, where the settings want it."""
 
     clients: Clients
     settings: Settings
 
     def origin(self, rollback: Rollback, facts: GroupFacts, suspect: Deployment) -> Origin | None:
-        """Which stack holds what would be moved; None where that is not asked: no alias and no service.
+        """Which stack holds what would be moved; None where that is not asked, or where it is no alias and no service.
 
-        Raises RetryableError where nobody answers, unless the suspect still runs: its stop cannot wait.
+        Raises RetryableError where AWS does not answer, unless the suspect still runs: its stop cannot wait.
         """
         moved = _moved(rollback.group, facts, suspect) if self.settings.find_stacks else ""
         if not moved:
@@ -73,7 +73,7 @@ class Stacks:
         return f"arn:{meta.partition}:{service}:{meta.region_name}:{account}:{resource}"
 
     def state(self, stack: str) -> Origin:
-        """A stack that is known already, as it is now; without a status where nobody says it."""
+        """The present state of a stack that is known already; without a status where that cannot be read."""
         return self._in_its_state(stack, frozenset())
 
     def cancel(self, stack: str, token: str) -> None:
@@ -85,7 +85,7 @@ class Stacks:
         try:
             resources = call(client, "describe_stack_resources", PhysicalResourceId=arn)["StackResources"]
         except RefusedError as error:
-            # The one answer that says "none"; it shares its code with every other mistake.
+            # The only answer that means "none"; it shares its code with every other error.
             if error.code == "ValidationError" and "does not exist" in str(error):
                 return Origin()
             return Origin(problem=str(error))
@@ -101,7 +101,7 @@ class Stacks:
         return replace(found, logical_id=str(held.get("LogicalResourceId", "")))
 
     def _all_resources(self, stack: str, first: list[Any]) -> list[Any]:
-        """Every resource of a large stack; those that were answered first where nobody may list it."""
+        """Every resource of a large stack; only the `first` ones where the rest may not be listed."""
         found: list[Any] = []
         more: dict[str, Any] = {}
         try:
@@ -123,7 +123,7 @@ class Stacks:
         except RefusedError:
             return Origin(stack, groups=groups)
         if found.get("StackStatus") == "DELETE_COMPLETE":
-            # It is known for ninety days; what it was to retain is nobody's now.
+            # A deleted stack is listed for ninety days; what it retained belongs to no stack now.
             return Origin()
         return Origin(stack, str(state.get("StackStatus", "")), root, groups=groups)
 
@@ -133,7 +133,7 @@ class Stacks:
 
 
 def _moved(group: DeploymentGroup, facts: GroupFacts, suspect: Deployment) -> str:
-    """What a rollback would move, as an ARN or as its end after the service: a function's alias or an ECS service."""
+    """What a rollback would move, a function's alias or an ECS service, as an ARN or as the end of one."""
     if resource := group.can().stack_resource:
         return resource.format(place=group.place)
     if facts.ecs_cluster and facts.ecs_service:
@@ -155,7 +155,7 @@ def _deploys(resources: Iterable[Mapping[str, Any]]) -> frozenset[str]:
 def held_by_a_stack(
     rollback: Rollback, seen: Observation, policy: Policy, now: datetime, origin: Origin | None
 ) -> Observation:
-    """What was seen, with the suspects known as what a stack holds, where one does."""
+    """What was seen, with the suspects marked as held by a stack, where one holds them."""
     seen = replace(seen, origin=origin)
     if origin is None or not origin.stack:
         return seen

@@ -15,12 +15,12 @@ from lastgood.routing import Lists, Speaker, speaks_for
 from lastgood.settings import Settings
 
 LOOKED_AT = 3
-"""So many alarms for each group of the limit are asked for their tags: a service mostly has two or three alarms."""
+"""The tags of this many alarms are read for each group of the limit: a service mostly has two or three alarms."""
 
 
 @dataclass(frozen=True)
 class Storm:
-    """What CloudWatch knows of a storm. The table counts the messages that came; in a storm the first come alone."""
+    """What CloudWatch knows of a storm. The table only counts the messages that have come so far."""
 
     alarms: Alarms
     pool: ThreadPoolExecutor
@@ -28,17 +28,17 @@ class Storm:
     lists: Lists
 
     def reading(self, now: datetime, policy: Policy) -> list[Future[list[FiringAlarm]]]:
-        """Reads the alarms that fire and began within the storm window, whether or not their messages have come.
+        """Reads the alarms that began to fire within the storm window, whether or not their messages have come.
 
-        Each region that may command is read beside the others: one that is slow hides nothing of them.
+        The accepted regions are read in parallel, so that a slow one does not hide the others.
         """
         since = now - policy.storm_window
         return [self.pool.submit(self.alarms.fired_since, since, region) for region in self.alarms.regions]
 
     def seen(self, rollback: Rollback, controls: Controls, fired: Sequence[FiringAlarm], policy: Policy) -> Controls:
-        """The controls with the groups that these alarms speak for, where they may be too many for one release.
+        """The controls with the groups of these alarms added, where they may be too many for one release.
 
-        Tags cost a call each, so they are read only when the alarms could make it a storm.
+        Tags cost a call each, so they are read only when the alarms could amount to a storm.
         """
         known = controls.groups_in_alarm | {rollback.group.key}
         counted = [alarm for alarm in fired if controls.resumed_at is None or alarm.changed_at > controls.resumed_at]
@@ -56,13 +56,13 @@ class Storm:
         return replace(controls, groups_in_alarm=controls.groups_in_alarm | (groups - controls.unfounded_groups))
 
     def _listed(self, speaker: Speaker) -> tuple[DeploymentGroup, ...]:
-        """Lists that cannot be read right now are left out: the rollback does not wait for them."""
+        """The groups that list an alarm; none if the lists cannot be read now: the rollback does not wait for them."""
         try:
             return self.lists(speaker)
         except RetryableError:
             return ()
 
     def _at_most(self, alarm: FiringAlarm, policy: Policy) -> int:
-        """For how many groups an alarm may speak; over a fleet, for so many that its series have to be asked."""
+        """How many groups an alarm may be for; an alarm over a fleet counts as enough for its series to be read."""
         found = speaks_for(alarm, {}, self.settings)
         return policy.storm_groups if found.lacks else max(1, len(found.groups))

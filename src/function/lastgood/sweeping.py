@@ -28,9 +28,9 @@ class Sweep:
         self._releases = releases
 
     def run(self) -> dict[str, Any]:
-        """Finish what events did not: advance what is open, tell what was not told, watch alarms, note releases.
+        """Finish what events did not: advance open rollbacks, send unsent notices, watch alarms, note releases.
 
-        Beside that, what a rollback reads first is asked whether it answers.
+        Meanwhile the services that a rollback reads first are asked whether they answer.
         """
         visited = failed = 0
         asked = self._parts.reach.begin()
@@ -53,13 +53,13 @@ class Sweep:
         try:
             work()
         except Exception as error:
-            # Whatever is wrong with one rollback, the others are due as well.
+            # A failure of one rollback must not keep the others from their turn.
             self._parts.telemetry.failed("sweep", error, rollback_id=rollback_id)
             return False
         return True
 
     def _watch(self, watch: Watch) -> None:
-        """Did the rollback heal what the alarm measures? OK at the end of its window is the proof; else people hear."""
+        """Check whether the alarm recovered: it must be OK at the end of its window; otherwise people are told."""
         if watch.deployment_id:
             self._releases.after_grace(watch)
             return

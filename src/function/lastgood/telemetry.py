@@ -14,18 +14,18 @@ from lastgood.signals import Refusal, Signal
 from lastgood.text import clean
 
 _LONG = {"tags"}
-"""What a signal may carry a lot of, and no line needs."""
+"""Fields of a signal that may be long and that no log line needs."""
 
 
 class Telemetry:
-    """What the function says of itself while it works."""
+    """The function's log lines and metrics."""
 
     def __init__(self, logger: Logger, metrics: Metrics) -> None:
         self.logger = logger
         self.metrics = metrics
 
     def decided(self, rollback: Rollback, decision: Decision) -> None:
-        """One line per decision, doing nothing included."""
+        """One line per decision, including the decision to do nothing."""
         self.logger.info(
             "decided",
             rollback_id=rollback.rollback_id,
@@ -64,7 +64,7 @@ class Telemetry:
         self.logger.info("followed_up", rollback_id=rollback.rollback_id, action=str(what), explanation=text)
 
     def received(self, signal: Signal | Refusal) -> None:
-        """One line per signal, with what it says that is not empty, and the id of the message that brought it."""
+        """One line per signal, with its fields that are not empty and the id of the message that brought it."""
         if isinstance(signal, Refusal):
             return self._refused(signal)
         said = {spec.name: getattr(signal, spec.name) for spec in fields(signal) if spec.name not in _LONG}
@@ -85,24 +85,24 @@ class Telemetry:
         self._count("NoticeFailed")
 
     def failed(self, what: str, error: Exception, **fields: Any) -> None:
-        """Something that a retry or the sweep takes up again."""
+        """A failure that a retry or the sweep will repair."""
         self.logger.error("failed", what=what, error=f"{type(error).__name__}: {error}", **fields)
         self._count("StepFailed")
 
     def swept(self, visited: int, failed: int) -> None:
-        """The sweep's heartbeat: an alarm watches that it goes on."""
+        """The sweep's heartbeat: an alarm fires if it stops."""
         self._count("SweepRan")
         if visited or failed:
             self.logger.info("swept", visited=visited, failed=failed)
 
     def unanswered(self, problems: list[str]) -> None:
-        """What the sweep found not to answer: a rollback would have to wait for it now."""
+        """Services that did not answer the sweep: a rollback would have to wait for them now."""
         if problems:
             self.logger.error("unanswered", problems=problems)
             self._count("ReadFailed")
 
     def drilled(self, problems: list[str]) -> None:
-        """The daily drill: an alarm watches that it does not fail."""
+        """The daily drill: an alarm fires if it fails."""
         if problems:
             self.logger.error("drill_failed", problems=problems)
             self._count("DrillFailed")

@@ -1,4 +1,4 @@
-"""Text that strangers wrote: make it harmless, read it as JSON, read it as a time.
+"""Untrusted text: make it harmless, read it as JSON, read it as a time.
 
 Alarm names, reasons and operators' words end up in logs, the audit table, notices and terminals, and must not
 steer any of them.
@@ -25,7 +25,7 @@ _MAX_DIGITS = 18
 
 
 class UnreadableError(ValueError):
-    """A text is no JSON that we accept. A retry cannot help. `code` says what is wrong."""
+    """A text is not JSON that we accept. A retry cannot help. `code` says what is wrong."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -41,15 +41,15 @@ def clean(text: str, limit: int) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """True where nothing in the text is hostile or was replaced: only such a text may name something."""
+    """True where nothing in the text is hostile or was replaced: only such a text may be a name."""
     return REPLACEMENT not in text and _HOSTILE.isdisjoint(map(unicodedata.category, text))
 
 
 def is_name(text: str) -> bool:
-    """True for what an alarm may be called: also with joiners and other formats, which emoji and scripts are made with.
+    """True for a possible alarm's name, including joiners and other format characters, which emoji and scripts need.
 
-    Not with what ends a line, steers a terminal, overrides the direction of reading, or is a space that nobody sees.
-    The marks with which Arabic and Hebrew texts say their direction override nothing.
+    Refused are characters that end a line, steer a terminal, override the direction of reading, or are invisible
+    spaces. The marks by which Arabic and Hebrew text states its direction override nothing, and are allowed.
     """
     return REPLACEMENT not in text and not any(map(_is_no_part_of_a_name, text))
 
@@ -96,7 +96,7 @@ def read_json(text: str, max_characters: int) -> object:
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """A key given twice means two things to two readers: that is how filters are passed by."""
+    """An object's pairs as a dictionary. A duplicate key means different things to two readers, so it is refused."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise UnreadableError("duplicate_key", f"it gives {clean(_first_repeated(pairs), 80)!r} twice in one object")
@@ -126,7 +126,7 @@ def _too_deep() -> UnreadableError:
 
 
 def _check_depth(value: object) -> None:
-    """The depth at which Python's reader gives up depends on its build; this limit does not."""
+    """Refuse deep nesting. The depth at which Python's reader gives up depends on its build; this limit does not."""
     level = [value]
     for _ in range(_MAX_DEPTH):
         level = [child for parent in level for child in _children(parent)]
@@ -150,4 +150,4 @@ def read_time(text: str) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise ValueError("lies outside the calendar") from None
+        raise ValueError("is outside the calendar") from None

@@ -1,4 +1,4 @@
-"""What no alarm waits for: operators' requests, the sweep, the drill and health. Imported when one of them comes."""
+"""Signals that are not urgent: operators' requests, the sweep, the drill and health. Imported when one comes."""
 
 from __future__ import annotations
 

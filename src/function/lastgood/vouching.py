@@ -1,4 +1,4 @@
-"""Which deployments lastgood made: a description is anybody's text, so the ledger has to vouch for it."""
+"""Which deployments lastgood made: anybody can write a description, so the ledger has to confirm it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lastgood.model import Controls, Deployment, DeploymentGroup
 
 
 def signed(deployments: Iterable[Deployment], controls: Controls) -> tuple[Deployment, ...]:
-    """ECS keeps no description of a deployment: which of them past rollbacks created is in the ledger alone."""
+    """Deployments with `made_by` from past rollbacks. ECS keeps no descriptions, so only the ledger knows it there."""
     ours = {p.rollback_deployment_id: p.rollback_id for p in controls.past if p.rollback_deployment_id}
     return tuple(
         replace(d, made_by=ours[d.deployment_id]) if d.deployment_id in ours and not d.is_rollback else d
@@ -20,14 +20,14 @@ def signed(deployments: Iterable[Deployment], controls: Controls) -> tuple[Deplo
 
 @dataclass(frozen=True, slots=True)
 class Vouching:
-    """The ledger's word on the deployments of one group. It is asked only where a marker is not known already."""
+    """Checks the markers of one group's deployments with the ledger, which is read only for unknown markers."""
 
     ledger: Ledger
     group: DeploymentGroup
     controls: Controls
 
     def signed(self, deployments: Iterable[Deployment]) -> tuple[Deployment, ...]:
-        """The deployments, each with the rollback that made it, and with none where only its description says so."""
+        """The deployments, each with the rollback that made it; with none where only the description says so."""
         known = {p.rollback_deployment_id for p in self.controls.past}
         return tuple(
             d if not d.made_by or d.deployment_id in known or self._made(d) else replace(d, made_by="")
@@ -35,7 +35,7 @@ class Vouching:
         )
 
     def _made(self, deployment: Deployment) -> bool:
-        """Its rollback is of this group, asked for a deployment, and knows of no other one."""
+        """Whether its rollback is of this group, tried to create a deployment, and knows of no other one."""
         found = self.ledger.load(deployment.made_by)
         if found is None or found.group != self.group:
             return False

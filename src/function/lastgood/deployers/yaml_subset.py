@@ -149,7 +149,7 @@ class _Parser(Text):
         while self._at < len(self._text) and self._column == column and not self._sequence_here():
             key = self._key()
             if any(key.lower() == other.lower() for other in found):
-                raise self._error(f"{key} stands 2 times, not once")
+                raise self._error(f"{key} occurs twice")
             found[key] = self._value(column) if self._spaces() else self._below(column)
             self._skip_lines()
         self._must_not_be_inside(column)
@@ -239,7 +239,7 @@ class _Parser(Text):
             if not isinstance(key, str) or (self._here == ":" and "\n" in self._text[began : self._at]):
                 raise self._error("a key is no single text")
             if any(key.lower() == other.lower() for other in found):
-                raise self._error(f"{key} stands 2 times, not once")
+                raise self._error(f"{key} occurs twice")
             found[key] = self._flow_value()
         return found
 

@@ -15,7 +15,7 @@ One table, partition key `pk`, sort key `sk`:
 | `CONTROL` | `PAUSE` | the pause of everything |
 | `CONTROL` | `OPENED#<time>#<group>` | a group in alarm, for the storm brake; not if `unfounded_at` is there |
 | `CONTROL` | `DRILL` | when the last drill was, and what it found |
-| `CONTROL` | `STORM` | which rollback told of the storm, and until when that is enough |
+| `CONTROL` | `STORM` | which rollback told people of the storm, and until when no other does |
 | `CONTROL` | `RELEASE#<hash>#<kind>` | the same for the release of several groups |
 | `WATCH` | `<until>#<id>` | an alarm that is looked at again: after a rollback, or after a release that met it firing |
 
@@ -67,7 +67,7 @@ __all__ = [
 ]
 
 LEASE_MARGIN = timedelta(seconds=30)
-"""Clocks of two hosts may differ by this much before a lease could be misjudged."""
+"""The clocks of two hosts may differ by this much without a lease being misjudged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ type Claim = Opened | Duplicate | Busy
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Who holds a deployment group: empty where nobody does or did."""
+    """Which rollback holds a deployment group, and which held it last; empty where there is none."""
 
     open_rollback_id: str = ""
     last_rollback_id: str = ""
@@ -112,7 +112,7 @@ class Ledger:
     def open(self, rollback: Rollback, step: Step, *, counts_for_storm: bool) -> Claim:
         """Claim the deployment group for a rollback, atomically: its record, its first step, the group's lock.
 
-        The rollback's id says which transition of which alarm it answers, so a second delivery finds it there.
+        The rollback's id follows from the transition of the alarm that it answers, so a second delivery finds it there.
         """
         opened = iso(rollback.opened_at)
         items = [
@@ -136,7 +136,7 @@ class Ledger:
         return Busy(str(reasons[1].get("open_rollback_id", "")))
 
     def freed(self, group: DeploymentGroup, missing_id: str) -> bool:
-        """Take a lock away that names a rollback which is not there. False if it names that no more."""
+        """Remove a lock that names a rollback which does not hold it. False if it no longer names that one."""
         change, values = "REMOVE open_rollback_id", {":id": missing_id}
         return self._table.change(group_pk(group), "LOCK", change, "open_rollback_id = :id", values) is not None
 
@@ -150,7 +150,7 @@ class Ledger:
         )
 
     def join(self, holder: str, key: str, rollback: Rollback, now: datetime) -> None:
-        """Note that another signal belongs to the rollback `holder`, with what it would have opened by itself."""
+        """Note that another signal joined the rollback `holder`, with the rollback that it would have opened."""
         self._table.put_item(self._items.joined(holder, key, rollback, now))
 
     def joined(self, holder: str) -> list[tuple[str, Rollback]]:
@@ -162,7 +162,7 @@ class Ledger:
     # --- advancing ----------------------------------------------------------------------------------------------------
 
     def load(self, rollback_id: str) -> Rollback | None:
-        """A rollback as it is now; None if there is none of that id."""
+        """A rollback as it is now; None if there is none with that id."""
         item = self._table.get(rollback_pk(rollback_id), "META")
         return read_rollback(item) if item else None
 
@@ -190,7 +190,7 @@ class Ledger:
         next_check_at: datetime | None = None,
         extra: Iterable[dict[str, Any]] = (),
     ) -> Rollback:
-        """Write what changed, with its steps, if nobody wrote in between. Raises LostLeaseError otherwise.
+        """Write what changed, with its steps, if no one else wrote in between. Raises LostLeaseError otherwise.
 
         Only changed attributes are set, so attributes that a newer version wrote survive.
         """
@@ -212,7 +212,7 @@ class Ledger:
         return after
 
     def note_recovery(self, rollback: Rollback, at: datetime) -> None:
-        """Note that the alarm is OK again, beside whoever holds the lease: the version stays as it is."""
+        """Record the recovery without taking the lease: the version stays as it is."""
         recovered = rollback.changed(alarm_recovered_at=at)
         # Nothing is changed where it was noted before, or where there is no such rollback.
         self._table.change(
@@ -233,9 +233,9 @@ class Ledger:
         unfounded: bool = False,
         holds_lock: bool = True,
     ) -> list[dict[str, Any]]:
-        """What is written together with a rollback's end: the lock goes, where it holds it, and the memory stays.
+        """The writes that go with a rollback's end: its lock is removed, if it holds it, and what it did is remembered.
 
-        What was `unfounded` counts no more for the storm.
+        An `unfounded` alarm no longer counts towards a storm.
         """
         ends = Closing(self._table, self._items, rollback)
         writes = [ends.lock_goes()] if holds_lock else []
@@ -264,7 +264,7 @@ class Ledger:
         return read_common(self._table.query("CONTROL", low=low, high="PAUSE"))
 
     def tells_of_storm(self, rollback_id: str, now: datetime, storm_window: timedelta) -> bool:
-        """True for the one rollback that tells people of a storm; the others are recorded in silence."""
+        """True for the one rollback that tells people of a storm; the others are recorded without a notice."""
         return self._tells("STORM", rollback_id, now, storm_window)
 
     def tells_of_release(self, joined_by: str, kind: str, rollback_id: str, now: datetime, window: timedelta) -> bool:
@@ -276,7 +276,7 @@ class Ledger:
             "CONTROL",
             about,
             "SET told_by = :id, silent_until = :until, expires_at = :end",
-            # A silence that is much longer than the window is none of ours.
+            # A silence much longer than the window was not written by us.
             "attribute_not_exists(pk) OR silent_until <= :now OR silent_until > :longest OR told_by = :id",
             {
                 ":id": rollback_id,
@@ -289,7 +289,7 @@ class Ledger:
         return item is not None
 
     def set_control(self, group: DeploymentGroup | None, name: str, attributes: Mapping[str, Any]) -> None:
-        """Write one of an operator's items: `PAUSE`, `MODE`, `FLOOR`, …; None is for everything."""
+        """Write one of an operator's items: `PAUSE`, `MODE`, `FLOOR`, …; the group None stands for everything."""
         pk = group_pk(group) if group else "CONTROL"
         self._table.put_item({"pk": pk, "sk": name, **{k: v for k, v in attributes.items() if v not in (None, "")}})
 

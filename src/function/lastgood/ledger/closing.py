@@ -1,4 +1,4 @@
-"""What is written together with a rollback's end: its lock goes, and what later rollbacks must know stays."""
+"""What is written together with a rollback's end: its lock is removed, and what later rollbacks must know is kept."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Closing:
         )
 
     def memory(self) -> Iterator[dict[str, Any]]:
-        """That it acted, for the cooldown and the limits, and each revision that it rolled away from, as known bad."""
+        """Remember that it acted, for the cooldown and the limits; and its suspects' revisions, as known bad."""
         rollback, at = self.rollback, iso(self.at)
         past = {
             "pk": group_pk(rollback.group),
@@ -64,17 +64,17 @@ class Closing:
         )
 
     def uncounted(self) -> dict[str, Any]:
-        """Its alarm counts no more for the storm."""
+        """Its alarm no longer counts towards a storm."""
         item = self.items.counted(self.rollback)
         values = {":at": iso(self.at), ":end": item["expires_at"]}
         return self.table.update(item["pk"], item["sk"], "SET unfounded_at = :at, expires_at = :end", None, values)
 
     def watched(self, until: datetime) -> dict[str, Any]:
-        """Its alarm is looked at until that time: did it recover?"""
+        """Have the sweep watch until that time whether its alarm recovers."""
         watch = Watch(self.rollback.rollback_id, until, self.rollback.trigger.alarm_name)
         return self.table.put(self.items.watch(watch))
 
     def pause(self) -> dict[str, Any]:
-        """Nothing starts in its group by itself until somebody resumes it."""
+        """Pause its group: no rollback starts there by itself until somebody resumes it."""
         why = {"requested_by": "lastgood", "explanation": self.rollback.explanation, "occurred_at": iso(self.at)}
         return self.table.put({"pk": group_pk(self.rollback.group), "sk": "PAUSE", **why})

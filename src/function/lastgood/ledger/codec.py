@@ -30,9 +30,9 @@ _DERIVED: Mapping[type, tuple[str, ...]] = {
     Choice: ("suspect_revision",),
     Trail: ("revert_command",),
 }
-"""What follows from other fields, and is stored beside them for whoever reads the table."""
+"""Values that follow from other fields and are stored as well, for people who read the table."""
 _IN_ANOTHER: Mapping[type, tuple[str, ...]] = {Rollback: (*GROUPS, "people")}
-"""Fields that have no attribute of their own: what they hold is in those of others."""
+"""Fields without an attribute of their own: their values are in the attributes of others."""
 
 _RESERVED = {"force": "forced", "action": "step_name"}
 
@@ -43,7 +43,7 @@ def stored_names() -> tuple[str, ...]:
 
 
 def stored_name(name: str) -> str:
-    """An attribute's name in the table: two of ours are reserved words, which the console's filters choke on."""
+    """A field's name in the table: two of ours are reserved words, which the console's filters cannot use."""
     return _RESERVED.get(name, name)
 
 
@@ -64,7 +64,7 @@ def _attributes(part: Any) -> dict[str, Any]:
 
 @cache
 def _stored(kind: type) -> tuple[tuple[str, str], ...]:
-    """The attributes that a dataclass is stored with, each with the name that it is read by."""
+    """The attributes that a dataclass is stored in, each with the field's name."""
     names = [spec.name for spec in fields(kind) if spec.name not in _IN_ANOTHER.get(kind, ())]
     return tuple((stored_name(name), name) for name in (*names, *_DERIVED.get(kind, ())))
 
@@ -91,7 +91,7 @@ def changes(before: Rollback, after: Rollback) -> tuple[dict[str, Any], list[str
 
 def read_rollback(item: Mapping[str, Any]) -> Rollback:
     """An item as a Rollback. Tolerant: unknown attributes are ignored, unknown values read as absent."""
-    # A phase of a newer version is not taken for a fresh start: it is only watched.
+    # An unknown phase, of a newer version, must not read as a fresh start: such a rollback is only watched.
     values: dict[str, Any] = {"phase": Phase.VERIFYING, "trigger_kind": TriggerKind.SNS}
     for name, read in _READERS.items():
         found = item.get(stored_name(name))
@@ -101,7 +101,7 @@ def read_rollback(item: Mapping[str, Any]) -> Rollback:
             values[name] = read(found)
         except (ValueError, TypeError, KeyError):
             continue
-    # A signal came, at the latest, when it opened the rollback.
+    # A record without the signal's time: it came, at the latest, when it opened the rollback.
     values.setdefault("signal_at", values.get("opened_at"))
     # Older versions, and the records of releases, held the one suspect's revision alone.
     if item.get("suspect_revision") and not values.get("suspect_revisions"):

@@ -48,7 +48,7 @@ def read_controls(rows: Iterable[Mapping[str, Any]], now: datetime) -> Controls:
 def read_common(rows: Iterable[Mapping[str, Any]]) -> Controls:
     """What applies to every group: the pause of everything, and the groups that alarms opened rollbacks for.
 
-    Whoever resumes everything has looked: what fired before that counts no more, nor does what turned out unfounded.
+    A person who resumes everything has looked: what fired before that no longer counts, nor does what was unfounded.
     """
     rows = list(rows)
     said = next((row for row in rows if row["sk"] == "PAUSE"), {})
@@ -84,7 +84,7 @@ def _pause(row: Mapping[str, Any]) -> Pause | None:
 def _mode(row: Mapping[str, Any], now: datetime) -> Mode | None:
     if row.get("until") and parse_iso(row["until"]) <= now:
         return None
-    # A mode that this version does not know must not be read as acting by itself.
+    # A mode that this version does not know must not let it act by itself.
     return Mode(row["mode"]) if row.get("mode") in set(Mode) else Mode.OBSERVE
 
 

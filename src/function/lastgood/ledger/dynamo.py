@@ -57,7 +57,7 @@ class Table:
         return update
 
     def transact(self, parts: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
-        """None when it was done; otherwise, for each part, what stood in its way ({} if nothing).
+        """Write all parts or none. Returns None when it was done; else, per part, the item in its way ({} if none).
 
         botocore gives the transaction a request token, so its own retries cannot write twice.
         """
@@ -125,7 +125,7 @@ class Table:
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def newest(self, pk: str, prefix: str, limit: int) -> list[dict[str, Any]]:
-        """The last items of a partition whose `sk` begins so, last first, consistently read."""
+        """The last items of a partition whose `sk` begins with `prefix`, last first, consistently read."""
         answer = call(
             self._client,
             "query",

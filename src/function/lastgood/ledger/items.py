@@ -1,4 +1,4 @@
-"""The items of the table that a rollback makes: its head, its steps, and what counts it for the storm."""
+"""The items that a rollback writes: its head, its steps, and the item that counts it towards a storm."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def rollback_pk(rollback_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """Makes items, each with the time after which DynamoDB may drop it."""
+    """Makes items, each with the time after which DynamoDB may delete it."""
 
     retention: timedelta
 
@@ -69,13 +69,13 @@ class Items:
         return self.expiring({**key, "rollback_id": rollback_id, **to_item(step)}, step.occurred_at)
 
     def joined(self, holder: str, key: str, rollback: Rollback, now: datetime) -> dict[str, Any]:
-        """Another signal, known by `key`, that belongs to a rollback: with the rollback that it would have opened."""
+        """Another signal, identified by `key`, that joined a rollback; with the rollback that it would have opened."""
         digest = hashlib.sha256(key.encode()).hexdigest()[:16]
         item = {"pk": rollback_pk(holder), "sk": f"SIGNAL#{digest}", "signal_key": key[:500], "occurred_at": iso(now)}
         return self.expiring({**to_item(rollback), **item}, now)
 
     def counted(self, rollback: Rollback) -> dict[str, Any]:
-        """What counts a rollback for the storm."""
+        """The item that counts a rollback towards a storm."""
         sk = f"OPENED#{iso(rollback.opened_at)}#{rollback.group.key}"
         return self.expiring({"pk": "CONTROL", "sk": sk}, rollback.opened_at, days=2)
 
@@ -84,6 +84,6 @@ class Items:
         return self.expiring(watch_item(watch), watch.until, days=2)
 
     def expiring(self, item: dict[str, Any], since: datetime, days: int = 0) -> dict[str, Any]:
-        """An item that expires so many days after a time; 0 for the retention."""
+        """An item that expires `days` after `since`; 0 stands for the retention."""
         keep = timedelta(days=days) if days else self.retention
         return {**item, "expires_at": int((since + keep).timestamp())}

@@ -1,6 +1,6 @@
-"""The notebook of releases: what each one of a group contained and when it served, written once when it has ended.
+"""The notebook of releases: what each release of a group contained and when it served, written once when it has ended.
 
-It helps where AWS forgets: what a key or a tag that moves brought. AWS stands where the two contradict each other.
+It helps where AWS forgets what a moving key or tag contained. Where the two contradict each other, AWS is believed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lastgood.times import iso, parse_iso
 
 RELEASE = "RELEASE#"
 MOST_NOTES = 50
-"""So many of the newest releases are looked at."""
+"""How many of the newest releases are read."""
 
 
 class Notebook:
@@ -32,7 +32,7 @@ class Notebook:
         return [note for row in rows if (note := _read(row)) is not None]
 
     def write(self, group: DeploymentGroup, note: Note, now: datetime) -> bool:
-        """Note a release. False if that was done before: the first note stands."""
+        """Note a release. False if it was noted before: the first note is kept."""
         item = {"pk": group_pk(group), "sk": _sk(note), "noted_at": iso(now), **_item(note)}
         item["expires_at"] = int((now + self._retention).timestamp())
         return self._table.transact([self._table.put(item, "attribute_not_exists(pk)")]) is None

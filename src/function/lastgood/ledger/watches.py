@@ -14,7 +14,7 @@ WATCH_PK = "WATCH"
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """An alarm that the sweep looks at until a time. With a `deployment_id` it was firing when that was released."""
+    """An alarm that the sweep watches until a time. With a `deployment_id`, it was firing when that was released."""
 
     rollback_id: str
     until: datetime
@@ -23,7 +23,7 @@ class Watch:
 
     @property
     def key(self) -> str:
-        """Its sort key: in the order in which watches end."""
+        """Its sort key: watches are in the order in which they end."""
         return f"{iso(self.until)}#{self.rollback_id}"
 
 

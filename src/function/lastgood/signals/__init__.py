@@ -1,4 +1,4 @@
-"""Any Lambda event → typed signals. What cannot be used comes back as a Refusal that says why.
+"""Any Lambda event → typed signals. Unusable input becomes a `Refusal` with a reason.
 
 `parse` is the way in, and `types` says what comes out. `envelopes` unpacks what a signal came in; `alarms`,
 `eventbridge` and `requests` (operators) read one kind of content each; `fields` holds the readers that they share.

@@ -19,7 +19,7 @@ type Answer = dict[str, Any]
 
 
 class Handlers(Protocol):
-    """What carries the requests out: a method for each action that is a person's. Each returns one result."""
+    """What carries out the requests: one method for each action that people ask for. Each returns one result."""
 
     def rollback(self, request: OperatorRequest) -> Answer: ...
     def approve(self, request: OperatorRequest) -> Answer: ...
@@ -49,7 +49,7 @@ type Errand = SweepSignal | DrillSignal | HealthRequest
 
 
 class Door(StrEnum):
-    """An alias of the function: with `LASTGOOD_DOORS` an action is taken only from the alias that opens it."""
+    """An alias of the function: with `LASTGOOD_DOORS` an action is accepted only through its own alias."""
 
     READ = "read"
     OPERATE = "operate"
@@ -61,7 +61,7 @@ OPENS: Mapping[str, frozenset[Door]] = {
     Door.OPERATE: frozenset({Door.READ, Door.OPERATE}),
     Door.APPROVE: frozenset({Door.READ, Door.APPROVE}),
 }
-"""What may be asked through each alias. Nobody who operates may approve: that takes another alias, so another right."""
+"""What may be asked through each alias. Approving takes another alias than operating, and so another permission."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +69,10 @@ class Act:
     """One action.
 
     `about`: a sentence for people. `does`: the method that carries it out, or the signal that it stands for.
-    `required`, `optional`: its fields beside `action`. `example`: values of the example event, where the usual ones do
+    `required`, `optional`: its fields besides `action`. `example`: values of the example event, where the usual ones do
     not fit. `command`: the words after `lastgood` that ask for it; empty where no command does. `question`: what that
-    command asks first, with the fields in braces and `{group}` for the group. `awaited`: a rollback goes on with it,
-    whose outcome the command can wait for. `door`: the alias that it takes; None where any caller may ask.
+    command asks first, with the fields in braces and `{group}` for the group. `awaited`: it advances a rollback whose
+    outcome the command can wait for. `door`: the alias that it must come through; None where any caller may ask.
     """
 
     name: str
@@ -88,14 +88,14 @@ class Act:
 
     @property
     def known(self) -> tuple[str, ...]:
-        """Every field, as a refusal lists them. What another controller deploys may stand for a deployment group."""
+        """Every field, as a refusal lists them, with those that name other controllers' services and stages."""
         fields = ("action", *self.required, *self.optional)
         instead = (name for can in controllers().values() for name in can.address if can.key_prefix)
         return (*fields, *instead) if set(GROUP) <= set(fields) else fields
 
     @property
     def handler(self) -> Handler:
-        """What carries it out. Raises TypeError for an action that stands for a signal, which has another way."""
+        """The method that carries it out. Raises TypeError for an action that stands for a signal instead."""
         if isinstance(self.does, SweepSignal | DrillSignal | HealthRequest):
             raise TypeError(f"{self.name} is no request")
         return self.does

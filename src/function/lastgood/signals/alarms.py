@@ -1,4 +1,4 @@
-"""CloudWatch's alarms: as SNS delivers them, as an alarm's own Lambda action, and as EventBridge tells of them."""
+"""CloudWatch's alarms: as SNS delivers them, as an alarm's own Lambda action, and as EventBridge reports them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def read_sns_alarm(body: dict[str, Any], delivery: Delivery) -> AlarmSignal:
 
 
 def _check_contributor(body: dict[str, Any], name: str, state: AlarmState) -> None:
-    """An alarm over many time series also tells of each of them. One that recovers says nothing about the others."""
+    """Ignore the recovery of one time series of an alarm over many: it says nothing about the others."""
     if state is not AlarmState.ALARM and any(body.get(mark) is not None for mark in _CONTRIBUTOR):
         ignore(
             "contributor_recovered", f"One contributor of alarm {clean(name, 255)} is {state}: that is not the alarm."
@@ -66,7 +66,7 @@ def _check_contributor(body: dict[str, Any], name: str, state: AlarmState) -> No
 
 
 def _attributes(value: object) -> dict[str, str]:
-    """What the time series is of, such as `FunctionName`. Values that could deceive a reader are left out."""
+    """The attributes of the time series, such as `FunctionName`. Values that could deceive a reader are left out."""
     if not isinstance(value, dict):
         return {}
     pairs = [(name, text) for name, text in value.items() if isinstance(text, str) and len(text) <= MAX_ALARM_NAME]
@@ -80,7 +80,7 @@ def _check_is_alarm(body: dict[str, Any]) -> None:
         ignore(
             "codedeploy_trigger",
             "The message is a CodeDeploy trigger's.",
-            "lastgood hears of deployments from EventBridge; point the trigger at another topic.",
+            "lastgood gets deployments from EventBridge; point the trigger at another topic.",
         )
     ignore("not_an_alarm", "The message lacks AlarmName or NewStateValue.", "Only CloudWatch alarms belong here.")
 
@@ -108,7 +108,7 @@ def _alarm_name(value: object) -> str:
 
 
 def _alarm_arn(given: object, name: str, account: object, sender: Arn | None, home: Home) -> Arn:
-    """The alarm's ARN. Old messages have none, and a display name as `Region`: then the sender's tells."""
+    """The alarm's ARN. Old messages have none, and a display name as `Region`: then the topic's ARN is used."""
     if given is None:
         return _built_arn(name, account, sender, home)
     arn = parse_arn(given, "cloudwatch")
@@ -125,7 +125,7 @@ def _built_arn(name: str, account: object, sender: Arn | None, home: Home) -> Ar
     owner = account if isinstance(account, str) else sender.account_id if sender else home.account_id
     arn = parse_arn(f"arn:{partition}:cloudwatch:{region}:{owner}:alarm:{name}", "cloudwatch")
     if arn is None:
-        reject("missing_field", "The message has no AlarmArn, and nothing else tells its account and region.")
+        reject("missing_field", "The message has no AlarmArn, and nothing else gives its account and region.")
     return arn
 
 
@@ -174,7 +174,7 @@ def _count(value: object) -> int:
 
 
 def read_alarm_action(event: dict[str, Any], delivery: Delivery) -> Results:
-    """A CloudWatch alarm whose action is this function, without SNS between."""
+    """A CloudWatch alarm whose action is this function, without SNS in between."""
     if event.get("source") != "aws.cloudwatch" or not isinstance(event["alarmData"], dict):
         reject("unknown_event_shape", "The event has alarmData but is not CloudWatch's.", ACCEPTED_SHAPES)
     body = event["alarmData"]
@@ -196,7 +196,7 @@ def stated_alarm(
     kind: TriggerKind,
     delivery: Delivery,
 ) -> AlarmSignal:
-    """The alarm as its Lambda action and EventBridge describe it. Neither tells its evaluation periods."""
+    """The alarm as its Lambda action and EventBridge describe it. Neither contains its evaluation periods."""
     name = _alarm_name(body.get("alarmName"))
     arn = _alarm_arn(given_arn, name, account, None, delivery.home)
     check_alarm_place(arn, delivery.home)
@@ -225,7 +225,7 @@ def stated_alarm(
 
 
 def _onset(stated: dict[str, Any], changed_at: datetime) -> Onset | None:
-    """When the breach began; SNS does not tell that."""
+    """When the breach began; SNS messages do not contain that."""
     data = parse_reason_data(stated.get("reasonData"))
     if not is_of_change(data, changed_at):
         return None
@@ -233,7 +233,7 @@ def _onset(stated: dict[str, Any], changed_at: datetime) -> Onset | None:
 
 
 def _suppressed_by(stated: dict[str, Any], body: dict[str, Any]) -> str:
-    """EventBridge tells of every change, also where the alarm's actions are suppressed or muted."""
+    """What suppresses the alarm's actions: EventBridge reports changes even while they are suppressed or muted."""
     mute = body.get("muteDetail")
     if mute:
         rule = optional_text(mute, "mutedByArn", 300) if isinstance(mute, dict) else ""

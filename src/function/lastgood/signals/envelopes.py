@@ -1,4 +1,4 @@
-"""What a signal came in: SNS, SQS, EventBridge, an alarm's action, a failure record, or a person's hand."""
+"""The envelopes of signals: SNS, SQS, EventBridge, an alarm's action, a failure record, or a person's request."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def _event(event: object, delivery: Delivery) -> Results:
 
 
 def _piped(element: object, delivery: Delivery) -> Results:
-    """One of a list, as EventBridge Pipes hands them over: a queue's record, what its body holds, or a whole event.
+    """One element of a list from EventBridge Pipes: a queue's record, the content of its body, or a whole event.
 
-    What a body holds comes as an object or, by the pipe's template, still as a text.
+    The content of a body comes as an object or, depending on the pipe's template, still as text.
     """
     if isinstance(element, str):
         element = _json_object(element, "An element of the list", MAX_SQS_CHARACTERS)
@@ -116,7 +116,7 @@ def _sqs(record: dict[str, Any], delivery: Delivery) -> Results:
 
 
 def _on_failure(event: dict[str, Any], delivery: Delivery) -> Results:
-    """Lambda's OnFailure record, sent again. What is in it may be old: that is judged later."""
+    """Lambda's OnFailure record, sent again. Its content may be old: that is judged later."""
     if delivery.replayed:
         reject("too_deep", "A requestPayload holds another requestPayload.", "Send the innermost one.")
     return _read(event["requestPayload"], replace(delivery, replayed=True))
@@ -131,7 +131,7 @@ def _sns_delivery(message: dict[str, Any], delivery: Delivery) -> Delivery:
 def _sns(message: dict[str, Any], delivery: Delivery) -> Results:
     if message.get("Type", "Notification") != "Notification":
         kind = optional_text(message, "Type", 80) or "of another kind"
-        # Whoever can publish can put any address in here: no URL of a message is ever opened.
+        # Anyone who can publish can put any address in here, so no URL from a message is ever opened.
         ignore("not_a_notification", f"The SNS message is {kind}, not a Notification.")
     body = _json_object(message.get("Message"), "The SNS message", MAX_SNS_CHARACTERS)
     reader = next((reader for mark, reader in _OVER_SNS.items() if mark in body), None)
@@ -142,7 +142,7 @@ def _sns(message: dict[str, Any], delivery: Delivery) -> Results:
 
 
 def _eventbridge(event: dict[str, Any], delivery: Delivery) -> Results:
-    """A rule's event, or the record of a failed invocation that Lambda put on a bus, which anybody else could, too."""
+    """A rule's event; or the record of a failed invocation on a bus, put there by Lambda, or by anybody else."""
     detail = event.get("detail")
     failed = (event.get("source"), event["detail-type"]) == _FAILED_INVOCATION
     if failed and isinstance(detail, dict) and "requestPayload" in detail:
@@ -151,7 +151,7 @@ def _eventbridge(event: dict[str, Any], delivery: Delivery) -> Results:
 
 
 def _no_request(result: Signal | Refusal) -> Signal | Refusal:
-    """Topics, buses and pipes bring alarms and deployments. Whoever may write into them is no operator."""
+    """Refuse requests through topics, buses and pipes: a right to write into these makes nobody an operator."""
     if isinstance(result, AlarmSignal | DeploymentSignal | ServiceDeploymentSignal | Refusal):
         return result
     told = "Requests and sweeps are taken neither from a topic, nor from a bus's record of a failure, nor from a list."
@@ -187,7 +187,7 @@ _SHAPES: Mapping[str, Callable[[dict[str, Any], Delivery], Results]] = {
     "detail-type": _eventbridge,
     "key1": _hello_world,
 }
-# What a topic brings beside alarms: Lambda's failure destination, and the target of an EventBridge rule.
+# What a topic can bring besides alarms: it may be Lambda's failure destination, or the target of an EventBridge rule.
 _OVER_SNS: Mapping[str, Callable[[dict[str, Any], Delivery], Results]] = {
     "requestPayload": _on_failure,
     "detail-type": _eventbridge,

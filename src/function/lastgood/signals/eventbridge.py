@@ -73,7 +73,7 @@ def _eventbridge_alarm(event: dict[str, Any], delivery: Delivery) -> Results:
 
 
 def _eventbridge_contributor(event: dict[str, Any], delivery: Delivery) -> Results:
-    """One time series of an alarm over many, also where the event does not say which."""
+    """One time series of an alarm over many, even where the event does not say which."""
     return _eventbridge_alarm({**event, "detail": {"alarmContributor": {}, **_detail(event)}}, delivery)
 
 
@@ -108,7 +108,7 @@ def _ecs(event: dict[str, Any], delivery: Delivery) -> Results:
 
 
 def _ecs_hook(event: dict[str, Any], delivery: Delivery) -> Results:
-    """No document shows the event's resources: one of them names the service, or its deployment."""
+    """A lifecycle hook of ECS. The event's resources are undocumented: one names the service or its deployment."""
     detail, resources = _detail(event), event.get("resources")
     arns = [parse_arn(each, "ecs") for each in resources] if isinstance(resources, list) else []
     found = next((arn for arn in arns if arn and _ECS_DEPLOYMENT.fullmatch(arn.resource)), None)

@@ -1,4 +1,4 @@
-"""Small readers that every kind of event needs: names, times, ARNs, and how an event is refused."""
+"""Readers that every kind of event needs: names, times, ARNs; and how an event is refused."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ACCEPTED_SHAPES = (
 
 
 class RefusedSignalError(Exception):
-    """Carries a Refusal from the depth of a reader up to the event or record that it is about."""
+    """Carries a Refusal from inside a reader up to the event or record that it is about."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.code)
@@ -49,7 +49,7 @@ def ignore(code: str, message: str, hint: str = "") -> Never:
 
 
 def guarded(reader: Callable[[Any, Delivery], Results], value: object, delivery: Delivery) -> Results:
-    """One bad record must not keep the records beside it from being read."""
+    """Read a record so that a bad one does not keep the others from being read."""
     try:
         return reader(value, delivery)
     except RefusedSignalError as refused:
@@ -86,7 +86,7 @@ def check_home(arn: Arn, home: Home) -> None:
 
 
 def check_alarm_place(arn: Arn, home: Home) -> None:
-    """Alarms of other regions command only where a setting names their region."""
+    """Refuse alarms of other regions, except those that a setting names."""
     places = home.alarm_places
     here = (home.account_id and arn.account_id, home.region and arn.region)
     if AlarmPlace(*here) in places:
@@ -109,7 +109,7 @@ def time_of(value: object, name: str, now: datetime) -> datetime:
     except ValueError:
         reject("bad_time", f"{name} is no ISO-8601 time with an offset: {clean(value, 60)!r}.")
     if moment > now + CLOCK_SKEW:
-        reject("bad_time", f"{name} lies in the future: {clean(value, 60)}.")
+        reject("bad_time", f"{name} is in the future: {clean(value, 60)}.")
     return moment
 
 
@@ -141,7 +141,7 @@ def optional_text(holder: dict[str, Any], name: str, limit: int) -> str:
 
 
 def kind_of(value: object) -> str:
-    """What a value is, in the words of JSON."""
+    """A value's type, in the words of JSON."""
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     kinds = {str: "a text", list: "a list", dict: "an object", int: "a number", float: "a number"}

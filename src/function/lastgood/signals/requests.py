@@ -1,4 +1,4 @@
-"""What an operator asks for: the fields of each action are checked against the table, and each is read."""
+"""Operators' requests: the fields of each action are checked against the table of actions, and read."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from lastgood.text import clean, is_plain, read_time, without_surrogates
 MAX_REQUESTED_BY = 200
 FURTHEST_UNTIL = timedelta(days=3660)
 
-# No document gives the shape of a service deployment's id; the examples have 20 to 22 of these characters.
+# The format of a service deployment's id is undocumented; the examples have 20 to 22 of these characters.
 
 
 def read_operator_event(event: dict[str, Any], delivery: Delivery) -> Results:
-    """A queue keeps messages for days. An operator asks now, and must be allowed to invoke the function."""
+    """An operator's request. Not through a queue, which keeps messages for days, and proves no right to invoke."""
     if delivery.queued:
         reject("queued_request", "An operator's request came through a queue.", "Invoke the function with it.")
     return (read_operator(event, delivery.now),)
@@ -101,7 +101,7 @@ def _rollback_id_field(value: object, name: str, now: datetime, refuse: Refuse) 
 
 
 def _id_field(controller: Controller) -> Callable[[object, str, datetime, Refuse], str]:
-    """What reads a deployment's id: each controller has ids of its own."""
+    """The reader of a deployment's id: each controller has ids of its own."""
     can = controllers()[controller]
 
     def read(value: object, name: str, now: datetime, refuse: Refuse) -> str:
@@ -133,7 +133,7 @@ def _until_field(value: object, name: str, now: datetime, refuse: Refuse) -> dat
     if moment is None:
         refuse("bad_time", f"{rule}.")
     if not now < moment <= now + FURTHEST_UNTIL:
-        refuse("bad_time", f"{rule}; it must lie in the future, and within ten years.")
+        refuse("bad_time", f"{rule}; it must be in the future, and within ten years.")
     return moment
 
 
@@ -162,7 +162,7 @@ _FIELDS: Mapping[str, Callable[[object, str, datetime, Refuse], Any]] = {
 
 
 def _addressed(event: Mapping[str, Any]) -> tuple[Controller, dict[str, str]]:
-    """Who deploys what the request names, and the members that name it; none where it is one of CodeDeploy's groups."""
+    """Who deploys what the request names, and the fields that name it; none for one of CodeDeploy's groups."""
     for controller, can in controllers().items():
         if can.key_prefix and can.address[0] in event:
             named = ((field, event[field]) for field in can.address)

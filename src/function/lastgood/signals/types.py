@@ -27,13 +27,13 @@ class AlarmSignal:
     # When the breach began, where the message's own reason data say so.
     onset: Onset | None = None
     message_id: str = ""
-    # Of an alarm over many time series: the one that this is about, and what it is the series of.
+    # For an alarm over many time series: the one that this is about, and its attributes.
     contributor: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def key(self) -> str:
-        """The transition's identity: the same for every delivery of it, over whichever way it came."""
+        """The transition's identity: the same for every delivery of it, whichever way it came."""
         one = f"#{self.contributor}" if self.contributor else ""
         return f"{self.alarm_arn}{one}@{(self.changed_at - _EPOCH) // timedelta(milliseconds=1)}"
 
@@ -78,7 +78,7 @@ class ServiceDeploymentSignal:
 
 @dataclass(frozen=True, slots=True)
 class OperatorRequest:
-    """A person asks. Which fields are filled depends on the action: see `ACTIONS`."""
+    """A person's request. Which fields are filled depends on the action: see `ACTIONS`."""
 
     action: str
     application: str = ""
@@ -109,7 +109,7 @@ class SweepSignal:
 
 @dataclass(frozen=True, slots=True)
 class DrillSignal:
-    """Time to try what a rollback would need, without one."""
+    """Time to try everything that a rollback would need, without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +144,9 @@ Signal = (
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where the function runs. A blank account or region is not checked; no topics means any topic.
+    """Where the function runs. An empty account or region is not checked; no topics means any topic.
 
-    `alarm_regions` are the other regions of the account whose alarms may command.
+    `alarm_regions` are the account's other regions whose alarms are accepted.
     """
 
     account_id: str = ""
@@ -156,7 +156,7 @@ class Home:
 
     @property
     def alarm_places(self) -> frozenset[AlarmPlace]:
-        """Where alarms are that may command; a blank in one of them fits anything."""
+        """The places whose alarms are accepted; an empty account or region in one of them fits any."""
         regions = (self.region, *self.alarm_regions) if self.region else ("",)
         return frozenset(AlarmPlace(self.account_id, region) for region in regions)
 
@@ -177,13 +177,13 @@ class Delivery:
     home: Home
     now: datetime
     message_id: str = ""
-    # The SNS topic; for a message that SQS got raw, the queue, as nothing names the topic.
+    # The SNS topic; for a raw message from SQS the queue, because nothing names the topic.
     source_arn: str = ""
     queued: bool = False
     replayed: bool = False
 
     def kind(self, direct: TriggerKind) -> TriggerKind:
-        """How the signal reached the function; `direct` holds when no queue lay between."""
+        """How the signal reached the function; `direct` if no queue was in between."""
         return TriggerKind.SQS if self.queued else direct
 
 
