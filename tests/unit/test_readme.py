@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -83,3 +84,14 @@ def test_the_alarm_of_the_page_on_connecting_leads_to_its_group() -> None:
     assert tags == DeploymentGroup("shop", "prod").tags
     for key in tags:
         assert PROSE["connecting.md"].count(f'"{key}"') == 3, "in CloudFormation, Terraform and CDK"
+
+
+def test_the_alarm_is_told_in_both_directions_in_terraform_and_in_cdk_too() -> None:
+    terraform, cdk = (
+        re.search(rf"```{kind}\n(.*?)```", PROSE["connecting.md"], flags=re.DOTALL) for kind in ("hcl", "python")
+    )
+    assert terraform and cdk
+    assert re.findall(r"(\w+) += \[var\.alarm_topic_arn\]", terraform[1]) == ["alarm_actions", "ok_actions"]
+    calls = [node.func for node in ast.walk(ast.parse(cdk[1])) if isinstance(node, ast.Call)]
+    called = [each.attr for each in calls if isinstance(each, ast.Attribute)]
+    assert called.count("add_alarm_action") == called.count("add_ok_action") == 1 and called.count("add") == 2

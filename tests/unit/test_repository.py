@@ -566,6 +566,24 @@ def test_deploying_asks_two_questions_and_hands_the_answers_to_sam(
     assert ("--parameter-overrides" in lines) == any("=" in each for each in asked)
 
 
+def test_the_recipe_of_a_release_tags_it_with_its_section_of_the_changelog(tmp_path: Path) -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    commands = re.findall(r"^\$ ((?:awk|git) .*)$", page.partition("\n## Release\n")[2], flags=re.MULTILINE)
+    (push,) = (each for each in commands if each.startswith("git push"))
+    assert push.split()[-1] == "v1.2.3"
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    released = changelog.replace("## [Unreleased]\n", "## [Unreleased]\n\n## [1.2.3] - 2026-11-30\n", 1)
+    (tmp_path / "CHANGELOG.md").write_text(f"{released}\n## [1.2.2] - 2026-10-01\n\n### Added\n\n- Older.\n")
+    known = ["-c", "user.name=a", "-c", "user.email=a@b.example"]
+    begin = ["git init -q", "git add .", f"git {' '.join(known)} commit -qm x", *commands]
+    played = [each.replace("git tag", f"git {' '.join(known)} tag") for each in begin if each != push]
+    subprocess.run(["bash", "-euc", "\n".join(played)], cwd=tmp_path, check=True, capture_output=True)
+    told = ["git", "for-each-ref", "--format=%(contents)", "refs/tags/v1.2.3"]
+    notes = subprocess.run(told, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert "### Added" in notes and "`RollbackFunction`, a Lambda function" in notes
+    assert "Older." not in notes and "## [" not in notes
+
+
 def test_the_changelog_has_a_section_for_what_is_not_released() -> None:
     sections = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
     assert sections[0] == "Unreleased"
