@@ -32,7 +32,7 @@ from judging import (
     waiting,
 )
 from lastgood.judgement.choice import MAX_CANDIDATES_RECORDED
-from lastgood.judgement.steps import Action, Stop, outcome_of
+from lastgood.judgement.steps import Action, Adopt, Stop, outcome_of
 from lastgood.model import (
     AlarmState,
     ComputePlatform,
@@ -41,6 +41,7 @@ from lastgood.model import (
     Floor,
     Mode,
     Observation,
+    Origin,
     Outcome,
     Phase,
     Policy,
@@ -442,3 +443,61 @@ def test_an_approved_plan_acts_on_what_is_true_now():
 def test_an_approved_plan_is_not_asked_about_twice_although_the_release_asks():
     marked = replace(BAD_RUNNING, needs_approval=True)
     assert decide(waiting(approved_by="ann"), observation(marked, GOOD), Policy(), NOW).action is Action.STOP
+
+
+# --- others roll back -------------------------------------------------------------------------------------------------
+
+STACK = Origin("shop-stack", "UPDATE_ROLLBACK_COMPLETE")
+
+
+def watched(adopt, *history, **more):
+    found = first_step(adopt, *history, **more)
+    assert isinstance(found, Adopt)
+    assert found.deployment == adopt
+    return found
+
+
+@pytest.mark.parametrize(
+    ("adopt", "told"),
+    [
+        (native_rollback("d-3", "v1", -1, of="d-2", status="InProgress"), "is rolling back to v1 already"),
+        (native_rollback("d-3", "v1", -1, of="d-2", took=0.5), "has rolled back to v1 already"),
+    ],
+)
+def test_a_rollback_of_others_is_told_as_under_way_or_as_done(adopt, told):
+    found = watched(adopt, STOPPED_NATIVELY, GOOD)
+    assert found.explanation == f"d-3, CodeDeploy's own rollback, {told}: that is adopted and watched."
+    assert found.suspects == (STOPPED_NATIVELY,)
+    assert found.good == GOOD
+
+
+@pytest.mark.parametrize(
+    ("origin", "told"),
+    [
+        (None, " Its stack rolls back too: shop-stack."),
+        (STACK, " The stack shop-stack holds it and is UPDATE_ROLLBACK_COMPLETE."),
+    ],
+)
+def test_the_stack_of_the_release_or_of_the_rollback_is_told(origin, told):
+    adopt = native_rollback("d-3", "v1", -1, of="d-2", status="InProgress")
+    held = replace(STOPPED_NATIVELY, held_by="shop-stack")
+    assert watched(adopt, held, GOOD, origin=origin).explanation.endswith(f"adopted and watched.{told}")
+    theirs = replace(adopt, held_by="shop-stack")
+    assert watched(theirs, STOPPED_NATIVELY, GOOD, origin=origin).explanation.endswith(f"adopted and watched.{told}")
+
+
+def test_what_is_stopped_is_told_with_its_stack_and_its_state():
+    held = replace(BAD_RUNNING, held_by="shop-stack")
+    found = first_step(held, GOOD, origin=STACK)
+    assert isinstance(found, Stop)
+    assert found.explanation.endswith(" The stack shop-stack holds it and is UPDATE_ROLLBACK_COMPLETE.")
+
+
+def test_a_rollback_of_others_that_failed_is_told_before_what_is_done():
+    failed = native_rollback("d-3", "v1", -1, of="d-2", status="Failed", error_code="NO_INSTANCES")
+    found = first_step(failed, BAD, GOOD)
+    assert found.action is Action.PROCEED
+    assert found.explanation.startswith(
+        "CodeDeploy's own rollback d-3 is Failed (NO_INSTANCES). It did not put back what was live. d-2 (v2) is Succ"
+    )
+    assert found.chosen.failed == failed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from builders import rollback
-from lastgood.judgement.stacks import advice, command_for, debt, left_alone
+from lastgood.judgement.stacks import advice, command_for, debt, left_alone, name_of
 from lastgood.model import ComputePlatform, Origin
 
 ROOT = "arn:aws:cloudformation:eu-west-1:123456789012:stack/shop/1"
@@ -67,3 +67,25 @@ def test_what_a_stack_holds_or_may_hold_is_left_alone_unless_somebody_insists() 
         assert left_alone(rollback(**held))
         assert not left_alone(rollback(**held, force=True))
     assert not left_alone(rollback(origin="none"))
+
+
+@pytest.mark.parametrize(
+    ("origin", "told"),
+    [
+        (Origin(ROOT, "UPDATE_FAILED"), "It is UPDATE_FAILED. Its update failed and is not undone: roll it back to"),
+        (Origin(ROOT), "See its state first, which says what is possible: aws cloudformation"),
+        (None, "See its state first, which says what is possible: aws cloudformation"),
+        (Origin(NESTED, "UPDATE_FAILED"), "See its state first"),
+        (Origin(ROOT, "DELETE_IN_PROGRESS"), "It is DELETE_IN_PROGRESS. In this state CloudFormation offers nothing"),
+    ],
+)
+def test_people_are_told_the_state_and_the_way(origin: Origin | None, told: str) -> None:
+    assert advice(ROOT, origin).startswith(told)
+    assert advice(ROOT, Origin(ROOT, "DELETE_IN_PROGRESS")).endswith("back.")
+
+
+def test_a_stack_is_called_by_the_name_in_its_id() -> None:
+    assert (name_of(ROOT), name_of("shop")) == ("shop", "shop")
+    odd = ROOT.replace("shop", "shop:blue")
+    assert command_for(odd, Origin(odd, "UPDATE_FAILED")) == f"{AWS} rollback-stack --stack-name {odd}"
+    assert command_for("a:b:c:d:e", None) == ""
