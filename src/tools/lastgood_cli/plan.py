@@ -78,7 +78,7 @@ def goes_back(plan: Plan) -> bool:
 
 def candidates(looked_at: Sequence[Candidate], *, chosen: bool) -> Fitting:
     """Every deployment that was looked at, and why it was not chosen."""
-    columns = ("deployment", "created", "revision", "served", "verdict", "why")
+    columns = ("deployment", "created", "revision", "known by", "served", "verdict", "why")
     return Fitting([_candidate(each, chosen) for each in looked_at], columns, ("revision", "why"))
 
 
@@ -88,6 +88,7 @@ def _candidate(candidate: Candidate, chosen: bool) -> dict[str, Any]:
         "deployment": candidate.deployment_id,
         "created": f"{candidate.created_at:%Y-%m-%d %H:%M}Z",
         "revision": candidate.revision,
+        "known by": candidate.content_known_by or "",
         "served": life(candidate.served_seconds, candidate.alarms_meanwhile),
         "verdict": Text(str(candidate.rejection)) if candidate.rejection else fits,
         "why": candidate.explanation,
@@ -140,6 +141,7 @@ def _candidate_dict(candidate: Candidate) -> dict[str, Any]:
         "served_seconds": candidate.served_seconds,
         "alarms_meanwhile": candidate.alarms_meanwhile,
         "content_known": candidate.content_known,
+        "content_known_by": candidate.content_known_by,
     }
 
 

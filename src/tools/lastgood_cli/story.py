@@ -201,7 +201,7 @@ def _candidates_table(head: Mapping[str, Any]) -> RenderableType:
     return Fitting([_candidate(each) for each in found], _CANDIDATE, ("revision", "why"), header=False)
 
 
-_CANDIDATE = ("verdict", "deployment", "created", "revision", "served", "why")
+_CANDIDATE = ("verdict", "deployment", "created", "revision", "known by", "served", "why")
 
 
 def _candidate(each: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,6 +211,7 @@ def _candidate(each: Mapping[str, Any]) -> dict[str, Any]:
         "deployment": each.get("deployment_id"),
         "created": short(each.get("created_at")),
         "revision": each.get("revision"),
+        "known by": each.get("content_known_by", ""),
         "served": life(each.get("served_seconds"), each.get("alarms_meanwhile")),
         "why": each.get("explanation", ""),
     }

@@ -269,3 +269,31 @@ def test_a_tag_that_still_names_the_bad_image_is_told_too() -> None:
 
 def test_a_container_is_compared_with_the_one_of_its_name() -> None:
     assert note((WEB, LOG), (LOG, WEB)).startswith("task:1 runs the suspect's own images")
+
+
+# --- how it is known --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("revision", "known_by"),
+    [
+        (Revision("S3", "s3://b/a.zip?versionId=v", digest="etag:1"), "its version"),
+        (Revision("S3", "s3://b/a.zip?etag=1", digest="etag:1"), "its ETag"),
+        (Revision("S3", "s3://b/a.zip", moves="one key for all"), "nothing"),
+        (Revision("S3", "s3://b/a.zip?versionId=v", noted=True), "the notebook of releases"),
+        (Revision("GitHub", "github:a/b@1"), "its commit"),
+        (Revision("SourceRevisions", "1+2"), "its source revisions"),
+        (Revision("AppSpecContent", "lambda:f:live:2", digest="d"), "the digest of its code"),
+        (Revision("AppSpecContent", "lambda:f:live:2"), "its version"),
+        (Revision("AppSpecContent", "arn:task:2"), "its task definition"),
+        (Revision("TaskDefinition", "arn:task:2", images=(Image("a", "r:v1"),)), "the tags of its images"),
+        (
+            Revision("TaskDefinition", "arn:task:2", images=(Image("a", "r:x", "sha256:1"),)),
+            "the digests of its images",
+        ),
+        (Revision("TaskDefinition", "arn:task:2", images=(Image("a", "r:x"),)), "its name alone: r:x moves"),
+        (Revision("AppSpecContent", "", unreadable="gone"), "nothing"),
+    ],
+)
+def test_it_is_said_what_tells_the_content(revision: Revision, known_by: str) -> None:
+    assert revision.known_by == known_by

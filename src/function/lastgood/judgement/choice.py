@@ -130,6 +130,7 @@ class _Case:
             served_seconds=round(life.span.total_seconds()) if life else None,
             alarms_meanwhile=life.firings if life else None,
             content_known=d.revision.known,
+            content_known_by=d.revision.known_by,
         )
 
     def unproven_choice(

@@ -111,7 +111,12 @@ def read_rollback(item: Mapping[str, Any]) -> Rollback:
     return found if called in {None, found.needs_human} else found.changed(people=bool(called))
 
 
-_OF_A_LIFE: Mapping[str, Callable[[Any], Any]] = {"served_seconds": int, "alarms_meanwhile": int, "content_known": bool}
+_OF_A_LIFE: Mapping[str, Callable[[Any], Any]] = {
+    "served_seconds": int,
+    "alarms_meanwhile": int,
+    "content_known": bool,
+    "content_known_by": str,
+}
 
 
 def _read_candidates(rows: list[Mapping[str, Any]]) -> tuple[Candidate, ...]:

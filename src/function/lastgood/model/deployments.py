@@ -75,9 +75,32 @@ class Revision:
         return bool(self.digest or (self.identity and not self.moves))
 
     @property
+    def known_by(self) -> str:
+        """What tells what it contains, for people; `nothing` where nobody knows."""
+        if not self.known:
+            return "nothing"
+        if self.noted:
+            return "the notebook of releases"
+        if self.images:
+            return _known_by(self.images)
+        if self.kind == "S3":
+            return "its version" if "?versionId=" in self.identity else "its ETag"
+        if self.identity.startswith("lambda:"):
+            return "the digest of its code" if self.digest else "its version"
+        names = {"GitHub": "its commit", "SourceRevisions": "its source revisions"}
+        return names.get(self.kind, "its task definition")
+
+    @property
     def name(self) -> str:
         """What people call it."""
         return self.label or self.identity or "an unreadable revision"
+
+
+def _known_by(images: Sequence[Image]) -> str:
+    if all(image.pinned or image.digest for image in images):
+        return "the digests of its images"
+    moving = next((image.reference for image in images if image.moves and not image.digest), "")
+    return f"its name alone: {moving} moves" if moving else "the tags of its images"
 
 
 def same_content(one: Revision, other: Revision) -> bool | None:
