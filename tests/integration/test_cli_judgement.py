@@ -428,7 +428,7 @@ def test_a_request_by_hand_is_planned_with_what_it_asks_for(shop: Terminal) -> N
         (("plan", "--event", "/no/such/file"), "", 2, "No such file"),
         (("explain", "rb-unknown"), "", 3, "There is no rollback rb-unknown"),
         (("backtest", "--since", "soon"), "", 2, "give a duration such as"),
-        (("backtest", "--since", "2999-01-01"), "", 2, "lies in the future"),
+        (("backtest", "--since", "2999-01-01"), "", 2, "is in the future"),
         (("backtest", "--mode", "loud"), "", 2, "loud"),
         (("report", "--since", "30d"), "", 2, "--out"),
         (("report", "--out", "/no/such/folder/report.html"), "", 2, "cannot be written"),

@@ -184,7 +184,7 @@ def test_a_permission_that_is_missing_names_the_call(it: Terminal) -> None:
         (("--since", "999999d"), "at most 3650d"),
         (("--since", "-3h"), "give a duration such as"),
         (("--since", "\x1b[31m"), "give a duration such as"),
-        (("--since", "1h", "--until", "2h"), "--since lies after --until"),
+        (("--since", "1h", "--until", "2h"), "--since is after --until"),
         (("--outcome", "great"), "'great' is not one of"),
         (("--limit", "0"), "0 is not in the range"),
         (("--every", "soon"), "must be a duration"),

@@ -127,7 +127,7 @@ def event_of(act: Act, given: Mapping[str, Any], requested_by: str) -> Event:
 
 
 def question_of(act: Act, given: Mapping[str, Any]) -> str:
-    """What is asked before the function is: nothing that would be done is left out."""
+    """The question to the operator before the function is asked; it names everything that would be done."""
     group, to, until = given.get("group"), given.get("to_deployment_id"), given.get("until")
     pieces = {
         "group": group.key if group else "EVERYTHING",
@@ -167,7 +167,7 @@ def _run(act: Act, session: Session, **given: Any) -> int:
 
 
 def _meant(session: Session, said: str) -> str:
-    """The rollback that is to be answered: `last` is the newest one that waits for an answer, where any does."""
+    """The rollback to answer; `last` means the newest one that waits for an answer, if any does."""
     waiting = [head for head in session.records.open() if head.get("phase") == "AWAITING_APPROVAL"]
     if said != "last" or not waiting:
         return session.named(said)

@@ -12,7 +12,7 @@ from lastgood.signals import Home
 
 
 def alarm_message(alarm: Mapping[str, Any], at: datetime, topic_arn: str) -> dict[str, Any]:
-    """The Lambda event that CloudWatch would cause through SNS, from an alarm as `DescribeAlarms` tells it."""
+    """The Lambda event that CloudWatch would cause through SNS, from an alarm as `DescribeAlarms` describes it."""
     body = {
         "AlarmName": alarm["AlarmName"],
         "AlarmArn": alarm["AlarmArn"],

@@ -61,7 +61,7 @@ def _named(event: Event) -> str:
 
 
 def _check(event: Event) -> None:
-    """The function's own parser looks at the request first: what it would refuse is not sent."""
+    """Check the request with the function's own parser first: what that would refuse is not sent."""
     for found in parse(event, Home(), datetime.now(UTC)):
         if isinstance(found, Refusal):
             raise Problem(found.message, f"{click.get_current_context().command_path} --help", Exit.USAGE)

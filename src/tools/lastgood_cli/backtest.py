@@ -1,4 +1,4 @@
-"""`lastgood backtest`: what lastgood would have done about the alarms that really came."""
+"""`lastgood backtest`: what lastgood would have done about the alarms of the past."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`lastgood connect` and `lastgood alarms`: alarms speak for deployment groups, and what none speaks for is seen."""
+"""`lastgood connect` and `lastgood alarms`: connecting alarms to deployment groups, and showing what has none."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lastgood_cli.problems import Exit, Problem
 from lastgood_cli.when import counted
 
 MOST_ACTIONS = 5
-"""CloudWatch takes so many actions for each state of an alarm."""
+"""CloudWatch takes this many actions for each state of an alarm."""
 STACK_TAG = "aws:cloudformation:stack-name"
 
 # --- pure: what is written ---
@@ -50,7 +50,7 @@ class Change:
 
 
 def change_of(alarm: Mapping[str, Any], tags: Mapping[str, str], group: DeploymentGroup, topic: str) -> Change:
-    """What has to be changed about an alarm, so that it speaks for the group. Raises Problem where it cannot be."""
+    """What has to be changed about an alarm to connect it to the group. Raises Problem where that is not possible."""
     wanted = group.tags
     actions = {kind: _with(alarm.get(kind) or [], topic, alarm["AlarmName"]) for kind in ("AlarmActions", "OKActions")}
     same = all(actions[kind] == list(alarm.get(kind) or []) for kind in actions) and alarm.get("ActionsEnabled", True)
@@ -184,7 +184,7 @@ def _change(client: Any, alarm: str, group: DeploymentGroup, topic: str) -> Chan
 
 
 def _apply(client: Any, change: Change) -> None:
-    """The tags first: an alarm that tells lastgood and leads nowhere would be told to people."""
+    """Write the tags first: an alarm that reached lastgood and led nowhere would be reported to people."""
     if change.outdated_tags:
         client.untag_resource(ResourceARN=change.arn, TagKeys=list(change.outdated_tags))
     if change.tags:

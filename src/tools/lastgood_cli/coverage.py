@@ -83,13 +83,13 @@ class Coverage:
 
 
 def all_alarms(cloudwatch: Any) -> list[dict[str, Any]]:
-    """Every alarm, as `DescribeAlarms` tells it: one call for each hundred."""
+    """Every alarm, as `DescribeAlarms` describes it: one call for each hundred."""
     pages = cloudwatch.get_paginator("describe_alarms").paginate(AlarmTypes=types(cloudwatch))
     return [alarm for page in pages for alarm in listed(page)]
 
 
 def every_alarm(eyes: Lookout) -> list[dict[str, Any]]:
-    """Every alarm that may command: of this region, and of the others that are named."""
+    """Every alarm that lastgood accepts: those of this region, and of the other regions that are named."""
     places = (AlarmPlace(), *(AlarmPlace(region=each) for each in eyes.settings.alarm_regions))
     return [alarm for place in places for alarm in all_alarms(eyes.clients.cloudwatch_at(place))]
 

@@ -33,7 +33,7 @@ from lastgood_cli.problems import Exit, Problem
 
 REGISTRY = "lambda-testevent-schemas"
 MOST_VERSIONS = 5
-"""Lambda's console keeps no more versions of a function's schema."""
+"""Lambda's console keeps at most this many versions of a function's schema."""
 
 _KINDS: dict[type, str] = {
     AlarmSignal: "alarm",

@@ -146,7 +146,7 @@ def seconds_of(deployments: Iterable[Mapping[str, Any]]) -> list[float]:
 
 
 def target_group_advice(attributes: Mapping[str, str], group: Mapping[str, Any], batches: int = 1) -> Iterable[Advice]:
-    """What of a target group would shorten each batch. `attributes` as ELB tells them, `group` its description."""
+    """The settings of a target group that would shorten each batch. `attributes` as ELB returns them."""
     delay = float(attributes.get("deregistration_delay.timeout_seconds", 300))
     if (saves := (delay - GOOD_DEREGISTRATION) * batches) >= WORTH_SAYING:
         change = f"a deregistration delay of {GOOD_DEREGISTRATION:.0f} seconds instead of {delay:.0f}"

@@ -1,4 +1,4 @@
-"""Reads what tells how long an incident would take: alarms, past deployments, target groups. `expected` computes it."""
+"""Reads what an incident's length depends on: alarms, past deployments, target groups. `expected` computes it."""
 
 from __future__ import annotations
 

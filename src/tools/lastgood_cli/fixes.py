@@ -24,24 +24,24 @@ def _account(arn: str) -> str:
 
 
 def subscribe_function(topic: str, function: str) -> str:
-    """The alarm topic tells the function again."""
+    """Subscribe the function to the alarm topic again."""
     endpoint = ("--protocol", "lambda", "--notification-endpoint", function)
     return _aws(topic, "sns", "subscribe", "--topic-arn", topic, *endpoint)
 
 
 def subscribe_people(topic: str) -> str:
-    """Somebody hears the notices; the address is theirs to fill in, and to confirm."""
+    """Subscribe somebody to the notices; people fill in the address, and confirm it."""
     endpoint = ("--protocol", "email", "--notification-endpoint", "you@example.com")
     return _aws(topic, "sns", "subscribe", "--topic-arn", topic, *endpoint)
 
 
 def create_topic(topic: str) -> str:
-    """A topic that was deleted comes back under the same ARN; its subscribers do not."""
+    """Create a deleted topic again, with the same ARN; its subscribers do not come back."""
     return _aws(topic, "sns", "create-topic", "--name", topic.rpartition(":")[2])
 
 
 def topic_policy(topic: str, statements: Sequence[Mapping[str, Any]]) -> str:
-    """CloudWatch may publish to the topic; the other `statements` of its policy stay."""
+    """Let CloudWatch publish to the topic; the other `statements` of its policy stay."""
     alarms = topic.replace(":sns:", ":cloudwatch:").rpartition(":")[0] + ":alarm:*"
     allowed = {
         "Sid": "AlarmsMaySpeak",
@@ -58,31 +58,31 @@ def topic_policy(topic: str, statements: Sequence[Mapping[str, Any]]) -> str:
 
 
 def clear_filter(function: str, subscription: str) -> str:
-    """Every message of the topic reaches the function."""
+    """Let every message of the topic reach the function."""
     value = ("--attribute-name", "FilterPolicy", "--attribute-value", "{}")
     return _aws(function, "sns", "set-subscription-attributes", "--subscription-arn", subscription, *value)
 
 
 def add_permission(function: str, principal: str, source: str) -> str:
-    """A service may invoke the function for one source."""
+    """Let a service invoke the function for one source."""
     name = "".join(each if each.isalnum() else "-" for each in source.rpartition(":")[2])[-60:].strip("-*")
     words = ("--statement-id", f"restored-{name}", "--action", "lambda:InvokeFunction", "--principal", principal)
     return _aws(function, "lambda", "add-permission", "--function-name", function, *words, "--source-arn", source)
 
 
 def put_target(function: str, rule: str, payload: str = "") -> str:
-    """A rule invokes the function again; with `payload`, a schedule says what it wants."""
+    """Make a rule invoke the function again; with `payload`, as a schedule does."""
     target = {"Id": "RollbackFunction", "Arn": function, **({"Input": payload} if payload else {})}
     return _aws(function, "events", "put-targets", "--rule", rule, "--targets", json.dumps([target]))
 
 
 def enable_rule(rule: Mapping[str, Any]) -> str:
-    """A rule is on again; `rule` is as `DescribeRule` answers."""
+    """Switch a rule on again; `rule` is as `DescribeRule` answers."""
     return _aws(str(rule.get("Arn", "")), "events", "enable-rule", "--name", str(rule.get("Name", "…")))
 
 
 def enable_alarm_actions(alarm: str, name: str) -> str:
-    """An alarm tells of its changes again; `alarm` is its ARN."""
+    """Switch an alarm's actions on again; `alarm` is its ARN."""
     return _aws(alarm, "cloudwatch", "enable-alarm-actions", "--alarm-names", name)
 
 
@@ -92,12 +92,12 @@ def similar_alarms(function: str, name: str) -> str:
 
 
 def create_event_bus(function: str, name: str) -> str:
-    """A bus that was deleted comes back under the same name; its rules do not."""
+    """Create a deleted bus again, under the same name; its rules do not come back."""
     return _aws(function, "events", "create-event-bus", "--name", name)
 
 
 def free_concurrency(function: str) -> str:
-    """The function may run again."""
+    """Let the function run again."""
     return _aws(function, "lambda", "delete-function-concurrency", "--function-name", function)
 
 
@@ -178,5 +178,5 @@ def queue_for_failures(function: str, queue: str) -> str:
 
 
 def add_alarm_action(function: str, name: str) -> str:
-    """The alarm tells lastgood; everything else about it stays."""
+    """Let the alarm reach lastgood; everything else about it stays."""
     return f"lastgood --region {function.split(':')[3]} connect {shlex.quote(name)} --group APPLICATION/GROUP"

@@ -45,7 +45,7 @@ HOW_TO_PIN = "Release by a full commit id, an S3 version or ETag, a published ve
 
 
 def fix_of(reason: str, group: DeploymentGroup | None) -> str:
-    """How to fix it, with the group's name in the command; empty for what is no reason."""
+    """How to fix it, with the group's name in the command; empty for a name that is not a reason."""
     return what_to_do(Reason(reason), group).replace("`", "") if reason in set(Reason) else ""
 
 

@@ -125,7 +125,7 @@ class Lookout:
         self.pool.shutdown(wait=False)
 
     def described(self, alarm: str) -> dict[str, Any] | None:
-        """An alarm, by its name or its ARN, with all that CloudWatch tells about it; None if there is none.
+        """An alarm, by its name or its ARN, with everything that CloudWatch says about it; None if there is none.
 
         A bare name is looked for here, and then in the other regions that may command.
         """

@@ -17,7 +17,7 @@ from lastgood_cli.options import Format, after, before
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("audit:audit", "What happened, and why: the audit table."),
-    "status": ("status:status", "Say how everything stands, or how one rollback stands, and exit by it."),
+    "status": ("status:status", "Show the state of everything, or of one rollback, and exit by it."),
     "plan": ("plan:plan", "Say what would happen now, and why."),
     "explain": ("plan:explain", "Say why a rollback that happened went as it did."),
     "alarms": ("connect:alarms", "List which alarms speak for which deployment groups."),

@@ -139,7 +139,7 @@ def as_blocks(
 
 @dataclass(frozen=True)
 class Fitting:
-    """Rows as a table; where the terminal is too narrow for it, the columns `below` stand below each row."""
+    """Rows as a table; where the terminal is too narrow for it, the columns `below` are printed below each row."""
 
     rows: Sequence[Mapping[str, Any]]
     columns: Sequence[str]
@@ -200,7 +200,7 @@ def show_one(out: Console, form: Format, value: Mapping[str, Any]) -> None:
 
 
 def write(out: Console, made: str) -> None:
-    """A line as it stands: no wrapping, no markup."""
+    """A line as it is: no wrapping, no markup."""
     print(without_surrogates(made), file=out.file)
 
 

@@ -1,4 +1,4 @@
-"""How everything stands: what lastgood may do now, who stopped it, what is open, when it was last at work."""
+"""The state of everything: what lastgood may do now, who stopped it, what is open, when it was last at work."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class Records:
         wanted: Wanted = Wanted(),
         looking: Callable[[str], object] = lambda _: None,
     ) -> Iterator[Record]:
-        """The heads of the rollbacks opened in a time, newest first. `looking` hears what is read now.
+        """The heads of the rollbacks opened in a time, newest first. `looking` is called with what is read now.
 
         One deployment group is one query of `by_deployment_group`; otherwise each day is one of `by_day`.
         """

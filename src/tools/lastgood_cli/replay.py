@@ -1,6 +1,6 @@
 """The past, replayed through `decide`: what lastgood would have done about every alarm. Pure.
 
-The past is put together from what AWS still tells about it. For each time that an alarm went into ALARM, only the
+The past is put together from what AWS still knows of it. For each time that an alarm went into ALARM, only the
 deployments that had been created by then are looked at, with the status that their times say they had. What was live,
 what operators had set, and what a rollback would have changed about later alarms cannot be known.
 """

@@ -88,7 +88,7 @@ class Spread:
         return (("median", rank(self.values, 0.5)), ("p90", rank(self.values, 0.9)), ("worst", self.values[-1]))
 
     def place(self, seconds: float) -> float:
-        """Where a value lies on the common axis, in per cent."""
+        """The position of a value on the common axis, in per cent."""
         return round(100 * seconds / self.longest, 2) if self.longest else 0.0
 
 

@@ -86,7 +86,7 @@ class StackTemplate:
         ]
 
     def _value(self, name: str, otherwise: Any) -> Any:
-        """What a name stands for: a parameter, or what is known of the stack."""
+        """The value of a name: a parameter's, or what is known of the stack."""
         if name in self.parameters:
             return self.parameters[name]
         try:

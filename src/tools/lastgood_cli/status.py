@@ -1,4 +1,4 @@
-"""`lastgood status`: how everything stands; how one rollback stands, as an exit code."""
+"""`lastgood status`: the state of everything, or of one rollback, also as an exit code."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def show(session: Session, found: Mapping[str, Any]) -> None:
 @click.option("--timeout", type=Span(), default="30m", show_default=True, help="How long --wait waits.")
 @click.pass_obj
 def status(session: Session, rollback_id: str, wait: bool, recovered: bool, timeout: timedelta) -> int:
-    """Say how everything stands, or how one rollback stands, and exit by it.
+    """Show the state of everything, or of one rollback, and exit by it.
 
     Without ID: the mode, the kill switch, pauses, deployment groups, what is open, the last sweep and drill. ID may be
     `last`, or the ending of an id. It leaves with 0 ROLLED_BACK, 10 SKIPPED, 11 BLOCKED, 12 FAILED, 13 DRY_RUN,

@@ -68,7 +68,7 @@ def _after(began: Any, at: str) -> float | None:
 
 
 def further(head: Mapping[str, Any]) -> dict[str, Any]:
-    """What the record holds beside what the story tells: attributes of a newer version too."""
+    """What the record holds besides what the story shows, including attributes of a newer version."""
     return {name: head[name] for name in sorted(head) if name not in _TOLD and head[name] not in ("", [], {}, None)}
 
 
@@ -87,7 +87,7 @@ def as_data(story: Story, region: str, table: str) -> dict[str, Any]:
 
 
 def as_page(story: Story, region: str, table: str, now: datetime, approve_until: str = "") -> RenderableType:
-    """The story for people, as it stands at the time `now`."""
+    """The story for people, as it is at the time `now`."""
     return Group(
         _title(story.head),
         Text(harmless(story.head.get("explanation", ""))),

@@ -42,7 +42,7 @@ def moment(text: str, now: datetime, *, clamped: bool = False) -> datetime:
     except (ValueError, OverflowError):
         raise ValueError(f"there is no such time; {RULE}") from None
     if found > now and not clamped:
-        raise ValueError("it lies in the future")
+        raise ValueError("it is in the future")
     return min(found, now)
 
 
@@ -94,9 +94,9 @@ def since_until[F: Callable[..., Any]](default: str = "24h") -> Callable[[F], F]
 
 
 def checked(since: datetime, until: datetime) -> tuple[datetime, datetime]:
-    """Both. Raises BadParameter where the end lies before the beginning."""
+    """Both. Raises BadParameter where the end is before the beginning."""
     if since > until:
-        raise click.BadParameter("--since lies after --until.")
+        raise click.BadParameter("--since is after --until.")
     return since, until
 
 

@@ -143,7 +143,7 @@ _TABLE = (
     ),
     Act(
         name="status",
-        about="Say how a rollback stands, with its steps.",
+        about="Show the state of a rollback, with its steps.",
         does=lambda do: do.status,
         required=("rollback_id",),
         optional=_WHO_AND_WHY,
@@ -199,7 +199,7 @@ _TABLE = (
     ),
     Act(
         name="clear_floor",
-        about="This deployment is no longer a floor, whoever made it one.",
+        about="This deployment is no longer a floor, whether an operator or the release itself made it one.",
         does=lambda do: do.clear_floor,
         required=_DEPLOYMENT,
         example={"reason": "column orders.old_total is back"},

@@ -1,4 +1,4 @@
-"""Whether the audit table is whole, and nothing in it is left alone."""
+"""Whether the audit table is complete, and every open rollback in it is being advanced."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def table_state(table: Mapping[str, Any], function_arn: str) -> tuple[Check, ...
 
 
 def _index_fix(missing: Sequence[str], indexes: Mapping[str, str], function_arn: str, table: str) -> str:
-    """DynamoDB makes one index at a time: the next one that is not there at all."""
+    """The next index that is missing altogether: DynamoDB creates one index at a time."""
     gone = next((name for name in missing if name not in indexes), "")
     if gone:
         return fixes.restore_index(function_arn, table, gone, INDEXES[gone])

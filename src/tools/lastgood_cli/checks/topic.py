@@ -1,4 +1,4 @@
-"""Whether an alarm comes through the alarm topic, and whether anybody hears a notice."""
+"""Whether an alarm comes through the alarm topic, and whether a notice would reach anybody."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def unfiltered(attributes: Mapping[str, str], function_arn: str) -> Check:
 
 
 def people_listen(topic_arn: str, subscriptions: Sequence[Mapping[str, Any]]) -> Check:
-    """Whether anybody would hear a notice."""
+    """Whether a notice would reach anybody."""
     name = "somebody hears its notices"
     if any(str(each.get("SubscriptionArn", "")).startswith("arn:") for each in subscriptions):
         return Check(name, True)

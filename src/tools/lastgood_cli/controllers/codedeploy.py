@@ -112,7 +112,7 @@ def _names(group: DeploymentGroup) -> dict[str, str]:
 
 
 def _went_back(deployment: Described) -> bool:
-    """A rollback by AWS or by lastgood, as far as a description can be believed: here it only tells a time."""
+    """Whether it was a rollback by AWS or by lastgood. The description is believed here: only a time depends on it."""
     described = str(deployment.get("description") or "")
     return deployment.get("creator") == NATIVE_ROLLBACK_CREATOR or described.startswith("lastgood rb-")
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lastgood_cli.checks import Check, Part
 
 FEW = 3
-"""So many healthy alarms, or groups, are shown one by one; more are folded into a line."""
+"""Up to this many healthy alarms, or groups, are shown one by one; more are folded into a line."""
 _NOT_LOCAL = frozenset(
     {
         "it is not muted",

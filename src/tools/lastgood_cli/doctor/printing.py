@@ -39,7 +39,7 @@ class Chain:
                 yield whole((after if number else before, "dim")).append_text(each)
 
     def _lines(self) -> Iterator[tuple[str, str, Text]]:
-        """What stands before a line's beginning, what before the rest of it, and the line."""
+        """For each line: the prefix of its first row, the prefix of its other rows, and its text."""
         for part, before, after in _drawn("", self.parts):
             yield before, after, _line(part.ok, part.name, bold=True)
             for each, first, rest in _drawn(after, part.checks):
