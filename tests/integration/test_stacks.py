@@ -557,3 +557,27 @@ def test_what_a_stack_has_let_go_of_is_nobodys_and_is_rolled_back(gone: str) -> 
         it.alarm_fires()
         head = it.run_to_end()
         assert (head["outcome"], head["origin"], it.is_live(2)) == ("ROLLED_BACK", "none", True), head["explanation"]
+
+
+def test_what_somebody_deployed_by_hand_through_the_pipelines_stack_is_not_the_stages() -> None:
+    with sam_by_pipeline() as it:
+        it.sim.update_stack("app", 3, settle=True)
+        it.sim.advance(300)
+        before = moves(it)
+        it.alarm_fires()
+        head = assert_left(it, before)
+        assert "deploy --stack-name app" in head["stack_command"]
+        assert not it.calls("RollbackStage") and it.is_live(3)
+
+
+@pytest.mark.parametrize(
+    "status", ["UPDATE_ROLLBACK_FAILED", "ROLLBACK_COMPLETE", "DELETE_FAILED", "REVIEW_IN_PROGRESS", "UPDATE_FAILED"]
+)
+def test_a_stack_that_failed_is_not_deployed_to_again_by_its_stage(status: str) -> None:
+    with sam_by_pipeline() as it:
+        released(it)
+        it.sim.stacks.stack("app").status = status
+        before = moves(it)
+        it.alarm_fires()
+        assert status in assert_left(it, before)["explanation"]
+        assert not it.calls("RollbackStage")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from lastgood.clients import Clients, call
@@ -31,6 +31,9 @@ FIRST_RESOURCES = 100
 MAX_PAGES = 10
 """A stack has at most 500 resources, or a thousand; a page of ListStackResources holds a hundred."""
 
+CLOCKS_DIFFER_BY = timedelta(minutes=1)
+"""CodePipeline and CodeDeploy may date one moment so differently."""
+
 _LET_GO = frozenset({"DELETE_COMPLETE", "DELETE_SKIPPED"})
 """The template no longer holds the resource: it was deleted, or retained for another owner."""
 
@@ -55,17 +58,30 @@ class Stacks:
             return Origin(problem="the account is not known; set LASTGOOD_ACCOUNT_ID")
         try:
             found = self._holder(moved if moved.startswith("arn:") else self._arn(moved, account))
-            return replace(found, stage=self._stage(rollback.group)) if found.stack else found
+            return replace(found, stage=self._stage(rollback.group, suspect)) if found.stack else found
         except RetryableError as error:
             if not suspect.active:
                 raise
             return Origin(problem=str(error))
 
-    def _stage(self, group: DeploymentGroup) -> str:
-        """The stage that releases what a stack holds, by the rule for the group; empty where it may not be touched."""
+    def _stage(self, group: DeploymentGroup, suspect: Deployment) -> str:
+        """The stage that released the suspect, by the rule for the group; empty where it may not be touched.
+
+        What somebody deployed by hand through the same stack is not the stage's: to roll that back would undo another
+        release.
+        """
         rule = self.settings.pipeline_of(group)
         stage = parse_stage(f"{rule.pipeline}/{rule.stage}") if rule and rule.stage else None
-        return stage.key if stage and is_allowed(stage, self.settings) else ""
+        if rule is None or stage is None or not is_allowed(stage, self.settings):
+            return ""
+        try:
+            listed = call(
+                self.clients.codepipeline, "list_action_executions", pipelineName=rule.pipeline, maxResults=100
+            )
+        except RefusedError:
+            return ""
+        actions = (each for each in listed.get("actionExecutionDetails") or () if each.get("stageName") == rule.stage)
+        return stage.key if any(_ran_at(suspect.created_at, each) for each in actions) else ""
 
     def _arn(self, moved: str, account: str) -> str:
         meta = self.clients.cloudformation.meta
@@ -130,6 +146,12 @@ class Stacks:
     def _described(self, stack: str) -> dict[str, Any]:
         found: dict[str, Any] = call(self.clients.cloudformation, "describe_stacks", StackName=stack)["Stacks"][0]
         return found
+
+
+def _ran_at(moment: datetime, action: Mapping[str, Any]) -> bool:
+    """Whether an action of a pipeline was running then."""
+    began, ended = action["startTime"] - CLOCKS_DIFFER_BY, action["lastUpdateTime"] + CLOCKS_DIFFER_BY
+    return bool(began <= moment and (action.get("status") == "InProgress" or moment <= ended))
 
 
 def _moved(group: DeploymentGroup, facts: GroupFacts, suspect: Deployment) -> str:

@@ -247,6 +247,9 @@ def test_an_alarm_that_no_release_explains_is_refused():
     old = release("d-2", "v2", -600)
     decision = refused(objection(Reason.NOT_ATTRIBUTABLE, old, GOOD), Reason.NOT_ATTRIBUTABLE)
     assert not decision.needs_human
+    assert not decision.needs_human
+    passed_on = objection(Reason.NOT_ATTRIBUTABLE, old, GOOD, asked=rollback(routed_by="passed on by rb-1"))
+    assert passed_on is not None and passed_on.needs_human, "the group that passed it on told nobody"
     assert objection(Reason.NOT_ATTRIBUTABLE, BAD, GOOD) is None
 
 

@@ -89,3 +89,10 @@ def test_a_stack_is_called_by_the_name_in_its_id() -> None:
     odd = ROOT.replace("shop", "shop:blue")
     assert command_for(odd, Origin(odd, "UPDATE_FAILED")) == f"{AWS} rollback-stack --stack-name {odd}"
     assert command_for("a:b:c:d:e", None) == ""
+
+
+def test_a_stack_of_a_stack_set_is_updated_where_the_set_is_administered() -> None:
+    member = ROOT.replace("stack/shop/", "stack/StackSet-shop-1f/")
+    assert command_for(member, Origin(member, "UPDATE_COMPLETE")) == ""
+    assert "stack set" in advice(member, Origin(member, "UPDATE_COMPLETE"))
+    assert command_for(member, Origin(member, "UPDATE_IN_PROGRESS")).endswith(member)

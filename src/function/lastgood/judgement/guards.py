@@ -69,7 +69,8 @@ def _attributable(case: Case) -> Decision | None:
         return None
     if blame.seen_soon and has_time(case):
         return Wait(blame.reason, f"{blame.explanation} If the alarm fires on, it was none, and goes back too.")
-    return case.refuse(blame.reason, blame.explanation, calls_people=True if blame.undecided else None)
+    people = blame.undecided or case.rollback.trigger.passed_on
+    return case.refuse(blame.reason, blame.explanation, calls_people=True if people else None)
 
 
 def _put_back_by_somebody(case: Case) -> Decision | None:

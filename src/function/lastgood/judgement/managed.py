@@ -7,7 +7,7 @@ from dataclasses import replace
 from lastgood.judgement.cancelling import may_be_cancelled
 from lastgood.judgement.case import Case
 from lastgood.judgement.first_step import adoptable, put_nothing_back, stops_for_a_stack
-from lastgood.judgement.stacks import advice
+from lastgood.judgement.stacks import advice, can_be_updated
 from lastgood.judgement.steps import AskApproval, Decision, Wait
 from lastgood.model import Mode, Outcome, Reason, goes_back_by_itself
 
@@ -33,7 +33,7 @@ def not_cloudformation(case: Case) -> Decision | None:
     made = f"The stack {managed.stack} {held} {managed.deployment_id}{' moved' if managed.held_by else ''}"
     if origin and goes_back_by_itself(origin.status) and has_time(case):
         return Wait(Reason.STACK_ROLLING_BACK, f"{made}, and rolls back by itself ({origin.status}): it is watched.")
-    if origin and origin.stage and not case.rollback.trigger.to_deployment_id:
+    if origin and origin.stage and can_be_updated(origin.status) and not case.rollback.trigger.to_deployment_id:
         return _by_its_pipeline(case, made, origin.stage)
     return case.block(
         Reason.MANAGED_BY_CLOUDFORMATION,

@@ -40,13 +40,33 @@ _UNSURE = ("See its state first, which says what is possible", "describe-stacks 
 _NOTHING = ("In this state CloudFormation offers nothing that puts the earlier release back", "")
 
 
-def _way(status: str) -> tuple[str, str]:
+_OF_A_STACK_SET = (
+    "A stack set deploys it: update that with the earlier template, in the account that administers it",
+    "",
+)
+_AT_REST = frozenset(
+    {"UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "CREATE_COMPLETE", "IMPORT_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"}
+)
+_MOVING = frozenset({"UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"})
+
+
+def _way(status: str, name: str) -> tuple[str, str]:
     if status in _WAYS:
         return _WAYS[status]
     if not status:
         return _UNSURE
-    deployed = status in {"UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "CREATE_COMPLETE", "IMPORT_COMPLETE"}
-    return _COMPLETE if deployed else _NOTHING
+    if status not in _AT_REST:
+        return _NOTHING
+    # CloudFormation names the stacks of a set so.
+    return _OF_A_STACK_SET if name.startswith("StackSet-") else _COMPLETE
+
+
+def can_be_updated(status: str) -> bool:
+    """A pipeline may deploy to it, now or once its update has ended; so too where its state could not be read.
+
+    One that failed must not be touched: an action that replaces on failure would delete it.
+    """
+    return not status or status in _AT_REST | _MOVING
 
 
 def command_for(stack: str, origin: Origin | None) -> str:
@@ -56,7 +76,7 @@ def command_for(stack: str, origin: Origin | None) -> str:
         return ""
     state = origin if origin is not None and origin.stack == stack else Origin(stack)
     root = state.root or stack
-    _, words = _way(state.status)
+    _, words = _way(state.status, name_of(root))
     # By its id a stack is found whatever happened to its name; only a deployment wants the name.
     return f"aws cloudformation --region {parts[3]} {words.format(root=root, name=name_of(root))}" if words else ""
 
@@ -71,7 +91,7 @@ def advice(stack: str, origin: Origin | None) -> str:
     state = origin if origin is not None and origin.stack == stack else Origin(stack)
     said = f"It is {state.status}. " if state.status else ""
     command = command_for(stack, origin)
-    return f"{said}{_way(state.status)[0]}{': ' if command else '.'}{command}"
+    return f"{said}{_way(state.status, name_of(state.root or stack))[0]}{': ' if command else '.'}{command}"
 
 
 def left_alone(rollback: Rollback) -> bool:

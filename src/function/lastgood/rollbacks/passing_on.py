@@ -8,6 +8,7 @@ from dataclasses import replace
 from lastgood.draft import Draft
 from lastgood.ledger import Kind
 from lastgood.model import PASSED_ON, DeploymentGroup, Rollback, parse_prefixed
+from lastgood.model.record.trigger import PASSED_ON_BY
 from lastgood.rollbacks.opening import rollback_id
 
 
@@ -25,7 +26,7 @@ def pass_on(draft: Draft, opens: Callable[[Rollback, str], Rollback]) -> None:
 
 def _of_the_stage(rollback: Rollback, stage: DeploymentGroup, key: str) -> Rollback:
     """The stage's rollback. It counts as opened when this one was, so that a signal that came in time is not stale."""
-    trigger = replace(rollback.trigger, routed_by=f"passed on by {rollback.rollback_id}", released_in_alarm="")
+    trigger = replace(rollback.trigger, routed_by=f"{PASSED_ON_BY}{rollback.rollback_id}", released_in_alarm="")
     made = Rollback.opened(rollback_id(key, stage, trigger.alarm_changed_at), stage, trigger, rollback.opened_at)
     choice = rollback.choice
     return made.changed(release_groups=choice.release_groups, release_joined_by=choice.release_joined_by)

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+PASSED_ON_BY = "passed on by "
+"""How `routed_by` begins where a group's rollback was passed on to the stage that released it."""
+
 
 class TriggerKind(StrEnum):
     """How a signal reached the function."""
@@ -59,6 +62,11 @@ class Trigger:
     def alarm(self) -> str:
         """The alarm, as CloudWatch is asked for it: by its ARN; in old records by its name, as one of this region."""
         return self.alarm_arn or self.alarm_name
+
+    @property
+    def passed_on(self) -> bool:
+        """A group's rollback was passed on to this one, so nobody else tells people if nothing can be done here."""
+        return self.routed_by.startswith(PASSED_ON_BY)
 
     @property
     def attributes(self) -> Mapping[str, str]:
