@@ -37,7 +37,7 @@ from judging import (
     verifying,
 )
 from lastgood.judgement.steps import Action, Adopt, ClearAlias, Create, Decision, RegisterTaskDefinition, Stop
-from lastgood.judgement.way_back import HANGS_AFTER, STOP_AGAIN_AFTER
+from lastgood.judgement.stopping import HANGS_AFTER, STOP_AGAIN_AFTER
 from lastgood.judgement.wording import duration
 from lastgood.model import (
     ComputePlatform,

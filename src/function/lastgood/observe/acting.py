@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from lastgood.judgement.recheck import changed_since
-from lastgood.judgement.way_back import HANGS_AFTER
+from lastgood.judgement.stopping import HANGS_AFTER
 from lastgood.model import (
     TERMINAL_STATUSES,
     Controls,
