@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from answering import answering
-from integration.test_cli_judgement import unknown_to_moto
+from integration.test_cli_judgement import configuration, unknown_to_moto
 from lastgood import __version__
 from lastgood_cli.context import Session
 from terminal import Terminal, terminal
@@ -408,6 +408,25 @@ def test_the_gate_is_open_until_somebody_pauses_or_a_rollback_runs(it: Terminal)
     assert it.call("gate", "shop/prod").code == 0
     bad = json.loads(it.call("audit", "show", "-o", "json").out)["suspect_revision"]
     assert it.call("gate", "shop/prod", "--revision", bad).code == 1
+
+
+def test_the_gate_of_a_group_is_shut_while_that_group_is_paused_and_no_longer(it: Terminal) -> None:
+    it.call("pause", "shop/prod", "--reason", "load test", "--until", "2h", "--as", "ann", "--yes")
+    ran = it.call("gate", "shop/prod", "-o", "json")
+    assert (ran.code, ran.json["why_not"]) == (1, "It is paused by ann: load test.")
+    it.sim.advance(7_300)
+    assert it.call("gate", "shop/prod").code == 0
+
+
+def test_doctor_says_that_the_function_is_of_another_version_than_the_command(it: Terminal) -> None:
+    description = it.aws.client("lambda").get_function_configuration(FunctionName=it.function)["Description"]
+    older = description.replace(__version__, "0.0.9")
+    assert older != description
+    with answering({**unknown_to_moto(it), "GetFunctionConfiguration": {**configuration(it), "Description": older}}):
+        rows = {row["check"]: row for row in it.call("doctor", "-o", "json").json}
+    row = rows["it is this command's version"]
+    assert (row["ok"], row["detail"]) == (False, f"It is 0.0.9; this command is {__version__}.")
+    assert "pipx install" in row["fix"]
 
 
 def test_drill_and_health_are_commands(it: Terminal) -> None:

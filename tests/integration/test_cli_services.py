@@ -178,6 +178,14 @@ def test_status_says_how_it_ended_and_leaves_by_that(it: Terminal, rolled_back: 
     assert (ran.code, ran.json["outcome"]) == (0, "ROLLED_BACK")
 
 
+def test_the_gate_is_shut_while_a_rollback_holds_the_pipeline_and_says_how_it_is_opened(
+    it: Terminal, rolled_back: str
+) -> None:
+    ran = it.call("gate", SERVICE, "-o", "json")
+    assert (ran.code, ran.json["may_release"]) == (1, False)
+    assert ran.json["why_not"] == f"{rolled_back} holds its pipeline: lastgood release {SERVICE} --reason …"
+
+
 def test_the_story_and_the_reasons_lead_to_the_console_of_ecs(it: Terminal, rolled_back: str) -> None:
     shown = it.call("audit", "show", rolled_back)
     assert shown.code == 0
