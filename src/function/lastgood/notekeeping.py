@@ -77,6 +77,6 @@ def _note_of(made: Deployment, deployer: Deployer, facts: GroupFacts, notes: lis
 
 
 def _content(holds: Revision) -> str:
-    """An object by its version or ETag, which can be fetched again; all else by its digest, where there is one."""
+    """An object by its version or ETag, by which it can be fetched again; anything else by its digest, if any."""
     named = "" if holds.moves else holds.identity
     return named if holds.kind == "S3" else holds.digest or named

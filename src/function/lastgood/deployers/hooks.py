@@ -16,7 +16,7 @@ def missing_hooks(clients: Clients, spec: AppSpec, setting: AppSpecHooks) -> tup
 
 
 def rejection(clients: Clients, content: Callable[[], str], setting: AppSpecHooks) -> str:
-    """Why the AppSpec with this content can go back no more, as a sentence; empty if its hooks let it.
+    """Why this AppSpec can no longer be deployed, as a sentence; empty if its hooks allow it.
 
     Only where all hooks are kept one that is gone matters, so only then are they looked at before anything is stopped.
     """

@@ -48,14 +48,14 @@ def stored(clients: Clients, reference: str, digest: str) -> Stored:
 
 
 def means(clients: Clients, image: Image) -> str:
-    """The digest that the tag of an image's reference means now; empty where that may not be read, or it is gone."""
+    """The digest that an image's tag means now; empty where that may not be read, or the tag is gone."""
     tag = image.reference.rpartition("/")[2].partition(":")[2]
     found = _described(clients, image.reference, {"imageTag": tag or "latest"}) or {}
     return str(found.get("imageDigest", ""))
 
 
 def _described(clients: Clients, reference: str, image_id: dict[str, str]) -> Mapping[str, Any] | None:
-    """What ECR says of an image; empty if it is not there, None where nobody can tell.
+    """What ECR says about an image; empty if it is not there, None where that is unknown.
 
     Only registries of ECR in the function's own region are asked.
     """

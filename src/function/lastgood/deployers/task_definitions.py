@@ -81,7 +81,7 @@ class TaskDefinitions:
         return str(made["taskDefinition"]["taskDefinitionArn"])
 
     def _means(self, image: Image) -> str:
-        """The digest of a tag that names a release: what ECR says, or else what it was."""
+        """The digest of a tag that names a release: from ECR, or else the one that it had."""
         return _by_name(image) and (means(self.clients, image) or image.digest)
 
     def _status(self, revision: Revision) -> tuple[str, str]:

@@ -149,7 +149,7 @@ class _Parser(Text):
         while self._at < len(self._text) and self._column == column and not self._sequence_here():
             key = self._key()
             if any(key.lower() == other.lower() for other in found):
-                raise self._error(f"{key} occurs twice")
+                raise self._error(f"{key} occurs 2 times, not once")
             found[key] = self._value(column) if self._spaces() else self._below(column)
             self._skip_lines()
         self._must_not_be_inside(column)
@@ -197,7 +197,7 @@ class _Parser(Text):
         found = self._anchors[match[1]]
         self._expanded += _size(found)
         if self._expanded > MOST_NODES:
-            raise self._error("its aliases stand for too much")
+            raise self._error("its aliases expand to too much")
         return found
 
     # --- flow style ---------------------------------------------------------------------------------------------------
@@ -227,7 +227,7 @@ class _Parser(Text):
             value = self._flow(0)
             self._skip_lines()
             if self._here == ":":
-                raise self._error("a pair without braces stands in a list")
+                raise self._error("a list has a pair without braces")
             found.append(value)
         return found
 
@@ -239,7 +239,7 @@ class _Parser(Text):
             if not isinstance(key, str) or (self._here == ":" and "\n" in self._text[began : self._at]):
                 raise self._error("a key is no single text")
             if any(key.lower() == other.lower() for other in found):
-                raise self._error(f"{key} occurs twice")
+                raise self._error(f"{key} occurs 2 times, not once")
             found[key] = self._flow_value()
         return found
 

@@ -57,7 +57,7 @@ class Text:
         if self._here == "#" and (self._at > began or self._column == 0):
             self._at = self._line_end()
         if self._here == "\t":
-            raise self._error("a tab stands between two tokens")
+            raise self._error("a tab is between two tokens")
         return self._here not in {"", "\n"}
 
     def _line_end(self) -> int:
@@ -94,7 +94,7 @@ class Text:
         else:
             match = _KEY.match(self._text, self._at, line)
             if match is None:
-                raise self._error("no key stands here")
+                raise self._error("there is no key here")
             found, self._at = Plain(match[0].rstrip(" ")), match.end()
         if self._at > line or self._here != ":" or self._text[self._at + 1 : self._at + 2] not in {"", " ", "\n"}:
             raise self._error("a key is not followed by a colon")
@@ -135,7 +135,7 @@ class Text:
         while self._here not in {"", "\n", *ends}:
             if self._here == ":" and self._text[self._at + 1 : self._at + 2] in {"", " ", "\n", *ends}:
                 if not ends:
-                    raise self._error("a key stands inside a text")
+                    raise self._error("a key is inside a text")
                 break
             if self._here == "#" and self._text[self._at - 1] == " ":
                 break

@@ -49,7 +49,7 @@ def confirmed(case: Case) -> Decision | None:
 
 
 def _fires_no_more(case: Case, alarm: AlarmFacts) -> Decision | None:
-    """It is not in ALARM now. Where it was not in ALARM before either, the message is wrong."""
+    """The alarm is not in ALARM now. If it was not in ALARM before either, the message is wrong."""
     said = case.rollback.trigger.alarm_changed_at
     if alarm.changed_at and said and alarm.changed_at < said - timedelta(seconds=1):
         return case.unfounded(

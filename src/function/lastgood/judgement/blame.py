@@ -148,7 +148,7 @@ def _nobody(reason: Reason, explanation: str) -> Attribution:
 
 
 def _somebody_goes_back(newest: Deployment, events: Sequence[Deployment], asked: Question) -> Attribution:
-    """A person, a pipeline or a stack puts back what was live before: that is watched and proven, not fought.
+    """A person, a pipeline or a stack puts back what was live before: lastgood watches and proves it.
 
     One that was over before the breach answers nothing: it is judged like AWS's own, which is never rolled back.
     """
@@ -217,7 +217,7 @@ def _rolled_back_by(rollback: Deployment, events: Sequence[Deployment]) -> Deplo
 
 
 def _answers(rollback: Deployment, asked: Question) -> bool:
-    """A rollback of others that the same errors caused: it ended after the alarm, or just before."""
+    """Whether it is others' rollback for the same errors: it ended after the alarm, or just before."""
     if asked.alarm_at is None or rollback.completed_at is None:
         return False
     return rollback.status == "Succeeded" and rollback.completed_at >= asked.alarm_at - asked.evaluation_window

@@ -14,11 +14,11 @@ from lastgood.model import Origin, Reason, goes_back_by_itself
 RUNNING = "UPDATE_IN_PROGRESS"
 
 CANCELLED_AGAIN_AFTER = timedelta(seconds=30)
-"""A cancellation that nobody confirmed is asked for again after this long, with the same token."""
+"""An unconfirmed cancellation is asked for again after this long, with the same token."""
 
 
 def may_be_cancelled(case: Case) -> bool:
-    """The settings name the stack, its update still runs, and undoes what we would undo and goes where we would go."""
+    """Whether the settings name the stack, its update still runs, and cancelling it puts back what we would."""
     origin, good, suspects = case.seen.origin, case.selection.good, case.attribution.suspects
     if origin is None or origin.status != RUNNING or not _named(case, origin) or good is None or not suspects:
         return False
@@ -36,7 +36,7 @@ def _named(case: Case, origin: Origin) -> bool:
 
 
 def cancel_update(case: Case) -> Decision:
-    """Cancel it, all of it."""
+    """Cancel the whole update."""
     suspect, origin = case.attribution.suspect, case.seen.origin or Origin()
     what = f"{suspect.deployment_id} is {suspect.status}" if suspect else "The release is made"
     return CancelUpdate(
@@ -49,7 +49,7 @@ def cancel_update(case: Case) -> Decision:
 
 
 def after_cancel(case: Case) -> Decision | None:
-    """What the stack does since; None where nothing more is to come from it, and what it put back is to be proven."""
+    """What the stack is doing since; None where it has finished, and what it put back has to be proven."""
     progress, origin = case.rollback.progress, case.seen.origin
     asked = progress.stack_cancel_requested_at
     if asked is None or origin is None or case.late:

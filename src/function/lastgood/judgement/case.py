@@ -140,7 +140,7 @@ class Case:
         return " ".join(filter(None, remarks))
 
     def _named_by_the_suspect(self, good: Deployment) -> str:
-        """That what goes back is known from the suspect alone, where the deployment before it cannot be read."""
+        """A remark if only the suspect says what was live before, as the deployment before it is unreadable."""
         if not good.deployment_id.endswith(BEFORE) or not self.attribution.suspects:
             return ""
         first = self.attribution.suspects[-1]

@@ -108,7 +108,7 @@ def adoptable(case: Case) -> bool:
 
 
 def stops_for_a_stack(case: Case) -> bool:
-    """A stack's release runs, and CodeDeploy would put back what we would. (Its hook for ECS lets nobody stop it.)"""
+    """A stack's release runs, and CodeDeploy would put back what we would. (Its hook for ECS allows no stop.)"""
     suspect, group = case.attribution.suspect, case.seen.group
     if suspect is None or group is None or not suspect.active:
         return False

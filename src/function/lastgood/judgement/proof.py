@@ -49,7 +49,7 @@ def verify(case: Case) -> Decision:
 
 
 def _taken_away(case: Case, running: Deployment) -> Decision | None:
-    """Somebody released while the rollback ran: an update of a service takes the place of the one before it."""
+    """Somebody released while the rollback ran: an update of a service replaces the one before it."""
     newest = case.seen.newest
     if newest is None or not newest.is_release or newest.created_at <= running.created_at:
         return None
@@ -124,7 +124,7 @@ def _prove_live(case: Case, running: Deployment) -> Decision:
 
 
 def _found(rollback: Rollback, live: Live) -> str:
-    """What is live, as far as anybody can tell."""
+    """What is live, as far as it is known."""
     if live.split:
         return "two versions"
     if by_the_suspect(rollback, live):
@@ -143,7 +143,7 @@ def _away_from_the_suspect(rollback: Rollback, running: Deployment, live: Live) 
         return False
     if live.identity not in rollback.choice.suspect_revisions:
         return True
-    # Under the suspect's own name is something else only where the platform tells who brought it, or which images.
+    # The suspect's own name can be other content only where the platform says who deployed it, or which images run.
     return bool(live.deployment_id or (live.images and same_images(live.images, running.revision.images)))
 
 
@@ -202,7 +202,7 @@ def _attempted_after(running: Deployment, group: GroupFacts | None) -> str:
 
 _ADVICE = {
     "ALARM_ACTIVE": "an alarm of the deployment group stopped it; lastgood may not override alarms here",
-    "INVALID_LAMBDA_CONFIGURATION": "the alias does not stand where the AppSpec says",
+    "INVALID_LAMBDA_CONFIGURATION": "the alias does not point where the AppSpec says",
     "INVALID_LAMBDA_FUNCTION": "the Lambda version or its alias is gone",
     "ECS_UPDATE_ERROR": "ECS refused the task set; see whether the task definition is still active",
     "INVALID_ECS_SERVICE": "the ECS service is gone or has another deployment controller",

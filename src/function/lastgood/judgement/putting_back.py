@@ -52,7 +52,7 @@ def put_back(case: Case) -> Decision:
 
 
 def _chore(seen: Observation, good: Deployment) -> Decision | None:
-    """What has to be done at AWS first; None if nothing."""
+    """What has to be done in AWS first; None if nothing."""
     if split := seen.needs(SplitAlias):
         return ClearAlias(
             Reason.IN_PROGRESS,

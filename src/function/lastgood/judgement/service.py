@@ -116,7 +116,7 @@ class Lives:
 
 
 def _since_when_unknown(deployment: Deployment, start: datetime) -> bool:
-    """It was live before a deployment that names it, and no older deployment says since when."""
+    """A deployment that names it shows that it was live before, and no older deployment says since when."""
     return deployment.deployment_id.endswith(BEFORE) and start >= deployment.created_at
 
 

@@ -76,7 +76,7 @@ class Revision:
 
     @property
     def known_by(self) -> str:
-        """What tells what it contains, for people; `nothing` where nobody knows."""
+        """How its content is known, in words for people; `nothing` where it is unknown."""
         if not self.known:
             return "nothing"
         if self.noted:
@@ -278,7 +278,7 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """What was good cannot be deployed any more, whatever is done before. `why`: as people are told."""
+    """The good revision can never be deployed again, whatever is done before. `why`: a sentence for people."""
 
     why: str
 
@@ -307,7 +307,7 @@ class LeftOut:
 
 
 type Chore = SplitAlias | Unregistered
-"""What is done at AWS before the last good revision can be deployed again."""
+"""What is done in AWS before the last good revision can be deployed again."""
 
 type Preparation = Gone | Chore | LeftOut
-"""What stands before the redeployment of the last good revision, as AWS shows it now."""
+"""What has to be done before the last good revision is redeployed, or is in its way, as AWS shows it now."""

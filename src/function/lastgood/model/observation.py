@@ -117,5 +117,5 @@ class Observation:
     preparations: tuple[Preparation, ...] = ()
 
     def needs[Kind: Preparation](self, kind: type[Kind]) -> Kind | None:
-        """What of this kind stands before the redeployment; None for nothing."""
+        """The preparation of this kind; None if there is none."""
         return next((found for found in self.preparations if isinstance(found, kind)), None)

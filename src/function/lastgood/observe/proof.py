@@ -28,7 +28,7 @@ def verify(look: Look) -> Observation:
 
 
 def _newest(look: Look) -> Deployment | None:
-    """What somebody may have released meanwhile."""
+    """The deployments that somebody may have released meanwhile."""
     facts = look.deployer.facts()
     return look.deployer.newest(facts) if facts else None
 

@@ -104,7 +104,7 @@ def _unsure(case: Case) -> list[Deployment]:
 
 
 def _perhaps_somebodys_rollback(case: Case) -> list[Deployment]:
-    """What came after the breach began may be no fix, but what was live before: names alone do not tell."""
+    """Deployments that may be no fix but what was live before, where their names alone do not show it."""
     if case.attribution.reason is not Reason.NEWER_DEPLOYMENT:
         return []
     events = [d for d in case.seen.history if d.is_release or d.is_rollback]

@@ -185,10 +185,7 @@ class Acts:
         except AmbiguousError as error:
             # The marker is looked for at the next visit, before anything is created again.
             self._result(Action.CREATE, f"No usable answer came: {error}")
-        except GroupBusyError as error:
-            self._draft.change(create_attempted_at=None)
-            self._refused_for_now(Action.CREATE, error)
-        except PassingError as error:
+        except (GroupBusyError, PassingError) as error:
             self._draft.change(create_attempted_at=None)
             self._refused_for_now(Action.CREATE, error)
         except RefusedError as error:

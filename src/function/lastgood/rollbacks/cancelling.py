@@ -13,7 +13,7 @@ from lastgood.text import clean
 
 
 def cancel_update(parts: Parts, draft: Draft, closing: Closing, decision: CancelUpdate) -> None:
-    """Ask for it. To ask twice does no harm: the token makes it one request, and the stack's state shows what came.
+    """Ask for it. Asking twice does no harm: the token makes it one request, and the stack's state shows the result.
 
     A refusal for the stack's state is no end: it has gone on meanwhile, and is looked at again.
     """

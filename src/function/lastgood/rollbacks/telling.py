@@ -18,7 +18,7 @@ TELLING_ENDS_AFTER = timedelta(days=1)
 
 
 class Telling:
-    """Tells of the rollback of a draft."""
+    """Sends the notices of a draft's rollback."""
 
     def __init__(self, parts: Parts, draft: Draft) -> None:
         self._parts = parts
@@ -26,7 +26,7 @@ class Telling:
         self._begun: dict[str, Sending] = {}
 
     def begin(self) -> None:
-        """Say that a rollback is under way, beside the write of what it did: neither need wait for the other.
+        """Notify people that a rollback is under way, in parallel with the write of what it did.
 
         What was done is true already. Should the write fail, the next visit writes it, and says it again under the same
         id. How a rollback ended is told only when that is written, for until then it could end otherwise; and of a
@@ -37,9 +37,9 @@ class Telling:
             self._begun[OPENED] = self._parts.notices.begin(rollback, OPENED, _heard(rollback, OPENED))
 
     def finish(self) -> None:
-        """Send the notices that the record calls for, and note who was told. What fails is sent by the sweep."""
+        """Send the notices that the record calls for, and note who got them. The sweep sends again what fails."""
         draft = self._draft
-        # What only stands for a notice is seen to by the story itself; where that was cut short, by the next visit.
+        # What is only listed like a notice is done by the story itself, or by the next visit if that was cut short.
         for kind in (each for each in notices_due(draft.rollback) if each not in {PASSED_ON, JOINED}):
             draft.change(notified=(*draft.rollback.bookkeeping.notified, *self._told(kind)))
         now, written = draft.rollback.bookkeeping, draft.written.bookkeeping
@@ -52,7 +52,7 @@ class Telling:
     def _told(self, kind: str) -> tuple[str, ...]:
         """Send one notice. Returns what is to be kept of that: the kind when all heard it, else who did.
 
-        Whoever heard it is not told again because somebody else cannot hear.
+        A channel that took it does not get it again because another one failed.
         """
         parts, rollback = self._parts, self._draft.rollback
         told = problems(self._begun.get(kind) or self._send(kind))
@@ -73,7 +73,7 @@ class Telling:
 
 
 def _heard(rollback: Rollback, kind: str) -> set[str]:
-    """Which channels have heard a notice that others have not."""
+    """The channels that got a notice which others did not get."""
     return {mark.partition("@")[2] for mark in rollback.bookkeeping.notified if mark.startswith(f"{kind}@")}
 
 

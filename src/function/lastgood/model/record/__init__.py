@@ -93,7 +93,7 @@ class Rollback:
 
     @property
     def needs_human(self) -> bool:
-        """Whether people are called: as the catalogue says of its reason, and always where it did not heal."""
+        """Whether people are called: as the catalogue says of the reason, and always if the alarm did not recover."""
         if self.progress.not_recovered_at is not None:
             return True
         if self.people is not None or self.reason_code is None:

@@ -14,7 +14,7 @@ class Candidate:
     """A deployment that selection looked at. `rejection` is None for the one that was chosen.
 
     `served_seconds`, `alarms_meanwhile` (how often an alarm of the group fired while it served) and `content_known` are
-    None where that is unknown or was not asked. `content_known_by` is what tells the content, as words.
+    None where that is unknown or was not asked. `content_known_by` says in words how the content is known.
     """
 
     deployment_id: str
