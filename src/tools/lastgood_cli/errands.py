@@ -91,7 +91,8 @@ def _objections(session: Session, group: DeploymentGroup, revision: str) -> Iter
     if open_id:
         yield f"{open_id} is open for it."
     now = session.now
-    for head in session.records.rollbacks(now - LOOKS_BACK, now, Wanted(group.application, group.deployment_group)):
+    application, _, name = group.key.rpartition("/")
+    for head in session.records.rollbacks(now - LOOKS_BACK, now, Wanted(application, name)):
         if head.get("deployment_group_key") == group.key and head.get("held_at") and not head.get("released_at"):
             yield f"{head['rollback_id']} holds its pipeline: lastgood release {group.key} --reason …"
     everything = {str(item["sk"]): item for item in session.records.remembered(None)}
