@@ -80,7 +80,7 @@ e2e: $(STAMP) $(E2E_STAMP) ## deploy the stack into a local AWS and test it ther
 local: $(STAMP) $(E2E_STAMP) ## deploy the stack into a local AWS and keep it up to play with
 	@$(RUN) -m local_aws
 
-mutate: $(STAMP) $(MUTATION_STAMP) ## break what decides in a thousand ways: do the tests notice? Not in check, ten minutes
+mutate: $(STAMP) $(MUTATION_STAMP) ## break what decides in a thousand ways: do the tests notice? Not in check, half an hour
 	nice $(MUTATION_VENV)/bin/python src/tools/mutation.py $(WORKERS)
 
 check: lint types template test e2e ## what CI runs, and the deployed stack
