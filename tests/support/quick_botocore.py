@@ -1,21 +1,28 @@
-"""botocore, without what it works out again for each client. What a client does stays the same.
+"""botocore, without what it works out again for each client or session. What a client does stays the same.
 
 Each client copies the session's handlers, chunk by chunk of their names, and looks for itself which event names were
-others once.
+others once. Each session reads the models of its services from megabytes of JSON.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 from botocore.hooks import EventAliaser, NodeList, _PrefixTrie
+from botocore.loaders import Loader
+
+_read: dict[Any, Any] = {}
 
 
 def quicken() -> None:
     """From now on, in this process."""
     EventAliaser.__copy__ = _copied_aliaser
     _PrefixTrie._recursive_copy = _copied_trie
+    # Sessions that look in the same folders share the models of services; another kind of loader keeps to itself.
+    for name in ("load_service_model", "list_available_services"):
+        setattr(Loader, name, _sharing(name, getattr(Loader, name)))
 
 
 def _copied_aliaser(aliaser: EventAliaser) -> EventAliaser:
@@ -34,3 +41,15 @@ def _copied_trie(trie: _PrefixTrie, node: dict[str, Any]) -> dict[str, Any]:
         else value
         for name, value in node.items()
     }
+
+
+def _sharing(name: str, read: Callable[..., Any]) -> Callable[..., Any]:
+    def shared(loader: Loader, *what: Any, **more: Any) -> Any:
+        if type(loader) is not Loader:
+            return read(loader, *what, **more)
+        key = (name, tuple(loader.search_paths), what, tuple(more.items()))
+        if key not in _read:
+            _read[key] = read(loader, *what, **more)
+        return _read[key]
+
+    return shared

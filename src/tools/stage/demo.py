@@ -243,6 +243,7 @@ def with_a_pipeline(act: Act) -> None:
     found = act.alarm_fires()
     act.until_closed(found)
     act.until(found, lambda head: head["rerun_status"] == "Succeeded")
+    act.say("pipeline", f"commit {good[:7]}, that of cart:2, is built again into cart:4, the newest: Succeeded")
     act.record(found)
 
 
