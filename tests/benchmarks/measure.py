@@ -113,6 +113,7 @@ def _starts(lab: Laboratory, profile: Profile, chance: random.Random) -> Results
     variants = {"bare": BARE, "lastgood": LASTGOOD}
     variants |= {code: replace(LASTGOOD, code=code) for code in ("fresh", "dated", "source")}
     variants["data"] = _with(LASTGOOD, "data", ("BENCH_WITHOUT", "data"))
+    variants["methods"] = _with(LASTGOOD, "methods", ("BENCH_WITHOUT", "methods"))
     variants["gc"] = _with(LASTGOOD, "gc", ("BENCH_WITHOUT", "gc"))
     variants["clients"] = _with(LASTGOOD, "clients", ("BENCH_WITH", "clients"))
     rounds = interleaved({n: partial(lab.initialise, v) for n, v in variants.items()}, profile.start_rounds, chance)
@@ -122,6 +123,7 @@ def _starts(lab: Laboratory, profile: Profile, chance: random.Random) -> Results
         "lever_source": ("source", "lastgood"),
         "lever_dated": ("dated", "lastgood"),
         "lever_data": ("data", "lastgood"),
+        "lever_methods": ("methods", "lastgood"),
         "lever_gc": ("gc", "lastgood"),
         "lever_clients": ("clients", "lastgood"),
     }

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import platform
+import py_compile
 import signal
 import socket
 import subprocess
@@ -72,6 +73,9 @@ def provided_packages(folder: Path) -> Path:
     for name in PROVIDED_BY_THE_RUNTIME:
         if (SITE_PACKAGES / name).exists() and not (folder / name).exists():
             (folder / name).symlink_to(SITE_PACKAGES / name)
+            if name.endswith(".py"):
+                # A module's bytecode lies beside the link to it, a package's within.
+                py_compile.compile(str(folder / name), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
     for extension in SITE_PACKAGES.glob("runtime_client*.so"):
         if not (folder / extension.name).exists():
             (folder / extension.name).symlink_to(extension)

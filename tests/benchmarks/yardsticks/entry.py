@@ -1,9 +1,10 @@
 """Every variant begins here: it imports the handler that BENCH_HANDLER names, and says when that is done and by whom.
 
 To see what a lever is worth, BENCH_WITHOUT takes one away and BENCH_WITH adds one that lastgood does not use: without
-`gc` the collector works while modules load, without `data` botocore reads all it has, without `parallel` each read
-waits for the one before, without `certificates` each connection reads whom it trusts; with `clients` every platform's
-clients are made while the module loads, with `connections` connections are opened then.
+`gc` the collector works while modules load, without `methods` those of dataclasses are compiled then, without `data`
+botocore reads all it has, without `parallel` each read waits for the one before, without `certificates` each connection
+reads whom it trusts; with `clients` every platform's clients are made while the module loads, with `connections`
+connections are opened then.
 """
 
 import gc
@@ -44,6 +45,11 @@ if "data" in _without:
     import lastgood.aws_data
 
     lastgood.aws_data.use_small_data = lambda _: None
+
+if "methods" in _without:
+    import lastgood.ready_methods
+
+    lastgood.ready_methods.use = lambda: False
 
 if "certificates" in _without:
     import lastgood.tls
