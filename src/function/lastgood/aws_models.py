@@ -67,7 +67,12 @@ NEEDED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "StartPipelineExecution": ("sourceRevisions",),
         "StopPipelineExecution": (),
     },
-    "cloudformation": {"DescribeStackResources": ("PhysicalResourceId",), "DescribeStacks": ()},
+    "cloudformation": {
+        "CancelUpdateStack": (),
+        "DescribeStackResources": ("PhysicalResourceId",),
+        "DescribeStacks": (),
+        "ListStackResources": (),
+    },
     "sns": {"ListSubscriptionsByTopic": (), "Publish": ()},
     "events": {"PutEvents": ()},
 }
