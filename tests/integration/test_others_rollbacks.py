@@ -188,6 +188,16 @@ def test_what_somebody_has_put_back_before_the_message_comes_is_proven_and_its_r
         assert it.local.head(head["rollback_id"])["alarm_recovered_at"]
 
 
+def test_what_somebody_put_back_within_the_breach_answers_an_alarm_that_fires_minutes_later() -> None:
+    with scene("Server") as it:
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=300)
+        theirs = it.release(2, settle=True, rest=400)
+        began = it.now().replace(second=0, microsecond=0) - timedelta(minutes=10)
+        it.alarm_fires(breached=[began, began + timedelta(minutes=1)])
+        assert_back(it, adopted=True, rollback_deployment_id=theirs)
+
+
 def test_an_alarm_half_an_hour_after_somebodys_rollback_is_not_answered_by_it() -> None:
     with scene("Lambda", **options("Lambda")) as it:
         it.good_history(1, 2)

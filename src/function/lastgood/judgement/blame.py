@@ -153,7 +153,8 @@ def _somebody_goes_back(newest: Deployment, events: Sequence[Deployment], asked:
     One that was over before the breach answers nothing: it is judged like AWS's own, which is never rolled back.
     """
     suspects = _judge(events[1:], asked).suspects
-    if newest.active or (not asked.released_in_alarm and _answers(newest, asked)):
+    in_the_breach = asked.onset is not None and asked.onset.at <= _ended(newest, asked.now)
+    if newest.active or (not asked.released_in_alarm and (in_the_breach or _answers(newest, asked))):
         return Attribution(suspects=suspects, adopt=newest)
     who = newest.stack or "somebody"
     back = (
