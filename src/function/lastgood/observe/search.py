@@ -190,7 +190,11 @@ def _before_the_first(look: Look, case: Case) -> Deployment | None:
     Or where nobody can read what was.
     """
     first, group = next(iter(case.attribution.suspects[::-1]), None), case.seen.group
-    if first is None or group is None or first.deployment_id + BEFORE in case.seen.examined:
+    if (
+        first is None
+        or group is None
+        or any(d.deployment_id == first.deployment_id + BEFORE for d in case.seen.history)
+    ):
         return None
     last = deployed_before(first, case.seen.history)
     if last is not None and last.revision.identity:
