@@ -204,6 +204,19 @@ def test_one_key_for_every_appspec_leads_to_what_the_suspect_found_live(settle: 
         named_by_the_suspect(it, bad)
 
 
+def test_what_the_suspect_names_is_not_put_back_below_a_floor() -> None:
+    with scene("Lambda", versions=5) as it:
+        s3 = bucket()
+        release_appspec(it, s3, "appspec.json", 2, 7200)
+        bad = release_appspec(it, s3, "appspec.json", 3, 90)
+        floor = {"application": it.application, "deployment_group": it.group, "deployment_id": bad}
+        it.deliver({"action": "set_floor", **floor, "requested_by": "ann", "reason": "the schema changed"})
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == ("BLOCKED", "BELOW_FLOOR"), head["explanation"]
+        assert it.sim.live(it.application, it.group).shares == {"3": 1.0}
+
+
 def test_a_version_that_served_for_minutes_before_a_suspect_that_names_it_is_not_proven() -> None:
     with scene("Lambda", versions=5) as it:
         s3 = bucket()
