@@ -191,8 +191,9 @@ class Local:
         )
 
     def close(self) -> None:
-        """The execution environment ends; its threads with it."""
+        """The execution environment ends; its threads with it, and the metrics that Powertools keeps per process."""
         self.application.close()
+        Metrics(namespace="lastgood", service="lastgood").clear_metrics()
 
     def handle(self, event: object, request_id: str = "", door: str = "") -> list[dict[str, Any]]:
         """Invoke the application once, by an alias where one is named."""
