@@ -73,6 +73,25 @@ def test_a_native_rollback_that_fails_while_it_is_watched_is_taken_over(platform
         assert head["failed_rollback_id"] in head["explanation"]
 
 
+@pytest.mark.parametrize("platform", ["Lambda", "ECS"])
+def test_a_pause_also_holds_what_is_taken_over_after_the_stop_until_somebody_resumes(platform: str) -> None:
+    with scene(platform) as it:
+        it.good_history(1, 2)
+        it.release(3)
+        it.sim.advance(60)
+        it.alarm_fires()
+        assert it.head["phase"] == "VERIFYING", it.head["explanation"]
+        group = {"application": "shop", "deployment_group": "prod", "requested_by": "alex", "reason": "look first"}
+        it.local.handle({"action": "pause", **group})
+        it.sim.engine.stop_deployment(it.sim.engine.deployment(it.head["rollback_deployment_id"]), False)
+        for _ in range(20):
+            it.sim.advance(60)
+            it.sweep()
+        assert it.calls("CreateDeployment") == []
+        it.local.handle({"action": "resume", **group})
+        assert_back(it, adopted=False)
+
+
 def test_a_native_rollback_that_lastgood_asked_for_and_that_fails_is_taken_over() -> None:
     with scene("Lambda", versions=5, current=5) as it:
         it.good_history(1, 2)
