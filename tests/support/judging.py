@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from builders import (
+    ALARM_AT,
     NOW,
     ROLLBACK_ID,
     at,
     group,
+    minutes,
     newest_first,
     observation,
     our_rollback,
@@ -19,6 +21,7 @@ from builders import (
     seconds,
 )
 from lastgood import judgement
+from lastgood.judgement.blame import Attribution, Question, attribute
 from lastgood.judgement.case import Case
 from lastgood.judgement.choice import Selection, select
 from lastgood.judgement.guards import GUARDS
@@ -139,3 +142,18 @@ def choose(*history: Deployment, suspects: tuple[str, ...], controls: Controls |
 def chosen(*history: Deployment, **more: Any) -> str:
     good = choose(*history, **more).good
     return good.deployment_id if good else ""
+
+
+def blame(*history: Deployment, **more: Any) -> Attribution:
+    """The alarm went off at minute 0; it looks back 5 minutes; a release of the last hour may be blamed."""
+    facts: dict[str, Any] = {
+        "alarm_at": ALARM_AT,
+        "attribution_window": minutes(60),
+        "evaluation_window": minutes(5),
+        "now": NOW,
+    }
+    return attribute(newest_first(*history), Question(**{**facts, **more}))
+
+
+def blamed(*history: Deployment, **more: Any) -> list[str]:
+    return [d.deployment_id for d in blame(*history, **more).suspects]

@@ -8,7 +8,6 @@ import pytest
 
 from builders import (
     ALARM_AT,
-    NOW,
     at,
     minutes,
     native_rollback,
@@ -18,31 +17,13 @@ from builders import (
     rollback,
     running,
 )
-from judging import chosen
+from judging import blame, blamed, chosen
 from lastgood.judgement.blame import (
     Attribution,
-    Question,
-    attribute,
     changes_of_live,
 )
 from lastgood.judgement.theirs import brings_back, put_back_already
 from lastgood.model import Deployment, Onset, Reason
-
-
-def blame(*history: Deployment, **more: Any) -> Attribution:
-    """The alarm went off at minute 0; it looks back 5 minutes; a release of the last hour may be blamed."""
-    facts: dict[str, Any] = {
-        "alarm_at": ALARM_AT,
-        "attribution_window": minutes(60),
-        "evaluation_window": minutes(5),
-        "now": NOW,
-    }
-    return attribute(newest_first(*history), Question(**{**facts, **more}))
-
-
-def blamed(*history: Deployment, **more: Any) -> list[str]:
-    return [d.deployment_id for d in blame(*history, **more).suspects]
-
 
 # --- whom the alarm blames --------------------------------------------------------------------------------------------
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from builders import ALARM_AT, NOW, at, minutes, newest_first, release, running
-from lastgood.judgement.blame import Attribution, Question, attribute
+from builders import NOW, at, release, running
+from judging import blame, blamed
 from lastgood.model import Deployment, Reach, Reason
 
 
@@ -19,20 +19,6 @@ def of(target: str, deployment: Deployment) -> Deployment:
 ORDERS_1 = of("orders", release("d-1", "orders:1", -900))
 INVOICES_1 = of("invoices", release("d-2", "invoices:1", -800))
 ORDERS_2 = of("orders", release("d-3", "orders:2", -30))
-
-
-def blame(*history: Deployment, **more: Any) -> Attribution:
-    facts: dict[str, Any] = {
-        "alarm_at": ALARM_AT,
-        "attribution_window": minutes(60),
-        "evaluation_window": minutes(5),
-        "now": NOW,
-    }
-    return attribute(newest_first(*history), Question(**{**facts, **more}))
-
-
-def blamed(*history: Deployment, **more: Any) -> list[str]:
-    return [d.deployment_id for d in blame(*history, **more).suspects]
 
 
 def test_the_function_that_was_released_is_blamed_alone() -> None:

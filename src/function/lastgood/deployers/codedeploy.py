@@ -222,8 +222,7 @@ class CodeDeploy:
 
     def reach(self, deployment: Deployment, facts: GroupFacts) -> Reach | None:
         """When a deployment began to serve users; None where that is unknown."""
-        can = self._group.can(facts.compute_platform)
-        moves_traffic = facts.blue_green or can.native_moves_traffic
+        moves_traffic = self._group.moves_traffic(facts)
         return targets.reach(self._clients.codedeploy, deployment, moves_traffic=moves_traffic)
 
     def do(self, todo: Chore, good: Revision) -> str:

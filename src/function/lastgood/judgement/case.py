@@ -194,10 +194,9 @@ class Case:
         suspect, onset, group = self.attribution.suspect, self.onset, self.seen.group
         if suspect is None or onset is None or not onset.measured or group is None:
             return ()
-        moves_traffic = group.blue_green or self.rollback.group.can(group.compute_platform).native_moves_traffic
         if suspect.failed_alone:
             found = tuple(itertools.takewhile(lambda d: d.status != "Succeeded", self.seen.history))
-        elif moves_traffic and (suspect.completed_at or self.now) > onset.at:
+        elif self.rollback.group.moves_traffic(group) and (suspect.completed_at or self.now) > onset.at:
             found = (suspect,)
         else:
             found = ()

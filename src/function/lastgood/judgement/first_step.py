@@ -122,8 +122,7 @@ def native_flip(case: Case) -> bool:
     group, good = case.seen.group, case.selection.good
     if group is None or good is None or not case.policy.native_rollback or case.rollback.trigger.to_deployment_id:
         return False
-    moves_traffic = group.blue_green or case.rollback.group.can(group.compute_platform).native_moves_traffic
     last = next((d for d in case.seen.history if d.deployment_id == group.last_successful_id), None)
-    if not moves_traffic or last is None:
+    if last is None or not case.rollback.group.moves_traffic(group):
         return False
     return last.deployment_id == good.deployment_id or bool(same_content(last.revision, good.revision))

@@ -112,7 +112,7 @@ def _native_goes_to_what_was_live(case: Case, reason: Reason) -> bool:
         return False
     if last.revision in case.seen.controls.known_bad or (floor and last.created_at < floor.created_at):
         return False
-    return group.blue_green or case.rollback.group.can(group.compute_platform).native_moves_traffic
+    return case.rollback.group.moves_traffic(group)
 
 
 def _unknown_before(case: Case) -> Candidate | None:

@@ -57,9 +57,8 @@ def notices_due(rollback: Rollback) -> tuple[str, ...]:
 
 def answers_no_other_signal(rollback: Rollback) -> bool:
     """It ended without acting, for a reason that answers no other signal: its own was unfounded, or it failed."""
-    progress, reason = rollback.progress, rollback.reason_code
-    acted = progress.stop_requested_at or progress.rollback_deployment_id or progress.create_attempted_at
-    if rollback.open or acted or reason is None:
+    reason = rollback.reason_code
+    if rollback.open or rollback.progress.touched or reason is None:
         return False
     return REASONS[reason].of_the_signal or bool(rollback.trigger.requested_by) or rollback.outcome is Outcome.FAILED
 

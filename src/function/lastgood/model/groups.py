@@ -202,6 +202,10 @@ class DeploymentGroup:
         """The deployer's name for people: `CodeDeploy`, `ECS`, `CodePipeline`."""
         return self.can().deployer
 
+    def moves_traffic(self, facts: GroupFacts) -> bool:
+        """Whether a deployment there moves traffic to what it has made ready, so that undoing it only moves it back."""
+        return facts.blue_green or self.can(facts.compute_platform).native_moves_traffic
+
     def can(self, compute_platform: ComputePlatform | None = None) -> Capabilities:
         """What can be done there, as far as the platform is known."""
         return CAPABILITIES.get((self.controller, compute_platform), CAPABILITIES[self.controller, None])

@@ -54,6 +54,7 @@ def before_create(look: Look) -> Observation:
 
 def held(look: Look, seen: Observation) -> Observation:
     """Add the operators' controls: read again on a later visit, taken from the last look if that had read them."""
+    # A look that reads the controls reads with them who holds the lock; one that only watches reads neither.
     if look.last is not None and look.last.locked_by is not None:
         seen = replace(seen, controls=look.last.controls, locked_by=look.last.locked_by)
     else:

@@ -106,7 +106,5 @@ def _with_remark(decision: Close, rollback: Rollback) -> Close:
 
 
 def _acted(rollback: Rollback) -> bool:
-    """Whether something was stopped, created or adopted: such rollbacks count for the cooldown and the limits."""
-    progress = rollback.progress
-    touched = progress.stop_requested_at or progress.rollback_deployment_id or progress.create_attempted_at
-    return bool(touched) and rollback.outcome in {Outcome.ROLLED_BACK, Outcome.FAILED, Outcome.BLOCKED}
+    """Whether it counts for the cooldown and the limits."""
+    return rollback.progress.touched and rollback.outcome in {Outcome.ROLLED_BACK, Outcome.FAILED, Outcome.BLOCKED}

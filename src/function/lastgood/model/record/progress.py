@@ -34,6 +34,18 @@ class Progress:
     next_good_deployment_id: str = ""
     next_good_revision: str = ""
 
+    @property
+    def touched(self) -> bool:
+        """Whether AWS was asked to stop, create or cancel something, or a rollback of its own was adopted."""
+        return any(
+            (
+                self.stop_requested_at,
+                self.create_attempted_at,
+                self.stack_cancel_requested_at,
+                self.rollback_deployment_id,
+            )
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Bookkeeping:
