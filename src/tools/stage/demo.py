@@ -315,9 +315,11 @@ def transcript(only: Container[int] = range(1, len(ACTS) + 1)) -> str:
 
 
 def main() -> None:
-    """Colour on a terminal, plain text into a pipe."""
-    terminal = sys.stdout.isatty()
-    play(Console(width=None if terminal else WIDTH, highlight=False))
+    """Colour and act by act on a terminal, the plain transcript into a pipe."""
+    if sys.stdout.isatty():
+        play(Console(highlight=False))
+    else:
+        print(transcript())
 
 
 if __name__ == "__main__":
