@@ -205,7 +205,7 @@ GUARDS: tuple[Guard, ...] = (
         (Reason.MANAGED_BY_CLOUDFORMATION, Reason.RELEASED_BY_PIPELINE),
     ),
     Guard(
-        "Has nobody put the old revision back already, or begun to put back a bad one?",
+        "Is nobody putting a revision back already?",
         _put_back_by_somebody,
         (Reason.ALREADY_LIVE, Reason.ALREADY_ROLLING_BACK),
     ),
@@ -216,8 +216,8 @@ GUARDS: tuple[Guard, ...] = (
         good_revision,
         (Reason.NO_GOOD_REVISION, Reason.BELOW_FLOOR, Reason.KNOWN_BAD),
     ),
-    Guard("Is live what the history says?", _live_as_expected, (Reason.ALREADY_LIVE, Reason.LIVE_DIFFERS)),
-    Guard("May it act, not only look?", _observe_only, (Reason.OBSERVE_MODE,)),
-    Guard("Need nobody be asked first?", _needs_approval, (Reason.NEEDS_APPROVAL,)),
+    Guard("Does what is live match the history?", _live_as_expected, (Reason.ALREADY_LIVE, Reason.LIVE_DIFFERS)),
+    Guard("May it act, not only observe?", _observe_only, (Reason.OBSERVE_MODE,)),
+    Guard("May it act without asking first?", _needs_approval, (Reason.NEEDS_APPROVAL,)),
 )
 """The guards, in the order in which they are tried. The first objection decides."""
