@@ -35,7 +35,17 @@ also_copy = ["lastgood"]
 pytest_add_cli_args_test_selection = ["tests/unit"]
 use_git_change_detection = false
 """
-EXAMPLES_FIRST = '''"""mutmut names the tests in any order; the examples are quicker than the properties."""
+RUNNING_THE_TESTS = '''
+"""How mutmut runs the tests: each time from fresh modules, and the examples first: the properties are slower."""
+
+import sys
+
+
+def pytest_sessionstart():
+    """mutmut forks from a process that ran the tests: what its test modules hold may have been worked out already."""
+    for name, module in list(sys.modules.items()):
+        if "/tests/unit/" in (getattr(module, "__file__", None) or ""):
+            del sys.modules[name]
 
 
 def pytest_collection_modifyitems(items):
@@ -62,7 +72,7 @@ def prepare(scratch: Path) -> None:
     shutil.copytree(ROOT / "tests/unit" / MUTATED, scratch / "tests/unit" / MUTATED)
     for name in SUPPORT:
         shutil.copy(ROOT / "tests/support" / name, scratch / "tests" / name)
-    (scratch / "tests/conftest.py").write_text(EXAMPLES_FIRST)
+    (scratch / "tests/conftest.py").write_text(RUNNING_THE_TESTS)
     (scratch / "pyproject.toml").write_text(CONFIGURATION)
 
 

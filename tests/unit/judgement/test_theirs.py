@@ -12,8 +12,10 @@ from lastgood.judgement.theirs import (
     attempts_to_compare,
     beside,
     brings_back,
+    deployed_before,
     goes_back,
     met_the_alarm,
+    perhaps_nothing_new,
     put_back_already,
     reason_to_watch,
     standing,
@@ -89,7 +91,10 @@ def test_only_the_content_tells_whether_a_name_that_moves_goes_back() -> None:
         pytest.param((), id="no event"),
         pytest.param((native_rollback("d-3"), release("d-2"), FIRST), id="a rollback on top"),
         pytest.param((release("d-3", "v1", -1), release("d-2"), FIRST), id="a name that tells"),
-        pytest.param((named("d-3", "main", -1), named("d-2", "main", -10)), id="the same name just before"),
+        pytest.param(
+            (named("d-3", "main", -1), named("d-2", "main", -10), named("d-1", "main", -600)),
+            id="the same name just before",
+        ),
         pytest.param((named("d-3", "main", -1), named("d-2", "fix", -10)), id="another name"),
         pytest.param(
             (named("d-3", "main", -1), named("d-2", "fix", -9), named("d-1", "main", -600, status="Failed")),
@@ -99,6 +104,39 @@ def test_only_the_content_tells_whether_a_name_that_moves_goes_back() -> None:
 )
 def test_else_nothing_has_to_be_compared(events: tuple[Deployment, ...]) -> None:
     assert to_compare(events) == ()
+
+
+def to(target: str, made: Deployment) -> Deployment:
+    return replace(made, revision=replace(made.revision, target=target))
+
+
+def test_the_newest_release_may_be_one_of_the_two_that_were_live_before_under_another_name() -> None:
+    newest, last, before = release("d-4", "v4", -1), release("d-3", "v3", -5), release("d-2")
+    failed, other = release("d-35", "v9", -3, status="Failed"), to("shop:live", release("d-34", "v8", -4))
+    assert perhaps_nothing_new((newest, failed, other, last, before, FIRST)) == (newest, last, before)
+    assert perhaps_nothing_new((newest, last)) == (newest, last)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        pytest.param((), id="no event"),
+        pytest.param((native_rollback("d-3"), release("d-2"), FIRST), id="a rollback on top"),
+        pytest.param((release("d-2"),), id="nothing was live before"),
+    ],
+)
+def test_else_there_is_nothing_that_it_may_have_released_again(events: tuple[Deployment, ...]) -> None:
+    assert perhaps_nothing_new(events) == ()
+
+
+def test_what_was_deployed_before_is_the_newest_success_to_the_same_target() -> None:
+    mine, theirs = to("shop:live", release("d-5", "v5", -5)), to("stock:live", release("d-4", "v4", -6))
+    failed, same_time = release("d-3", "v3", -7, status="Failed"), release("d-51", "v6", -5)
+    made_up, unread, older = release("d-5/before", "v2", -8), release("d-2", "", -9), to("shop:live", FIRST)
+    history = (release("d-6", "v6", -1), same_time, mine, theirs, failed, made_up)
+    assert deployed_before(mine, (*history, unread, older)) == unread
+    assert deployed_before(mine, (*history, older)) == older
+    assert deployed_before(mine, history) is None
 
 
 # --- rollbacks that failed ------------------------------------------------------------------------------------------
@@ -185,6 +223,7 @@ def test_where_names_do_not_tell_what_was_put_back_both_are_compared() -> None:
     undone = replace(UNDONE, revision=Revision("AppSpecContent", "main", moves="main moves"))
     assert attempts_to_compare((undone, FAILED, before), BREACH) == [undone, before]
     assert without_attempts((undone, FAILED, before), BREACH) == [undone, FAILED, before]
+    assert attempts_to_compare((undone, FAILED, FIRST), BREACH) == [undone, FIRST]
     assert attempts_to_compare((UNDONE, FAILED, FIRST), BREACH) == []
     assert attempts_to_compare((undone, FAILED), BREACH) == []
 
@@ -278,7 +317,7 @@ def test_the_reason_to_watch_it_says_who_began(made: Deployment, suspect: Deploy
             "too few instances.",
             "CodeDeploy's own rollback d-3 is Failed (HEALTH_CONSTRAINTS): too few instances",
         ),
-        ("", "No. Never.", "CodeDeploy's own rollback d-3 is Failed: No. Never"),
+        ("", "No. Never in EU-X.", "CodeDeploy's own rollback d-3 is Failed: No. Never in EU-X"),
     ],
 )
 def test_why_a_rollback_failed_is_told_in_awss_words(code: str, message: str, told: str) -> None:
@@ -289,7 +328,11 @@ def test_why_a_rollback_failed_is_told_in_awss_words(code: str, message: str, to
 def test_what_others_did_is_told_at_the_end() -> None:
     assert beside(rollback()) == ""
     assert beside(rollback(failed_rollback="ECS's own rollback d-3 is Failed")) == " ECS's own rollback d-3 is Failed."
-    assert "shop-stack" in beside(rollback(suspect_stack="shop-stack", stack_status="UPDATE_ROLLBACK_IN_PROGRESS"))
+    for status, told in (
+        ("UPDATE_ROLLBACK_IN_PROGRESS", " Its stack rolls back too: shop-stack."),
+        ("UPDATE_COMPLETE", " The stack shop-stack holds it and is UPDATE_COMPLETE."),
+    ):
+        assert beside(rollback(suspect_stack="shop-stack", stack_status=status)) == told
 
 
 @pytest.mark.parametrize(
@@ -299,3 +342,8 @@ def test_a_release_brings_back_what_a_rollback_put_back_under_either_name(deploy
     record = rollback(good_revision="v1", redeployed_revision="v1-again", suspect_revisions=("v2",))
     assert brings_back(release("d-9", deployed), record) is back
     assert not brings_back(release("d-9", "v2"), rollback(good_revision="v2", suspect_revisions=("v2",)))
+
+
+def test_a_release_without_a_name_brings_back_nothing_that_has_none_either() -> None:
+    nameless = replace(release("d-9"), revision=Revision("AppSpecContent", "", digest="sha256:1"))
+    assert not brings_back(nameless, rollback(good_revision="v1"))

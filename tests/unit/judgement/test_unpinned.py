@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from builders import at
+from builders import at, release
 from judging import BAD, GOOD
 from lastgood.judgement.steps import Chosen, Proceed
 from lastgood.judgement.unpinned import unpinned
@@ -45,11 +45,16 @@ def test_a_tag_that_is_the_same_for_every_release_is_told_with_who_names_it() ->
     assert told(BAD, good=running(GOOD, LATEST)).startswith("v1 names shop/web:latest")
 
 
-def test_of_many_such_tags_three_are_named() -> None:
+def test_of_many_such_tags_three_are_named_and_each_revision_once() -> None:
     many = [Image(f"c{n}", f"shop/c{n}:latest", "") for n in range(5)]
-    found = told(running(BAD, *many))
-    assert "shop/c0:latest, shop/c1:latest, shop/c2:latest" in found
-    assert "shop/c3:latest" not in found
+    assert told(running(BAD, *many)).startswith(
+        "v2 names shop/c0:latest, shop/c1:latest, shop/c2:latest and 2 more, which is the same for every release"
+    )
+
+
+def test_of_many_revisions_with_such_tags_three_are_named() -> None:
+    suspects = [running(release(f"d-{n}", f"v{n}"), Image("web", f"shop/web{n}:latest")) for n in range(5, 1, -1)]
+    assert told(*suspects).startswith("v5, v4, v3 and 1 more names shop/web5:latest")
 
 
 def test_what_cannot_go_back_is_told_before_what_moves() -> None:

@@ -9,6 +9,7 @@ from lastgood.judgement.case import Case
 from lastgood.judgement.stacks import advice, name_of
 from lastgood.judgement.steps import CancelUpdate, Decision, Wait, block, wait
 from lastgood.judgement.theirs import same
+from lastgood.judgement.wording import subject
 from lastgood.model import Origin, Reason, goes_back_by_itself
 
 RUNNING = "UPDATE_IN_PROGRESS"
@@ -31,18 +32,16 @@ def may_be_cancelled(case: Case) -> bool:
 
 
 def _named(case: Case, origin: Origin) -> bool:
-    pattern = case.policy.cancel_stack_updates
-    return bool(pattern and origin.stack) and fnmatchcase(name_of(origin.acted_on), pattern)
+    return bool(origin.stack) and fnmatchcase(name_of(origin.acted_on), case.policy.cancel_stack_updates)
 
 
 def cancel_update(case: Case) -> Decision:
     """Cancel the whole update."""
-    suspect, origin = case.attribution.suspect, case.seen.origin or Origin()
-    what = f"{suspect.deployment_id} is {suspect.status}" if suspect else "The release is made"
+    origin = case.seen.origin or Origin()
     return CancelUpdate(
         Reason.STACK_ROLLING_BACK,
-        f"{what}, and the update of the stack {origin.acted_on} that made it still runs: it is cancelled, which undoes "
-        "all of it, and the stack puts back what was there before.",
+        f"{subject(case.attribution.suspect)}, and the update of the stack {origin.acted_on} that made it still runs: "
+        "it is cancelled, which undoes all of it, and the stack puts back what was there before.",
         origin.acted_on,
         chosen=case.chosen,
     )

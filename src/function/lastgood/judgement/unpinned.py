@@ -9,9 +9,10 @@ from lastgood.model import Deployment, Rejection
 
 def unpinned(decision: Decision) -> str:
     """What would get in the way of going back, and what to change in the pipeline, as sentences; empty if nothing."""
-    unknown = (c for c in decision.candidates if c.rejection is Rejection.CONTENT_UNKNOWN)
-    told = next((f"{c.deployment_id} could not go back: {c.explanation}" for c in unknown), "")
-    return told or _moving([d for d in (*decision.suspects, decision.good) if d is not None])
+    unknown = next((c for c in decision.candidates if c.rejection is Rejection.CONTENT_UNKNOWN), None)
+    if unknown is not None:
+        return f"{unknown.deployment_id} could not go back: {unknown.explanation}"
+    return _moving([d for d in (*decision.suspects, decision.good) if d is not None])
 
 
 def _moving(deployments: list[Deployment]) -> str:
@@ -19,8 +20,9 @@ def _moving(deployments: list[Deployment]) -> str:
     named = {i.reference: d.revision.name for d in deployments for i in d.revision.images if i.moves}
     if not named:
         return ""
+    by = list(dict.fromkeys(named.values()))
     return (
-        f"{listed(list(named.values()), 3)} names {listed(list(named), 3)}, which is the same for every release: what "
+        f"{listed(by, 3)} names {listed(list(named), 3)}, which is the same for every release: what "
         "it brought is known only from the notebook, or from tasks that still run. Release with a tag of its own, or "
         "by digest."
     )
