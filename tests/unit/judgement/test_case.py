@@ -124,6 +124,22 @@ def test_what_was_passed_over_though_it_was_released_again_is_told() -> None:
     assert "passed over" not in case(BAD, bad_again, GOOD, controls=plain, alarm_history=history).caution
 
 
+@pytest.mark.parametrize(("unreadable", "why"), [("the bundle is gone", " (the bundle is gone)"), ("", "")])
+def test_that_only_the_suspect_says_what_was_live_before_is_told_of_what_goes_back(unreadable: str, why: str) -> None:
+    before = release("d-2/before", "v0", -20, took=0)
+    unread = release("d-1", "", -50)
+    unread = replace(unread, revision=replace(unread.revision, unreadable=unreadable))
+    found = case(BAD, before, unread)
+    assert found.selection.good == before
+    assert found.caution == f"What d-1 deployed could not be read{why}; d-2 names what was live before it."
+    assert case(BAD, before).caution == ""
+
+
+def test_the_suspect_itself_is_not_passed_over_though_it_is_known_bad_and_was_released_again() -> None:
+    known = Controls(known_bad={"v2": "rb-7"}, known_bad_since={"v2": at(-2000)})
+    assert case(BAD, GOOD, controls=known, alarm_history=AlarmHistory(known_since=at(-9000))).caution == ""
+
+
 # --- steps ------------------------------------------------------------------------------------------------------------
 
 

@@ -31,7 +31,9 @@ from judging import (
     refused,
     waiting,
 )
+from lastgood.judgement.case import Case
 from lastgood.judgement.choice import MAX_CANDIDATES_RECORDED
+from lastgood.judgement.first_step import native_flip, stops_for_a_stack
 from lastgood.judgement.steps import Action, Adopt, Stop, outcome_of
 from lastgood.model import (
     AlarmState,
@@ -39,6 +41,7 @@ from lastgood.model import (
     Controller,
     Controls,
     Floor,
+    Image,
     Mode,
     Observation,
     Origin,
@@ -203,6 +206,30 @@ def test_a_revision_is_called_by_its_label_or_by_what_it_is(revision, name):
 )
 def test_codedeploy_rolls_back_itself_where_that_only_moves_traffic_to_the_same_revision(facts, native):
     assert first_step(BAD_RUNNING, GOOD, group=facts).native is native
+
+
+def test_so_it_does_where_the_last_success_contains_what_goes_back_under_another_id_or_is_that_itself():
+    again = release("d-15", "v1", -90)
+    facts = group(last_successful_id="d-15")
+    found = first_step(BAD_RUNNING, again, GOOD, group=facts, unusable={"d-15": "its bundle is gone"})
+    assert (found.good, found.native) == (GOOD, True)
+    moving = Revision("AppSpecContent", "v1", images=(Image("web", "shop/web:latest"),))
+    last = replace(GOOD, revision=moving)
+    found = first_step(BAD_RUNNING, last, group=group(last_successful_id="d-1"))
+    assert (found.good, found.native) == (last, True)
+
+
+def test_the_deployers_own_rollback_needs_a_group_and_a_revision_to_go_back_to():
+    def case(*history, **seen):
+        return Case(rollback(), observation(*history, **seen), Policy(), NOW)
+
+    assert native_flip(case(BAD_RUNNING, GOOD, group=group(last_successful_id="d-1")))
+    assert stops_for_a_stack(case(BAD_RUNNING, GOOD, group=group(last_successful_id="d-1")))
+    for lacking in (case(BAD_RUNNING, GOOD, group=None), case(BAD_RUNNING, group=group(last_successful_id="d-2"))):
+        assert not native_flip(lacking)
+        assert not stops_for_a_stack(lacking)
+    assert not stops_for_a_stack(case(BAD, GOOD, group=group(last_successful_id="d-1")))
+    assert not stops_for_a_stack(case(group=group()))
 
 
 def test_codedeploy_does_not_roll_back_itself_to_a_known_bad_revision():
@@ -484,6 +511,19 @@ def test_the_stack_of_the_release_or_of_the_rollback_is_told(origin, told):
     assert watched(adopt, held, GOOD, origin=origin).explanation.endswith(f"adopted and watched.{told}")
     theirs = replace(adopt, held_by="shop-stack")
     assert watched(theirs, STOPPED_NATIVELY, GOOD, origin=origin).explanation.endswith(f"adopted and watched.{told}")
+
+
+def test_what_a_person_puts_back_is_recorded_as_what_goes_back():
+    theirs = running("d-4", "v0", -1)
+    found = watched(theirs, BAD, GOOD, release("d-0", "v0", -900))
+    assert (found.reason, found.good) == (Reason.ALREADY_ROLLING_BACK, theirs)
+    assert watched(running("d-4", "v1", -1), BAD, GOOD).good == GOOD
+
+
+def test_a_rollback_of_nobody_knows_what_is_told_without_a_stack():
+    found = watched(native_rollback("d-3", "v1", -1, of="d-9", status="InProgress"), GOOD)
+    assert found.suspects == ()
+    assert found.explanation.endswith("is rolling back to v1 already: that is adopted and watched.")
 
 
 def test_what_is_stopped_is_told_with_its_stack_and_its_state():

@@ -14,6 +14,7 @@ from builders import (
     minutes,
     native_rollback,
     observation,
+    release,
     rollback,
 )
 from judging import (
@@ -137,6 +138,28 @@ def test_a_rollback_deployment_that_failed_is_explained_and_not_tried_again(code
         assert advice in decision.explanation
         assert (f"d-5 is {status} ({code}): " if code else f"d-5 is {status}: ") in decision.explanation
         assert decision.needs_human
+
+
+def test_in_awss_words_it_is_told_without_their_full_stop():
+    failed = replace(BACK, status="Failed", error_code="SOMETHING_NEW", error_message="too few answered.")
+    assert verifying(failed).explanation == (
+        "The rollback deployment d-5 is Failed (SOMETHING_NEW): too few answered. lastgood does not try a second time "
+        "by itself."
+    )
+
+
+def test_a_rollback_that_a_newer_release_took_the_place_of_is_left_to_it():
+    """An update of a service replaces the one that runs."""
+    stopped = replace(BACK, status="Stopped")
+    newer = release("d-6", "v3", 2, status="InProgress")
+    found = refused(verifying(stopped, newest=newer), Reason.OTHER_DEPLOYMENT, Outcome.BLOCKED)
+    assert found.explanation == (
+        "The rollback deployment d-5 is Stopped, and d-6 (v3), which came after it, is InProgress. It may be the fix, "
+        "so it is left alone."
+    )
+    scaled, same_time = replace(newer, creator="autoscaling"), replace(newer, created_at=BACK.created_at)
+    for no_release in (None, scaled, same_time, GOOD):
+        refused(verifying(stopped, newest=no_release), Reason.ROLLBACK_DEPLOYMENT_FAILED, Outcome.FAILED)
 
 
 def test_a_rollback_deployment_that_vanished_is_a_failure():
@@ -283,6 +306,12 @@ def test_one_other_image_is_what_is_not_wanted(log):
     assert isinstance(ended(live=live, good_digests=digests), Wait)
     wrong = refused(ended(live=live, good_digests=digests, later=8), Reason.LIVE_DIFFERS, Outcome.FAILED)
     assert wrong.explanation == "d-5 succeeded, yet live is v1 with other images and not v1."
+    elsewhere = ended(live=replace(live, identity="v2"), good_digests=digests, later=8)
+    assert elsewhere.explanation == "d-5 succeeded, yet live is v2 and not v1."
+
+
+def test_a_digest_with_an_equals_sign_in_it_is_compared_whole():
+    assert ended(live=runs(web="sha256:1=2"), good_digests=("web=sha256:1=2",)).reason is Reason.VERIFIED
 
 
 @pytest.mark.parametrize(
@@ -366,6 +395,22 @@ def test_a_name_that_the_suspect_shares_is_put_back_only_if_it_is_known_who_brou
     same_name = replace(BACK, revision=Revision("AppSpecContent", "v2"))
     assert ended(same_name, live=Live("v2", deployment_id="d-1"), **NOTHING_CHOSEN).reason is Reason.CONTENT_UNKNOWN
     assert ended(same_name, live=Live("v2"), **NOTHING_CHOSEN).reason is not Reason.CONTENT_UNKNOWN
+
+
+@pytest.mark.parametrize(("digest", "put_back"), [("sha256:1", True), ("sha256:2", False), ("", False)])
+def test_or_if_its_containers_run_the_images_that_the_rollback_deployed(digest, put_back):
+    live = replace(runs(web="sha256:1"), identity="v2")
+    images = (Image("web", "shop/web:latest", digest),)
+    same_name = replace(BACK, revision=Revision("TaskDefinition", "v2", images=images))
+    assert (ended(same_name, live=live, **NOTHING_CHOSEN).reason is Reason.CONTENT_UNKNOWN) is put_back
+
+
+def test_what_was_put_back_by_a_name_that_moves_and_cannot_be_read_is_told_as_unknown():
+    moving = replace(BACK, revision=Revision("S3", "main.zip", moves="main.zip has no version"))
+    unread = refused(ended(moving, live=Live(), later=8), Reason.LIVE_DIFFERS, Outcome.FAILED)
+    assert unread.explanation == "d-5 succeeded, and nobody knows what it put back: main.zip has no version."
+    read = refused(ended(moving, live=Live("v2"), later=8), Reason.LIVE_DIFFERS, Outcome.FAILED)
+    assert read.explanation == "d-5 succeeded, yet live is v2 and not v1."
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ def test_a_name_that_means_something_else_by_now_is_told_with_its_cause() -> Non
         (("web=sha256:1",), images("sha256:1"), False),
         (("web=sha256:1",), images("sha256:2"), True),
         (("web=sha256:1",), images(""), True),
+        (("web=sha256:1=2",), images("sha256:1=3"), True),
         # Nobody knew it when the choice was made, or no digest was wanted: nothing is lost.
         (("web=",), images("sha256:2"), False),
         ((), images("sha256:2"), False),
@@ -137,7 +138,8 @@ def test_without_a_history_the_one_that_goes_back_is_judged_alone() -> None:
 
 def test_what_would_be_rejected_now_is_not_deployed_and_the_cause_is_told() -> None:
     known_bad = Controls(known_bad={"v1": "rb-7 rolled it back"})
-    assert "Known bad: rb-7 rolled it back." in contradiction(again(BAD, GOOD, controls=known_bad))
+    for older in ((), (OLDEST,)):
+        assert "Known bad: rb-7 rolled it back." in contradiction(again(BAD, GOOD, *older, controls=known_bad))
     same = replace(GOOD, revision=BAD.revision)
     assert "It deployed the same revision as the suspect." in contradiction(again(BAD, same, good=same))
 
@@ -151,6 +153,16 @@ BETTER = release("d-15", "v15", -400)
 
 def test_a_newer_one_that_has_nothing_against_it_is_what_should_have_gone_back() -> None:
     assert "d-15 is newer, and nothing is held against it." in contradiction(again(BAD, BETTER, GOOD))
+
+
+def test_so_it_is_though_an_unproven_one_is_newer_still() -> None:
+    brief = release("d-16", "v16", -20)
+    assert "d-15 is newer, and nothing is held against it." in contradiction(again(BAD, brief, BETTER, GOOD))
+
+
+def test_where_none_is_proven_the_choice_stays_as_it_is() -> None:
+    newer, chosen = release("d-15", "v15", -20), replace(GOOD, created_at=at(-35), completed_at=at(-33))
+    assert again(BAD, newer, chosen, good=chosen) is None
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from builders import (
     release,
     rollback,
     running,
+    seconds,
 )
 from lastgood.judgement import decide
 from lastgood.judgement.choice import MAX_UNPROVEN, Selection, select
@@ -85,6 +86,14 @@ def test_alarms_are_counted_while_it_served_and_quiet_counts_from_the_last() -> 
 def test_an_alarm_that_another_release_left_firing_only_shortens_the_quiet() -> None:
     found = lives(LONG, SUSPECT, alarms=fired((-610, -500))).served(LONG)
     assert found == Served(minutes(593), 0, minutes(495))
+
+
+@pytest.mark.parametrize(("ended", "firings"), [(None, 1), (-20, 1), (-20.1, 0)])
+def test_an_alarm_that_fired_before_and_over_all_of_its_service_counts_against_it(
+    ended: float | None, firings: int
+) -> None:
+    life = lives(LONG, SHORT, alarms=fired((-610, ended))).served(LONG)
+    assert life is not None and life.firings == firings
 
 
 def test_an_alarm_that_fires_still_leaves_no_quiet() -> None:
@@ -360,7 +369,8 @@ def test_noise_is_what_fired_in_the_day_before_the_release(began: float, noisy: 
 
 def test_what_the_ledger_remembers_is_added_to_what_cloudwatch_tells() -> None:
     told = fired((-60, -59))
-    known = [Firing("shop-errors", at(-60) + minutes(0.005)), Firing("shop-errors", at(-90)), Firing("other", at(-60))]
+    later = Firing("shop-errors", at(-60) + seconds(1.1))
+    known = [Firing("shop-errors", at(-60) + seconds(1)), later, Firing("other", at(-60))]
     found = with_ledger(told, known)
     assert found.firings == (*known[1:], *told.firings)
     assert found.known_since == told.known_since

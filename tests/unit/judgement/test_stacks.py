@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from builders import rollback
-from lastgood.judgement.stacks import advice, command_for, debt, left_alone, name_of
+from lastgood.judgement.stacks import advice, can_be_updated, command_for, debt, left_alone, name_of
 from lastgood.model import ComputePlatform, Origin
 
 ROOT = "arn:aws:cloudformation:eu-west-1:123456789012:stack/shop/1"
@@ -38,6 +38,22 @@ def test_people_get_the_command_that_the_stacks_state_allows(status: str, comman
     assert command_for(ROOT, origin) == command
     assert advice(ROOT, origin).endswith(command or ".")
     assert status in advice(ROOT, origin)
+
+
+@pytest.mark.parametrize(
+    ("status", "updatable"),
+    [
+        ("", True),
+        ("UPDATE_COMPLETE", True),
+        ("UPDATE_ROLLBACK_COMPLETE", True),
+        ("UPDATE_IN_PROGRESS", True),
+        ("UPDATE_FAILED", False),
+        ("UPDATE_ROLLBACK_IN_PROGRESS", False),
+        ("DELETE_IN_PROGRESS", False),
+    ],
+)
+def test_a_pipeline_may_deploy_to_a_stack_that_is_at_rest_or_on_its_way_there(status: str, updatable: bool) -> None:
+    assert can_be_updated(status) is updatable
 
 
 def test_a_nested_stack_is_acted_on_by_the_outermost_one() -> None:

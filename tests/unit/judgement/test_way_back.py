@@ -36,10 +36,12 @@ from judging import (
     stopping,
     verifying,
 )
+from lastgood.judgement.proof import TOLD_AFTER
 from lastgood.judgement.steps import Action, Adopt, ClearAlias, Create, Decision, RegisterTaskDefinition, Stop
 from lastgood.judgement.stopping import HANGS_AFTER, STOP_AGAIN_AFTER
 from lastgood.judgement.wording import duration
 from lastgood.model import (
+    AlarmHistory,
     ComputePlatform,
     Controls,
     Floor,
@@ -100,6 +102,23 @@ def test_a_stop_without_a_target_ends_blocked_for_the_reason_it_began_with():
     decision = refused(after_stop(alone), Reason.BELOW_FLOOR, Outcome.BLOCKED)
     assert decision.explanation == "Only floor."
     assert decision.needs_human
+
+
+@pytest.mark.parametrize(
+    ("native", "decided"),
+    [
+        (native_rollback("d-3", "v0", 1, of="d-2", status="InProgress"), Action.ADOPT),
+        (native_rollback("d-3", "v0", 1, of="d-2"), Action.ADOPT),
+        (native_rollback("d-3", "v0", 1, of="d-2", status="Failed"), Action.CLOSE),
+    ],
+)
+def test_where_nothing_can_go_back_the_deployers_own_rollback_is_adopted_unless_it_failed(native, decided):
+    alone = stopping(good_deployment_id="", good_revision="", native_rollback_asked=True, explanation="Only floor.")
+    assert after_stop(alone, rollback=native).action is decided
+    waits = after_stop(alone, later=29)
+    assert waits.explanation == "It is stopped; CodeDeploy's own rollback has not shown up yet."
+    assert waits.action is Action.WAIT
+    assert after_stop(alone, later=30).action is Action.CLOSE
 
 
 def test_stopping_again_does_not_forget_why_nothing_can_go_back():
@@ -186,7 +205,8 @@ def test_for_an_operator_the_request_divides_what_is_judged_from_what_came_meanw
 def test_a_scale_out_that_has_ended_does_not_hold_the_redeployment_up():
     scaled = release("d-9", "v2", 2, took=1, creator="autoscaling")
     assert after_stop(newest=scaled).action is Action.CREATE
-    assert after_stop(newest=replace(scaled, status="InProgress")).action is Action.WAIT
+    waits = after_stop(newest=replace(scaled, status="InProgress"))
+    assert (waits.action, waits.told_after) == (Action.WAIT, TOLD_AFTER)
 
 
 def test_a_revision_that_was_marked_bad_meanwhile_is_not_put_back():
@@ -196,10 +216,19 @@ def test_a_revision_that_was_marked_bad_meanwhile_is_not_put_back():
     assert decision.needs_human
 
 
+def test_a_revision_that_was_known_bad_and_has_healed_since_goes_back():
+    day = 24 * 60
+    good = release("d-1", "v1", -20 * day)
+    known = Controls(known_bad={"v1": "it lost orders"}, known_bad_since={"v1": at(-30 * day)})
+    quiet = AlarmHistory(known_since=at(-40 * day))
+    assert after_stop(good=good, history=(STOPPED, good), controls=known, alarm_history=quiet).action is Action.CREATE
+
+
 def test_a_revision_below_a_floor_that_was_set_meanwhile_is_not_put_back():
     controls = Controls(floor=Floor("d-2", at(-10), "a column is gone"))
     decision = refused(after_stop(controls=controls), Reason.BELOW_FLOOR, Outcome.BLOCKED)
     assert "a column is gone" in decision.explanation
+    assert decision.chosen.floor == "d-2"
 
 
 def test_the_floor_itself_may_be_put_back_though_it_was_set_meanwhile():
@@ -255,6 +284,19 @@ def test_an_inactive_task_definition_is_registered_again_first():
 def test_a_good_revision_that_is_live_again_need_not_be_deployed():
     decision = after_stop(live=Live("v1"))
     assert (decision.action, decision.outcome, decision.reason) == (Action.CLOSE, Outcome.ROLLED_BACK, Reason.VERIFIED)
+
+
+def test_one_name_may_be_live_and_not_be_the_good_revision():
+    images = (Image("web", "shop/web:latest", "sha256:1"),)
+    good = replace(GOOD, revision=replace(GOOD.revision, images=images))
+    by_others, by_the_suspect = (Live("v1", deployment_id=maker, images=images) for maker in ("d-0", "d-2"))
+    other_image = replace(by_others, images=(replace(images[0], digest="sha256:2"),))
+    unknown = replace(by_others, images=(replace(images[0], digest=""),))
+    record = stopping(good_digests=("web=sha256:1",))
+    decided = {live: after_stop(record, good=good, live=live).action for live in (by_others, unknown)}
+    assert set(decided.values()) == {Action.CLOSE}
+    decided = {live: after_stop(record, good=good, live=live).action for live in (by_the_suspect, other_image)}
+    assert set(decided.values()) == {Action.CREATE}
 
 
 def test_servers_are_redeployed_even_if_the_last_success_was_the_good_revision():
@@ -405,10 +447,21 @@ def test_after_the_deadline_what_held_it_up_is_told_if_it_still_does(over, told)
     ],
 )
 def test_a_deployment_of_the_good_revision_is_adopted_and_its_owner_told(newest, reason, told):
-    found = after_stop(stopping(suspect_stack="shop", stack_status="UPDATE_IN_PROGRESS"), newest=newest)
-    assert isinstance(found, Adopt)
-    assert (found.reason, found.deployment, found.ours) == (reason, newest, False)
-    assert found.explanation == f"{told} to v1 is adopted and watched. Its stack rolls back too: shop."
+    for status, stack in (
+        ("UPDATE_IN_PROGRESS", "Its stack rolls back too: shop."),
+        ("UPDATE_COMPLETE", "The stack shop holds it and is UPDATE_COMPLETE."),
+    ):
+        found = after_stop(stopping(suspect_stack="shop", stack_status=status), newest=newest)
+        assert isinstance(found, Adopt)
+        assert (found.reason, found.deployment, found.ours) == (reason, newest, False)
+        assert found.explanation == f"{told} to v1 is adopted and watched. {stack}"
+
+
+@pytest.mark.parametrize(
+    "newest", [GOOD, our_rollback("d-4", "v1", -5)], ids=["the good one itself", "another rollback, which has ended"]
+)
+def test_what_deployed_the_good_revision_before_is_not_taken_for_its_return(newest):
+    assert after_stop(newest=newest).action is Action.CREATE
 
 
 def test_our_own_deployment_is_found_by_its_marker():
@@ -437,7 +490,7 @@ def test_what_is_left_out_of_an_appspec_is_told_with_the_redeployment():
     found = after_stop(preparations=todo)
     assert isinstance(found, Create)
     assert found.explanation == "v1, deployed by d-1, is deployed again. Its hook is left out. Its network differs."
-    assert (found.target, found.live, found.instead_of) == (GOOD, Live("v2"), STOPPED)
+    assert (found.target, found.group, found.live, found.instead_of) == (GOOD, group(), Live("v2"), STOPPED)
 
 
 def test_what_has_to_be_done_first_is_carried_by_its_step():

@@ -83,7 +83,7 @@ def _take_over(case: Case, adopt: Deployment) -> Decision:
         Reason.NATIVE_ROLLBACK,
         f"{adopt.deployment_id}, {who}, {going} back to {adopt.revision.name}, which is not acceptable; once "
         f"it has ended, {name(good)} is deployed.",
-        chosen=replace(case.chosen, good=good or adopt),
+        chosen=case.chosen,
     )
 
 

@@ -177,7 +177,7 @@ def _digests_as_wanted(rollback: Rollback, live: Live) -> bool | None:
     running = {image.container: image.digest for image in live.images}
     if not wanted:
         return None if any(running.values()) else True
-    pairs = [(digest, running.get(container, "")) for container, digest in wanted.items()]
+    pairs = [(digest, running.get(container)) for container, digest in wanted.items()]
     if any(good and found and good != found for good, found in pairs):
         return False
     return True if all(good and found for good, found in pairs) else None

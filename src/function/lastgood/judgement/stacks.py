@@ -71,10 +71,10 @@ def can_be_updated(status: str) -> bool:
 
 def command_for(stack: str, origin: Origin | None) -> str:
     """The command line for the stack in its state; empty where there is none, or where its id is not known."""
-    parts = stack.split(":", 5)
+    parts = stack.split(":")
     if len(parts) < 6:
         return ""
-    state = origin if origin is not None and origin.stack == stack else Origin(stack)
+    state = origin if origin is not None and origin.stack == stack else Origin()
     root = state.root or stack
     _, words = _way(state.status, name_of(root))
     # By its id a stack is found whatever happened to its name; only a deployment wants the name.
@@ -88,7 +88,7 @@ def name_of(stack: str) -> str:
 
 def advice(stack: str, origin: Origin | None) -> str:
     """What people can do with the stack, in its state, as a sentence."""
-    state = origin if origin is not None and origin.stack == stack else Origin(stack)
+    state = origin if origin is not None and origin.stack == stack else Origin()
     said = f"It is {state.status}. " if state.status else ""
     command = command_for(stack, origin)
     return f"{said}{_way(state.status, name_of(state.root or stack))[0]}{': ' if command else '.'}{command}"
