@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from lastgood.judgement.blame import (
     changes_of_live,
 )
 from lastgood.judgement.theirs import brings_back, put_back_already
-from lastgood.model import Deployment, Onset, Reason
+from lastgood.model import Deployment, Onset, Reach, Reason
 
 # --- whom the alarm blames --------------------------------------------------------------------------------------------
 
@@ -282,6 +283,58 @@ def test_a_release_on_top_of_an_old_rollback_is_an_ordinary_suspect():
 def test_a_stopped_release_whose_native_rollback_is_not_listed_yet_is_still_the_suspect():
     stopped = release("d-3", "v3", -2, status="Stopped", took=1, rollback_deployment_id="d-4")
     assert blamed(stopped, release("d-2", "v2", -30), release("d-1", "v1", -600)) == ["d-3"]
+
+
+BEFORE_THE_ALARM = (release("d-2", "v2", -20), release("d-1", "v1", -600))
+
+
+@pytest.mark.parametrize(("ended", "watched"), [(-9, True), (-10, True), (-10.1, False)])
+def test_a_way_back_that_ended_in_the_breach_answers_the_alarm(ended: float, watched: bool):
+    back = release("d-3", "v1", -12, took=12 + ended)
+    found = blame(back, *BEFORE_THE_ALARM, onset=Onset(at(-10), minutes(1), measured=True))
+    assert (found.adopt == back) is watched
+
+
+@pytest.mark.parametrize(
+    ("maker", "who"),
+    [
+        ({}, "somebody has rolled back by hand"),
+        ({"creator": "CloudFormation", "external_id": "shop-stack"}, "shop-stack has rolled back"),
+    ],
+)
+@pytest.mark.parametrize("onset", [None, Onset(at(-1), minutes(1), measured=True)])
+def test_a_way_back_that_was_over_before_the_breach_is_never_rolled_back(maker, who, onset):
+    found = blame(release("d-3", "v1", -12, **maker), *BEFORE_THE_ALARM, onset=onset)
+    assert (found.suspects, found.adopt, found.reason) == ((), None, Reason.SUSPECT_IS_ROLLBACK)
+    assert found.explanation == (
+        f"d-3 goes back to v1, which was live before: {who}, {10 if onset is None else 9} min before the breach began. "
+        "A rollback is never rolled back: if it did not help, the release was not the cause, or the revision before it "
+        "is bad too."
+    )
+
+
+@pytest.mark.parametrize(("ended", "reason"), [(-60, Reason.SUSPECT_IS_ROLLBACK), (-61, Reason.NOT_ATTRIBUTABLE)])
+def test_a_way_back_of_long_ago_is_judged_like_any_old_release(ended: float, reason: Reason):
+    history = (release("d-3", "v1", ended - 2), release("d-2", "v2", -90), release("d-1", "v1", -600))
+    found = blame(*history)
+    assert found.reason is reason
+    onset = Onset(at(-1), minutes(1), measured=True)
+    early = blame(*history, onset=onset, attribution_window=minutes(59))
+    assert early.reason is reason
+    if reason is Reason.NOT_ATTRIBUTABLE:
+        told = "The last deployment that changed what is live, d-3, ended 1 h before"
+        assert found.explanation.startswith(f"{told} the alarm, longer ago")
+        assert early.explanation.startswith(f"{told} the breach began (at 09:59:00Z, as its datapoints show), longer")
+
+
+def test_what_is_released_again_after_the_alarm_is_no_fix_and_goes_back_with_what_it_repeats():
+    again, bad, good = release("d-3", "v2", 0.2, took=0.3), release("d-2", "v2", -10), release("d-1", "v1", -600)
+    assert blamed(again, bad, good) == ["d-3", "d-2"]
+    failed = release("d-25", "v25", -5, status="Failed", rollback_deployment_id="d-26", reach=Reach())
+    assert blamed(again, failed, bad, good)[0] == "d-3"
+    old = release("d-2", "v2", -500)
+    assert blame(again, old, release("d-1", "v1", -600)).reason is Reason.NEWER_DEPLOYMENT
+    assert blame(again, replace(bad, status="Failed")).reason is Reason.NEWER_DEPLOYMENT
 
 
 # --- somebody was faster ----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from builders import NOW, at, release, running
+from builders import NOW, at, native_rollback, release, running
 from judging import blame, blamed
 from lastgood.model import Deployment, Reach, Reason
 
@@ -43,6 +43,22 @@ def test_two_that_ended_within_one_evaluation_window_cannot_be_told_apart(ended:
         assert (found.suspects, found.reason) == ((), Reason.NOT_ATTRIBUTABLE)
         assert "were released at the same time; the alarm does not say which of them is ill." in found.explanation
         assert "orders:2" in found.explanation and " and " in found.explanation and "invoices:2" in found.explanation
+
+
+def test_two_that_still_run_cannot_be_told_apart_either() -> None:
+    orders, invoices = of("orders", running("d-3", "orders:2", -8)), of("invoices", running("d-4", "invoices:2", -7))
+    assert blame(ORDERS_1, INVOICES_1, orders, invoices).undecided
+
+
+def test_what_was_only_released_again_is_as_old_as_its_first_release() -> None:
+    again, invoices = of("orders", release("d-5", "orders:2", -10)), of("invoices", release("d-4", "invoices:2", -20))
+    assert blamed(ORDERS_1, INVOICES_1, ORDERS_2, invoices, again) == ["d-4"]
+
+
+def test_a_rollback_of_one_that_runs_now_is_watched_before_anything_older_is_blamed() -> None:
+    back = of("invoices", native_rollback("d-5", "invoices:0", -1, of="d-gone", status="InProgress"))
+    found = blame(ORDERS_1, INVOICES_1, ORDERS_2, back)
+    assert (found.adopt, found.suspects) == (back, ())
 
 
 def test_of_an_operators_rollback_the_newer_is_meant_however_close_they_are() -> None:

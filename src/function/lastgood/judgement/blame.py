@@ -96,8 +96,7 @@ def _blamed(events: Sequence[Deployment], asked: Question) -> Attribution:
     if goes_back(newest, events) and not asked.force:
         return _somebody_goes_back(newest, events, asked)
     if alarm_at is not None and asked.released_in_alarm == newest.deployment_id:
-        windows, onset = (asked.attribution_window, asked.evaluation_window), asked.onset or Onset(alarm_at)
-        return _released_into(events, alarm_at, *windows, asked.now, asked.brought_back, onset)
+        return _released_into(events, alarm_at, asked)
     if too_late := _came_too_late(newest, asked):
         return _perhaps_the_fix(newest, events, asked, too_late)
     changes = changes_of_live(events)
@@ -105,9 +104,7 @@ def _blamed(events: Sequence[Deployment], asked: Question) -> Attribution:
         return _nobody(Reason.NOT_ATTRIBUTABLE, "No deployment in the history changed what is live.")
     if alarm_at is None:
         return Attribution(suspects=(changes[0],))
-    return _within_windows(
-        changes, alarm_at, asked.attribution_window, asked.evaluation_window, asked.now, asked.onset or Onset(alarm_at)
-    )
+    return _within_windows(changes, alarm_at, asked)
 
 
 def _perhaps_the_fix(newest: Deployment, events: Sequence[Deployment], asked: Question, too_late: str) -> Attribution:
@@ -152,8 +149,8 @@ def _somebody_goes_back(newest: Deployment, events: Sequence[Deployment], asked:
 
     One that was over before the breach answers nothing: it is judged like AWS's own, which is never rolled back.
     """
-    suspects = _judge(events[1:], asked).suspects
-    in_the_breach = asked.onset is not None and asked.onset.at <= _ended(newest, asked.now)
+    suspects, ended = _judge(events[1:], asked).suspects, _ended(newest, asked.now)
+    in_the_breach = asked.onset is not None and asked.onset.at <= ended
     if newest.active or (not asked.released_in_alarm and (in_the_breach or _answers(newest, asked))):
         return Attribution(suspects=suspects, adopt=newest)
     who = newest.stack or "somebody"
@@ -163,12 +160,12 @@ def _somebody_goes_back(newest: Deployment, events: Sequence[Deployment], asked:
     )
     if asked.alarm_at is None or asked.released_in_alarm:
         return _nobody(Reason.ALREADY_LIVE, f"{back}.")
-    onset = asked.onset or Onset(asked.alarm_at)
-    if _ended(newest, asked.now) < onset.at - asked.attribution_window:
-        return _too_long_ago(newest, asked.alarm_at, onset, asked.now)
+    began_at = asked.onset.at if asked.onset else asked.alarm_at
+    if ended < began_at - asked.attribution_window:
+        return _too_long_ago(newest, asked.alarm_at, asked)
     return _nobody(
         Reason.SUSPECT_IS_ROLLBACK,
-        f"{back}, {ago(onset.at, _ended(newest, asked.now))} before the breach began. A rollback is never rolled back: "
+        f"{back}, {ago(began_at, ended)} before the breach began. A rollback is never rolled back: "
         "if it did not help, the release was not the cause, or the revision before it is bad too.",
     )
 
@@ -243,28 +240,22 @@ def changes_of_live(events: Sequence[Deployment]) -> tuple[Deployment, ...]:
     return tuple(reversed(changes))
 
 
-def _within_windows(
-    changes: Sequence[Deployment],
-    alarm_at: datetime,
-    attribution_window: timedelta,
-    evaluation_window: timedelta,
-    now: datetime,
-    onset: Onset,
-) -> Attribution:
-    mixed_since = min(alarm_at - evaluation_window, onset.at)
-    indistinguishable = tuple(d for d in changes if _ended(d, now) >= mixed_since)
+def _within_windows(changes: Sequence[Deployment], alarm_at: datetime, asked: Question) -> Attribution:
+    began_at = asked.onset.at if asked.onset else alarm_at
+    mixed_since = min(alarm_at - asked.evaluation_window, began_at)
+    indistinguishable = tuple(d for d in changes if _ended(d, asked.now) >= mixed_since)
     if indistinguishable:
         return Attribution(suspects=indistinguishable)
     newest = changes[0]
-    ended = _ended(newest, now)
-    if ended >= onset.at - attribution_window:
+    if _ended(newest, asked.now) >= began_at - asked.attribution_window:
         return Attribution(suspects=(newest,))
-    return _too_long_ago(newest, alarm_at, onset, now)
+    return _too_long_ago(newest, alarm_at, asked)
 
 
-def _too_long_ago(newest: Deployment, alarm_at: datetime, onset: Onset, now: datetime) -> Attribution:
+def _too_long_ago(newest: Deployment, alarm_at: datetime, asked: Question) -> Attribution:
+    onset = asked.onset or Onset(alarm_at)
     before_what = "the alarm" if onset.at == alarm_at else f"the breach began ({began(onset)})"
-    before = f"{ago(onset.at, _ended(newest, now))} before {before_what}"
+    before = f"{ago(onset.at, _ended(newest, asked.now))} before {before_what}"
     return _nobody(
         Reason.NOT_ATTRIBUTABLE,
         f"The last deployment that changed what is live, {newest.deployment_id}, ended {before}, longer ago than the "
@@ -272,21 +263,13 @@ def _too_long_ago(newest: Deployment, alarm_at: datetime, onset: Onset, now: dat
     )
 
 
-def _released_into(
-    events: Sequence[Deployment],
-    alarm_at: datetime,
-    attribution_window: timedelta,
-    evaluation_window: timedelta,
-    now: datetime,
-    brought_back: Mapping[str, str],
-    onset: Onset,
-) -> Attribution:
+def _released_into(events: Sequence[Deployment], alarm_at: datetime, asked: Question) -> Attribution:
     """Blame everything that was released since the breach began, and what the alarm would blame anyway.
 
     Going back to a revision under which the alarm began to fire would not help. A release that only brings back what a
     rollback had put back is not blamed: rolling it back would roll back the rollback.
     """
-    newest = events[0]
+    newest, brought_back = events[0], asked.brought_back
     if newest.deployment_id in brought_back:
         return _nobody(
             Reason.SUSPECT_IS_ROLLBACK,
@@ -295,10 +278,10 @@ def _released_into(
             "the release was not the cause, or the revision before it is bad too.",
         )
     changes = changes_of_live(events)
-    latest, windows = latest_cause(onset, alarm_at), (attribution_window, evaluation_window)
+    latest = latest_cause(asked.onset or Onset(alarm_at), alarm_at)
     before = [d for d in changes if d.created_at <= latest]
     since = tuple(d for d in changes if d.created_at > latest and d.deployment_id not in brought_back)
-    own = _within_windows(before, alarm_at, *windows, now, onset) if before else Attribution()
+    own = _within_windows(before, alarm_at, asked) if before else Attribution()
     if not since:
         return _nobody(Reason.NOT_ATTRIBUTABLE, f"{newest.deployment_id} released what was live already.")
     return Attribution(suspects=since + own.suspects)
