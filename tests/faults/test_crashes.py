@@ -430,7 +430,7 @@ def test_a_crash_at_any_call_changes_nothing_about_the_end(scenario: Scenario) -
 
 def updates_by_force(patched: pytest.MonkeyPatch) -> None:
     """After an update without an answer it does not look, and ECS is made to deploy once more what runs already."""
-    looks, call = EcsService.marked, ecs.call
+    looks, call = EcsService.created_by, ecs.call
     patched.setattr(EcsService, "newest", lambda *given: None)
     patched.setattr("lastgood.judgement.way_back._there_already", lambda *given: False)
 
@@ -441,13 +441,13 @@ def updates_by_force(patched: pytest.MonkeyPatch) -> None:
     def looks_once(self: EcsService, rollback: Any, now: datetime) -> Any:
         return looks(self, rollback, now) if rollback.create_attempted_at == now else None
 
-    patched.setattr(EcsService, "marked", looks_once)
+    patched.setattr(EcsService, "created_by", looks_once)
     patched.setattr(ecs, "call", forced)
 
 
 def never_looks_for_the_marker(patched: pytest.MonkeyPatch) -> None:
     """After a create without an answer it creates again, and does not look around first either."""
-    patched.setattr(CodeDeploy, "marked", lambda *given: None)
+    patched.setattr(CodeDeploy, "created_by", lambda *given: None)
     patched.setattr(CodeDeploy, "newest", lambda *given: None)
 
 

@@ -107,7 +107,7 @@ class DepotShelf:
         """The box that came last."""
         return self.deployment(facts.last_attempted_id)
 
-    def marked(self, rollback: Rollback, now: datetime) -> Deployment | None:
+    def created_by(self, rollback: Rollback, now: datetime) -> Deployment | None:
         """The box that a rollback put there."""
         return next((b for b in self._depot.told() if b.made_by == rollback.rollback_id), None)
 

@@ -315,7 +315,7 @@ def test_an_update_that_was_made_is_not_made_again_because_the_look_at_it_failed
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     looks: list[datetime] = []
-    look = EcsService.marked
+    look = EcsService.created_by
 
     def throttled_once(self: EcsService, rollback: Rollback, now: datetime) -> Deployment | None:
         looks.append(now)
@@ -323,7 +323,7 @@ def test_an_update_that_was_made_is_not_made_again_because_the_look_at_it_failed
             raise RetryableError("ListServiceDeployments was throttled")
         return look(self, rollback, now)
 
-    monkeypatch.setattr(EcsService, "marked", throttled_once)
+    monkeypatch.setattr(EcsService, "created_by", throttled_once)
     with service_scene() as it:
         bad_release(it)
         it.alarm_fires()

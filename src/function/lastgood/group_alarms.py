@@ -62,8 +62,8 @@ class GroupAlarms:
         except RefusedError:
             return []
         allowed = [name for name in names if is_allowed(DeploymentGroup(application, name), self._settings)]
-        parts = (allowed[at : at + MOST_AT_ONCE] for at in range(0, len(allowed), MOST_AT_ONCE))
-        described = (info for part in parts for info in self._described(application, part))
+        batches = (allowed[at : at + MOST_AT_ONCE] for at in range(0, len(allowed), MOST_AT_ONCE))
+        described = (info for some in batches for info in self._described(application, some))
         return [(DeploymentGroup(application, info["deploymentGroupName"]), _alarms(info)) for info in described]
 
     def _described(self, application: str, names: list[str]) -> list[dict[str, Any]]:

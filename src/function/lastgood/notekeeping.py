@@ -48,9 +48,9 @@ class Notekeeping:
         notes = self._parts.ledger.notebook.read(group) if wanted else []
         if facts is None or not wanted or any(note.deployment_id == wanted for note in notes):
             return
-        made = deployer.deployment(wanted)
-        if made is not None and made.status == "Succeeded" and (made.is_release or made.is_rollback):
-            self._write(group, _note_of(made, deployer, facts, notes), notes)
+        ended = deployer.deployment(wanted)
+        if ended is not None and ended.status == "Succeeded" and (ended.is_release or ended.is_rollback):
+            self._write(group, _note_of(ended, deployer, facts, notes), notes)
 
     def _write(self, group: DeploymentGroup, note: Note, notes: list[Note]) -> None:
         notebook, now = self._parts.ledger.notebook, self._parts.clock()
@@ -59,17 +59,17 @@ class Notekeeping:
             notebook.ended(group, older, note.created_at, note.deployment_id)
 
 
-def _note_of(made: Deployment, deployer: Deployer, facts: GroupFacts, notes: list[Note]) -> Note:
-    older, newer = around(notes, made.created_at)
-    holds = deployer.contents(made)
+def _note_of(deployment: Deployment, deployer: Deployer, facts: GroupFacts, notes: list[Note]) -> Note:
+    older, newer = around(notes, deployment.created_at)
+    holds = deployer.contents(deployment)
     until: datetime | None = newer.created_at if newer else None
     return Note(
-        made.deployment_id,
-        made.created_at,
-        made.revision.identity,
+        deployment.deployment_id,
+        deployment.created_at,
+        deployment.revision.identity,
         _content(holds),
         holds.images,
-        served_from=made.completed_at,
+        served_from=deployment.completed_at,
         served_until=until,
         replaced=older.deployment_id if older else "",
         replaced_by=newer.deployment_id if newer else "",

@@ -148,7 +148,7 @@ class Operators:
         if found is None or not found.revision.identity:
             return _no_deployment(request)
         good = request.action == "mark_good"
-        self._parts.ledger.mark(
+        self._parts.ledger.mark_revision(
             _group(request),
             found.revision.identity,
             good=good,

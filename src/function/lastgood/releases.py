@@ -87,16 +87,16 @@ class Releases:
         """
         if state not in {"START", "SUCCESS"} or not is_allowed(group, self._parts.settings):
             return []
-        made = self._made(group, deployment_id)
-        if made is None or not made.is_release:
+        deployment = self._deployment(group, deployment_id)
+        if deployment is None or not deployment.is_release:
             return []
         ignores = self._parts.settings.release_in_alarm is ReleaseInAlarm.IGNORE
-        alarm = None if ignores else self._firing(group, made)
-        found = [self._known_bad(group, made, alarm)] if state == "START" else []
-        found += [self._floor(group, made), self._in_alarm(group, made, alarm) if alarm else None]
+        alarm = None if ignores else self._firing(group, deployment)
+        found = [self._known_bad(group, deployment, alarm)] if state == "START" else []
+        found += [self._floor(group, deployment), self._in_alarm(group, deployment, alarm) if alarm else None]
         return [each for each in found if each is not None]
 
-    def _made(self, group: DeploymentGroup, deployment_id: str) -> Deployment | None:
+    def _deployment(self, group: DeploymentGroup, deployment_id: str) -> Deployment | None:
         deployer = self._parts.deployer_for(group, None)
         if deployment_id:
             newest = deployer.deployment(deployment_id)
@@ -121,66 +121,66 @@ class Releases:
         if told is None or not same or not wanted:
             ledger.settle(watch, now)
         elif now >= watch.until:
-            made = self._parts.deployer_for(told.group, None).deployment(watch.deployment_id)
+            deployment = self._parts.deployer_for(told.group, None).deployment(watch.deployment_id)
             # Without this read nothing is done now: the sweep comes again.
-            known = self._brought_back(told.group, made) if made else {}
+            known = self._brought_back(told.group, deployment) if deployment else {}
             self._rollbacks.open(_rollback_of(told, watch, now).changed(brought_back=known), f"grace|{watch.key}")
             ledger.settle(watch, now)
 
-    def _known_bad(self, group: DeploymentGroup, made: Deployment, alarm: FiringAlarm | None) -> Rollback | None:
+    def _known_bad(self, group: DeploymentGroup, deployment: Deployment, alarm: FiringAlarm | None) -> Rollback | None:
         """Record a release of a known-bad revision; the notice also mentions the alarm that it meets."""
-        controls, identity = self._parts.ledger.controls(group, self._parts.clock()), made.revision.identity
+        controls, identity = self._parts.ledger.controls(group, self._parts.clock()), deployment.revision.identity
         why, since = controls.known_bad.get(identity), controls.known_bad_since.get(identity)
         # An event, however late, of the very release that was found bad is not a second release.
-        if why is None or (since and made.created_at <= since):
+        if why is None or (since and deployment.created_at <= since):
             return None
         return self._rollbacks.record(
-            self._told(group, made, Reason.KNOWN_BAD_RELEASED),
+            self._told(group, deployment, Reason.KNOWN_BAD_RELEASED),
             Reason.KNOWN_BAD_RELEASED,
-            f"{made.deployment_id} releases {made.revision.name}, which is known bad: {why}. Stop it, or mark the "
-            f"revision good if it is.{_met(alarm)}",
+            f"{deployment.deployment_id} releases {deployment.revision.name}, which is known bad: {why}. Stop it, or "
+            f"mark the revision good if it is.{_met(alarm)}",
         )
 
-    def _floor(self, group: DeploymentGroup, made: Deployment) -> Rollback | None:
+    def _floor(self, group: DeploymentGroup, deployment: Deployment) -> Rollback | None:
         """Record a release that is a floor: it bars every older revision, so people are told before they need one."""
-        made = self._with_marks(group, made)
-        cleared = self._parts.ledger.controls(group, self._parts.clock()).cleared_floors if made.floor else ()
-        if not made.floor or made.deployment_id in cleared:
+        deployment = self._with_marks(group, deployment)
+        cleared = self._parts.ledger.controls(group, self._parts.clock()).cleared_floors if deployment.floor else ()
+        if not deployment.floor or deployment.deployment_id in cleared:
             return None
         counts = self._parts.settings.floors_from is not FloorsFrom.OPERATORS
-        told = self._told(group, made, Reason.FLOOR_RELEASED)
-        told = told.changed(floor_deployment_id=made.deployment_id if counts else "")
-        why = f"{made.deployment_id} releases {made.revision.name} as a floor, says {floor_source(made)}. "
-        why += _from_now_on(group) if counts else _NO_FLOOR
+        told = self._told(group, deployment, Reason.FLOOR_RELEASED)
+        told = told.changed(floor_deployment_id=deployment.deployment_id if counts else "")
+        what = f"{deployment.deployment_id} releases {deployment.revision.name}"
+        why = f"{what} as a floor, says {floor_source(deployment)}. {_from_now_on(group) if counts else _NO_FLOOR}"
         return self._rollbacks.record(told, Reason.FLOOR_RELEASED, why, people=None if counts else True)
 
-    def _with_marks(self, group: DeploymentGroup, made: Deployment) -> Deployment:
+    def _with_marks(self, group: DeploymentGroup, deployment: Deployment) -> Deployment:
         """The release with its revision's marks. If they cannot be read now, a rollback will read them again."""
-        if made.floor:
-            return made
+        if deployment.floor:
+            return deployment
         try:
-            marks = self._parts.deployer_for(group, None).evidence(made).marks
+            marks = self._parts.deployer_for(group, None).evidence(deployment).marks
         except LastgoodError:
-            return made
-        return replace(made, floor=marks.floor, floor_on_revision=marks.floor)
+            return deployment
+        return replace(deployment, floor=marks.floor, floor_on_revision=marks.floor)
 
-    def _in_alarm(self, group: DeploymentGroup, made: Deployment, alarm: FiringAlarm) -> Rollback:
-        settings, put_back_by = self._parts.settings, self._told_to_bring_back(group, made)
-        about = self._told(group, made, Reason.RELEASED_IN_ALARM, alarm)
-        if self._parts.ledger.load(_told_id(group, made, Reason.KNOWN_BAD_RELEASED)):
+    def _in_alarm(self, group: DeploymentGroup, deployment: Deployment, alarm: FiringAlarm) -> Rollback:
+        settings, put_back_by = self._parts.settings, self._told_to_bring_back(group, deployment)
+        about = self._told(group, deployment, Reason.RELEASED_IN_ALARM, alarm)
+        if self._parts.ledger.load(_told_id(group, deployment, Reason.KNOWN_BAD_RELEASED)):
             # People were told of it and of its alarm already; the record is for what may follow.
             about = about.changed(notified=("closed",))
         told = self._rollbacks.record(
             about,
             Reason.RELEASED_IN_ALARM,
-            f"{made.deployment_id} releases {made.revision.name} while the alarm {clean(alarm.name, 255)} fires since "
-            f"{clock(alarm.changed_at)}. CloudWatch sends no message while an alarm's state stays the same. "
-            f"{self._follows(put_back_by)}",
+            f"{deployment.deployment_id} releases {deployment.revision.name} while the alarm {clean(alarm.name, 255)} "
+            f"fires since {clock(alarm.changed_at)}. CloudWatch sends no message while an alarm's state stays the "
+            f"same. {self._follows(put_back_by)}",
         )
         rolls_back = settings.release_in_alarm is ReleaseInAlarm.ROLLBACK and not put_back_by
-        if rolls_back and made.status == "Succeeded" and made.completed_at:
-            until = made.completed_at + settings.release_in_alarm_grace
-            self._parts.ledger.watch(Watch(told.rollback_id, until, alarm.name, made.deployment_id))
+        if rolls_back and deployment.status == "Succeeded" and deployment.completed_at:
+            until = deployment.completed_at + settings.release_in_alarm_grace
+            self._parts.ledger.watch(Watch(told.rollback_id, until, alarm.name, deployment.deployment_id))
         return told
 
     def _follows(self, put_back_by: str) -> str:
@@ -201,30 +201,30 @@ class Releases:
 
     # --- what a rollback had put back ---------------------------------------------------------------------------------
 
-    def _told_to_bring_back(self, group: DeploymentGroup, made: Deployment) -> str:
+    def _told_to_bring_back(self, group: DeploymentGroup, deployment: Deployment) -> str:
         """The rollback that put back what is released here, as far as known now; empty if none, for people."""
         try:
-            return self._brought_back(group, made).get(made.deployment_id, "")
+            return self._brought_back(group, deployment).get(deployment.deployment_id, "")
         except LastgoodError as error:
-            self._parts.telemetry.failed("brought_back", error, deployment_id=made.deployment_id)
+            self._parts.telemetry.failed("brought_back", error, deployment_id=deployment.deployment_id)
             return ""
 
-    def _brought_back(self, group: DeploymentGroup, made: Deployment) -> Mapping[str, str]:
+    def _brought_back(self, group: DeploymentGroup, deployment: Deployment) -> Mapping[str, str]:
         """The deployments that only brought back what a rollback of the day before put back, with that rollback's id.
 
-        `made` is one of them if it deploys the same revision; others come from a run of the pipeline for the good
+        `deployment` is one of them if it deploys the same revision; others come from a run of the pipeline for the good
         commit. Raises RetryableError or RefusedError.
         """
         ledger, found = self._parts.ledger, dict[str, str]()
         for past in ledger.controls(group, self._parts.clock()).past:
-            soon = made.created_at - past.closed_at <= BROUGHT_BACK_WITHIN
+            soon = deployment.created_at - past.closed_at <= BROUGHT_BACK_WITHIN
             recent = past.outcome is Outcome.ROLLED_BACK and soon
             rollback = ledger.load(past.rollback_id) if recent else None
             if rollback is None:
                 continue
             found |= dict.fromkeys(self._made_again(rollback), rollback.rollback_id)
-            if brings_back(made, rollback):
-                found[made.deployment_id] = rollback.rollback_id
+            if brings_back(deployment, rollback):
+                found[deployment.deployment_id] = rollback.rollback_id
         return found
 
     def _made_again(self, rollback: Rollback) -> list[str]:
@@ -233,9 +233,9 @@ class Releases:
         if not pipeline or not (rollback.trail.good_execution_id or rollback.trail.good_commit):
             return []
         again = runs_again(pipelines.recent(pipeline), rollback)
-        return [made for execution_id in again for made in pipelines.deployments(pipeline, execution_id)]
+        return [each for execution_id in again for each in pipelines.deployments(pipeline, execution_id)]
 
-    def _firing(self, group: DeploymentGroup, made: Deployment) -> FiringAlarm | None:
+    def _firing(self, group: DeploymentGroup, deployment: Deployment) -> FiringAlarm | None:
         """The alarm of this group that fires longest, if it began before the release."""
         parts, firing = self._parts, self._parts.alarms.firing()
         tags = parts.pool.map(parts.alarms.known_tags, [alarm.arn for alarm in firing])
@@ -243,14 +243,14 @@ class Releases:
             one
             for alarm, tagged in zip(firing, tags, strict=True)
             for one, groups in speakers(alarm, tagged, parts.alarms, parts.settings, parts.group_alarms)
-            if one.changed_at < made.created_at and group in groups
+            if one.changed_at < deployment.created_at and group in groups
         ]
         return min(ours, key=lambda alarm: alarm.changed_at, default=None)
 
     def _told(
-        self, group: DeploymentGroup, made: Deployment, reason: Reason, alarm: FiringAlarm | None = None
+        self, group: DeploymentGroup, deployment: Deployment, reason: Reason, alarm: FiringAlarm | None = None
     ) -> Rollback:
-        trigger = Trigger(TriggerKind.RELEASE, made.created_at)
+        trigger = Trigger(TriggerKind.RELEASE, deployment.created_at)
         if alarm:
             trigger = replace(
                 trigger,
@@ -260,13 +260,16 @@ class Releases:
                 alarm_contributor=alarm.contributor,
                 alarm_attributes=alarm.attributes,
             )
-        told_as = _told_id(group, made, reason)
-        blamed = {"suspect_deployment_id": made.deployment_id, "suspect_revisions": (made.revision.identity,)}
+        told_as = _told_id(group, deployment, reason)
+        blamed = {
+            "suspect_deployment_id": deployment.deployment_id,
+            "suspect_revisions": (deployment.revision.identity,),
+        }
         return Rollback.opened(told_as, group, trigger, self._parts.clock()).changed(**blamed)
 
 
-def _told_id(group: DeploymentGroup, made: Deployment, reason: Reason) -> str:
-    return rollback_id(f"{reason}|{made.deployment_id}", group, made.created_at)
+def _told_id(group: DeploymentGroup, deployment: Deployment, reason: Reason) -> str:
+    return rollback_id(f"{reason}|{deployment.deployment_id}", group, deployment.created_at)
 
 
 def _met(alarm: FiringAlarm | None) -> str:

@@ -155,7 +155,7 @@ WEB = image("shop/web@sha256:1", "sha256:1")
 
 def settings(identity: str, parts: str) -> Revision:
     """A service's definition, deployed with settings of the service."""
-    return replace(task(identity, WEB), parts=parts)
+    return replace(task(identity, WEB), other_parts=parts)
 
 
 def test_settings_of_the_service_alone_are_not_put_back_by_a_redeployment() -> None:

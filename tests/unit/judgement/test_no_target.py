@@ -50,7 +50,7 @@ def test_a_content_that_nobody_knows_is_named_as_what_was_live_before() -> None:
 def test_settings_that_are_put_back_by_hand_are_named_as_what_was_live_before() -> None:
     web = (Image("web", "shop/web@sha256:1", "sha256:1"),)
     good, bad = (
-        replace(made, revision=Revision("TaskDefinition", "task:1", parts=parts, images=web))
+        replace(made, revision=Revision("TaskDefinition", "task:1", other_parts=parts, images=web))
         for made, parts in ((GOOD, "two subnets"), (BAD, "one subnet"))
     )
     assert why(bad, good).startswith("d-1 was live before: It differs from the suspect in the service's own settings")

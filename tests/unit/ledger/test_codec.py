@@ -140,7 +140,7 @@ def test_a_rollback_is_found_by_its_group_and_by_its_day(ledger, table):
 def test_no_attribute_name_is_a_reserved_word_of_dynamodb(ledger, table):
     opened(ledger, full())
     ledger.join(ROLLBACK_ID, "key", Trigger(TriggerKind.SNS, NOW, alarm_name="a"), NOW)
-    ledger.mark(SHOP, "v2", good=True, by="ann", why="x", now=NOW)
+    ledger.mark_revision(SHOP, "v2", good=True, by="ann", why="x", now=NOW)
     second = opened(ledger, rollback(rollback_id="rb-2", application="cart"))
     closed = second.changed(phase=Phase.CLOSED, outcome=Outcome.FAILED, suspect_revisions=("v9",), closed_at=at(5))
     ledger.write(second, closed, [], extra=ledger.closing(closed, acted=True, watch_until=at(9)))

@@ -54,18 +54,18 @@ def test_a_floor_is_kept_until_it_is_cleared(ledger):
 
 
 def test_a_revision_that_is_marked_bad_is_bad_until_it_is_marked_good(ledger):
-    ledger.mark(SHOP, "s3://b/k?v=1", good=False, by="ann", why="leaks memory", now=NOW)
+    ledger.mark_revision(SHOP, "s3://b/k?v=1", good=False, by="ann", why="leaks memory", now=NOW)
     assert ledger.controls(SHOP, NOW).known_bad == {"s3://b/k?v=1": "leaks memory"}
-    ledger.mark(SHOP, "s3://b/k?v=1", good=True, by="ann", why="it was not the code", now=NOW)
+    ledger.mark_revision(SHOP, "s3://b/k?v=1", good=True, by="ann", why="it was not the code", now=NOW)
     controls = ledger.controls(SHOP, NOW)
     assert (controls.known_bad, controls.marked_good) == ({}, frozenset({"s3://b/k?v=1"}))
-    ledger.mark(SHOP, "s3://b/k?v=1", good=False, by="ann", why="it was", now=NOW)
+    ledger.mark_revision(SHOP, "s3://b/k?v=1", good=False, by="ann", why="it was", now=NOW)
     controls = ledger.controls(SHOP, NOW)
     assert (controls.known_bad, controls.marked_good) == ({"s3://b/k?v=1": "it was"}, frozenset())
 
 
 def test_the_controls_of_one_group_say_nothing_about_another(ledger):
-    ledger.mark(SHOP, "v2", good=False, by="ann", why="x", now=NOW)
+    ledger.mark_revision(SHOP, "v2", good=False, by="ann", why="x", now=NOW)
     ledger.set_control(SHOP, "MODE", {"mode": "off"})
     assert ledger.controls(DeploymentGroup("shop", "prod2"), NOW) == Controls()
     assert ledger.controls(DeploymentGroup("shop", "pro"), NOW) == Controls()
@@ -74,7 +74,7 @@ def test_the_controls_of_one_group_say_nothing_about_another(ledger):
 def test_more_memory_than_fits_on_one_page_is_read_whole(ledger):
     for number in range(30):
         why = "x" * 50_000
-        ledger.mark(SHOP, f"v{number}", good=False, by="ann", why=why, now=NOW)
+        ledger.mark_revision(SHOP, f"v{number}", good=False, by="ann", why=why, now=NOW)
     assert len(ledger.controls(SHOP, NOW).known_bad) == 30
 
 

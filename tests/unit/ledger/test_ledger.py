@@ -253,7 +253,7 @@ def test_a_rollback_that_touched_nothing_leaves_no_memory(ledger):
 
 
 def test_a_revision_that_is_rolled_away_from_after_it_was_marked_good_is_bad_again(ledger):
-    ledger.mark(SHOP, "v2", good=True, by="ann", why="it was the database", now=NOW)
+    ledger.mark_revision(SHOP, "v2", good=True, by="ann", why="it was the database", now=NOW)
     close(ledger, opened(ledger), suspect_revisions=("v2",), good_revision="v1")
     controls = ledger.controls(SHOP, NOW)
     assert set(controls.known_bad) == {"v2"}

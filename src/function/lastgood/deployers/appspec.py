@@ -183,7 +183,7 @@ def _with_value(text: str, name: str, value: str) -> str:
 def _yaml_line(name: str) -> re.Pattern[str]:
     """Matches a property on a line of its own, with a scalar that has no anchor."""
     head = rf"""[ \t]*(?:-[ \t]+)?["']?{re.escape(name)}["']?[ \t]*:[ \t]*"""
-    value = r"""(?:(?P<mark>["'])(?P<quoted>[^"'\r\n]+)(?P=mark)|(?P<plain>[^"'\s#{\[&*|>](?:[^\r\n]*?[^\s])??))"""
+    value = r"""(?:(?P<quote>["'])(?P<quoted>[^"'\r\n]+)(?P=quote)|(?P<plain>[^"'\s#{\[&*|>](?:[^\r\n]*?[^\s])??))"""
     rest = r"(?P<rest>(?:[ \t]+\#[^\r\n]*)?[ \t]*\r?)$"
     return re.compile(rf"^(?P<head>{head}){value}{rest}", re.IGNORECASE | re.MULTILINE)
 

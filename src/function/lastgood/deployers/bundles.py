@@ -31,7 +31,7 @@ def s3_revision(location: Mapping[str, Any]) -> Revision:
     return Revision("S3", s3_identity(location), s3_label(location), "", location, moves, _digest(location))
 
 
-def pinned(clients: Clients, deployment: Deployment) -> tuple[Revision, str]:
+def as_deployed(clients: Clients, deployment: Deployment) -> tuple[Revision, str]:
     """The bundle that a deployment deployed, by version or ETag where S3 proves which; and why it is gone, if it is.
 
     One HeadObject; the versions of the key are listed only where the newest is younger than the deployment. Where S3

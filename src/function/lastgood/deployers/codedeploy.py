@@ -81,30 +81,30 @@ class CodeDeploy:
         return self._facts
 
     def survey(self, since: datetime, now: datetime) -> tuple[GroupFacts | None, Iterator[tuple[Deployment, ...]]]:
-        """The group and its deployments, newest first, in parts; older ones are read only when asked for.
+        """The group and its deployments, newest first, in batches; older ones are read only when asked for.
 
         Two lists are read in parallel, then the deployments they name. For in-place deployments to servers, the newest
         deployment says everything that the group would; otherwise the group is read in parallel with the AppSpecs.
         """
         history = self._history()
         try:
-            batches = history.newest_first(history.newest(since, now), now)
-            first = next(batches, [])
+            listed = history.newest_first(history.newest(since, now), now)
+            first = next(listed, [])
         except GroupNotFoundError:
             return None, iter(())
-        parts = self._resolved(chain([first], batches))
+        batches = self._resolved(chain([first], listed))
         facts = facts_in_place(first)
         if facts is not None:
             self._compute_platform = facts.compute_platform
-            return facts, parts
+            return facts, batches
         if first:
             self._compute_platform = platform_of(first[0])
         reading = self._pool.submit(self.facts)
-        newest = next(parts, ())
-        return reading.result(), chain([newest], parts)
+        newest = next(batches, ())
+        return reading.result(), chain([newest], batches)
 
-    def _resolved(self, batches: Iterable[list[dict[str, Any]]]) -> Iterator[tuple[Deployment, ...]]:
-        for batch in batches:
+    def _resolved(self, listed: Iterable[list[dict[str, Any]]]) -> Iterator[tuple[Deployment, ...]]:
+        for batch in listed:
             if self._compute_platform is ComputePlatform.SERVER:
                 yield tuple(map(self._deployment, batch))
                 continue
@@ -145,7 +145,7 @@ class CodeDeploy:
         """The deployment that was attempted last. If one is active, it is this one."""
         return self.deployment(facts.last_attempted_id) if facts.last_attempted_id else None
 
-    def marked(self, rollback: Rollback, now: datetime) -> Deployment | None:
+    def created_by(self, rollback: Rollback, now: datetime) -> Deployment | None:
         """The deployment that a rollback created, found by its marker; None if there is none (yet)."""
         since = rollback.progress.create_attempted_at or now
         for info in self._history().created_since(since - timedelta(minutes=5), now):

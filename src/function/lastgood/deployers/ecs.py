@@ -82,7 +82,7 @@ class EcsService:
         return self._facts(reading.result(), listed)
 
     def survey(self, since: datetime, now: datetime) -> tuple[GroupFacts | None, Iterator[tuple[Deployment, ...]]]:
-        """The service and its deployments, newest first, in parts; older ones are read only when asked for.
+        """The service and its deployments, newest first, in batches; older ones are read only when asked for.
 
         Everything since `since` and the newest successes are listed in parallel, so that a pile of failures on top
         costs no more calls.
@@ -95,8 +95,8 @@ class EcsService:
         except GroupNotFoundError:
             return None, iter(())
         newest = {raw["serviceDeploymentArn"]: raw for raw in [*recent, *done.items]}
-        parts = self._history.in_parts(newest_first(newest.values()), done)
-        return self._facts(reading.result(), newest.values()), parts
+        batches = self._history.in_batches(newest_first(newest.values()), done)
+        return self._facts(reading.result(), newest.values()), batches
 
     def deployment(self, deployment_id: str) -> Deployment | None:
         """One deployment as it is now; None if ECS does not know it, or it belongs to another service."""
@@ -106,7 +106,7 @@ class EcsService:
         """The deployment that was attempted last: ECS's own rollback of it, where there is one."""
         return next(iter(self._both(facts.last_attempted_id)), None) if facts.last_attempted_id else None
 
-    def marked(self, rollback: Rollback, now: datetime) -> Deployment | None:
+    def created_by(self, rollback: Rollback, now: datetime) -> Deployment | None:
         """The deployment that a rollback created; None if there is none (yet).
 
         UpdateService takes no description that could carry a marker. Ours is recognised by being newer than the suspect
@@ -249,7 +249,7 @@ class EcsService:
         """
         self._update(facts, rollback.progress.redeployed_revision or good.revision.identity)
         try:
-            made = self.marked(rollback, rollback.progress.create_attempted_at or rollback.opened_at)
+            made = self.created_by(rollback, rollback.progress.create_attempted_at or rollback.opened_at)
         except LastgoodError as error:
             # The update was made even if reading it failed, so this is ambiguous and not "without effect".
             raise AmbiguousError(f"the service was updated, and its deployment could not be read: {error}") from error

@@ -92,7 +92,7 @@ class ServiceHistory:
     def _names(self) -> dict[str, Any]:
         return {"cluster": self._group.application, "service": self._group.deployment_group}
 
-    def in_parts(self, listed: list[Raw], done: Page) -> Iterator[tuple[Deployment, ...]]:
+    def in_batches(self, listed: list[Raw], done: Page) -> Iterator[tuple[Deployment, ...]]:
         """What was `listed`, and then, on demand, older successes, beginning with the page after `done`."""
         seen = 0
         while listed and seen < DEPTH:
@@ -225,7 +225,7 @@ def _revision(found: Mapping[str, Any]) -> Revision:
         "TaskDefinition",
         definition,
         definition.rsplit("/", 1)[-1],
-        parts=json.dumps(parts, sort_keys=True, default=str) if parts else "",
+        other_parts=json.dumps(parts, sort_keys=True, default=str) if parts else "",
         images=images,
     )
 

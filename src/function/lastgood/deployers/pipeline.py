@@ -71,12 +71,12 @@ class PipelineStage:
         return self._facts(definition) if definition else None
 
     def survey(self, since: datetime, now: datetime) -> tuple[GroupFacts | None, Iterator[tuple[Deployment, ...]]]:
-        """The stage and its deployments, newest first, in parts; older ones are read only when asked for."""
+        """The stage and its deployments, newest first, in batches; older ones are read only when asked for."""
         listing = self._pool.submit(self._history.newest)
         facts = self.facts()
         if facts is None or self._definition is None:
             return None, iter(())
-        return facts, self._history.parts(listing.result(), self._definition, self._state)
+        return facts, self._history.batches(listing.result(), self._definition, self._state)
 
     def deployment(self, deployment_id: str) -> Deployment | None:
         """One execution as it is in the stage now; None if the pipeline does not know it."""
@@ -92,7 +92,7 @@ class PipelineStage:
         """The execution that is in the stage, or was last."""
         return self.deployment(facts.last_attempted_id) if facts.last_attempted_id else None
 
-    def marked(self, rollback: Rollback, now: datetime) -> Deployment | None:
+    def created_by(self, rollback: Rollback, now: datetime) -> Deployment | None:
         """The execution that a rollback began; None if there is none (yet).
 
         RollbackStage takes nothing that could carry a marker. Ours is recognised by going back to the execution that

@@ -83,7 +83,7 @@ class StageHistory:
         """The newest executions as CodePipeline lists them, read anew."""
         return self._page()
 
-    def parts(
+    def batches(
         self, page: list[Raw], definition: StageDefinition, state: StageState
     ) -> Iterator[tuple[Deployment, ...]]:
         """The deployments of the stage, newest first; each part costs the calls for its executions' actions.
@@ -248,7 +248,7 @@ class StageHistory:
             "+".join(each[:SHORT] if commit_in(each) == each else each for each in revisions),
             commit=next(filter(None, (commit_in(text) for each in sources for text in _texts(each))), ""),
             location={"execution": source_id},
-            parts=json.dumps(variables, sort_keys=True) if variables else "",
+            other_parts=json.dumps(variables, sort_keys=True) if variables else "",
         )
 
     def _details(self, execution_id: str) -> Raw:

@@ -148,14 +148,14 @@ class Text:
 
     def _quoted(self) -> str:
         """Text in quotes; line ends in it are folded to spaces, and blank lines are kept."""
-        mark, parts = self._here, list[str]()
+        quote, parts = self._here, list[str]()
         self._at += 1
-        while self._here != mark or (mark == "'" and self._text[self._at : self._at + 2] == "''"):
-            parts.append(self._piece(mark))
+        while self._here != quote or (quote == "'" and self._text[self._at : self._at + 2] == "''"):
+            parts.append(self._piece(quote))
         self._at += 1
         return "".join(parts)
 
-    def _piece(self, mark: str) -> str:
+    def _piece(self, quote: str) -> str:
         """The next character of a text in quotes, or the fold in its place."""
         fold = _FOLD.match(self._text, self._at)
         if fold:
@@ -164,10 +164,10 @@ class Text:
             return "\n" * (breaks - 1) or " "
         if self._here == "":
             raise self._error("the quotes are not closed")
-        if mark == "'" and self._here == "'":
+        if quote == "'" and self._here == "'":
             self._at += 2
             return "'"
-        if mark == '"' and self._here == "\\":
+        if quote == '"' and self._here == "\\":
             return self._escaped()
         self._at += 1
         return self._text[self._at - 1]

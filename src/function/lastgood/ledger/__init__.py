@@ -297,7 +297,9 @@ class Ledger:
         """What the last drill noted; empty where there was none."""
         return self._table.get("CONTROL", "DRILL") or {}
 
-    def mark(self, group: DeploymentGroup, identity: str, *, good: bool, by: str, why: str, now: datetime) -> None:
+    def mark_revision(
+        self, group: DeploymentGroup, identity: str, *, good: bool, by: str, why: str, now: datetime
+    ) -> None:
         """Remember a revision as known bad, or take that back."""
         change = (
             "SET revision = :revision, explanation = :why, requested_by = :by, marked_good_at = :at"

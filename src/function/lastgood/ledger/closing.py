@@ -17,7 +17,7 @@ from lastgood.times import iso
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """The writes that end one rollback, as parts of one transaction."""
+    """The writes that end one rollback, in one transaction."""
 
     table: Table
     items: Items

@@ -49,16 +49,16 @@ def stored_name(name: str) -> str:
 
 def to_item(value: Any) -> dict[str, Any]:
     """A dataclass as a plain item: enums as their text, times as ISO text, None left out; groups are flattened."""
-    parts = _parts(value) if isinstance(value, Rollback) else (value,)
-    return {name: plain for part in parts for name, plain in _attributes(part).items()}
+    groups = _groups(value) if isinstance(value, Rollback) else (value,)
+    return {name: plain for group in groups for name, plain in _attributes(group).items()}
 
 
-def _parts(rollback: Rollback) -> tuple[Any, ...]:
+def _groups(rollback: Rollback) -> tuple[Any, ...]:
     return (rollback, *(getattr(rollback, name) for name in GROUPS))
 
 
-def _attributes(part: Any) -> dict[str, Any]:
-    pairs = ((stored, _plain(getattr(part, name))) for stored, name in _stored(part.__class__))
+def _attributes(group: Any) -> dict[str, Any]:
+    pairs = ((stored, _plain(getattr(group, name))) for stored, name in _stored(group.__class__))
     return {stored: plain for stored, plain in pairs if plain is not None}
 
 
@@ -82,7 +82,7 @@ def _plain(value: Any) -> Any:
 def changes(before: Rollback, after: Rollback) -> tuple[dict[str, Any], list[str]]:
     """The attributes of a head item to set, and those to remove. A group that is the same object did not change."""
     old, new = dict[str, Any](), dict[str, Any]()
-    for was, now in zip(_parts(before), _parts(after), strict=True):
+    for was, now in zip(_groups(before), _groups(after), strict=True):
         if was is not now:
             old |= _attributes(was)
             new |= _attributes(now)

@@ -23,15 +23,15 @@ class Table:
         self._client = client
         self._name = name
 
-    # --- the parts of a transaction -----------------------------------------------------------------------------------
+    # --- the writes of a transaction ---------------------------------------------------------------------------------
 
     def put(self, item: Mapping[str, Any], condition: str | None = None) -> dict[str, Any]:
-        """A part that writes a whole item."""
+        """A whole item."""
         put: dict[str, Any] = {"TableName": self._name, "Item": _marshal(item)}
         return {"Put": {**put, **_conditional(condition)}}
 
     def update(self, pk: str, sk: str, change: str, condition: str | None, values: Mapping[str, Any]) -> dict[str, Any]:
-        """A part that changes an item by an update expression."""
+        """A change of an item by an update expression."""
         update: dict[str, Any] = {
             "TableName": self._name,
             "Key": _marshal({"pk": pk, "sk": sk}),
@@ -43,7 +43,7 @@ class Table:
     def set(
         self, pk: str, sk: str, sets: Mapping[str, Any], removes: Iterable[str], condition: str, expected: int
     ) -> dict[str, Any]:
-        """A part that sets and removes attributes by name; the condition may use `:expected`."""
+        """A change that sets and removes attributes by name; the condition may use `:expected`."""
         # Placeholders throughout: no attribute name has to be checked against DynamoDB's reserved words.
         names = {f"#{i}": name for i, name in enumerate([*sets, *removes])}
         slots = {name: slot for slot, name in names.items()}
@@ -56,14 +56,14 @@ class Table:
         update["Update"]["ExpressionAttributeNames"] = names
         return update
 
-    def transact(self, parts: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
-        """Write all parts or none. Returns None when it was done; else, per part, the item in its way ({} if none).
+    def transact(self, writes: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+        """Do all writes or none. Returns None when they were done; else, for each, the item in its way ({} if none).
 
         botocore gives the transaction a request token, so its own retries cannot write twice.
         """
         for _ in range(TRANSACTION_ATTEMPTS):
             try:
-                call(self._client, "transact_write_items", TransactItems=parts)
+                call(self._client, "transact_write_items", TransactItems=writes)
             except RefusedError as error:
                 if error.code != "TransactionCanceledException":
                     raise

@@ -51,8 +51,8 @@ class Revision:
     AppSpec could not be read, and `unreadable` says why. `moves`: why the content is unknown, as a sentence for people,
     where the same name can be given to other content, such as a key without a version.
     `digest` is what AWS recorded of the content, where it was read: equal content under two names is one revision.
-    `parts` are the settings of an AppSpec, or of a service, that are deployed with it. `images` are what its containers
-    ran; empty where that was not read. `target` is what is deployed to, where one group deploys to several:
+    `other_parts` are the settings of an AppSpec, or of a service, that are deployed with it. `images` are what its
+    containers ran; empty where that was not read. `target` is what is deployed to, where one group deploys to several:
     `function:alias`. `noted`: its content is known from the notebook of releases alone.
     """
 
@@ -63,7 +63,7 @@ class Revision:
     location: Mapping[str, object] = field(default_factory=dict, compare=False)
     moves: str = ""
     digest: str = ""
-    parts: str = ""
+    other_parts: str = ""
     target: str = ""
     unreadable: str = ""
     images: tuple[Image, ...] = ()
@@ -111,7 +111,7 @@ def same_content(one: Revision, other: Revision) -> bool | None:
         return None
     else:
         alike = one.identity == other.identity
-    return alike and one.parts == other.parts and same_images(one.images, other.images)
+    return alike and one.other_parts == other.other_parts and same_images(one.images, other.images)
 
 
 def same_images(some: Sequence[Image], others: Sequence[Image]) -> bool | None:
@@ -266,14 +266,14 @@ class Live:
     """What is live now. `identity` is empty where it cannot be read; `split`: a second revision may have traffic.
 
     Where the platform can say: `deployment_id` is the deployment that made it live, `images` are what its containers
-    run, and `parts` are its network and its capacity as an AppSpec writes them.
+    run, and `other_parts` are its network and its capacity as an AppSpec writes them.
     """
 
     identity: str = ""
     split: bool = False
     deployment_id: str = ""
     images: tuple[Image, ...] = ()
-    parts: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    other_parts: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def after_stop(look: Look) -> Observation:
 def before_create(look: Look) -> Observation:
     """The redeployment if it was created already, else what it needs."""
     if look.rollback.progress.create_attempted_at is not None:
-        made = look.deployer.marked(look.rollback, look.now)
+        made = look.deployer.created_by(look.rollback, look.now)
         if made is not None:
             return held(look, Observation(rollback=made))
     return held(look, _ready(look, Observation()))

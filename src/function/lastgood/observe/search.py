@@ -27,21 +27,21 @@ from lastgood.stacks import held_by_a_stack
 MAX_UNUSABLE = 5
 """After this many revisions that can no longer be deployed, the search ends: something else is wrong."""
 
-type Parts = Iterator[tuple[Deployment, ...]]
-"""The history, newest first, in the parts in which it is read."""
+type Batches = Iterator[tuple[Deployment, ...]]
+"""The history, newest first, in the batches in which it is read."""
 
 
-def search(look: Look, seen: Observation, parts: Parts) -> Observation:
+def search(look: Look, seen: Observation, batches: Batches) -> Observation:
     """Read back until a last good revision is found that can be deployed, or it is clear that none is needed."""
-    for part in parts:
-        seen = replace(seen, history=seen.history + look.signed(part, seen.controls))
+    for batch in batches:
+        seen = replace(seen, history=seen.history + look.signed(batch, seen.controls))
         if _searched_enough(_case(look, seen)):
             break
     case = _case(look, seen)
     if case.attribution.reason or case.attribution.suspect is None or seen.group is None:
-        return _examined(look, seen, parts)
+        return _examined(look, seen, batches)
     asking = look.eyes.pool.submit(look.eyes.stacks.origin, look.rollback, seen.group, case.attribution.suspect)
-    seen = _examined(look, seen, parts)
+    seen = _examined(look, seen, batches)
     seen = held_by_a_stack(look.rollback, seen, look.policy, look.now, asking.result())
     return with_releases(look, seen)
 
@@ -58,7 +58,7 @@ def _searched_enough(case: Case) -> bool:
     return bool(blame.reason or blame.adopt or case.selection.settled)
 
 
-def _examined(look: Look, seen: Observation, parts: Parts) -> Observation:
+def _examined(look: Look, seen: Observation, batches: Batches) -> Observation:
     """Look closely at the suspects, at what would go back and at what is between, until the choice is settled."""
     while len(seen.unusable) < MAX_UNUSABLE:
         case = _case(look, seen)
@@ -70,7 +70,7 @@ def _examined(look: Look, seen: Observation, parts: Parts) -> Observation:
             seen = with_evidence(look, seen, unread, case.doubtful)
             pasts = [past for each in reading if (past := in_time(each))]
             seen = replace(seen, alarm_history=with_others(seen.alarm_history, pasts))
-        elif not case.selection.settled and (more := next(parts, ())):
+        elif not case.selection.settled and (more := next(batches, ())):
             seen = replace(seen, history=seen.history + look.signed(more, seen.controls))
         elif case.selection.good is not None:
             return _with_live(look, case)

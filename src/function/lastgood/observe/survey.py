@@ -25,7 +25,7 @@ def survey(look: Look) -> tuple[Observation, Policy]:
     reading_storm = storm.reading(look.now, policy) if by_alarm and policy.storm_groups else []
     reading_controls = eyes.pool.submit(look.controls)
     began = min(trigger.alarm_changed_at or look.now, look.now)
-    facts, parts = look.deployer.survey(began - policy.attribution_window - timedelta(hours=1), look.now)
+    facts, batches = look.deployer.survey(began - policy.attribution_window - timedelta(hours=1), look.now)
     alarm, against, acted_at = reading_alarm.result() if reading_alarm else (None, "", None)
     controls = storm.seen(look.rollback, reading_controls.result(), all_in_time(reading_storm), policy)
     seen = Observation(
@@ -39,7 +39,7 @@ def survey(look: Look) -> tuple[Observation, Policy]:
         alarm_history=in_time(reading_past) or AlarmHistory(),
     )
     look = replace(look, policy=replace(policy, mode=controls.mode or policy.mode))
-    return search(look, seen, parts), look.policy
+    return search(look, seen, batches), look.policy
 
 
 def _alarm(look: Look, evidence_at: datetime | None) -> tuple[AlarmFacts | None, str, datetime | None]:

@@ -24,7 +24,7 @@ MAX_ATTEMPTS = 3
 RESERVE = timedelta(seconds=15)
 
 
-def pinned(rollback: Rollback, settings: Settings) -> Rollback:
+def with_pipeline_rule(rollback: Rollback, settings: Settings) -> Rollback:
     """The rollback with its pipeline's rule copied into it, so that a later change of the rule does not affect it."""
     rule = settings.pipeline_of(rollback.group)
     if rule is None:

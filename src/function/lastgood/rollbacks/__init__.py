@@ -18,7 +18,7 @@ from lastgood.judgement import decide
 from lastgood.ledger import Busy, Duplicate, Opened
 from lastgood.model import Observation, Reason, Rollback
 from lastgood.parts import Parts
-from lastgood.pipelines.follow_ups import pinned
+from lastgood.pipelines.follow_ups import with_pipeline_rule
 from lastgood.rollbacks.acts import Acts
 from lastgood.rollbacks.claiming import claim
 from lastgood.rollbacks.closing import NEXT_CHECK, Closing, readable
@@ -47,7 +47,7 @@ class Rollbacks:
         If another rollback holds the deployment group, the message is noted with that one, which is returned.
         """
         ledger, now = self._parts.ledger, self._parts.clock()
-        rollback = pinned(rollback, self._parts.settings)
+        rollback = with_pipeline_rule(rollback, self._parts.settings)
         leased = self.leases.first(rollback).changed(step_count=1)
         leased, claimed = claim(ledger, leased, now)
         match claimed:

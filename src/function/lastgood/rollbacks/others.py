@@ -29,17 +29,17 @@ class Others:
         The ids follow from the source's id, so what was begun before a crash is found again.
         """
         others = sorted(source.choice.release_deployments.items())
-        return [self._follows(source, parse_key(key), made) for key, made in others if key != source.group.key]
+        return [self._follows(source, parse_key(key), was) for key, was in others if key != source.group.key]
 
-    def _follows(self, source: Rollback, group: DeploymentGroup, made: str) -> tuple[str, str]:
+    def _follows(self, source: Rollback, group: DeploymentGroup, deployment_id: str) -> tuple[str, str]:
         key = f"follows|{source.rollback_id}"
         opened_as = rollback_id(key, group, source.opened_at)
-        if self.parts.ledger.load(opened_as) is None and (why := self._left_alone(group, made)):
+        if self.parts.ledger.load(opened_as) is None and (why := self._left_alone(group, deployment_id)):
             return "", f"{group.key} is left alone: {why}."
-        found = self.opens(_following(source, group, made, opened_as, self.parts), key)
+        found = self.opens(_following(source, group, deployment_id, opened_as, self.parts), key)
         return found.rollback_id, f"{group.key} follows: {found.rollback_id}."
 
-    def _left_alone(self, group: DeploymentGroup, made: str) -> str:
+    def _left_alone(self, group: DeploymentGroup, deployment_id: str) -> str:
         """Why a group is left alone; empty if the release in question is the last that was deployed there."""
         if not is_allowed(group, self.parts.settings):
             return "it is not in LASTGOOD_ALLOWED_GROUPS"
@@ -49,12 +49,12 @@ class Others:
             newest = deployer.newest(facts) if facts else None
         except RefusedError as error:
             return str(error).rstrip(".")
-        if newest is None or newest.deployment_id == made:
+        if newest is None or newest.deployment_id == deployment_id:
             return "" if newest else "nothing is deployed there any more"
-        return f"{newest.deployment_id} came after {made}, which was of this release"
+        return f"{newest.deployment_id} came after {deployment_id}, which was of this release"
 
 
-def _following(source: Rollback, group: DeploymentGroup, made: str, opened_as: str, parts: Parts) -> Rollback:
+def _following(source: Rollback, group: DeploymentGroup, deployment_id: str, opened_as: str, parts: Parts) -> Rollback:
     now = parts.clock()
     trigger = Trigger(
         TriggerKind.MANUAL,
@@ -63,7 +63,7 @@ def _following(source: Rollback, group: DeploymentGroup, made: str, opened_as: s
         request_reason=f"{source.rollback_id} rolled {source.group.key} back: {source.choice.release_joined_by} "
         "released to both",
         follows=source.rollback_id,
-        only_deployment_id=made,
+        only_deployment_id=deployment_id,
     )
     opened = Rollback.opened(opened_as, group, trigger, now)
     return opened.changed(

@@ -74,7 +74,7 @@ class Telling:
 
 def _heard(rollback: Rollback, kind: str) -> set[str]:
     """The channels that got a notice which others did not get."""
-    return {mark.partition("@")[2] for mark in rollback.bookkeeping.notified if mark.startswith(f"{kind}@")}
+    return {entry.partition("@")[2] for entry in rollback.bookkeeping.notified if entry.startswith(f"{kind}@")}
 
 
 def _of_several(rollback: Rollback) -> bool:

@@ -59,7 +59,7 @@ def read_sns_alarm(body: dict[str, Any], delivery: Delivery) -> AlarmSignal:
 
 def _check_contributor(body: dict[str, Any], name: str, state: AlarmState) -> None:
     """Ignore the recovery of one time series of an alarm over many: it says nothing about the others."""
-    if state is not AlarmState.ALARM and any(body.get(mark) is not None for mark in _CONTRIBUTOR):
+    if state is not AlarmState.ALARM and any(body.get(name) is not None for name in _CONTRIBUTOR):
         ignore(
             "contributor_recovered", f"One contributor of alarm {clean(name, 255)} is {state}: that is not the alarm."
         )

@@ -50,8 +50,8 @@ def _event(event: object, delivery: Delivery) -> Results:
             f"The event is {kind_of(event)}; nothing can be read from it.",
             ACCEPTED_SHAPES,
         )
-    for mark, reader in _SHAPES.items():
-        if mark in event:
+    for key, reader in _SHAPES.items():
+        if key in event:
             return reader(event, delivery)
     reject("unknown_event_shape", "The event has none of the shapes that lastgood knows.", ACCEPTED_SHAPES)
 
@@ -134,7 +134,7 @@ def _sns(message: dict[str, Any], delivery: Delivery) -> Results:
         # Anyone who can publish can put any address in here, so no URL from a message is ever opened.
         ignore("not_a_notification", f"The SNS message is {kind}, not a Notification.")
     body = _json_object(message.get("Message"), "The SNS message", MAX_SNS_CHARACTERS)
-    reader = next((reader for mark, reader in _OVER_SNS.items() if mark in body), None)
+    reader = next((reader for key, reader in _OVER_SNS.items() if key in body), None)
     if reader is not None:
         check_topic(delivery)
         return tuple(_no_request(result) for result in reader(body, delivery))
@@ -178,7 +178,7 @@ def _hello_world(event: dict[str, Any], delivery: Delivery) -> Results:
     )
 
 
-# The first mark in an event decides what it is. `action` is the first: a request is strict about the rest.
+# The first key found in an event decides what it is. `action` is the first: a request is strict about the rest.
 _SHAPES: Mapping[str, Callable[[dict[str, Any], Delivery], Results]] = {
     "action": read_operator_event,
     "Records": _records,

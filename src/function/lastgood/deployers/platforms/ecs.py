@@ -59,7 +59,7 @@ class EcsPlatform:
             arn = spec.get("TaskDefinition")
         except AppSpecError as error:
             return Revision(kind, "", "", "", location, unreadable=str(error))
-        return Revision(kind, arn, arn.rsplit("/", 1)[-1], "", location, parts=_parts(spec.properties))
+        return Revision(kind, arn, arn.rsplit("/", 1)[-1], "", location, other_parts=_parts(spec.properties))
 
     def live(self, group: GroupFacts, revision: Revision) -> Live:
         """The task definition of the primary task set. A second active one may have a share of the traffic.
@@ -76,7 +76,7 @@ class EcsPlatform:
             split=any(s.get("status") == "ACTIVE" for s in sets),
             deployment_id=str(primary.get("externalId", "")),
             images=self._running(group, primary) if _in_doubt(revision.images) else (),
-            parts={name: as_written(primary.get(member)) for name, member in PARTS_OF_TODAY.items()},
+            other_parts={name: as_written(primary.get(member)) for name, member in PARTS_OF_TODAY.items()},
         )
 
     def _running(self, group: GroupFacts, task_set: Mapping[str, Any]) -> tuple[Image, ...]:
@@ -155,7 +155,7 @@ class EcsPlatform:
         return (*in_the_way(missing, self.settings.appspec_hooks), *found, *left_out(missing), *differ)
 
     def _parts_that_differ(self, revision: Revision, live: Live) -> tuple[LeftOut, ...]:
-        differ = differing(revision.parts, live.parts)
+        differ = differing(revision.other_parts, live.other_parts)
         if not differ:
             return ()
         if self.settings.appspec_parts is AppSpecParts.KEEP:
@@ -167,8 +167,8 @@ class EcsPlatform:
         spec = AppSpec(self.content(revision.location))
         if task_definition and task_definition != revision.identity:
             spec = spec.replaced(TaskDefinition=task_definition)
-        if self.settings.appspec_parts is AppSpecParts.TODAY and live.parts:
-            spec = spec.with_parts(live.parts)
+        if self.settings.appspec_parts is AppSpecParts.TODAY and live.other_parts:
+            spec = spec.with_parts(live.other_parts)
         missing = missing_hooks(self.clients, spec, self.settings.appspec_hooks)
         return appspec_location(spec.without(missing), self.settings)
 

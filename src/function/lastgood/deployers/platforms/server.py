@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from lastgood.clients import Clients, call
-from lastgood.deployers.bundles import as_noted, pinned, s3_object, s3_revision
+from lastgood.deployers.bundles import as_deployed, as_noted, s3_object, s3_revision
 from lastgood.deployers.marks import marks_in, unless_denied
 from lastgood.deployers.protocol import never_asked
 from lastgood.errors import RefusedError
@@ -61,7 +61,7 @@ class ServerPlatform:
         revision = deployment.revision
         if revision.kind != "S3" or not (revision.moves or self.settings.check_bundles):
             return Evidence(revision)
-        revision, problem = pinned(self.clients, deployment)
+        revision, problem = as_deployed(self.clients, deployment)
         if problem or not self.settings.check_bundles:
             return Evidence(revision, problem)
         try:
@@ -72,7 +72,7 @@ class ServerPlatform:
 
     def contents(self, deployment: Deployment) -> Revision:
         """The bundle's version and ETag, where S3 proves them."""
-        return pinned(self.clients, deployment)[0] if deployment.revision.kind == "S3" else deployment.revision
+        return as_deployed(self.clients, deployment)[0] if deployment.revision.kind == "S3" else deployment.revision
 
     def noted(self, deployment: Deployment, note: Note) -> Evidence:
         """The bundle's version from the notebook: CodeDeploy records none that the caller did not give."""
