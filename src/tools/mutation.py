@@ -36,16 +36,21 @@ pytest_add_cli_args_test_selection = ["tests/unit"]
 use_git_change_detection = false
 """
 RUNNING_THE_TESTS = '''
-"""How mutmut runs the tests: each time from fresh modules, and the examples first: the properties are slower."""
+"""How mutmut runs the tests: nothing is worked out before, and the examples come first: the properties are slower."""
 
+import gc
 import sys
+from functools import cached_property
 
 
 def pytest_sessionstart():
-    """mutmut forks from a process that ran the tests: what its test modules hold may have been worked out already."""
-    for name, module in list(sys.modules.items()):
-        if "/tests/unit/" in (getattr(module, "__file__", None) or ""):
-            del sys.modules[name]
+    """mutmut forks from a process that ran the tests: forget what their objects have worked out once and kept."""
+    modules = [module for name, module in sys.modules.items() if name.startswith("lastgood.")]
+    types = {each for module in modules for each in vars(module).values() if isinstance(each, type)}
+    kept = {each: [name for name, of in vars(each).items() if isinstance(of, cached_property)] for each in types}
+    for found in gc.get_objects():
+        for name in kept.get(type(found), ()):
+            vars(found).pop(name, None)
 
 
 def pytest_collection_modifyitems(items):

@@ -12,7 +12,7 @@ from builders import (
     release,
 )
 from judging import choose, chosen
-from lastgood.judgement.choice import MAX_CANDIDATES_RECORDED, effective_floor
+from lastgood.judgement.choice import MAX_CANDIDATES_RECORDED, effective_floor, floor_source
 from lastgood.model import Controls, Deployment, Floor, Rejection
 
 
@@ -216,6 +216,11 @@ def test_clearing_one_floor_leaves_the_other():
     assert floor is not None
     assert floor.deployment_id == "d-2"
     assert "description of d-2" in floor.reason
+
+
+@pytest.mark.parametrize(("on_revision", "where"), [(True, "a mark on the revision"), (False, "the description")])
+def test_people_are_told_where_a_release_says_that_it_is_a_floor(on_revision, where):
+    assert floor_source(release("d-2", floor=True, floor_on_revision=on_revision)) == f"{where} of d-2"
 
 
 def test_of_several_floors_the_newest_counts():

@@ -139,6 +139,13 @@ def test_a_message_that_lay_in_a_dead_letter_queue_over_night_is_stale():
     assert refused(objection(Reason.STALE_SIGNAL, BAD, GOOD, asked=stale), Reason.STALE_SIGNAL).needs_human
 
 
+@pytest.mark.parametrize(("acted", "held"), [(-5, True), (-20, False)])
+def test_a_message_that_cloudwatch_held_back_until_a_moment_ago_is_not_stale(acted, held):
+    late = rollback(alarm_changed_at=at(-60))
+    found = objection(Reason.STALE_SIGNAL, BAD, GOOD, asked=late, acted_at=at(acted))
+    assert found is None if held else refused(found, Reason.STALE_SIGNAL)
+
+
 def test_the_age_that_counts_is_the_age_at_which_the_message_came():
     in_time = rollback(alarm_changed_at=at(-15), opened_at=at(0))
     assert objection(Reason.STALE_SIGNAL, BAD, GOOD, asked=in_time) is None
@@ -428,7 +435,9 @@ def test_beside_a_release_of_many_groups_unrelated_ones_count_singly():
 )
 def test_a_storm_names_eight_groups_and_counts_the_rest(others, told):
     storm = Controls(groups_in_alarm=frozenset(f"g{n}/x" for n in range(others)))
-    assert told in first_step(BAD, GOOD, controls=storm).explanation
+    found = first_step(BAD, GOOD, controls=storm).explanation
+    assert told in found
+    assert found.startswith(f"{others + 1} deployment groups went into alarm within 10 min; more than 5 at once means")
 
 
 def test_neither_cooldown_nor_storm_keeps_a_native_rollback_from_being_watched():
@@ -611,6 +620,18 @@ def test_a_bad_revision_that_is_released_again_over_a_persons_rollback_is_rolled
     decision = first_step(again, persons, release("d-2", "v2", -110), GOOD)
     assert [s.deployment_id for s in decision.suspects] == ["d-4"]
     assert decision.good == persons
+
+
+def test_what_is_live_again_after_several_releases_at_once_needs_no_rollback():
+    first, undone = release("d-2", "v2", -4, took=1), native_rollback("d-3", "v0", -2.5, took=0.5)
+    back = release("d-4", "v1", -1.5, took=0.5)
+    found = refused(objection(Reason.ALREADY_ROLLING_BACK, back, undone, first, GOOD), Reason.ALREADY_LIVE)
+    assert found.explanation == "d-4 already put v1 back, which was live before."
+
+
+def test_an_operator_who_insists_is_not_told_that_it_is_live_already():
+    history = (release("d-3", "v1", -1, took=0.5), release("d-2", "v2", -6, status="Failed"), GOOD)
+    assert objection(Reason.ALREADY_ROLLING_BACK, *history, asked=by_operator(force=True)) is None
 
 
 # --- the order of the guards ------------------------------------------------------------------------------------------
