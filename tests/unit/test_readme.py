@@ -65,7 +65,7 @@ def test_the_commands_of_the_first_screen_are_demo_and_test() -> None:
 
 def test_every_name_in_the_table_of_judgement_is_one_that_the_code_knows() -> None:
     """Reasons, settings, actions, markers and attributes of the record: nothing else stands there in code's type."""
-    table = re.search(r"Judgement that outlives one rollback:\n\n(.*?)\n\n", PROSE["how-it-works.md"], flags=re.DOTALL)
+    table = re.search(r"These rules outlive one rollback:\n\n(.*?)\n\n", PROSE["how-it-works.md"], flags=re.DOTALL)
     assert table
     named = set(re.findall(r"`([^`]+)`", table[1]))
     known = {*Reason, *ACTIONS, FLOOR_MARKER, APPROVAL_MARKER, *stored_names()}
