@@ -10,7 +10,7 @@ import pytest
 from builders import NOW, group, observation, rollback, seconds
 from judging import BAD, BAD_RUNNING, GOOD, refused
 from lastgood.judgement.case import Case
-from lastgood.judgement.managed import has_time, not_cloudformation
+from lastgood.judgement.managed import not_cloudformation
 from lastgood.judgement.steps import AskApproval, Close, Decision, Wait
 from lastgood.model import ComputePlatform, Mode, Origin, Outcome, Policy, Reason, Rollback, TriggerKind
 
@@ -89,8 +89,8 @@ def test_a_stack_that_rolls_back_by_itself_is_watched() -> None:
 )
 def test_where_there_is_no_time_it_is_decided_now(more: dict[str, Any]) -> None:
     assert isinstance(asked(origin=Origin(STACK, "UPDATE_ROLLBACK_IN_PROGRESS"), **more), Close)
-    assert not has_time(case(**more))
-    assert has_time(case())
+    assert not case(**more).has_time
+    assert case().has_time
 
 
 # --- its pipeline -----------------------------------------------------------------------------------------------------

@@ -6,9 +6,15 @@ from datetime import timedelta
 
 from lastgood.judgement.case import Case
 from lastgood.judgement.held_back import fired_before, is_late, was_held_back
-from lastgood.judgement.steps import Decision
+from lastgood.judgement.steps import Decision, Wait
 from lastgood.judgement.wording import ago, clock, duration
 from lastgood.model import AlarmFacts, AlarmState, Reason
+
+CATCHES_UP = timedelta(seconds=3)
+"""So long after a message came, CloudWatch's answer may still be older than the message. AWS promises no order."""
+
+NEW = timedelta(minutes=1)
+"""A message that was on its way for longer than this came after CloudWatch's answer had caught up."""
 
 
 def fresh(case: Case) -> Decision | None:
@@ -52,12 +58,11 @@ def _fires_no_more(case: Case, alarm: AlarmFacts) -> Decision | None:
     """The alarm is not in ALARM now. If it was not in ALARM before either, the message is wrong."""
     said = case.rollback.trigger.alarm_changed_at
     if alarm.changed_at and said and alarm.changed_at < said - timedelta(seconds=1):
-        return case.unfounded(
-            Reason.ALARM_NOT_CONFIRMED,
-            f"CloudWatch says that the alarm is {alarm.state} since {clock(alarm.changed_at)}, before this message: "
-            "it was not in ALARM then.",
-            calls_people=False,
-        )
+        since = f"CloudWatch says that the alarm is {alarm.state} since {clock(alarm.changed_at)}, before this message"
+        if _may_catch_up(case):
+            return Wait(Reason.ALARM_NOT_CONFIRMED, f"{since}; it may not know of the change yet, and is asked again.")
+        why = f"{since}: it was not in ALARM then."
+        return case.unfounded(Reason.ALARM_NOT_CONFIRMED, why, calls_people=False)
     if not case.policy.require_still_in_alarm:
         return None
     if alarm.state is not AlarmState.OK:
@@ -80,8 +85,17 @@ def _evident(case: Case, alarm: AlarmFacts) -> Decision | None:
     return case.unfounded(Reason.ALARM_NOT_CONFIRMED, told)
 
 
+def _may_catch_up(case: Case) -> bool:
+    """Whether CloudWatch's answer may be older than the message, for both are of this moment."""
+    opened, said = case.rollback.opened_at, case.rollback.trigger.alarm_changed_at
+    return said is not None and opened - said < NEW and case.now - opened < CATCHES_UP and case.has_time
+
+
 def _of_another_time(case: Case, alarm: AlarmFacts) -> Decision:
     said, dated = case.rollback.trigger.alarm_changed_at, alarm.changed_at
+    if _may_catch_up(case):
+        why = f"CloudWatch has the alarm in ALARM since {dated:%H:%M:%SZ}; it may not know of the newest change yet."
+        return Wait(Reason.ALARM_NOT_CONFIRMED, f"{why} It is asked again.")
     return case.unfounded(
         Reason.ALARM_NOT_CONFIRMED,
         f"The message says that the alarm went into ALARM at {said:%Y-%m-%d %H:%M:%SZ}; CloudWatch has it in ALARM "

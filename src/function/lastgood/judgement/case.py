@@ -21,6 +21,7 @@ from lastgood.model import (
     Deployment,
     Firing,
     Floor,
+    Mode,
     Observation,
     Onset,
     Outcome,
@@ -73,6 +74,11 @@ class Case:
     def late(self) -> bool:
         """The rollback has been open for longer than it may take."""
         return self.now - self.rollback.opened_at > self.policy.deadline
+
+    @property
+    def has_time(self) -> bool:
+        """Whether the decision may wait. A dry run, or observe mode, has to answer at once."""
+        return not (self.late or self.rollback.trigger.dry_run or self.policy.mode is Mode.OBSERVE)
 
     @cached_property
     def onset(self) -> Onset | None:

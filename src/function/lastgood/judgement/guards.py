@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from lastgood.judgement.alarm_guards import confirmed, fresh, led_here
 from lastgood.judgement.case import Case
 from lastgood.judgement.first_step import adoptable, first_step
-from lastgood.judgement.managed import has_time, not_cloudformation
+from lastgood.judgement.managed import not_cloudformation
 from lastgood.judgement.no_target import good_revision
 from lastgood.judgement.proof import is_live
 from lastgood.judgement.release_sets import releases_among
@@ -67,7 +67,7 @@ def _attributable(case: Case) -> Decision | None:
         return None
     if case.forced and case.rollback.trigger.to_deployment_id:
         return None
-    if blame.seen_soon and has_time(case):
+    if blame.seen_soon and case.has_time:
         return Wait(blame.reason, f"{blame.explanation} If the alarm fires on, it was none, and goes back too.")
     people = blame.undecided or case.rollback.trigger.passed_on
     return case.refuse(blame.reason, blame.explanation, calls_people=True if people else None)

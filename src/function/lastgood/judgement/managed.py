@@ -31,7 +31,7 @@ def not_cloudformation(case: Case) -> Decision | None:
         )
     held = "holds what" if managed.held_by else "made"
     made = f"The stack {managed.stack} {held} {managed.deployment_id}{' moved' if managed.held_by else ''}"
-    if origin and goes_back_by_itself(origin.status) and has_time(case):
+    if origin and goes_back_by_itself(origin.status) and case.has_time:
         return Wait(Reason.STACK_ROLLING_BACK, f"{made}, and rolls back by itself ({origin.status}): it is watched.")
     if origin and origin.stage and can_be_updated(origin.status) and not case.rollback.trigger.to_deployment_id:
         return _by_its_pipeline(case, made, origin.stage)
@@ -53,11 +53,6 @@ def _by_its_pipeline(case: Case, made: str, stage: str) -> Decision:
         asked = f"This deployment group is in approve mode. The plan: {plan}"
         return AskApproval(Reason.NEEDS_APPROVAL, asked, chosen=case.chosen)
     return replace(case.refuse(Reason.RELEASED_BY_PIPELINE, plan), passes_on=stage)
-
-
-def has_time(case: Case) -> bool:
-    """Whether the decision may wait. A dry run, or observe mode, has to answer at once."""
-    return not (case.late or case.rollback.trigger.dry_run or case.policy.mode is Mode.OBSERVE)
 
 
 def _goes_back_with_its_stack(case: Case) -> bool:

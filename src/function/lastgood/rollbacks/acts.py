@@ -39,8 +39,9 @@ from lastgood.rollbacks.closing import LONGEST_EXPLANATION, Closing
 from lastgood.rollbacks.delays import Delays
 from lastgood.text import clean
 
-STOP_POLLS = (0.5, 1.0, 2.0)
-"""Seconds between looks: a stop mostly takes effect within seconds; a slower one is left to the next event."""
+POLLS = (0.5, 1.0, 2.0)
+"""Seconds between looks: a stop mostly takes effect within seconds, and CloudWatch soon knows what it has sent. What
+takes longer is left to the next event."""
 
 RETRIES = (1.0, 2.0, 4.0)
 """Seconds to pause after an act that had no effect; everything is read again before the next attempt."""
@@ -56,7 +57,7 @@ class Acts:
         self._parts = parts
         self._draft = draft
         self._closing = closing
-        self._stop_polls = iter(STOP_POLLS)
+        self._polls = iter(POLLS)
         self._retries = iter(RETRIES)
         self._delays = Delays(draft, parts.clock)
         self._put_off = False
@@ -275,7 +276,7 @@ class Acts:
         """Whether this visit ends here; the next event, or the sweep, goes on."""
         if isinstance(decision, Wait):
             self._delays.waits(decision)
-            return not self._wait_a_little(seen)
+            return not self._wait_a_little(decision, seen)
         return self._put_off or self._has_just_begun(decision)
 
     def _has_just_begun(self, decision: Decision) -> bool:
@@ -288,13 +289,14 @@ class Acts:
             case _:
                 return isinstance(decision, AskApproval | LetGoOn | CancelUpdate)
 
-    def _wait_a_little(self, seen: Observation) -> bool:
-        """Pause if a stop is about to take effect, so as to look again in a moment. False if there is no use."""
+    def _wait_a_little(self, decision: Wait, seen: Observation) -> bool:
+        """Pause if a stop, or CloudWatch's answer, is about to change, so as to look again. False if it is no use."""
         newest = seen.newest
         stops_still = newest is not None and newest.deployment_id == self._draft.rollback.choice.suspect_deployment_id
-        if self._draft.rollback.phase is not Phase.STOPPING and not stops_still:
+        soon = stops_still or decision.reason is Reason.ALARM_NOT_CONFIRMED
+        if self._draft.rollback.phase is not Phase.STOPPING and not soon:
             return False
-        pause = next(self._stop_polls, None)
+        pause = next(self._polls, None)
         if pause is None:
             return False
         self._parts.wait(pause)
