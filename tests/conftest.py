@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 
 os.environ.update(
     AWS_ACCESS_KEY_ID="testing",
@@ -18,6 +19,11 @@ os.environ.update(
 from quick_moto import quicken
 
 quicken()
+
+# What was compiled is kept, also where a shell says otherwise: the tests start the command as a process many times, and
+# pytest would rewrite every module's assertions anew in each run and in each of its processes.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_collection_finish() -> None:

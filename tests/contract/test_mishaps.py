@@ -71,7 +71,7 @@ def test_a_native_rollback_that_fails_or_is_stopped_leaves_the_alias_split(
     assert len(sim.deployments("shop", "prod")) == 3, "nothing rolls a rollback back"
 
 
-def test_a_native_rollback_may_go_elsewhere(sim: Simulator) -> None:
+def test_a_native_rollback_may_put_another_revision_back_than_the_last(sim: Simulator) -> None:
     suspect = canary(sim)
     sim.native_rollbacks(to=None)
     sim.native_rollbacks("shop", "prod", to=1)
@@ -91,7 +91,7 @@ def test_a_native_rollback_may_never_start(sim: Simulator) -> None:
 # --- other people -----------------------------------------------------------------------------------------------------
 
 
-def test_somebody_else_may_be_faster(sim: Simulator) -> None:
+def test_somebody_else_may_create_a_deployment_just_before(sim: Simulator) -> None:
     sim.lambda_group("shop", "prod")
     sim.meanwhile("CreateDeployment", lambda: sim.release("shop", "prod", 2))
     codedeploy = boto3.client("codedeploy")

@@ -265,7 +265,7 @@ def test_what_is_not_there_is_told(ecs: Ecs) -> None:
     assert (answer["serviceDeployments"], answer["failures"][0]["reason"]) == ([], "MISSING")
 
 
-def test_faults_work_on_these_calls_too(ecs: Ecs) -> None:
+def test_faults_can_be_set_on_the_calls_for_services_too(ecs: Ecs) -> None:
     ecs.service()
     ecs.simulator.throttle("ListServiceDeployments")
     assert code_of(ecs.listed) == "ThrottlingException"
@@ -279,7 +279,7 @@ def test_faults_work_on_these_calls_too(ecs: Ecs) -> None:
     assert ecs.newest()["status"] == "PENDING"
 
 
-def test_every_answer_fits_its_shape() -> None:
+def test_every_answer_fits_the_shape_in_aws_own_model() -> None:
     """Asked of the simulator itself, before botocore drops what it does not know."""
     with simulated_aws() as simulator:
         simulator.rolling_service(**BREAKER, **ALARMED)

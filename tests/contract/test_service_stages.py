@@ -143,7 +143,7 @@ def test_a_stop_that_comes_too_late_is_refused_with_whatever_code(sim: Simulator
         boto3.client("ecs").stop_service_deployment(serviceDeploymentArn=detail(sim, made)["serviceDeploymentArn"])
 
 
-def test_ecs_own_rollback_may_fail(sim: Simulator) -> None:
+def test_ecs_own_rollback_can_be_made_to_fail(sim: Simulator) -> None:
     sim.rolling_service()
     sim.service_rollbacks("main", "web", fail=True)
     made = sim.release_service("main", "web", "web:2")

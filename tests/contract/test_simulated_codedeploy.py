@@ -346,7 +346,7 @@ def test_a_lambda_appspec_that_does_not_fit_fails_late(aws: Aws, current: str, t
     assert aws.live().target == "1"
 
 
-def test_an_inactive_task_definition_fails_late(aws: Aws) -> None:
+def test_an_inactive_task_definition_is_accepted_and_fails_the_deployment(aws: Aws) -> None:
     family = f"{aws.application}-web"
     aws.group("ecs", family=family)
     aws.client("ecs").deregister_task_definition(taskDefinition=f"{family}:2")
@@ -486,7 +486,7 @@ def test_an_effect_can_happen_before_the_answer_is_lost(aws: Aws) -> None:
     assert len(aws.simulator.deployments(aws.application, "prod")) == 1
 
 
-def test_a_lost_request_changes_nothing(aws: Aws) -> None:
+def test_a_request_that_is_lost_on_its_way_changes_nothing(aws: Aws) -> None:
     aws.group()
     aws.simulator.timeout_without_effect("CreateDeployment")
     aws.codedeploy = aws.client("codedeploy", config=ONE_ATTEMPT)

@@ -64,7 +64,9 @@ READS: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("operation", "parameters"), READS)
-def test_every_answer_fits_its_shape(simulator: Simulator, operation: str, parameters: dict[str, Any]) -> None:
+def test_every_answer_fits_the_shape_in_aws_own_model(
+    simulator: Simulator, operation: str, parameters: dict[str, Any]
+) -> None:
     assert_fits(simulator, operation, parameters)
 
 

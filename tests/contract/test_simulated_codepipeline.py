@@ -58,7 +58,7 @@ def every_call(simulator: Simulator) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("state", ["over", "failed", "waiting", "running"])
-def test_every_answer_fits_the_model(simulator: Simulator, state: str) -> None:
+def test_every_answer_fits_the_shape_in_aws_own_model(simulator: Simulator, state: str) -> None:
     if state == "failed":
         simulator.fail_next()
     if state == "waiting":

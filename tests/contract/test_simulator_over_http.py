@@ -16,7 +16,7 @@ def command(server: Server, what: str, **parameters: Any) -> Any:
         return json.loads(answer.read())["result"]
 
 
-def test_a_stack_over_http(server: Server) -> None:
+def test_a_stack_is_made_and_updated_over_http(server: Server) -> None:
     command(server, "lambda_group", application="stacked", group="prod", function="stacked")
     command(server, "stack", name="app", application="stacked", group="prod")
     command(server, "update_stack", name="app", revision="2", settle=True)
@@ -49,7 +49,7 @@ def test_mishaps_and_the_judge_over_http(server: Server) -> None:
     assert command(server, "bad_share", application="judged", group="prod") == 0.1
 
 
-def test_tasks_and_images_over_http(server: Server) -> None:
+def test_tasks_and_images_are_made_and_read_over_http(server: Server) -> None:
     image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/served:latest"
     digest = command(server, "push_image", image=image, content="one")
     box = {"name": "app", "image": image, "essential": True}

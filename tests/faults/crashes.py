@@ -38,6 +38,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import ReadTimeoutError
 from moto.dynamodb.models import dynamodb_backends
 
+from faults.tables import is_watched
 from faults.wireless import Wireless, refused
 from lastgood.clients import Clients
 from scene import Scene, ServiceScene, StageScene, number_of, scene, service_scene, stage_scene
@@ -231,9 +232,8 @@ class Run:
 
     def _quiet(self) -> bool:
         heads = self._heads()
-        watched = any(row["pk"] == "WATCH" and row["deployment_id"] and "settled_at" not in row for row in self.rows())
         told = bool(heads) and all(head.get("outcome") and "open_key" not in head for head in heads)
-        return told and not watched and not self.waiting
+        return told and not self.waiting and not is_watched(self.rows())
 
     # --- the application calls ----------------------------------------------------------------------------------------
 

@@ -1,9 +1,9 @@
-"""moto's DynamoDB made fit for threads."""
+"""The audit table in moto's DynamoDB: calls made fit for threads, and whether anything in it is still to be done."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -26,3 +26,8 @@ def one_table_call_at_a_time() -> Iterator[None]:
 
     with patch.object(DynamoHandler, "call_action", whole):
         yield
+
+
+def is_watched(items: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether the sweep is still to look at a release or an alarm again."""
+    return any(item["pk"] == "WATCH" and item["deployment_id"] and "settled_at" not in item for item in items)

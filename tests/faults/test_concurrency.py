@@ -22,7 +22,7 @@ from docs_from_code import fault_figures
 from faults.environments import REMAINING, at_endpoint, at_once, close_all, deliver, message, one_process
 from faults.tables import one_table_call_at_a_time
 from simulated_aws import Server, WallClock, serve
-from stage.local import TABLE, alarm_arn, audit_table, group_tags, tag_pairs
+from stage.local import ERRORS, TABLE, alarm_arn, audit_table, group_tags, tag_pairs
 
 SOAK = os.environ.get("LASTGOOD_SOAK") == "1"
 STORM_GROUPS = int(os.environ.get("LASTGOOD_STORM_TEST_GROUPS", "200" if SOAK else "10"))
@@ -49,13 +49,7 @@ class Shop:
         for alarm in alarms:
             self.cloudwatch.put_metric_alarm(
                 AlarmName=alarm,
-                MetricName="5XXError",
-                Namespace="AWS/ApiGateway",
-                Statistic="Average",
-                Period=60,
-                EvaluationPeriods=3,
-                Threshold=0.05,
-                ComparisonOperator="GreaterThanThreshold",
+                **ERRORS,
             )
             application = alarm.partition("-alarm")[0] if alarm.startswith("shop-") else "shop-0"
             self.cloudwatch.tag_resource(ResourceARN=alarm_arn(alarm), Tags=tag_pairs(group_tags(application, "prod")))

@@ -101,9 +101,9 @@ def succeeded(it: Scene) -> None:
 
 
 def in_the_stage(it: StageScene) -> None:
-    """The bad release is in the stage still, whose condition will look at another alarm in ten minutes."""
+    """The bad release is in the stage still, whose condition will look at another alarm in four minutes."""
     it.good_history(1, 2)
-    it.pipeline.on_success = {"alarm": "another", "minutes": 10}
+    it.pipeline.on_success = {"alarm": "another", "minutes": 4}
     it.release(3)
     it.sim.advance(120)
     it.local.alarm(ALARM)

@@ -407,7 +407,7 @@ class Pipelines(Interleavings):
 
 
 @pytest.mark.parametrize(("machine", "examples"), [(Interleavings, 20), (Services, 12), (Pipelines, 8)])
-def test_whatever_happens_in_whatever_order(machine: type[Interleavings], examples: int) -> None:
+def test_what_is_promised_holds_whatever_happens_in_whatever_order(machine: type[Interleavings], examples: int) -> None:
     """Invariants: see `World.check`, `World.quieten` and the witnesses of every call that changes something."""
     examples = EXAMPLES * examples // 20 if SOAK else examples
     play = settings(

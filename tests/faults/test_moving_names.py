@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from faults.tables import is_watched
 from lastgood.errors import LastgoodError
 from scene import ALARM, Scene, scene, service_scene
 from simulated_aws import revisions
@@ -171,6 +172,9 @@ class MovingNames(RuleBasedStateMachine):
                 for _ in range(30):
                     self.it.sim.advance(60)
                     self.handle({"action": "sweep"})
+                    items = self.it.local.items()
+                    if not is_watched(items) and not any("open_key" in item for item in items):
+                        break
                 self.holds()
         finally:
             self.stack.close()

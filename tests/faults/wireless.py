@@ -6,7 +6,6 @@ scenario is also played over the wire, and both plays have to leave the same wor
 
 from __future__ import annotations
 
-import copy
 import json
 from base64 import b64encode
 from datetime import datetime
@@ -81,7 +80,7 @@ class Wireless:
 
     def _simulated(self, service: str, operation: str, given: dict[str, Any], act: Any) -> dict[str, Any]:
         try:
-            answer: dict[str, Any] = copy.deepcopy(self._sim.answer(service, operation, given, act))
+            answer: dict[str, Any] = _copied(self._sim.answer(service, operation, given, act))
         except ServiceError as error:
             raise refused(operation, error.code, error.status, error.message) from error
         except NoAnswer as error:
@@ -89,7 +88,7 @@ class Wireless:
         return answer
 
     def _dynamodb(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
-        self._handler.body = copy.deepcopy(given)
+        self._handler.body = _copied(given)
         try:
             answer: dict[str, Any] = getattr(self._handler, xform_name(operation))().result
         except JsonRESTError as error:
@@ -105,6 +104,13 @@ class Wireless:
 
     def _events(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
         return {"FailedEntryCount": 0, "Entries": [{}]}
+
+
+def _copied(value: Any) -> Any:
+    """A copy of what a call or an answer is made of: dictionaries, lists, and values that nothing changes."""
+    if isinstance(value, dict):
+        return {name: _copied(part) for name, part in value.items()}
+    return [_copied(part) for part in value] if isinstance(value, list) else value
 
 
 def _sent(value: Any) -> Any:

@@ -217,7 +217,7 @@ def test_servers_overwrite_files_and_survive_the_bad_revisions_stop_script() -> 
         assert (made["fileExistsBehavior"], made["ignoreApplicationStopFailures"]) == ("OVERWRITE", True)
 
 
-def test_both_can_be_set() -> None:
+def test_the_settings_for_existing_files_and_stop_failures_go_into_the_deployment() -> None:
     settings = {"LASTGOOD_FILE_EXISTS_BEHAVIOR": "RETAIN", "LASTGOOD_IGNORE_APPLICATION_STOP_FAILURES": "false"}
     with scene("Server", settings=settings) as it:
         bad_release(it)
@@ -227,7 +227,7 @@ def test_both_can_be_set() -> None:
 
 
 @pytest.mark.parametrize("platform", ["Lambda", "ECS"])
-def test_they_are_not_sent_to_other_platforms(platform: str) -> None:
+def test_options_of_servers_are_not_sent_to_other_platforms(platform: str) -> None:
     with scene(platform) as it:
         bad_release(it)
         it.alarm_fires()

@@ -40,7 +40,7 @@ def it(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
         yield it
 
 
-def test_the_function_carries_it_out(it: Scene) -> None:
+def test_the_function_carries_the_new_action_out(it: Scene) -> None:
     (found,) = it.local.handle({**ASKED, "reason": "quiet"})
     assert found["explanation"] == "ann applauds prod: quiet"
 
@@ -54,7 +54,7 @@ def test_its_fields_are_those_of_its_row(it: Scene, more: dict[str, str], code: 
     assert '"reason": "no alarm all week"' in found["hint"]
 
 
-def test_it_is_taken_through_the_door_of_its_row_alone(it: Scene) -> None:
+def test_the_new_action_is_taken_only_through_the_door_of_its_row(it: Scene) -> None:
     it.local.restart(LASTGOOD_DOORS="true")
     (found,) = it.local.handle({**ASKED, "reason": "quiet"})
     assert (found["refused"], str(Door.OPERATE) in found["explanation"]) == ("wrong_door", True)

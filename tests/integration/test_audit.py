@@ -177,7 +177,7 @@ def test_every_intent_has_its_result(platform: str) -> None:
 
 
 @EVERYWHERE
-def test_the_three_indexes_answer(platform: str) -> None:
+def test_a_rollback_is_found_through_each_of_the_three_indexes(platform: str) -> None:
     with scene(platform) as it:
         it.good_history(1, 2)
         it.release(3, settle=True, rest=600)
@@ -211,7 +211,7 @@ def test_the_example_statements_find_what_they_promise(title: str, text: str) ->
         assert found == ({"META", "STEP"} if "ROLLBACK#" in text else {"LOCK", "PAST", "BAD"})
 
 
-def test_there_are_statements_to_run() -> None:
+def test_the_page_has_statements_to_run() -> None:
     assert len(OVER_THE_TABLE) >= 2
 
 
@@ -230,7 +230,7 @@ def test_people_are_told_when_it_opens_and_when_it_closes_in_one_thread(platform
         assert "ROLLED_BACK" in closed["content"]["title"]
 
 
-def test_nobody_is_told_twice() -> None:
+def test_people_are_told_of_a_rollback_once() -> None:
     with scene("Server") as it:
         finished(it)
         it.local.notices()

@@ -161,7 +161,7 @@ def test_a_dry_run_shows_the_event_and_sends_nothing(it: Terminal, command: tupl
 
 
 def test_a_dry_run_of_a_rollback_is_decided_and_recorded_and_touches_nothing(it: Terminal) -> None:
-    ran = it.run("-o", "json", "rollback", GROUP, *WHY, "--dry-run")
+    ran = it.call("-o", "json", "rollback", GROUP, *WHY, "--dry-run")
     assert ran.code == 0
     assert ran.json["outcome"] == "DRY_RUN" and ran.json["good_deployment_id"] == it.ids["first"]
     assert it.call("status", ran.json["rollback_id"]).code == 13
@@ -205,7 +205,7 @@ def test_what_the_function_would_not_take_is_not_sent(it: Terminal, command: tup
     ],
 )
 def test_what_the_function_refuses_is_said_in_its_words(it: Terminal, command: tuple[str, ...], words: str) -> None:
-    ran = it.run(*command, *WHY, "--yes")
+    ran = it.call(*command, *WHY, "--yes")
     assert ran.code == 1 and ran.out == ""
     assert words in ran.err and len(ran.err.splitlines()) == 1
 

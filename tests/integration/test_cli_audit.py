@@ -191,7 +191,7 @@ def test_a_watched_list_prints_what_is_new_and_ends_cleanly_with_ctrl_c(it: Term
 
 
 def test_a_rollback_is_told_as_a_story(it: Terminal) -> None:
-    ran = it.run("audit", "show", it.ids["done"])
+    ran = it.call("audit", "show", it.ids["done"])
     assert ran.code == 0
     for words in ("What happened", "Why that revision", "Look further", "alarm OK again +", "SUSPECT", "CHOSEN"):
         assert words in ran.out, words
@@ -266,7 +266,7 @@ def test_what_a_spreadsheet_would_take_for_a_formula_is_text(it: Terminal) -> No
 
 def test_an_export_has_every_attribute_and_its_steps_where_asked(it: Terminal, tmp_path: Any) -> None:
     target = tmp_path / "rollbacks.jsonl"
-    ran = it.run("audit", "export", *it.when, "--application", "shop", "--steps", "--out", str(target))
+    ran = it.call("audit", "export", *it.when, "--application", "shop", "--steps", "--out", str(target))
     assert (ran.code, ran.out) == (0, "")
     assert "2 rollbacks exported" in ran.err
     heads = [json.loads(line) for line in target.read_text().splitlines()]
@@ -296,7 +296,7 @@ def test_statistics_count_outcomes_and_time_from_the_alarm(it: Terminal) -> None
 
 
 def test_statistics_as_a_person_reads_them(it: Terminal) -> None:
-    ran = it.run("audit", "stats", *it.when)
+    ran = it.call("audit", "stats", *it.when)
     assert ran.code == 0
     assert "called for people" in ran.out and "median" in ran.out and "5 min" in ran.out
 
@@ -311,7 +311,7 @@ def test_statistics_over_nothing_are_zero(it: Terminal) -> None:
 
 @pytest.mark.parametrize(("which", "code"), [("done", 0), ("refused", 11), ("tried", 13), ("under_way", 20)])
 def test_the_exit_code_says_how_a_rollback_stands(it: Terminal, which: str, code: int) -> None:
-    ran = it.run("-o", "json", "status", it.ids[which])
+    ran = it.call("-o", "json", "status", it.ids[which])
     assert ran.code == code
     assert ran.json["rollback_id"] == it.ids[which]
 
@@ -345,7 +345,7 @@ def test_there_is_colour_on_a_terminal_and_nowhere_else(it: Terminal) -> None:
 def test_a_terminals_width_is_kept_and_a_pipe_gets_whole_lines(it: Terminal) -> None:
     narrow = it.at_terminal("audit", "list", *it.when, NO_COLOR="1", TERM="dumb").out
     assert max(map(len, narrow.splitlines())) <= 100
-    piped = it.run("audit", "list", *it.when, "-a", "shop").out
+    piped = it.call("audit", "list", *it.when, "-a", "shop").out
     assert len(piped.splitlines()) == 3
 
 
@@ -358,7 +358,7 @@ def test_no_line_into_a_pipe_ends_with_blanks(it: Terminal, command: tuple[str, 
 
 
 def test_an_address_is_never_broken_over_lines_however_narrow_the_terminal(it: Terminal) -> None:
-    story = it.run("audit", "show", it.ids["done"], COLUMNS="60").out
+    story = it.call("audit", "show", it.ids["done"], COLUMNS="60").out
     links = it.call("audit", "show", it.ids["done"], "-o", "json").json["links"]
     assert len(links) >= 3
     for address in links.values():

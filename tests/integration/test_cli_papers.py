@@ -38,7 +38,7 @@ def it() -> Iterator[Terminal]:
 
 
 def test_every_sample_event_is_listed_with_what_the_function_takes_it_for(it: Terminal) -> None:
-    found = {row["name"]: row["is"] for row in it.run("-o", "json", "events", "list").json}
+    found = {row["name"]: row["is"] for row in it.call("-o", "json", "events", "list").json}
     assert set(found) == {path.stem for path in EVENTS.glob("*.json")}
     assert found["alarm-in-alarm"] == "alarm: ALARM" and found["manual-pause"] == "operator: pause"
     assert found["codedeploy-sns-trigger"].startswith("not taken: ")
@@ -51,7 +51,7 @@ def test_a_sample_event_is_shown_as_it_is(it: Terminal, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["nope", "../pyproject", "manual-pause.json", ""])
-def test_no_other_file_is_shown(it: Terminal, name: str) -> None:
+def test_a_name_that_is_no_sample_event_shows_no_file(it: Terminal, name: str) -> None:
     ran = it.call("events", "show", name)
     assert ran.code == 3 and "lastgood events list" in ran.err
 
@@ -126,7 +126,7 @@ def schema_registry() -> Iterator[tuple[Schemas, str]]:
             return
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield schemas, f"http://127.0.0.1:{server.server_address[1]}"
@@ -143,7 +143,7 @@ def test_sample_events_become_shareable_test_events_beside_those_of_others(it: T
             "AWS_ENDPOINT_URL": it.server.url,
             "AWS_ENDPOINT_URL_SCHEMAS": url,
         }
-        ran = it.run("events", "put", "manual-dry-run", "manual-health", "--yes", **at)
+        ran = it.call("events", "put", "manual-dry-run", "manual-health", "--yes", **at)
         assert ran.code == 0, ran.err
         assert "manual-dry-run, manual-health" in ran.out
         assert schemas.registries == {REGISTRY}
@@ -187,7 +187,7 @@ def actions(policy: dict[str, Any]) -> set[str]:
 
 def test_the_functions_policy_is_that_of_its_role(it: Terminal) -> None:
     """What the command prints is what the deployed role has, statement for statement."""
-    printed = it.run("permissions", "function", "-p", "EnableEcs=true").json
+    printed = it.call("permissions", "function", "-p", "EnableEcs=true").json
     iam = it.aws.client("iam")
     (role,) = [r["RoleName"] for r in iam.list_roles()["Roles"] if "RollbackFunctionRole" in r["RoleName"]]
     documents = [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in _policies(iam, role)]

@@ -13,6 +13,7 @@ from answering import answering
 from integration.test_cli_judgement import configuration, unknown_to_moto
 from lastgood import __version__
 from lastgood_cli.context import Session
+from stage.local import ERRORS
 from terminal import Terminal, terminal
 
 
@@ -39,18 +40,12 @@ def bare_alarm(it: Terminal, name: str, **more: Any) -> None:
     """An alarm that has nothing to do with lastgood yet."""
     it.aws.client("cloudwatch").put_metric_alarm(
         **{
+            **ERRORS,
             "AlarmName": name,
             "AlarmDescription": "errors",
-            "MetricName": "5XXError",
-            "Namespace": "AWS/ApiGateway",
             "Dimensions": [{"Name": "ApiName", "Value": "shop"}],
-            "Statistic": "Average",
-            "Period": 60,
-            "EvaluationPeriods": 3,
             "DatapointsToAlarm": 2,
-            "Threshold": 0.05,
             "TreatMissingData": "notBreaching",
-            "ComparisonOperator": "GreaterThanThreshold",
             **more,
         }
     )
@@ -61,21 +56,18 @@ def live(it: Terminal) -> str:
     return it.sim.live("shop", "prod").target.split("|")[1]
 
 
+def people_are_asked_first(it: Terminal) -> None:
+    """Bob wants to approve each rollback of the group."""
+    group = {"application": "shop", "deployment_group": "prod"}
+    it.handle({"action": "set_mode", **group, "mode": "approve", "reason": "careful", "requested_by": "bob"})
+
+
 # --- how it stands ---
 
 
 def test_status_without_an_id_tells_everything_that_stops_or_waits(it: Terminal) -> None:
     it.handle({"action": "pause", "reason": "load test", "requested_by": "ann", "until": "2h"})
-    it.handle(
-        {
-            "action": "set_mode",
-            "application": "shop",
-            "deployment_group": "prod",
-            "mode": "approve",
-            "reason": "careful",
-            "requested_by": "bob",
-        }
-    )
+    people_are_asked_first(it)
     rollback_id = it.alarm_fires()
     ran = it.call("status", "-o", "json")
     assert ran.code == 0, ran.err
@@ -90,16 +82,7 @@ def test_status_without_an_id_tells_everything_that_stops_or_waits(it: Terminal)
 
 
 def test_a_rollback_that_waits_for_approval_says_until_when_and_how(it: Terminal) -> None:
-    it.handle(
-        {
-            "action": "set_mode",
-            "application": "shop",
-            "deployment_group": "prod",
-            "mode": "approve",
-            "reason": "careful",
-            "requested_by": "bob",
-        }
-    )
+    people_are_asked_first(it)
     rollback_id = it.alarm_fires()
     (row,) = it.call("status", "-o", "json").json["open"]
     assert row["approve_with"] == f"lastgood approve {rollback_id}"

@@ -59,7 +59,7 @@ def aws_that_refuses(code: str, message: str = "no", status: int = 400) -> Itera
             return
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -82,50 +82,50 @@ def is_one_line(ran: Ran, code: int, *words: str) -> None:
 # --- the wrong place ---
 
 
-def test_an_unknown_table(it: Terminal) -> None:
-    is_one_line(it.run("--table", "nope", "audit", "list"), 3, "no audit table nope in us-east-1")
+def test_an_unknown_table_is_named_with_its_region(it: Terminal) -> None:
+    is_one_line(it.call("--table", "nope", "audit", "list"), 3, "no audit table nope in us-east-1")
 
 
-def test_a_table_that_is_not_lastgoods(it: Terminal) -> None:
-    is_one_line(it.run("--table", "somebody-elses", "audit", "list"), 3, "no audit table somebody-elses")
+def test_somebody_elses_table_is_not_taken_for_lastgoods(it: Terminal) -> None:
+    is_one_line(it.call("--table", "somebody-elses", "audit", "list"), 3, "no audit table somebody-elses")
 
 
-def test_a_table_without_the_indexes_as_dynamodb_itself_says_it(it: Terminal) -> None:
+def test_a_table_without_the_indexes_is_refused_in_dynamodbs_own_words(it: Terminal) -> None:
     with aws_that_refuses("ValidationException", "The table does not have the specified index: by_day") as url:
-        ran = it.run("--endpoint-url", url, "--table", "theirs", "audit", "list")
+        ran = it.call("--endpoint-url", url, "--table", "theirs", "audit", "list")
     is_one_line(ran, 3, "theirs in us-east-1 is not lastgood's audit table", "by_day")
 
 
-def test_the_wrong_region(it: Terminal) -> None:
-    is_one_line(it.run("--region", "eu-west-1", "audit", "list"), 3, "no stack lastgood in eu-west-1", "--stack")
+def test_a_region_without_the_stack_is_named(it: Terminal) -> None:
+    is_one_line(it.call("--region", "eu-west-1", "audit", "list"), 3, "no stack lastgood in eu-west-1", "--stack")
 
 
-def test_no_region(it: Terminal) -> None:
+def test_without_a_region_the_option_for_it_is_shown(it: Terminal) -> None:
     environ = {"AWS_DEFAULT_REGION": "", "AWS_REGION": "", "AWS_CONFIG_FILE": "/nowhere"}
-    is_one_line(it.run("audit", "list", **environ), 4, "No region", "--region us-east-1")
+    is_one_line(it.call("audit", "list", **environ), 4, "No region", "--region us-east-1")
 
 
-def test_a_region_that_cannot_be(it: Terminal) -> None:
-    ran = it.run("--region", "mars/../1", "--table", "t", "audit", "list", LASTGOOD_ENDPOINT_URL="")
+def test_a_region_that_cannot_exist_is_refused(it: Terminal) -> None:
+    ran = it.call("--region", "mars/../1", "--table", "t", "audit", "list", LASTGOOD_ENDPOINT_URL="")
     is_one_line(ran, 4, "region")
 
 
-def test_an_unknown_stack(it: Terminal) -> None:
-    is_one_line(it.run("--stack", "nope", "status", "rb-1"), 3, "no stack nope")
+def test_an_unknown_stack_is_named(it: Terminal) -> None:
+    is_one_line(it.call("--stack", "nope", "status", "rb-1"), 3, "no stack nope")
 
 
-def test_a_stack_that_is_not_lastgoods(it: Terminal) -> None:
+def test_somebody_elses_stack_is_told_by_the_output_that_it_lacks(it: Terminal) -> None:
     body = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
     it.aws.client("cloudformation").create_stack(StackName="another", TemplateBody=body)
-    is_one_line(it.run("--stack", "another", "audit", "list"), 3, "another has no output AuditTableName")
+    is_one_line(it.call("--stack", "another", "audit", "list"), 3, "another has no output AuditTableName")
 
 
-def test_an_unknown_function(it: Terminal) -> None:
-    is_one_line(it.run("--function", "nope", "audit", "list"), 3, "no function nope")
+def test_an_unknown_function_is_named(it: Terminal) -> None:
+    is_one_line(it.call("--function", "nope", "audit", "list"), 3, "no function nope")
     is_one_line(it.call("--function", "nope", "resume", "--reason", "x", "--yes", "--as", "me"), 3, "nope")
 
 
-def test_an_unknown_rollback(it: Terminal) -> None:
+def test_an_unknown_rollback_is_named(it: Terminal) -> None:
     for command in (("audit", "show"), ("status",), ("explain",)):
         is_one_line(it.call(*command, "rb-nope"), 3, "no rollback rb-nope")
 
@@ -138,12 +138,12 @@ def test_an_id_that_is_hostile_is_made_harmless(it: Terminal) -> None:
 # --- who asks ---
 
 
-def test_no_credentials(it: Terminal) -> None:
+def test_without_credentials_a_profile_is_suggested(it: Terminal) -> None:
     is_one_line(it.run("audit", "list", **NO_CREDENTIALS), 4, "no AWS credentials", "--profile")
 
 
-def test_an_unknown_profile(it: Terminal) -> None:
-    is_one_line(it.run("--profile", "nope", "audit", "list"), 4, "nope", "aws configure list-profiles")
+def test_an_unknown_profile_is_named_with_how_to_list_those_there_are(it: Terminal) -> None:
+    is_one_line(it.call("--profile", "nope", "audit", "list"), 4, "nope", "aws configure list-profiles")
 
 
 @pytest.mark.parametrize(
@@ -156,15 +156,15 @@ def test_an_unknown_profile(it: Terminal) -> None:
         ("SomethingNewException", "SomethingNewException"),
     ],
 )
-def test_what_aws_refuses(it: Terminal, code: str, words: str) -> None:
+def test_what_aws_refuses_is_explained_in_one_line(it: Terminal, code: str, words: str) -> None:
     with aws_that_refuses(code, "User \x1b[31m[red]jane may not Query") as url:
-        ran = it.run("--endpoint-url", url, "--table", "t", "audit", "list")
+        ran = it.call("--endpoint-url", url, "--table", "t", "audit", "list")
     is_one_line(ran, 4, words)
 
 
 def test_a_permission_that_is_missing_names_the_call(it: Terminal) -> None:
     with aws_that_refuses("AccessDeniedException", "jane is not authorized to perform: lambda:InvokeFunction") as url:
-        ran = it.run("--endpoint-url", url, "--function", "f", "pause", "--reason", "x", "--yes", "--as", "jane")
+        ran = it.call("--endpoint-url", url, "--function", "f", "pause", "--reason", "x", "--yes", "--as", "jane")
     is_one_line(ran, 4, "You may not do this (Invoke)", "lambda:InvokeFunction", "permissions operator --acting")
 
 
@@ -192,11 +192,13 @@ def test_a_permission_that_is_missing_names_the_call(it: Terminal) -> None:
         (("surplus",), "unexpected extra argument"),
     ],
 )
-def test_options_that_cannot_be_meant(it: Terminal, options: tuple[str, ...], words: str) -> None:
+def test_an_option_that_cannot_be_meant_is_refused_with_the_help_to_read(
+    it: Terminal, options: tuple[str, ...], words: str
+) -> None:
     is_one_line(it.call("audit", "list", *options), 2, words, "lastgood audit list --help")
 
 
-def test_a_command_that_does_not_exist(it: Terminal) -> None:
+def test_a_command_that_does_not_exist_is_refused_by_name(it: Terminal) -> None:
     is_one_line(it.run("adit"), 2, "No such command 'adit'", "lastgood --help")
 
 
@@ -221,7 +223,7 @@ def test_a_wrong_value_is_refused_behind_the_command_too(it: Terminal) -> None:
 
 def test_the_region_of_aws_region_counts(it: Terminal) -> None:
     """Lambda, GitHub Actions and the newer SDKs set it; boto3 does not read it."""
-    ran = it.run("audit", "list", *it.when, "-o", "json", AWS_DEFAULT_REGION="", AWS_REGION="us-east-1")
+    ran = it.call("audit", "list", *it.when, "-o", "json", AWS_DEFAULT_REGION="", AWS_REGION="us-east-1")
     assert (ran.code, ran.json) == (0, [])
 
 
@@ -250,32 +252,32 @@ def test_a_plan_for_a_misspelt_group_says_which_there_is(it: Terminal) -> None:
     assert (ran.code, "there is shop/prod" in ran.err) == (3, True), ran.err
 
 
-def test_an_output_that_does_not_exist(it: Terminal) -> None:
-    is_one_line(it.run("--output", "xml", "audit", "list"), 2, "'xml' is not one of 'table', 'json', 'csv'")
+def test_an_output_format_that_does_not_exist_is_refused_with_those_that_do(it: Terminal) -> None:
+    is_one_line(it.call("--output", "xml", "audit", "list"), 2, "'xml' is not one of 'table', 'json', 'csv'")
 
 
 # --- the environment's twins ---
 
 
 def test_every_global_option_has_a_twin_in_the_environment(it: Terminal) -> None:
-    ran = it.run("audit", "list", LASTGOOD_TABLE=it.table, LASTGOOD_STACK="nope", LASTGOOD_OUTPUT="json")
+    ran = it.call("audit", "list", LASTGOOD_TABLE=it.table, LASTGOOD_STACK="nope", LASTGOOD_OUTPUT="json")
     assert (ran.code, ran.json) == (0, [])
-    is_one_line(it.run("audit", "list", LASTGOOD_REGION="eu-west-1"), 3, "eu-west-1")
-    is_one_line(it.run("audit", "list", LASTGOOD_PROFILE="nope"), 4, "nope")
-    is_one_line(it.run("status", "rb-1", LASTGOOD_FUNCTION="nope"), 3, "no function nope")
+    is_one_line(it.call("audit", "list", LASTGOOD_REGION="eu-west-1"), 3, "eu-west-1")
+    is_one_line(it.call("audit", "list", LASTGOOD_PROFILE="nope"), 4, "nope")
+    is_one_line(it.call("status", "rb-1", LASTGOOD_FUNCTION="nope"), 3, "no function nope")
 
 
-def test_a_commands_option_has_one_too(it: Terminal) -> None:
-    is_one_line(it.run("audit", "list", LASTGOOD_AUDIT_LIST_SINCE="soon"), 2, "'soon'")
+def test_a_commands_own_option_has_a_twin_in_the_environment_too(it: Terminal) -> None:
+    is_one_line(it.call("audit", "list", LASTGOOD_AUDIT_LIST_SINCE="soon"), 2, "'soon'")
 
 
 def test_the_table_is_found_by_the_function_that_is_named(it: Terminal) -> None:
-    ran = it.run("--function", it.function, "--stack", "nope", "-o", "json", "audit", "list")
+    ran = it.call("--function", it.function, "--stack", "nope", "-o", "json", "audit", "list")
     assert (ran.code, ran.json) == (0, [])
 
 
 def test_an_option_stands_over_the_environment(it: Terminal) -> None:
-    is_one_line(it.run("--stack", "option", "audit", "list", LASTGOOD_STACK="environment"), 3, "no stack option")
+    is_one_line(it.call("--stack", "option", "audit", "list", LASTGOOD_STACK="environment"), 3, "no stack option")
 
 
 # --- a reader that goes away ---

@@ -84,7 +84,7 @@ def test_every_way_to_name_instances_goes_back_as_it_was(named: dict[str, Any]) 
         assert created(it)["targetInstances"] == named
 
 
-def test_a_deployment_that_is_stopped_before_it_moved_needs_them_too() -> None:
+def test_a_deployment_that_is_stopped_before_it_moved_needs_the_original_instances_too() -> None:
     """CodeDeploy's own rollback is switched off here, so lastgood deploys itself."""
     with scene("Server", settings={"LASTGOOD_NATIVE_ROLLBACK": "false"}, **discover("KEEP_ALIVE")) as it:
         it.release(1, settle=True, **colour("blue"))
@@ -113,7 +113,7 @@ def test_instances_that_nobody_ever_named_are_asked_for_in_words() -> None:
         assert "--target-instances" in head["explanation"] and it.calls("CreateDeployment") == []
 
 
-def test_else_the_groups_own_tags_name_them() -> None:
+def test_without_named_instances_the_groups_own_tags_name_them() -> None:
     tags = [{"Key": "role", "Value": "web", "Type": "KEY_AND_VALUE"}]
     with scene("Server", **discover("KEEP_ALIVE", ec2TagFilters=tags, autoScalingGroups=["web"])) as it:
         released_without_names(it)

@@ -71,7 +71,7 @@ def test_the_schedules_errands_need_no_alias(action: str) -> None:
         assert "refused" not in ask(it, {"action": action})
 
 
-def test_alarms_need_no_alias() -> None:
+def test_an_alarm_needs_no_alias_to_roll_back() -> None:
     with scene("Lambda", settings=ON) as it:
         bad_release(it)
         it.alarm_fires()

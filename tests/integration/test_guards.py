@@ -189,7 +189,7 @@ def test_a_pause_of_another_group_does_not_hold_here() -> None:
     ("mode", "outcome", "reason"), [("off", "SKIPPED", "MODE_OFF"), ("observe", "DRY_RUN", "OBSERVE_MODE")]
 )
 @pytest.mark.parametrize("by", ["the setting", "an operator"])
-def test_modes_that_do_not_act(mode: str, outcome: str, reason: str, by: str) -> None:
+def test_a_mode_that_does_not_act_touches_nothing(mode: str, outcome: str, reason: str, by: str) -> None:
     with scene("Server", settings={"LASTGOOD_MODE": mode} if by == "the setting" else {}) as it:
         bad_release(it)
         if by == "an operator":
@@ -418,7 +418,7 @@ def test_approve_mode_waits_and_an_approval_rolls_back(platform: str, when: str)
         assert it.head["approved_by"] == "me"
 
 
-def test_a_rejection_ends_it() -> None:
+def test_a_rejected_plan_ends_with_nothing_touched() -> None:
     with scene("Server", settings=APPROVE) as it:
         bad_release(it)
         it.alarm_fires()

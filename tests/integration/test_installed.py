@@ -22,6 +22,15 @@ from terminal import Ran, terminal
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+NOBODY = {
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "",
+    "AWS_SECRET_ACCESS_KEY": "",
+    "AWS_SHARED_CREDENTIALS_FILE": "/nowhere",
+    "AWS_CONFIG_FILE": "/nowhere",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+"""Without credentials no command asks the AWS outside."""
 
 
 def checkout(to: Path) -> Path:
@@ -130,7 +139,7 @@ def test_the_sample_events_come_along(environment: Path) -> None:
 
 @pytest.mark.parametrize(("command", "extra"), [(("demo",), "demo"), (("permissions", "function"), "permissions")])
 def test_what_needs_an_extra_names_it(environment: Path, command: tuple[str, ...], extra: str) -> None:
-    ran = run(environment, *command, AWS_DEFAULT_REGION="us-east-1")
+    ran = run(environment, *command, **NOBODY)
     assert ran.code == 2
     assert f"lastgood[{extra}]" in ran.err
     assert extra in PROJECT["optional-dependencies"]
@@ -138,7 +147,7 @@ def test_what_needs_an_extra_names_it(environment: Path, command: tuple[str, ...
 
 def test_with_the_extras_these_commands_run_far_from_a_checkout(wheel: Path, tmp_path: Path) -> None:
     environment = install(wheel, tmp_path / "environment", "demo", "permissions")
-    policy = run(environment, "permissions", "function", AWS_DEFAULT_REGION="us-east-1")
+    policy = run(environment, "permissions", "function", **NOBODY)
     assert (policy.code, "codedeploy:CreateDeployment" in policy.out) == (0, True), policy.err
     played = run(environment, "demo")
     assert (played.code, "ROLLED_BACK" in played.out) == (0, True), played.err

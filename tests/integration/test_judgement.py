@@ -243,7 +243,7 @@ def test_the_notice_of_a_limit_says_how_to_resume() -> None:
         )
 
 
-def test_observing_a_limit_pauses_nothing() -> None:
+def test_in_observe_mode_reaching_the_limit_pauses_nothing() -> None:
     with scene("Server", settings={"LASTGOOD_MAX_ROLLBACKS": "1"}) as it:
         it.good_history(1, 2)
         it.release(3, settle=True, rest=600)

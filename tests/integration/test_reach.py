@@ -40,7 +40,7 @@ def test_a_service_that_does_not_answer_is_a_metric_and_the_sweep_goes_on(
         assert it.head["suspect_deployment_id"] == bad
 
 
-def test_cloudwatch_is_asked_too() -> None:
+def test_cloudwatch_that_does_not_answer_is_counted() -> None:
     with scene() as it:
         refused = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "DescribeAlarms")
         with patch.object(

@@ -15,7 +15,7 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from runtime import Runtime, provided_packages, running
 from simulated_aws import Server, WallClock, serve
-from stage.local import ROOT, TABLE, alarm_event, audit_table, event, group_tags, tag_pairs
+from stage.local import ERRORS, ROOT, TABLE, alarm_event, audit_table, event, group_tags, tag_pairs
 
 ALARM = "shop-prod-error-rate"
 SHIPPED = {"lastgood", "aws_lambda_powertools", "jmespath", "typing_extensions.py"}
@@ -44,13 +44,7 @@ def aws() -> Iterator[Server]:
         audit_table(server.client("dynamodb"))
         server.client("cloudwatch").put_metric_alarm(
             AlarmName=ALARM,
-            MetricName="5XXError",
-            Namespace="AWS/ApiGateway",
-            Statistic="Average",
-            Period=60,
-            EvaluationPeriods=3,
-            Threshold=0.05,
-            ComparisonOperator="GreaterThanThreshold",
+            **ERRORS,
             Tags=tag_pairs(group_tags("shop", "prod")),
         )
         yield server
@@ -175,7 +169,7 @@ def test_wrong_settings_are_listed_by_health_and_stop_every_rollback(
     assert aws.simulator.arrivals == []
 
 
-def test_a_healthy_function_says_so(function: Runtime) -> None:
+def test_a_function_with_right_settings_says_that_it_is_healthy(function: Runtime) -> None:
     assert function.invoke(event("manual-health"))["results"][0]["healthy"] is True
 
 

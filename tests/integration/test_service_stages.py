@@ -237,7 +237,7 @@ def test_where_the_setting_says_so_a_rollback_is_told_to_go_on() -> None:
         assert [s["kind"] for s in it.steps if s["step_name"] == "LET_GO_ON"] == ["intent", "result"]
 
 
-def test_a_pause_by_an_operator_holds_the_word_too() -> None:
+def test_an_operators_pause_also_holds_back_the_answer_to_the_hook() -> None:
     with service_scene(settings={"LASTGOOD_ROLLBACK_PAUSES": "continue"}, **pauses(BEFORE)) as it:
         released_past_its_hook(it)
         it.alarm_fires()

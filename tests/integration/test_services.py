@@ -479,7 +479,7 @@ def test_an_alarm_after_our_own_rollback_does_not_go_back_further() -> None:
         assert first["rollback_id"] in head["explanation"]
 
 
-def test_the_cooldown_holds() -> None:
+def test_a_second_alarm_within_the_cooldown_rolls_nothing_back() -> None:
     with service_scene() as it:
         bad_release(it)
         it.alarm_fires()

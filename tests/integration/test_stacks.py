@@ -90,7 +90,7 @@ def test_what_no_stack_holds_is_rolled_back_and_told_as_that() -> None:
         assert not it.calls("DescribeStacks")
 
 
-def test_servers_are_not_asked_about() -> None:
+def test_cloudformation_is_not_asked_about_servers() -> None:
     with scene("Server", settings=ASKS) as it:
         it.good_history(1, 2)
         it.release(3, settle=True, rest=300)

@@ -59,7 +59,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     context.load_cert_chain(authority.certificate, authority.key)
     with Quiet(("127.0.0.1", 0), Answering) as listening:
         listening.socket = context.wrap_socket(listening.socket, server_side=True)
-        thread = threading.Thread(target=listening.serve_forever, daemon=True)
+        thread = threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         yield Server(listening.server_port, authority)
         listening.shutdown()

@@ -1,4 +1,4 @@
-"""Answers given by a test, for operations that the simulated AWS does not know or should refuse.
+"""Answers that a test gives for AWS, where the simulated one does not know an operation or should refuse it.
 
 with answering({"ListAlarmMuteRules": {"AlarmMuteRuleSummaries": []}, "GetPolicy": denied()}) as asked:
     ran = terminal.call("doctor")

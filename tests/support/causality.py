@@ -1,4 +1,4 @@
-"""How many AWS calls wait for one another, by cause and not by time: the same on every machine.
+"""How many AWS calls wait for one another, told by cause and not by time: the same on every machine.
 
 A call's depth is one more than the deepest call whose answer its thread had seen, its own or, through a future, another
 thread's. The depth of the deepest is the number of dependent rounds.

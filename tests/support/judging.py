@@ -1,4 +1,4 @@
-"""What is decided for a few facts: questions to `decide` and to single guards, for the tests of the judgement."""
+"""What `decide` and single guards say about a few facts, for the tests of the judgement."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """botocore, without what it works out again for each client or session. What a client does stays the same.
 
-Each client copies the session's handlers, chunk by chunk of their names, and looks for itself which event names were
-others once. Each session reads the models of its services from megabytes of JSON.
+Each client copies the session's handlers, chunk by chunk of their names, looks for itself which event names were others
+once, and makes a method for each operation of its service. Each session reads the models of its services from megabytes
+of JSON.
 """
 
 from __future__ import annotations
@@ -10,16 +11,21 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+from botocore.client import ClientCreator
 from botocore.hooks import EventAliaser, NodeList, _PrefixTrie
 from botocore.loaders import Loader
 
 _read: dict[Any, Any] = {}
+_methods: dict[int, tuple[Any, dict[str, Any]]] = {}
+"""By the identity of a service's description, which is kept beside them, so that no other one gets its identity."""
+_create_methods = ClientCreator._create_methods
 
 
 def quicken() -> None:
     """From now on, in this process."""
     EventAliaser.__copy__ = _copied_aliaser
     _PrefixTrie._recursive_copy = _copied_trie
+    ClientCreator._create_methods = _shared_methods
     # Sessions that look in the same folders share the models of services; another kind of loader keeps to itself.
     for name in ("load_service_model", "list_available_services"):
         setattr(Loader, name, _sharing(name, getattr(Loader, name)))
@@ -41,6 +47,14 @@ def _copied_trie(trie: _PrefixTrie, node: dict[str, Any]) -> dict[str, Any]:
         else value
         for name, value in node.items()
     }
+
+
+def _shared_methods(creator: ClientCreator, service_model: Any) -> dict[str, Any]:
+    """A method knows nothing of its client but what it is called on."""
+    description = service_model._service_description
+    if id(description) not in _methods:
+        _methods[id(description)] = (description, _create_methods(creator, service_model))
+    return dict(_methods[id(description)][1])
 
 
 def _sharing(name: str, read: Callable[..., Any]) -> Callable[..., Any]:

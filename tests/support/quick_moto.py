@@ -2,16 +2,18 @@
 
 A third of the time of most tests went into them: each attribute of each item was looked for under the names of all ten
 DynamoDB types in all spellings; each transaction copied the whole table, value by value; each topic's first message
-made a key of its own to be signed with.
+made a key of its own to be signed with; each stack's template, which is JSON here, was read as YAML.
 """
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import Any
 
 from botocore.model import Shape
 from cryptography.hazmat.primitives.asymmetric import rsa
+from moto.cloudformation.models import Stack
 from moto.core import models as core
 from moto.core import responses
 from moto.core.serialize import BaseJSONSerializer
@@ -21,6 +23,7 @@ import quick_botocore
 import quick_dynamodb
 from faults.wireless import plain
 
+_parse_template = Stack.parse_template
 _as_a_structure = BaseJSONSerializer._serialize_type_structure
 
 
@@ -31,6 +34,7 @@ def quicken() -> None:
     responses.method_names_from_class = cache(responses.method_names_from_class)
     core.CallbackResponse = cache(core.CallbackResponse)
     Subscription.private_key = lambda subscription: _one_key()  # type: ignore[method-assign,assignment]
+    Stack.parse_template = staticmethod(_template)  # type: ignore[method-assign]
     BaseJSONSerializer._serialize_type_structure = _structure  # type: ignore[method-assign]
 
 
@@ -39,6 +43,14 @@ def _structure(serializer: BaseJSONSerializer, serialized: Any, value: Any, shap
         serialized[serializer.get_serialized_name(shape, key)] = plain(value)
     else:
         _as_a_structure(serializer, serialized, value, shape, key)
+
+
+def _template(text: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(text)
+    except ValueError:
+        found = _parse_template(text)
+    return found
 
 
 @cache

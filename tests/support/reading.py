@@ -1,4 +1,4 @@
-"""Reads events as the function does, and builds variants of the example events."""
+"""Events read as the function reads them, and variants of the example events."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ from lastgood_cli.context import Aws, Session
 from lastgood_cli.main import cli
 from lastgood_cli.stack_template import StackTemplate
 from simulated_aws import Server, VirtualClock, serve
-from stage.local import alarm_event, group_tags
+from stage.local import ERRORS, alarm_event, group_tags
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "us-east-1"
@@ -86,6 +86,7 @@ class Terminal:
     def __init__(self, server: Server, **parameters: str) -> None:
         self.server, self.sim = server, server.simulator
         self.aws = Aws(region=REGION, endpoint_url=server.url)
+        self._cloudwatch, self._dynamodb = self.aws.client("cloudwatch"), self.aws.client("dynamodb")
         self.outputs = _deploy(server, ACTS | parameters)
         self.function, self.table = self.outputs["RollbackFunctionName"], self.outputs["AuditTableName"]
         configuration = server.client("lambda").get_function_configuration(FunctionName=self.function)
@@ -122,27 +123,19 @@ class Terminal:
 
     def tag_alarm(self, name: str, tags: Mapping[str, str]) -> None:
         """Give an alarm these tags."""
-        cloudwatch = self.aws.client("cloudwatch")
-        (alarm,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        (alarm,) = self._cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
         pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
-        cloudwatch.tag_resource(ResourceARN=alarm["AlarmArn"], Tags=pairs)
+        self._cloudwatch.tag_resource(ResourceARN=alarm["AlarmArn"], Tags=pairs)
 
     def alarm(self, name: str, state: str) -> None:
         """Make an alarm that tells the stack's topic, or change its state."""
-        cloudwatch = self.aws.client("cloudwatch")
-        if not cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]:
-            cloudwatch.put_metric_alarm(
+        if not self._cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]:
+            self._cloudwatch.put_metric_alarm(
                 AlarmName=name,
-                MetricName="5XXError",
-                Namespace="AWS/ApiGateway",
-                Statistic="Average",
-                Period=60,
-                EvaluationPeriods=3,
-                Threshold=0.05,
-                ComparisonOperator="GreaterThanThreshold",
+                **ERRORS,
                 AlarmActions=[self.outputs["AlarmTopicArn"]],
             )
-        cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="simulated")
+        self._cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="simulated")
 
     def minutes(self, count: int) -> None:
         """Minutes pass, each with its sweep."""
@@ -154,7 +147,7 @@ class Terminal:
         """Write an item of the audit table as it stands, past everything that the function makes harmless."""
         encode = TypeSerializer().serialize
         item = {name: encode(value) for name, value in attributes.items()}
-        self.aws.client("dynamodb").put_item(TableName=self.table, Item=item)
+        self._dynamodb.put_item(TableName=self.table, Item=item)
 
     # --- the person ---
 

@@ -80,7 +80,7 @@ def test_a_quoted_property_name_is_read():
     assert AppSpec(YAML.replace("TargetVersion:", '"TargetVersion":')).get("TargetVersion") == "7"
 
 
-def test_a_commented_line_is_no_property():
+def test_a_line_that_is_commented_out_is_no_property():
     assert AppSpec(YAML.replace("        Name:", "        # Name: old\n        Name:")).get("Name") == "checkout"
 
 

@@ -90,7 +90,7 @@ def test_a_narrow_terminal_gets_the_long_column_below(name: str, long: str) -> N
         ("\ud800", "\ufffd"),
     ],
 )
-def test_values_are_shown_plainly(value: object, shown: str) -> None:
+def test_a_value_of_any_type_is_shown_as_plain_text(value: object, shown: str) -> None:
     assert harmless(value) == shown
 
 

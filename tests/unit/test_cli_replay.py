@@ -194,7 +194,7 @@ def test_a_floor_in_a_description_holds_in_a_backtest_too() -> None:
     assert (found.verdict, found.reason) == (Verdict.REFUSES, "BELOW_FLOOR")
 
 
-def test_approve_mode_would_have_asked() -> None:
+def test_a_backtest_in_approve_mode_says_that_it_would_have_asked() -> None:
     known = history(release("d-2", "v2", at=-10), release("d-1", "v1", at=-900))
     (found,) = replay([fired()], known, Policy(mode=Mode.APPROVE))
     assert found.verdict is Verdict.ASKS

@@ -263,7 +263,7 @@ def test_the_reason_of_a_hold_fits_codepipelines_rule_and_names_its_rollback(rol
 
 
 @pytest.mark.parametrize("reason", ["", "freeze", "see lastgood rb-1 ", "lastgood"])
-def test_anyone_elses_reason_names_no_rollback(reason: str) -> None:
+def test_a_reason_that_somebody_else_wrote_names_no_rollback(reason: str) -> None:
     assert holder(reason) == ""
 
 

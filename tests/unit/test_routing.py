@@ -1,4 +1,7 @@
-"""An alarm leads to deployment groups by its tags, else the routes, else the default; it is never guessed."""
+"""An alarm leads to deployment groups by its tags, else the routes, else the default; it is never guessed.
+
+A row in a name is one of the table of bad input in docs/reliability.md.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ def test_half_of_the_tags_is_a_problem_and_not_filled_from_elsewhere(given: str,
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 101, "sh\nop", "sh\u202eop", "sh\ud800op", "sh\ufffdop"])
-def test_c6_34_a_tag_that_can_be_no_name_is_a_problem(name: str) -> None:
+def test_row_34_a_tag_that_can_be_no_name_is_a_problem(name: str) -> None:
     found = route(alarm(), {APPLICATION: name, GROUP: "prod"}, settings(**DEFAULT))
     assert found.groups == ()
     assert APPLICATION in found.problem
@@ -58,7 +61,7 @@ def test_c6_34_a_tag_that_can_be_no_name_is_a_problem(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["x", "x" * 100, "my app", "a#b/c:d", "Überraschung"])
-def test_c6_33_names_that_codedeploy_allows_are_kept_exactly(name: str) -> None:
+def test_row_33_names_that_codedeploy_allows_are_kept_exactly(name: str) -> None:
     found = route(alarm(), {APPLICATION: name, GROUP: name}, settings())
     assert found.groups == (DeploymentGroup(name, name),)
 
@@ -143,7 +146,7 @@ def test_an_ecs_service_tag_of_another_shape_is_a_problem(service: str) -> None:
     assert "cluster/service" in found.problem and found.problem.isprintable()
 
 
-def test_c6_12_an_alarm_that_fits_several_routes_leads_to_every_group_once_and_in_order() -> None:
+def test_row_12_an_alarm_that_fits_several_routes_leads_to_every_group_once_and_in_order() -> None:
     rows = [("shop-*", "shop", "prod"), ("*-error-rate", "cart", "prod"), ("shop-prod-*", "shop", "prod")]
     found = route(alarm(), None, settings(*rows, ("other-*", "other", "prod"), **DEFAULT))
     assert found.groups == (SHOP, DeploymentGroup("cart", "prod"))
@@ -159,7 +162,7 @@ def test_the_default_takes_what_no_tag_and_no_route_claims() -> None:
     assert found == Routing((SHOP,), "default")
 
 
-def test_c6_11_an_alarm_that_leads_nowhere_says_how_to_route_it() -> None:
+def test_row_11_an_alarm_that_leads_nowhere_says_how_to_route_it() -> None:
     found = route(alarm("lonely"), None, settings())
     assert found.groups == () and found.source == ""
     assert all(word in found.problem for word in ("lonely", APPLICATION, GROUP, "LASTGOOD_ROUTES"))
@@ -176,7 +179,7 @@ def test_c6_11_an_alarm_that_leads_nowhere_says_how_to_route_it() -> None:
         ("shop", False),
     ],
 )
-def test_c6_38_only_groups_on_the_allow_list_may_be_rolled_back(allowed: str, expected: bool) -> None:
+def test_row_38_only_groups_on_the_allow_list_may_be_rolled_back(allowed: str, expected: bool) -> None:
     assert is_allowed(SHOP, settings(allowed_groups=allowed)) is expected
 
 
@@ -230,7 +233,7 @@ def test_a_time_series_leads_to_the_group_that_its_attribute_names() -> None:
     assert route(series(FunctionName="cart"), None, made).groups == (DeploymentGroup("cart", "prod"),)
 
 
-def test_tags_have_the_same_placeholders() -> None:
+def test_tags_take_the_same_placeholders_as_routes() -> None:
     tags = {APPLICATION: "<FunctionName>", GROUP: "prod"}
     assert route(series(FunctionName="checkout"), tags, settings()).groups == (DeploymentGroup("checkout", "prod"),)
     service = {SERVICE: "<ClusterName>/<ServiceName>"}

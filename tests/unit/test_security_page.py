@@ -72,7 +72,7 @@ def test_every_permission_that_commands_a_rollback_is_named_to_those_who_grant_i
     assert f"`{permission}`" in section
 
 
-def test_every_parameter_that_the_page_names_is_one() -> None:
+def test_every_parameter_that_the_page_names_exists() -> None:
     named = set(re.findall(r"`([A-Z][A-Za-z]+)(?:=\w+)?`", PAGE))
     known = TEMPLATE["Parameters"].keys() | TEMPLATE["Resources"].keys()
     assert {name for name in named if name not in known} == {"SetAlarmState"}

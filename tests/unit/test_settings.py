@@ -87,7 +87,7 @@ def test_each_form_of_a_duration_is_read(text, span):
 
 
 @pytest.mark.parametrize("text", ["15", "m", "-5m", "1.5h", "15M", "2 h", "1h30m", "1w", "1234567s", "5m\n5m", "PT5M"])
-def test_any_other_form_of_a_duration_is_refused(text):
+def test_a_duration_in_any_other_form_is_refused_with_its_variable(text):
     with pytest.raises(ValueError, match="duration"):
         parse_duration(text)
     assert problems(attribution_window=text)[0].startswith("LASTGOOD_ATTRIBUTION_WINDOW: ")
@@ -103,7 +103,7 @@ def test_no_duration_that_is_accepted_reaches_beyond_the_calendar():
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-def test_each_mode_is_read(mode):
+def test_every_mode_is_read_from_its_name(mode):
     assert settings(mode=str(mode)).mode is mode
 
 

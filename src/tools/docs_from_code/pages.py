@@ -78,6 +78,12 @@ def tree() -> str:
     return "\n".join([*rows, "```"])
 
 
+def what_tests_share() -> str:
+    """The modules that tests share, with the first sentence of each docstring."""
+    rows = (f"  {path.name:<18} {_summary(path)}" for path in sorted((ROOT / "tests" / "support").glob("*.py")))
+    return "\n".join(["```", "tests/support/", *rows, "```"])
+
+
 def map_of_the_code() -> str:
     """The entry, the application and each package, with the first sentence of its docstring."""
     paths = [*(FUNCTION / name for name in ENTRY), *sorted(FUNCTION.glob("*/__init__.py"))]
@@ -100,7 +106,7 @@ Blocks = dict[str, Callable[[], str]]
 
 PAGES: dict[str, Blocks] = {
     "README.md": {"demo": demo_scenes, "outcomes": runbook.outcomes, "map": map_of_the_code},
-    "CONTRIBUTING.md": {"tree": tree},
+    "CONTRIBUTING.md": {"tree": tree, "test-support": what_tests_share},
     "docs/audit-table.md": {"queries": query_examples, "attributes": attribute_table},
     "docs/cli.md": manual.BLOCKS,
     "docs/demo.md": {"demo-whole": demo_transcript},

@@ -7,17 +7,22 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any
 from unittest.mock import patch
 
 import boto3
 from moto import mock_aws
 from moto.core.base_backend import BackendDict
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
 
 from simulated_aws import moto_plug
 from simulated_aws.clock import Clock
 from simulated_aws.simulator import Simulator
+
+POLL_SECONDS = 0.02
+"""How often a server looks whether it should end: its users wait for that."""
 
 
 def make_simulator(
@@ -87,12 +92,14 @@ def serve(
     BackendDict.reset()
     simulator = make_simulator(clock, seed, region=region)
     moto_plug.plug(simulator, over_http=True)
-    server = ThreadedMotoServer(ip_address=host, port=port, verbose=False)
-    server.start()
+    moto = DomainDispatcherApplication(create_backend_app)
+    server = make_server(host, port, moto, threaded=True, request_handler=MotoRequestHandler)
+    thread = Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True)
+    thread.start()
     try:
-        _, actual_port = server.get_host_and_port()
-        yield Server(f"http://{host}:{actual_port}", simulator)
+        yield Server(f"http://{host}:{server.server_port}", simulator)
     finally:
-        server.stop()
+        server.shutdown()
+        thread.join()
         moto_plug.unplug(over_http=True)
         BackendDict.reset()

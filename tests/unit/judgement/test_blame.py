@@ -363,7 +363,7 @@ def test_a_suspect_is_not_its_own_way_back():
     assert put_back_already(history, history[:1]) is None
 
 
-def test_nobody_blamed_is_nothing_put_back():
+def test_where_nothing_is_blamed_nothing_counts_as_put_back():
     assert put_back_already(newest_first(release("d-2", "v1", -1), release("d-1", "v1", -600)), ()) is None
 
 

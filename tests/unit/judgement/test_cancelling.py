@@ -53,11 +53,11 @@ def test_an_update_that_runs_is_cancelled_where_the_settings_name_its_stack() ->
         pytest.param(case(later=Policy().deadline.total_seconds() + 1), id="it is late"),
     ],
 )
-def test_else_it_is_left_to_run(found: Case) -> None:
+def test_an_update_is_left_to_run_unless_everything_speaks_for_cancelling_it(found: Case) -> None:
     assert not may_be_cancelled(found)
 
 
-def test_it_must_put_back_what_would_go_back() -> None:
+def test_an_update_is_cancelled_only_if_that_puts_back_what_would_go_back() -> None:
     between = release("d-15", "v15", -100)
     known_bad = Controls(known_bad={"v15": "rb-7"})
     assert not may_be_cancelled(case(BAD_RUNNING, between, GOOD, controls=known_bad))
@@ -101,7 +101,7 @@ def test_before_it_was_asked_for_there_is_nothing_to_watch() -> None:
     assert after_cancel(case(record=asked, origin=None)) is None
 
 
-def test_it_is_given_a_moment_and_asked_for_again() -> None:
+def test_a_cancellation_without_effect_is_asked_for_again_after_a_moment() -> None:
     for status in ("UPDATE_IN_PROGRESS", ""):
         waits = after(29, status=status)
         assert isinstance(waits, Wait)

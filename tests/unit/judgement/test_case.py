@@ -75,7 +75,7 @@ def test_what_is_deployed_in_place_meets_users_at_once(
         pytest.param(case(), id="nobody is blamed"),
     ],
 )
-def test_else_nothing_is_doubtful(found: Case) -> None:
+def test_nothing_is_doubtful_where_no_older_release_could_be_meant(found: Case) -> None:
     assert found.doubtful == ()
 
 

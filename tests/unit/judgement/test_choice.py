@@ -63,7 +63,7 @@ def test_a_deployment_of_the_same_moment_as_the_suspect_is_not_before_it():
 
 
 @pytest.mark.parametrize("status", ["Failed", "Stopped", "InProgress", "Created", "Ready", "SomethingNew"])
-def test_only_a_success_is_good(status):
+def test_only_a_revision_whose_deployment_succeeded_is_good(status):
     history = (release("d-3", "v3"), release("d-2", "v2", -100, status=status), release("d-1", "v1", -600))
     assert rejection_of("d-2", *history, suspects=("d-3",)) is Rejection.NOT_SUCCEEDED
     assert chosen(*history, suspects=("d-3",)) == "d-1"

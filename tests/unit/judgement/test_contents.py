@@ -295,5 +295,5 @@ def test_a_container_is_compared_with_the_one_of_its_name() -> None:
         (Revision("AppSpecContent", "", unreadable="gone"), "nothing"),
     ],
 )
-def test_it_is_said_what_tells_the_content(revision: Revision, known_by: str) -> None:
+def test_a_revision_says_by_what_its_content_is_known(revision: Revision, known_by: str) -> None:
     assert revision.known_by == known_by

@@ -133,7 +133,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("row", "history", "action", "reason"), TABLE, ids=[row[0] for row in TABLE])
-def test_the_decision_table(row, history, action, reason):
+def test_the_first_step_is_as_the_decision_table_says(row, history, action, reason):
     decision = first_step(*history)
     assert (decision.action, decision.reason) == (action, reason), row
 
@@ -437,7 +437,7 @@ def test_the_alarms_own_evaluation_window_counts_before_the_policys():
 # --- waiting for approval ---------------------------------------------------------------------------------------------
 
 
-def test_it_waits_until_somebody_answers():
+def test_a_plan_waits_until_somebody_answers():
     decision = decide(waiting(), observation(BAD, GOOD), APPROVE, NOW + minutes(30))
     assert (decision.action, decision.reason) == (Action.WAIT, Reason.NEEDS_APPROVAL)
 

@@ -130,7 +130,7 @@ def test_an_alarm_cannot_force_anything():
 
 
 @pytest.mark.parametrize("mode", [Mode.AUTO, Mode.APPROVE, Mode.OBSERVE])
-def test_no_other_mode_is_off(mode):
+def test_no_mode_but_off_is_refused_as_off(mode):
     assert objection(Reason.MODE_OFF, BAD, GOOD, policy=Policy(mode=mode)) is None
 
 

@@ -117,7 +117,7 @@ def test_the_deployer_goes_back_to_what_was_live_though_nobody_knows_what_it_is(
         ),
     ],
 )
-def test_else_the_deployers_own_rollback_is_not_asked_for(more: dict[str, Any]) -> None:
+def test_the_deployers_own_rollback_is_asked_for_only_where_nothing_speaks_against_it(more: dict[str, Any]) -> None:
     found = asked(BAD_RUNNING, MOVING, **{"policy": NATIVE, **more})
     assert not (isinstance(found, Stop) and found.native)
 

@@ -144,7 +144,7 @@ def test_what_would_be_rejected_now_is_not_deployed_and_the_cause_is_told() -> N
     assert "It deployed the same revision as the suspect." in contradiction(again(BAD, same, good=same))
 
 
-def test_that_it_cannot_be_deployed_is_said_elsewhere() -> None:
+def test_a_chosen_revision_that_cannot_be_deployed_is_no_contradiction_here() -> None:
     assert again(BAD, GOOD, unusable={"d-1": "gone"}) is None
 
 

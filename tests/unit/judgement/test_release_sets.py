@@ -18,7 +18,7 @@ def test_where_nobody_knows_more_a_release_is_of_its_own_group() -> None:
     assert release_of(rollback(), observation(origin=Origin(groups=frozenset({"shop/x"})))).groups == {"shop/prod"}
 
 
-def test_all_that_is_known_of_it_is_put_together() -> None:
+def test_a_release_is_put_together_from_the_record_the_runs_and_the_stack() -> None:
     record = rollback(
         release_groups=("shop/prod", "shop/cron"),
         release_joined_by="the run run-1 of shop",

@@ -252,7 +252,7 @@ def test_an_alarm_that_fired_before_the_release_too_is_said_to_be_noisy() -> Non
     assert "This alarm fired 3 times in the 45 min before the release" in decision.explanation
 
 
-def test_a_refusal_says_so_too() -> None:
+def test_a_refusal_counts_how_often_the_alarm_fired_before() -> None:
     seen = observation(SUSPECT, alarm_history=fired((-50, -48), (-40, -39), (-20, -18), (0, None)))
     decision = decide(rollback(), seen, ACTS, NOW)
     assert decision.reason is Reason.NO_GOOD_REVISION

@@ -78,7 +78,7 @@ def test_what_could_not_be_read_belongs_to_the_only_function_that_there_is() -> 
     assert blamed(ORDERS_1, ORDERS_2, unread) == ["d-9"]
 
 
-def test_else_it_is_a_target_of_its_own() -> None:
+def test_what_could_not_be_read_is_a_target_of_its_own_among_several_functions() -> None:
     unread = release("d-9", "", -31)
     assert blamed(ORDERS_1, INVOICES_1, ORDERS_2, unread) == ["d-3"]
 

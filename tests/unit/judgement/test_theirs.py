@@ -53,7 +53,7 @@ def test_a_release_of_what_was_live_before_is_somebodys_rollback() -> None:
         pytest.param((release("d-2"), release("d-1", "v1", -600, status="Failed")), id="what it names never served"),
     ],
 )
-def test_any_other_release_goes_nowhere_back(older: tuple[Deployment, ...]) -> None:
+def test_a_release_of_what_was_not_live_before_is_no_rollback(older: tuple[Deployment, ...]) -> None:
     newest = release("d-3", "v1", -1)
     assert not goes_back(newest, newest_first(newest, *older))
 
@@ -263,12 +263,14 @@ def test_what_was_live_before_the_suspects_is_back_by_somebody() -> None:
         pytest.param(release("d-2"), (release("d-2"),), id="it is the suspect"),
     ],
 )
-def test_else_nobody_has_put_it_back(latest: Deployment, suspects: tuple[Deployment, ...]) -> None:
+def test_where_the_newest_release_is_no_way_back_nobody_has_put_it_back(
+    latest: Deployment, suspects: tuple[Deployment, ...]
+) -> None:
     history = newest_first(*{d.deployment_id: d for d in (latest, release("d-2"), FIRST)}.values())
     assert put_back_already(history, suspects) is None
 
 
-def test_a_restart_on_top_hides_nothing() -> None:
+def test_a_restart_on_top_does_not_hide_a_rollback_under_it() -> None:
     restart, back, bad = release("d-4", "v1", -4, restart=True), release("d-3", "v1", -5), release("d-2")
     assert put_back_already((restart, back, bad, FIRST), (bad,)) == back
 

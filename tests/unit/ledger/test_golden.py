@@ -42,7 +42,7 @@ def of_the_record(item: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in item.items() if k not in KEPT_BY_THE_TABLE and not k.startswith("seconds_to_")}
 
 
-def test_there_are_items_of_every_kind():
+def test_the_kept_items_are_of_every_kind():
     assert {"sns", "manual"} <= {item["trigger_kind"] for item in ITEMS.values()}
     assert {"Server", "Lambda", "ECS"} <= {item["compute_platform"] for item in ITEMS.values()}
     assert {"CODE_DEPLOY", "ECS"} == {item["controller"] for item in ITEMS.values()}

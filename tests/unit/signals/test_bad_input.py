@@ -1,6 +1,6 @@
 """No event, however bad, raises, and a bad one leads to nothing but a Refusal that says why.
 
-The numbers in the names are the rows of the bad-input matrix (reliability.md, C.6). Rows that AWS must answer
+The numbers in the names are the rows of the table of bad input in docs/reliability.md. Rows that AWS must answer
 (13, 21, 22, 23, 39) and the settings (42) are tested where those are read; 11, 12 and 38 in test_routing.py.
 """
 

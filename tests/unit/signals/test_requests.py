@@ -32,7 +32,7 @@ class TestOperators:
 
     @pytest.mark.parametrize("action", ["pause", "resume"])
     @pytest.mark.parametrize("half", ["application", "deployment_group"])
-    def test_half_a_group_is_refused(self, action: str, half: str) -> None:
+    def test_a_request_with_half_of_a_groups_name_is_refused(self, action: str, half: str) -> None:
         event = {"action": action, "reason": "holidays", "requested_by": "me", half: "shop"}
         assert refusal(event).code == "missing_field"
 
