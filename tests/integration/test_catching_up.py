@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -75,3 +76,32 @@ def test_a_message_that_was_long_on_its_way_is_decided_at_once() -> None:
         began = it.now()
         assert it.deliver(it.alarm_message(at=fired))["reason"] == "ALARM_NOT_CONFIRMED"
         assert it.now() == began
+
+
+def test_an_action_that_its_history_shows_a_moment_after_the_message_is_believed() -> None:
+    """A mute window has ended, and the alarm still fires."""
+    with scene() as it:
+        it.good_history(1)
+        it.release(2, settle=True, rest=300)
+        fired = it.now()
+        it.local.alarm(ALARM, tags=it.tags)
+        it.sim.advance(7200)
+        later(it, 1, lambda: it.local.acts(ALARM))
+        it.deliver(it.alarm_message(at=fired))
+        assert it.run_to_end()["outcome"] == "ROLLED_BACK"
+        assert it.is_live(1)
+
+
+def test_datapoints_that_come_a_moment_after_the_message_are_evidence() -> None:
+    def breaches(it: Scene) -> None:
+        points = [
+            {"MetricName": "5XXError", "Value": 0.5, "Timestamp": it.now() - timedelta(minutes=n)} for n in (1, 2)
+        ]
+        it.local.cloudwatch.put_metric_data(Namespace="AWS/ApiGateway", MetricData=points)
+
+    with scene(settings={"LASTGOOD_REQUIRE_EVIDENCE": "true"}) as it:
+        bad_release(it)
+        later(it, 1, lambda: breaches(it))
+        it.alarm_fires()
+        assert it.run_to_end()["outcome"] == "ROLLED_BACK"
+        assert it.is_live(1)

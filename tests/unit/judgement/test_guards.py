@@ -141,9 +141,15 @@ def test_a_message_that_lay_in_a_dead_letter_queue_over_night_is_stale():
 
 @pytest.mark.parametrize(("acted", "held"), [(-5, True), (-20, False)])
 def test_a_message_that_cloudwatch_held_back_until_a_moment_ago_is_not_stale(acted, held):
-    late = rollback(alarm_changed_at=at(-60))
+    late = rollback(alarm_changed_at=at(-60), opened_at=at(0))
     found = objection(Reason.STALE_SIGNAL, BAD, GOOD, asked=late, acted_at=at(acted))
     assert found is None if held else refused(found, Reason.STALE_SIGNAL)
+
+
+def test_cloudwatch_has_a_moment_to_know_that_it_took_the_actions_of_a_late_message():
+    late = rollback(alarm_changed_at=at(-60), opened_at=NOW)
+    found = objection(Reason.STALE_SIGNAL, BAD, GOOD, asked=late)
+    assert isinstance(found, Wait) and found.a_moment
 
 
 def test_the_age_that_counts_is_the_age_at_which_the_message_came():

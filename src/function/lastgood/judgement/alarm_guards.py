@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 from lastgood.judgement.case import Case
-from lastgood.judgement.held_back import fired_before, is_late, was_held_back
+from lastgood.judgement.held_back import fired_before, is_late, may_be_held_back, was_held_back
 from lastgood.judgement.steps import Decision, Wait
 from lastgood.judgement.wording import ago, clock, duration
 from lastgood.model import AlarmFacts, AlarmState, Reason
 
 CATCHES_UP = timedelta(seconds=3)
-"""So long after a message came, CloudWatch's answer may still be older than the message. AWS promises no order."""
+"""So long after a message came, CloudWatch's answers may still be older than the message. AWS promises no order."""
 
 NEW = timedelta(minutes=1)
-"""A message that was on its way for longer than this came after CloudWatch's answer had caught up."""
+"""A message that was on its way for longer than this came after CloudWatch's answers had caught up."""
 
 
 def fresh(case: Case) -> Decision | None:
@@ -23,6 +23,8 @@ def fresh(case: Case) -> Decision | None:
         return None
     if not is_late(case.rollback, case.policy.max_signal_age) or _held_back(case):
         return None
+    if _just_came(case) and may_be_held_back(case.rollback, case.seen.alarm, case.policy.max_signal_age):
+        return _asked_again(Reason.STALE_SIGNAL, "It may not know yet that it took the alarm's action just now.")
     return case.unfounded(
         Reason.STALE_SIGNAL,
         f"The alarm changed at {changed:%Y-%m-%d} {clock(changed)}, {ago(case.rollback.opened_at, changed)} before its "
@@ -59,8 +61,8 @@ def _fires_no_more(case: Case, alarm: AlarmFacts) -> Decision | None:
     said = case.rollback.trigger.alarm_changed_at
     if alarm.changed_at and said and alarm.changed_at < said - timedelta(seconds=1):
         since = f"CloudWatch says that the alarm is {alarm.state} since {clock(alarm.changed_at)}, before this message"
-        if _may_catch_up(case):
-            return Wait(Reason.ALARM_NOT_CONFIRMED, f"{since}; it may not know of the change yet, and is asked again.")
+        if _is_new(case):
+            return _asked_again(Reason.ALARM_NOT_CONFIRMED, f"{since}; it may not know of the change yet.")
         why = f"{since}: it was not in ALARM then."
         return case.unfounded(Reason.ALARM_NOT_CONFIRMED, why, calls_people=False)
     if not case.policy.require_still_in_alarm:
@@ -82,20 +84,30 @@ def _evident(case: Case, alarm: AlarmFacts) -> Decision | None:
     if not case.policy.require_evidence or not alarm.doubt:
         return None
     told = f"LASTGOOD_REQUIRE_EVIDENCE asks for the alarm's metric, which does not confirm it. {alarm.doubt}"
+    if _is_new(case):
+        return _asked_again(Reason.ALARM_NOT_CONFIRMED, told)
     return case.unfounded(Reason.ALARM_NOT_CONFIRMED, told)
 
 
-def _may_catch_up(case: Case) -> bool:
-    """Whether CloudWatch's answer may be older than the message, for both are of this moment."""
-    opened, said = case.rollback.opened_at, case.rollback.trigger.alarm_changed_at
-    return said is not None and opened - said < NEW and case.now - opened < CATCHES_UP and case.has_time
+def _is_new(case: Case) -> bool:
+    """Whether CloudWatch's answers may not know of the alarm's change yet, for it happened a moment ago."""
+    said = case.rollback.trigger.alarm_changed_at
+    return said is not None and case.rollback.opened_at - said < NEW and _just_came(case)
+
+
+def _just_came(case: Case) -> bool:
+    return case.now - case.rollback.opened_at < CATCHES_UP and case.has_time
+
+
+def _asked_again(reason: Reason, why: str) -> Wait:
+    return Wait(reason, f"{why} CloudWatch is asked again.", a_moment=True)
 
 
 def _of_another_time(case: Case, alarm: AlarmFacts) -> Decision:
     said, dated = case.rollback.trigger.alarm_changed_at, alarm.changed_at
-    if _may_catch_up(case):
-        why = f"CloudWatch has the alarm in ALARM since {dated:%H:%M:%SZ}; it may not know of the newest change yet."
-        return Wait(Reason.ALARM_NOT_CONFIRMED, f"{why} It is asked again.")
+    if _is_new(case):
+        why = f"It has the alarm in ALARM since {dated:%H:%M:%SZ}; it may not know of the newest change yet."
+        return _asked_again(Reason.ALARM_NOT_CONFIRMED, why)
     return case.unfounded(
         Reason.ALARM_NOT_CONFIRMED,
         f"The message says that the alarm went into ALARM at {said:%Y-%m-%d %H:%M:%SZ}; CloudWatch has it in ALARM "

@@ -176,10 +176,14 @@ class AskApproval(_Decided):
 
 @dataclass(frozen=True, slots=True)
 class Wait(_Decided):
-    """Do nothing now. `told_after`: people are told what holds the rollback up if it still does after this time."""
+    """Do nothing now. `told_after`: people are told what holds the rollback up if it still does after this time.
+
+    `a_moment`: what is waited for takes seconds at most, so the same visit looks again.
+    """
 
     action: ClassVar = Action.WAIT
     told_after: timedelta | None = field(default=None, kw_only=True)
+    a_moment: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

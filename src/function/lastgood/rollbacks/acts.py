@@ -293,7 +293,7 @@ class Acts:
         """Pause if a stop, or CloudWatch's answer, is about to change, so as to look again. False if it is no use."""
         newest = seen.newest
         stops_still = newest is not None and newest.deployment_id == self._draft.rollback.choice.suspect_deployment_id
-        soon = stops_still or decision.reason is Reason.ALARM_NOT_CONFIRMED
+        soon = stops_still or decision.a_moment
         if self._draft.rollback.phase is not Phase.STOPPING and not soon:
             return False
         pause = next(self._polls, None)
