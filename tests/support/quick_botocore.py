@@ -16,8 +16,8 @@ from botocore.hooks import EventAliaser, NodeList, _PrefixTrie
 from botocore.loaders import Loader
 
 _read: dict[Any, Any] = {}
-_methods: dict[int, tuple[Any, dict[str, Any]]] = {}
-"""By the identity of a service's description, which is kept beside them, so that no other one gets its identity."""
+_methods: dict[tuple[int, tuple[str, ...]], tuple[Any, dict[str, Any]]] = {}
+"""By the operations, and by the identity of a service's description: it is kept too, so that no other one gets that."""
 _create_methods = ClientCreator._create_methods
 
 
@@ -52,9 +52,10 @@ def _copied_trie(trie: _PrefixTrie, node: dict[str, Any]) -> dict[str, Any]:
 def _shared_methods(creator: ClientCreator, service_model: Any) -> dict[str, Any]:
     """A method knows nothing of its client but what it is called on."""
     description = service_model._service_description
-    if id(description) not in _methods:
-        _methods[id(description)] = (description, _create_methods(creator, service_model))
-    return dict(_methods[id(description)][1])
+    key = (id(description), tuple(service_model.operation_names))
+    if key not in _methods:
+        _methods[key] = (description, _create_methods(creator, service_model))
+    return dict(_methods[key][1])
 
 
 def _sharing(name: str, read: Callable[..., Any]) -> Callable[..., Any]:

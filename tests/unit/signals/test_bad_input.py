@@ -83,8 +83,10 @@ def eventbridge(**changes: object) -> Any:
 
 def largest(first: str, piece: str, last: str) -> str:
     """As many pieces as fit into the largest message; `{n}` in a piece is its number."""
-    text, n = [first], 0
     room = 262_144 - len(first) - len(last)
+    if "{n}" not in piece:
+        return first + piece * (room // len(piece)) + last + " " * (room % len(piece))
+    text, n = [first], 0
     while room >= len(made := piece.replace("{n}", f"{n:x}")):
         text.append(made)
         room, n = room - len(made), n + 1
