@@ -207,6 +207,20 @@ def test_a_native_rollback_that_put_nothing_back_leaves_the_release_to_blame(sta
     assert result.suspects == (bad,)
 
 
+def test_what_cannot_be_told_apart_from_what_aws_rolls_back_is_blamed_with_it():
+    back = native_rollback("d-4", "v2", -0.5, of="d-3", status="InProgress")
+    stopped = release("d-3", "v3", -2, took=1, status="Stopped", rollback_deployment_id="d-4")
+    assert blamed(back, stopped, release("d-2", "v2", -4, took=1), release("d-1", "v1", -600)) == ["d-3", "d-2"]
+
+
+def test_our_rollback_of_what_came_after_the_alarm_marks_that_not_as_bad():
+    newer = release("d-3", "v3", 0.2, took=0.1)
+    found = blame(
+        our_rollback("d-4", "v2", 0.4, took=0.1), newer, release("d-2", "v2", -20), release("d-1", "v1", -600)
+    )
+    assert (found.suspects, found.reason) == ((), Reason.SUSPECT_IS_ROLLBACK)
+
+
 def test_a_rollback_of_ours_that_failed_is_not_tried_a_second_time():
     result = blame(our_rollback("d-3", "v1", -3, status="Failed"), release("d-2", "v2", -8), release("d-1", "v1", -600))
     assert (result.failed, result.reason) == (None, Reason.SUSPECT_IS_ROLLBACK)

@@ -12,7 +12,7 @@ from judging import BAD, BAD_RUNNING, GOOD, refused
 from lastgood.judgement.cancelling import CANCELLED_AGAIN_AFTER, after_cancel, cancel_update, may_be_cancelled
 from lastgood.judgement.case import Case
 from lastgood.judgement.steps import CancelUpdate, Decision, Wait
-from lastgood.model import Controls, Deployment, Origin, Outcome, Phase, Policy, Reason, Rollback
+from lastgood.model import Controls, Deployment, Image, Origin, Outcome, Phase, Policy, Reason, Rollback
 
 STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/shop-prod/1"
 RUNS = Origin(STACK, "UPDATE_IN_PROGRESS")
@@ -65,6 +65,8 @@ def test_an_update_is_cancelled_only_if_that_puts_back_what_would_go_back() -> N
     assert may_be_cancelled(case(BAD_RUNNING, again, between, GOOD, controls=known_bad))
     failed = replace(between, status="Failed")
     assert may_be_cancelled(case(BAD_RUNNING, failed, GOOD))
+    moving = replace(GOOD, revision=replace(GOOD.revision, images=(Image("web", "shop/web:latest"),)))
+    assert may_be_cancelled(case(BAD_RUNNING, moving)), "it is the very deployment"
 
 
 def test_a_nested_stacks_name_is_that_of_the_outermost_one() -> None:
@@ -110,6 +112,7 @@ def test_a_cancellation_without_effect_is_asked_for_again_after_a_moment() -> No
     again = after(30)
     assert isinstance(again, CancelUpdate)
     assert (again.reason, again.stack) == (Reason.STACK_ROLLING_BACK, STACK)
+    assert again.explanation == f"The update of {STACK} still runs, so it is (again) asked to be cancelled."
     assert isinstance(after(30, status=""), Wait)
 
 

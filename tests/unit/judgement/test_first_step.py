@@ -36,6 +36,7 @@ from lastgood.judgement.choice import MAX_CANDIDATES_RECORDED
 from lastgood.judgement.first_step import native_flip, stops_for_a_stack
 from lastgood.judgement.steps import Action, Adopt, Stop, outcome_of
 from lastgood.model import (
+    AlarmHistory,
     AlarmState,
     ComputePlatform,
     Controller,
@@ -297,6 +298,23 @@ def test_a_native_rollback_to_a_known_bad_revision_is_not_adopted():
     )
 
 
+def test_a_native_rollback_to_a_revision_that_was_known_bad_and_has_healed_is_adopted():
+    day = 24 * 60
+    back = native_rollback("d-3", "v1", -1, of="d-2", status="InProgress")
+    known = Controls(known_bad={"v1": "bad"}, known_bad_since={"v1": at(-30 * day)})
+    healed = {"controls": known, "alarm_history": AlarmHistory(known_since=at(-40 * day))}
+    assert first_step(back, STOPPED_NATIVELY, release("d-1", "v1", -20 * day), **healed).action is Action.ADOPT
+    assert first_step(back, STOPPED_NATIVELY, GOOD, **healed).action not in {Action.ADOPT, *ACTING}
+
+
+def test_a_native_rollback_to_what_is_blamed_too_is_not_adopted():
+    stopped = release("d-3", "v3", -2, took=1, status="Stopped", rollback_deployment_id="d-4")
+    back = native_rollback("d-4", "v2", -0.5, of="d-3", status="InProgress")
+    found = first_step(back, stopped, release("d-2", "v2", -4, took=1), GOOD)
+    assert [d.deployment_id for d in found.suspects] == ["d-3", "d-2"]
+    assert (found.action, found.good) == (Action.PROCEED, GOOD)
+
+
 def test_a_native_rollback_past_the_last_good_revision_is_not_adopted():
     back = native_rollback("d-3", "v0", -1, of="d-2", status="InProgress")
     decision = first_step(back, STOPPED_NATIVELY, GOOD, release("d-0", "v0", -900))
@@ -333,7 +351,7 @@ def test_whether_stopping_alone_is_better_than_going_on_is_the_policys_choice(se
     for decision in (nothing, below):
         assert outcome_of(decision) is Outcome.BLOCKED
         assert decision.needs_human
-        assert not (isinstance(decision, Stop) and decision.native)
+        assert not isinstance(decision, Stop) or (decision.calls_people and not decision.native)
 
 
 def test_what_is_stopped_without_a_target_is_recorded_with_all_that_was_looked_at():
@@ -531,6 +549,23 @@ def test_what_is_stopped_is_told_with_its_stack_and_its_state():
     found = first_step(held, GOOD, origin=STACK)
     assert isinstance(found, Stop)
     assert found.explanation.endswith(" The stack shop-stack holds it and is UPDATE_ROLLBACK_COMPLETE.")
+
+
+@pytest.mark.parametrize(("last_successful", "action"), [("", Action.CANCEL_UPDATE), ("d-1", Action.STOP)])
+def test_a_stacks_update_is_cancelled_where_a_stop_alone_would_not_put_back_what_was_live(last_successful, action):
+    runs = Origin("arn:aws:cloudformation:eu-west-1:123456789012:stack/shop/1", "UPDATE_IN_PROGRESS")
+    named, facts = Policy(cancel_stack_updates="shop"), group(last_successful_id=last_successful)
+    found = first_step(BAD_RUNNING, GOOD, origin=runs, policy=named, group=facts)
+    assert (found.action, found.suspects, found.good) == (action, (BAD_RUNNING,), GOOD)
+
+
+def test_a_release_whose_native_rollback_failed_is_told_with_that():
+    failed = native_rollback("d-3", "v1", -1, of="d-2", status="Failed")
+    found = first_step(failed, STOPPED_NATIVELY, GOOD)
+    assert found.explanation == (
+        "CodeDeploy's own rollback d-3 is Failed. It did not put back what was live. d-2 (v2) is Stopped: "
+        "v1 (from d-1), the last good revision, is deployed again."
+    )
 
 
 def test_a_rollback_of_others_that_failed_is_told_before_what_is_done():

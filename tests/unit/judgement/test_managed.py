@@ -134,6 +134,11 @@ def test_in_approve_mode_people_are_asked_first() -> None:
     assert refused(approved, Reason.RELEASED_BY_PIPELINE).passes_on
 
 
+def test_a_stack_whose_update_failed_is_not_updated_by_the_stage() -> None:
+    failed = replace(BY_STAGE, status="UPDATE_FAILED")
+    assert refused(asked(origin=failed), Reason.MANAGED_BY_CLOUDFORMATION, Outcome.BLOCKED)
+
+
 def test_what_an_operator_names_does_not_go_back_with_the_stage() -> None:
     record = rollback(trigger_kind=TriggerKind.MANUAL, alarm_changed_at=None, to_deployment_id="d-1")
     assert refused(asked(origin=BY_STAGE, record=record), Reason.MANAGED_BY_CLOUDFORMATION, Outcome.BLOCKED)

@@ -96,6 +96,12 @@ def test_an_alarm_that_fired_before_and_over_all_of_its_service_counts_against_i
     assert life is not None and life.firings == firings
 
 
+def test_people_are_told_how_little_of_a_service_was_quiet() -> None:
+    assert lives(LONG, SUSPECT, alarms=fired((-610, -10))).doubt(LONG) == (
+        "It served 9 h, and only the last 5 min quietly; good is what served 15 min quietly."
+    )
+
+
 def test_an_alarm_that_fires_still_leaves_no_quiet() -> None:
     assert lives(LONG, SUSPECT, alarms=fired((-500, None))).served(LONG) == Served(minutes(593), 1, minutes(0))
 

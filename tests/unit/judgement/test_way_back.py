@@ -150,7 +150,8 @@ def test_no_native_rollback_is_awaited_where_none_was_asked_for_or_the_release_h
 
 def test_a_native_rollback_to_an_unacceptable_revision_has_to_end_first():
     elsewhere = native_rollback("d-3", "v0", 1, of="d-2", status="InProgress")
-    assert after_stop(rollback=elsewhere, newest=elsewhere).action is Action.WAIT
+    waits = after_stop(rollback=elsewhere, newest=elsewhere)
+    assert (waits.action, waits.told_after) == (Action.WAIT, TOLD_AFTER)
     ended = native_rollback("d-3", "v0", 1, of="d-2")
     assert after_stop(stopping(native_rollback_asked=True), rollback=ended).action is Action.CREATE
 

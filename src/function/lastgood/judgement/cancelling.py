@@ -27,8 +27,7 @@ def may_be_cancelled(case: Case) -> bool:
         return False
     first = suspects[-1]
     older = (d for d in case.seen.history if d.status == "Succeeded" and d.created_at < first.created_at)
-    before = next(older, None)
-    return before is not None and (before.deployment_id == good.deployment_id or same(before, good))
+    return next((before.deployment_id == good.deployment_id or same(before, good) for before in older), False)
 
 
 def _named(case: Case, origin: Origin) -> bool:

@@ -31,7 +31,7 @@ def name(deployment: Deployment | None) -> str:
     return f"{deployment.revision.name} (from {deployment.deployment_id})" if deployment else "the last good revision"
 
 
-def rolls_back_too(stack: str, status: str = "") -> str:
+def rolls_back_too(stack: str, status: str) -> str:
     """A sentence to add where a stack made the release: its update, if it still runs, fails with the deployment."""
     if stack and status and not status.endswith("_IN_PROGRESS"):
         return f" The stack {stack} holds it and is {status}."
