@@ -147,7 +147,8 @@ def accounted(items: list[dict[str, Any]]) -> Counter[str]:
 
 
 def test_four_processes_with_four_threads_each() -> None:
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([one_process.__module__])
     with shop() as it:
         it.fire("errors")
         start, answers = context.Barrier(4), context.Queue()
