@@ -166,3 +166,42 @@ def test_on_premises_instances_go_back_like_others() -> None:
         it.good_history(1)
         it.release(2, settle=True, rest=600)
         rolled_back(it)
+
+
+# --- to outdated instances alone ---
+
+OUTDATED = {"updateOutdatedInstancesOnly": True}
+
+
+def test_a_new_revision_for_outdated_instances_alone_reaches_all_of_them_and_is_blamed() -> None:
+    with scene("Server") as it:
+        it.good_history(1, 2)
+        bad = it.release(3, settle=True, rest=120, **OUTDATED)
+        it.sim.declare_bad(bad)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["suspect_deployment_id"]) == ("ROLLED_BACK", bad), head["explanation"]
+        assert it.is_live(2) and it.sim.bad_share("shop", "prod") == 0
+
+
+def test_what_was_live_is_not_skipped_because_it_went_to_outdated_instances_alone() -> None:
+    with scene("Server") as it:
+        it.good_history(1)
+        good = it.release(2, settle=True, **OUTDATED)
+        it.release(3, settle=True, rest=120)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["good_deployment_id"]) == ("ROLLED_BACK", good), head["explanation"]
+        assert it.is_live(2)
+
+
+@pytest.mark.parametrize("by", ["user", "CodeDeployAutoUpdate"])
+def test_instances_that_only_catch_up_with_the_suspect_are_no_release(by: str) -> None:
+    with scene("Server") as it:
+        it.good_history(1, 2)
+        bad = it.release(3, settle=True, rest=60)
+        it.release(3, settle=True, rest=60, creator=by, **OUTDATED)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["suspect_deployment_id"]) == ("ROLLED_BACK", bad), head["explanation"]
+        assert it.is_live(2)

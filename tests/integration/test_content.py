@@ -61,6 +61,15 @@ def test_the_newest_release_under_one_name_is_blamed_and_nothing_is_called_good_
         assert "CONTENT_UNKNOWN" in {c.get("rejection") for c in head["candidates"]}
 
 
+def test_one_commit_written_in_capitals_is_the_same_commit() -> None:
+    with scene("Server") as it:
+        deploy(it, revisions.github_revision("acme/shop", "a" * 40), rest=86_400)
+        deploy(it, revisions.github_revision("acme/shop", "A" * 40), rest=90)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == ("SKIPPED", "NOT_ATTRIBUTABLE"), head["explanation"]
+
+
 def test_a_release_of_a_branch_that_still_runs_is_stopped_though_nothing_can_go_back() -> None:
     with scene("Server") as it:
         deploy(it, BRANCH)
@@ -134,6 +143,35 @@ def test_a_key_that_was_deleted_still_has_the_version_that_served() -> None:
         assert it.sim.serving(it.application, it.group) == serves
 
 
+@pytest.mark.parametrize("lost", ["the version", "the key", "the content"])
+@pytest.mark.parametrize("settle", [False, True], ids=["active", "succeeded"])
+def test_a_bundle_named_exactly_that_is_gone_is_passed_over_before_anything_is_touched(lost: str, settle: bool) -> None:
+    """Named by its version or its ETag: S3 is asked whether it is still there."""
+    with scene("Server") as it:
+        s3, made = bucket(versioned=lost == "the version"), []
+        for number in (1, 2, 3):
+            put = s3.put_object(Bucket="artifacts", Key=f"{number}.zip", Body=f"v{number}".encode())
+            it.sim.advance(5)
+            place = {"bucket": "artifacts", "key": f"{number}.zip", "bundleType": "zip"}
+            place |= {"version": put["VersionId"]} if lost == "the version" else {"eTag": put["ETag"].strip('"')}
+            wanted = {"revisionType": "S3", "s3Location": place}
+            made.append(deploy(it, wanted, settle=settle or number < 3, rest=7200 if number < 3 else 15))
+        match lost:
+            case "the version":
+                version = s3.head_object(Bucket="artifacts", Key="2.zip")["VersionId"]
+                s3.delete_object(Bucket="artifacts", Key="2.zip", VersionId=version)
+            case "the key":
+                s3.delete_object(Bucket="artifacts", Key="2.zip")
+            case _:
+                s3.put_object(Bucket="artifacts", Key="2.zip", Body=b"a later build")
+        it.sim.declare_bad(made[2])
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["good_deployment_id"]) == ("ROLLED_BACK", made[0]), head["explanation"]
+        assert it.sim.bad_share(it.application, it.group) == 0
+        assert "NOT_DEPLOYABLE" in {c.get("rejection") for c in head["candidates"]}
+
+
 def test_the_suspects_bundle_under_another_key_is_no_good_revision() -> None:
     """The same bytes were deployed as `b.zip` twenty minutes ago: going back to that would change nothing."""
     with scene("Server") as it:
@@ -202,6 +240,44 @@ def test_one_key_for_every_appspec_leads_to_what_the_suspect_found_live(settle: 
         bad = release_appspec(it, s3, "appspec.json", 3, 90, settle=settle)
         it.alarm_fires()
         named_by_the_suspect(it, bad)
+
+
+@pytest.mark.parametrize("settle", [False, True], ids=["active", "succeeded"])
+def test_the_version_of_an_appspec_that_was_current_then_is_read_where_the_bucket_keeps_it(settle: bool) -> None:
+    """CodeDeploy's own rollback would read the key as it is now, so it is not asked for one."""
+    with scene("Lambda", versions=5) as it:
+        s3 = bucket(versioned=True)
+        good = release_appspec(it, s3, "appspec.json", 2, 7200)
+        bad = release_appspec(it, s3, "appspec.json", 3, 90, settle=settle)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == ("ROLLED_BACK", "VERIFIED"), head["explanation"]
+        assert (head["suspect_deployment_id"], head["good_deployment_id"]) == (bad, good)
+        assert it.sim.live(it.application, it.group).shares == {"2": 1.0} and not head["needs_human"]
+        assert not any(call["autoRollbackEnabled"] for call in it.calls("StopDeployment"))
+
+
+def test_a_version_of_an_appspec_that_came_while_it_may_have_been_read_settles_nothing() -> None:
+    with scene("Lambda", versions=5, config="CodeDeployDefault.LambdaAllAtOnce") as it:
+        s3 = bucket(versioned=True)
+        release_appspec(it, s3, "appspec.json", 2, 60)
+        s3.put_object(Bucket="artifacts", Key="appspec.json", Body=appspec(it, 4))
+        it.sim.advance(7200)
+        bad = release_appspec(it, s3, "appspec.json", 3, 90)
+        it.alarm_fires()
+        named_by_the_suspect(it, bad)
+
+
+def test_a_suspect_whose_own_appspec_was_written_over_names_nothing() -> None:
+    """Its key holds the next release's AppSpec, which names the suspect itself as what was live before."""
+    with scene("Lambda", versions=5, config="CodeDeployDefault.LambdaAllAtOnce") as it:
+        s3 = bucket()
+        release_appspec(it, s3, "appspec.json", 2, 7200)
+        bad = [release_appspec(it, s3, "appspec.json", version, 40) for version in (3, 4)]
+        it.alarm_fires()
+        head = calls_people(it)
+        assert head["suspect_deployment_id"] == bad[1]
+        assert it.sim.live(it.application, it.group).shares == {"4": 1.0}
 
 
 def test_what_the_suspect_names_is_not_put_back_below_a_floor() -> None:
@@ -349,7 +425,7 @@ def test_an_appspec_in_flow_style_is_read_stopped_and_put_back(settle: bool) -> 
 def test_an_appspec_that_cannot_be_parsed_is_called_that_and_not_missing() -> None:
     with scene("Lambda", versions=4) as it:
         (function,) = it.sim.engine.lambda_world.functions
-        deploy_text(it, (FLOW % (function, 1, 2)).replace("Name: ", "Name: !!str "))
+        deploy_text(it, (FLOW % (function, 1, 2)).replace("Name: ", "? Name : "))
         bad = deploy_text(it, FLOW % (function, 2, 3), rest=90)
         it.alarm_fires()
         head = named_by_the_suspect(it, bad)

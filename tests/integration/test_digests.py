@@ -63,20 +63,97 @@ def test_one_moving_image_beside_the_code_is_told_as_that() -> None:
         assert "own images" not in head["explanation"]
 
 
-def test_one_key_for_every_appspec_goes_back_to_the_task_set_that_is_still_there() -> None:
-    """Nobody can read what was deployed before; CodeDeploy's own rollback reroutes to the original tasks."""
-    with scene("ECS") as it:
-        s3 = boto3.client("s3", region_name="us-east-1")
-        s3.create_bucket(Bucket="artifacts")
-        place = {"bucket": "artifacts", "key": "appspec.json", "bundleType": "JSON"}
-        for number, settle in ((2, True), (3, False)):
-            arn = it.sim.engine.ecs_world.arn(f"task-definition/web:{number}")
-            text = revisions.ecs_appspec(arn)["appSpecContent"]["content"]
-            s3.put_object(Bucket="artifacts", Key="appspec.json", Body=text.encode())
-            it.sim.advance(5)
-            it.sim.release("shop", "prod", {"revisionType": "S3", "s3Location": place}, settle=settle)
-            it.sim.advance(7200 if settle else 90)
+@pytest.mark.parametrize("active", [True, False], ids=["active", "succeeded"])
+def test_a_family_of_definitions_without_a_number_may_be_any_of_them(active: bool) -> None:
+    """Each release registers the next definition and deploys the family."""
+    with scene("ECS", task_definitions=2) as it:
+        it.sim.release("shop", "prod", revisions.ecs_appspec("web"), settle=True)
+        it.sim.advance(7200)
+        it.sim.register_task_definition("web")
+        bad = it.sim.release("shop", "prod", revisions.ecs_appspec("web"), settle=not active)
+        it.sim.advance(90)
         it.alarm_fires()
         head = it.run_to_end()
-        assert (head["outcome"], head["reason_code"]) == ("ROLLED_BACK", "CONTENT_UNKNOWN"), head["explanation"]
-        assert head["needs_human"] is True and it.is_live(2)
+        assert head["suspect_deployment_id"] == bad, head["explanation"]
+        assert head["reason_code"] != "VERIFIED" and head["needs_human"] is True
+
+
+def released_by_one_key(it: Scene, *, versioned: bool = False, settle: bool = True) -> tuple[str, str]:
+    """Two releases by one key, which the second overwrites. Returns their ids; the second is bad."""
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket="artifacts")
+    if versioned:
+        s3.put_bucket_versioning(Bucket="artifacts", VersioningConfiguration={"Status": "Enabled"})
+    place, made = {"bucket": "artifacts", "key": "appspec.json", "bundleType": "JSON"}, []
+    for number in (2, 3):
+        arn = it.sim.engine.ecs_world.arn(f"task-definition/web:{number}")
+        text = revisions.ecs_appspec(arn)["appSpecContent"]["content"]
+        s3.put_object(Bucket="artifacts", Key="appspec.json", Body=text.encode())
+        it.sim.advance(5)
+        wanted = {"revisionType": "S3", "s3Location": place}
+        made.append(it.sim.release("shop", "prod", wanted, settle=settle or number == 2))
+        it.sim.advance(7200 if number == 2 else 90)
+    it.sim.declare_bad(made[1])
+    return made[0], made[1]
+
+
+def test_one_key_for_every_appspec_goes_back_to_the_task_set_that_is_still_there() -> None:
+    """Nobody can read what was deployed before; the original tasks say which definition that was, and people look."""
+    with scene("ECS") as it:
+        _, bad = released_by_one_key(it, settle=False)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == ("ROLLED_BACK", "VERIFIED"), head["explanation"]
+        assert head["suspect_deployment_id"] == bad and head["needs_human"] is True
+        assert it.is_live(2) and it.sim.bad_share("shop", "prod") == 0
+
+
+def test_one_key_for_every_appspec_leaves_nothing_to_go_back_to_once_the_tasks_are_gone() -> None:
+    with scene("ECS") as it:
+        _, bad = released_by_one_key(it)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == ("BLOCKED", "NO_GOOD_REVISION"), head["explanation"]
+        assert head["suspect_deployment_id"] == bad and head["needs_human"] is True
+        assert "written over later" in head["explanation"]
+
+
+@pytest.mark.parametrize("settle", [False, True], ids=["active", "succeeded"])
+def test_the_version_of_an_appspec_that_was_current_then_is_read_where_the_bucket_keeps_it(settle: bool) -> None:
+    with scene("ECS") as it:
+        good, bad = released_by_one_key(it, versioned=True, settle=settle)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == ("ROLLED_BACK", "VERIFIED"), head["explanation"]
+        assert (head["suspect_deployment_id"], head["good_deployment_id"]) == (bad, good)
+        assert it.is_live(2) and it.sim.bad_share("shop", "prod") == 0
+
+
+@pytest.mark.parametrize("why", ["pushed again", "deleted"])
+def test_a_releases_tag_that_means_another_image_by_now_is_not_deployed_under_the_good_ones_name(why: str) -> None:
+    """The task set that ran it is gone, and nothing recorded its digest; the registry knows when it was pushed."""
+    with scene("ECS") as it:
+        release_pushed(it, "v1", "good", settle=True)
+        bad = release_pushed(it, "v2", "bad", settle=True, rest=90)
+        serves = it.sim.serving("shop", "prod")
+        if why == "deleted":
+            it.sim.delete_image(f"{SHOP}:v1")
+        else:
+            it.sim.push_image(f"{SHOP}:v1", "something else")
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == ("FAILED", "REDEPLOY_REFUSED"), head["explanation"]
+        assert head["suspect_deployment_id"] == bad and head["needs_human"] is True
+        assert f"{SHOP}:v1" in head["explanation"]
+        assert it.sim.serving("shop", "prod") == serves and not it.calls("CreateDeployment")
+
+
+def test_where_the_registry_may_not_be_read_a_releases_tag_is_taken_at_its_word() -> None:
+    with scene("ECS") as it:
+        release_pushed(it, "v1", "good", settle=True)
+        serves = it.sim.serving("shop", "prod")
+        release_pushed(it, "v2", "bad", settle=True, rest=90)
+        it.sim.fail_call("DescribeImages", "AccessDeniedException", "no", count=99)
+        it.alarm_fires()
+        assert it.run_to_end()["reason_code"] == "VERIFIED", it.head["explanation"]
+        assert it.sim.serving("shop", "prod") == serves

@@ -121,6 +121,20 @@ def test_a_floor_that_an_operator_set_names_them_and_why() -> None:
         assert f"floor clear shop/prod {made}" in steps_of(contents(it)[-1])
 
 
+def test_what_a_person_released_again_below_a_floor_goes_back_and_people_look_at_the_database() -> None:
+    """It served after the database change, so the floor does not forbid it; whether it fits nobody knows."""
+    with scene("Lambda", versions=6) as it:
+        it.release(2, settle=True)
+        floor = it.release(3, settle=True, description="lastgood:floor PAY-7")
+        again = it.release(2, settle=True)
+        it.release(4, settle=True, rest=90)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["good_deployment_id"]) == ("ROLLED_BACK", again), head["explanation"]
+        assert it.is_live(2) and head["needs_human"] is True
+        assert f"older than the floor {floor}" in head["explanation"]
+
+
 def test_what_was_asked_for_below_the_floor_is_refused_with_the_floors_source() -> None:
     with world("Server") as it:
         older, _ = it.good_history(1, 2)

@@ -170,7 +170,7 @@ def test_an_active_release_after_one_that_cannot_be_parsed_goes_back_to_what_it_
         (function,) = it.sim.engine.lambda_world.functions
         text = (
             "version: 0.0\nResources: [{fn: {Type: 'AWS::Lambda::Function', Properties: {"
-            f"Name: !!str {function}, Alias: live, "
+            f"? Name : {function}, Alias: live, "
             f"CurrentVersion: '1', TargetVersion: '2'}}}}}}]"
         )
         it.sim.release(

@@ -291,6 +291,30 @@ def test_a_key_that_was_written_over_is_no_rollback_though_somebody_deploys_it_a
         assert suspects == {bad, theirs}
 
 
+def test_awss_own_rollback_that_brings_the_suspects_bundle_again_is_never_called_proven() -> None:
+    """One key for every release, written over: what was live before is unknown, and traffic can only be moved back."""
+    style = {"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"}
+    with scene("Server", deploymentStyle=style) as it:
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket="artifacts")
+
+        def release(text: str, settle: bool) -> str:
+            s3.put_object(Bucket="artifacts", Key="latest.zip", Body=text.encode())
+            it.sim.advance(5)
+            made = it.sim.release("shop", "prod", revisions.s3_revision("artifacts", "latest.zip"), settle=settle)
+            it.sim.advance(7200 if settle else 15)
+            return made
+
+        release("good", settle=True)
+        bad = release("bad", settle=False)
+        it.sim.declare_bad(bad)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert it.sim.bad_share("shop", "prod") == 1
+        assert (head["outcome"], head["reason_code"]) == ("FAILED", "LIVE_DIFFERS"), head["explanation"]
+        assert head["needs_human"] is True and f"live is what {bad} brought" in head["explanation"]
+
+
 def test_awss_own_rollback_to_a_branch_is_never_called_proven() -> None:
     """It deploys what the branch names now, which is what was bad."""
     with scene("Server", **OWN_ALARM) as it:

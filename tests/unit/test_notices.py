@@ -221,7 +221,7 @@ PLACE = Place(stack="lastgood", table="audit", approval_expiry=timedelta(minutes
         (DONE, CLOSED, "ROLLED_BACK shop/prod (123456789012, eu-west-1)"),
         (PLANNED, NEEDS_HUMAN, "WAITS FOR APPROVAL: shop/prod (123456789012, eu-west-1)"),
         (OPEN, OPENED, "ROLLING BACK shop/prod (123456789012, eu-west-1)"),
-        (DONE, NOT_RECOVERED, "STILL IN ALARM: shop/prod (123456789012, eu-west-1)"),
+        (DONE, NOT_RECOVERED, "NOT RECOVERED: shop/prod (123456789012, eu-west-1)"),
         (
             replace(DONE, outcome=Outcome.SKIPPED, reason_code=Reason.DRILL_FAILED),
             CLOSED,

@@ -74,6 +74,20 @@ Resources:
         <<: {CurrentVersion: "6", Alias: never}
         TargetVersion: "7"
 """,
+    "tags and marked keys": """
+version: 0.0
+Resources: !!seq
+  - ? shop
+    : Type: !!str AWS::Lambda::Function
+      ? "Properties"   # a key of its own line
+      : !!map
+        Name: !!str
+          checkout
+        Alias: &alias !!str live
+        CurrentVersion: !!str 6
+        ? TargetVersion
+        : !!str &target 7
+""",
     "blocks of text": """
 version: 0.0
 Resources:
@@ -100,7 +114,9 @@ def test_every_form_of_a_file_means_the_same(form: str, ends: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "\ta: b", "a:\tb", "a:\n\tb: c", "a: b: c", "a: [b", "a: {b: c}}", "a: 'b", "a: *b", "a: !!str b", "? a\n: b",
+        "\ta: b", "a:\tb", "a:\n\tb: c", "a: b: c", "a: [b", "a: {b: c}}", "a: 'b", "a: *b", "a: !!int 7", "a: !Ref b",
+        "a: !!str [b]", "a: !!map b", "x: &x b\na: !!str *x", "a: !!str !!str b", "a: &b &c d", "a: !!str b: c",
+        "? a\nb: c", "? a", "? a b\n  c\n: d", "? a: b\n: c", "? - a\n: b", "? a\n  : b", "? a\n: b\n? a\n: c",
         "a: b\na: c", "a: b\nA: c", "{a: b, a: c}", "a:\n   b: c\n  d: e", "a: b\n---\nc: d", "a: b\n  c: d",
         "a: [b] c", "a: &x b\nc: &x d",
         "", "# nothing", "a: @b", "a: %b", "a: \x00", "%TAG ! x\n---\na: b", '"\\q": b', '"\\x4": b', "<<: b",

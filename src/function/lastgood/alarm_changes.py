@@ -7,8 +7,10 @@ from typing import Any
 
 from lastgood.errors import RefusedError
 from lastgood.judgement.onset import onset_attributes
+from lastgood.judgement.wording import NOT_OK
 from lastgood.model import AlarmState, DeploymentGroup, Outcome, Reason, Rollback, Trigger
 from lastgood.parts import Parts
+from lastgood.recovery import recovery
 from lastgood.results import ignored, result_of
 from lastgood.rollbacks import Rollbacks
 from lastgood.rollbacks.notes import Notes
@@ -110,11 +112,10 @@ class AlarmChanges:
         if found.open or self._is_watched(found):
             # One OK is not yet a recovery: the sweep reads the alarm when the recovery window ends.
             return result_of(found)
-        alarm = self._parts.alarms.read(found.trigger.alarm, contributor=found.trigger.alarm_contributor)
-        if alarm is None or alarm.state is not AlarmState.OK:
-            return ignored(f"{clean(signal.alarm_name, 255)} is said to be OK; CloudWatch itself does not say so.")
-        at = alarm.changed_at or self._parts.clock()
-        return result_of(self._notes.alarm_recovered(found.rollback_id, at) or found)
+        seen = recovery(self._parts.alarms, found, self._parts.clock())
+        if seen.at is None:
+            return ignored(f"{clean(signal.alarm_name, 255)} is said to be OK, but it {NOT_OK[seen.state]}.")
+        return result_of(self._notes.alarm_recovered(found.rollback_id, seen.at) or found)
 
     def _is_watched(self, rollback: Rollback) -> bool:
         """Its recovery window has not ended."""

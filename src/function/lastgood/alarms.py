@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lastgood import evidence
+from lastgood.alarm_history import history_of, rested_without_data, was_taken
 from lastgood.clients import call
 from lastgood.errors import LastgoodError, RefusedError
-from lastgood.model import AlarmFacts, AlarmHistory, AlarmPlace, AlarmState, Firing, Onset, name_of
-from lastgood.reason_data import LONGEST_PERIOD, breach_began, parse_reason_data, triggering_alarms
+from lastgood.model import AlarmFacts, AlarmHistory, AlarmPlace, AlarmState, Onset, name_of
+from lastgood.reason_data import LONGEST_PERIOD, breach_began, has_no_data, parse_reason_data, triggering_alarms
 
 MOST_CHILDREN = 100
 """DescribeAlarms takes this many names in one call."""
@@ -23,6 +24,9 @@ CHILD_AFTER = timedelta(minutes=1)
 
 _RATE = re.compile(r"rate\((\d{1,5}) (minute|hour|day)s?\)")
 _UNITS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
+
+HISTORY_KEPT = timedelta(days=30)
+"""CloudWatch keeps an alarm's history for about this long."""
 
 MOST_HISTORY_PAGES = 2
 """If an alarm changed more than 200 times, older changes are not read."""
@@ -139,7 +143,15 @@ class Alarms:
     def acted_at(self, alarm: str, since: datetime, now: datetime, contributor: str = "") -> datetime | None:
         """When CloudWatch last took an action of the alarm since then; None where it took none, or that is unknown."""
         items = self._history_items("Action", alarm, since, now, contributor) or []
-        return max((item["Timestamp"].astimezone(UTC) for item in items if _succeeded(item)), default=None)
+        return max((item["Timestamp"].astimezone(UTC) for item in items if was_taken(item)), default=None)
+
+    def rested_without_data(self, alarm: str, fired: datetime, now: datetime, contributor: str = "") -> bool:
+        """Whether an alarm that `fired` was OK without any datapoint before that, as one that counts errors mostly is.
+
+        False where its history does not say so, or cannot be read.
+        """
+        items = self._history_items("StateUpdate", alarm, fired - HISTORY_KEPT, now, contributor) or []
+        return rested_without_data(items, fired)
 
     def _history_items(
         self, kind: str, alarm: str, since: datetime, now: datetime, contributor: str
@@ -260,30 +272,6 @@ def _onset_of_children(client: Any, arns: Iterable[str], fired: datetime | None)
     return last.onset or estimated
 
 
-def history_of(name: str, items: Iterable[Mapping[str, Any]]) -> AlarmHistory:
-    """The firings that `DescribeAlarmHistory` lists, oldest first; the time before the oldest item is unknown."""
-    changes = sorted((item["Timestamp"].astimezone(UTC), _new_state(item)) for item in items)
-    firings: list[Firing] = []
-    for at, state in changes:
-        firing = bool(firings) and firings[-1].ended is None
-        if state == AlarmState.ALARM and not firing:
-            firings.append(Firing(name, at))
-        elif state and state != AlarmState.ALARM and firing:
-            firings[-1] = replace(firings[-1], ended=at)
-    return AlarmHistory(tuple(firings), changes[0][0] if changes else None)
-
-
-def _new_state(item: Mapping[str, Any]) -> str:
-    state = parse_reason_data(item.get("HistoryData")).get("newState")
-    return str(state.get("stateValue", "")) if isinstance(state, dict) else ""
-
-
-def _succeeded(item: Mapping[str, Any]) -> bool:
-    """Whether an action was really taken: one that was muted or failed reached nobody."""
-    state = parse_reason_data(item.get("HistoryData")).get("actionState")
-    return state == "Succeeded" if state else str(item.get("HistorySummary", "")).startswith("Successfully executed")
-
-
 def types(client: Any) -> list[str]:
     """Every type of alarm that this boto3 knows: CloudWatch returns only the types that are asked for."""
     return list(client.meta.service_model.shape_for("AlarmType").enum)
@@ -313,6 +301,8 @@ def _facts(alarm: Mapping[str, Any]) -> AlarmFacts:
         period=period,
         datapoints=_first_count(alarm, "DatapointsToAlarm", "QueryResultsToAlarm") or evaluated,
         onset=onset if state is AlarmState.ALARM else None,
+        edited_at=_moment(alarm.get("AlarmConfigurationUpdatedTimestamp")),
+        without_data=state is AlarmState.OK and has_no_data(data),
     )
 
 
@@ -338,5 +328,8 @@ def _count(value: object) -> int:
 
 
 def _changed_at(alarm: Mapping[str, Any]) -> datetime | None:
-    changed = alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp")
-    return changed.astimezone(UTC) if changed else None
+    return _moment(alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp"))
+
+
+def _moment(found: datetime | None) -> datetime | None:
+    return found.astimezone(UTC) if found else None

@@ -11,7 +11,7 @@ from typing import Any
 
 from lastgood import links
 from lastgood.judgement.release_sets import left_to_people, the_release
-from lastgood.judgement.wording import listed, taken_over
+from lastgood.judgement.wording import NOT_OK, listed, taken_over
 from lastgood.model import REASONS, Meaning, Outcome, Phase, Reason, Rollback, parse_key, what_to_do
 from lastgood.text import clean
 from lastgood.times import iso
@@ -31,7 +31,7 @@ _SYMBOL = {
 _SUBJECTS: Mapping[str, str] = {
     OPENED: "ROLLING BACK",
     NEEDS_HUMAN: "WAITS FOR APPROVAL:",
-    NOT_RECOVERED: "STILL IN ALARM:",
+    NOT_RECOVERED: "NOT RECOVERED:",
     PIPELINE: "PIPELINE:",
     HELD_UP: "HELD UP:",
     GOES_ON: "GOES ON:",
@@ -232,8 +232,7 @@ def _alarm(rollback: Rollback, kind: str) -> str:
 
 def _not_ok(rollback: Rollback) -> str:
     """The state of an alarm that did not recover, as a verb phrase."""
-    silent = {"INSUFFICIENT_DATA": "measures nothing", "gone": "no longer exists"}
-    return silent.get(rollback.progress.not_recovered_state, "is still firing")
+    return NOT_OK.get(rollback.progress.not_recovered_state, "is still firing")
 
 
 def _go_further_back(rollback: Rollback, place: Place) -> tuple[str, ...]:

@@ -63,6 +63,11 @@ def is_of_change(data: Mapping[str, Any], changed_at: datetime) -> bool:
     return evaluated is None or abs(changed_at - evaluated) <= EVALUATED_WITHIN
 
 
+def has_no_data(data: Mapping[str, Any]) -> bool:
+    """Whether the evaluation found no datapoint at all; False where the data do not say what it found."""
+    return data.get("recentDatapoints") == [] and all(value is None for _, value in _evaluated(data))
+
+
 def triggering_alarms(data: Mapping[str, Any]) -> tuple[str, ...]:
     """The ARNs of the alarms that made a composite alarm fire."""
     children = data.get("triggeringAlarms")

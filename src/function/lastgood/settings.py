@@ -177,8 +177,8 @@ class Settings:
     check_bundles: bool = _setting(
         "false",
         parse_flag,
-        "Look whether a bundle is still in S3 and what its tags say, before anything is stopped; needs s3:GetObject "
-        "and s3:GetObjectTagging on it.",
+        "Look also at what the tags of a bundle in S3 say (a floor, a wish for approval), before anything is stopped; "
+        "needs s3:GetObjectTagging on it.",
     )
     find_stacks: bool = _setting(
         "false",

@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 from lastgood.ledger import Watch
-from lastgood.model import AlarmState
 from lastgood.notekeeping import Notekeeping
 from lastgood.parts import Parts
+from lastgood.recovery import recovery
 from lastgood.releases import Releases
 from lastgood.rollbacks import Rollbacks
 from lastgood.rollbacks.notes import Notes
@@ -68,9 +68,9 @@ class Sweep:
             return
         rollback = ledger.load(watch.rollback_id)
         if rollback is not None and rollback.progress.alarm_recovered_at is None:
-            alarm = self._parts.alarms.read(rollback.trigger.alarm, contributor=rollback.trigger.alarm_contributor)
-            if alarm is not None and alarm.state is AlarmState.OK:
-                self._notes.alarm_recovered(watch.rollback_id, alarm.changed_at or now)
+            found = recovery(self._parts.alarms, rollback, now)
+            if found.at is not None:
+                self._notes.alarm_recovered(watch.rollback_id, found.at)
             else:
-                self._notes.not_recovered(rollback, alarm.state if alarm else None)
+                self._notes.not_recovered(rollback, found.state)
         ledger.settle(watch, now)

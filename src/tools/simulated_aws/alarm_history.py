@@ -65,20 +65,26 @@ def _actions(backend: CloudWatchBackend) -> list[dict[str, Any]]:
 
 def _changes(alarm: Alarm) -> Iterator[dict[str, Any]]:
     """One item for each time that the state became another."""
-    past = [(reason, state, at) for _, reason, _, state, at in alarm.history]
-    now = (alarm.state_reason, alarm.state_value, alarm.state_updated_timestamp)
-    for (old_reason, old, _), (reason, new, at) in pairwise([*past, now]):
+    past = [(_state(state, reason, data), at) for _, reason, data, state, at in alarm.history]
+    now = _state(alarm.state_value, alarm.state_reason, alarm.state_reason_data)
+    for (before, _), (after, at) in pairwise([*past, (now, alarm.state_updated_timestamp)]):
+        old, new = before["stateValue"], after["stateValue"]
         if old == new:
             continue
-        states = {"stateValue": old, "stateReason": old_reason}, {"stateValue": new, "stateReason": reason}
         yield {
             "AlarmName": alarm.name,
             "AlarmType": "CompositeAlarm" if alarm.rule else "MetricAlarm",
             "Timestamp": at.replace(tzinfo=UTC),
             "HistoryItemType": "StateUpdate",
             "HistorySummary": f"Alarm updated from {old} to {new}",
-            "HistoryData": json.dumps({"version": "1.0", "oldState": states[0], "newState": states[1]}),
+            "HistoryData": json.dumps({"version": "1.0", "oldState": before, "newState": after}),
         }
+
+
+def _state(value: str, reason: str, data: str) -> dict[str, Any]:
+    """A state with its reason, whose data are an object there (seen in public code that reads `HistoryData`)."""
+    read = json.loads(data or "{}")
+    return {"stateValue": value, "stateReason": reason, **({"stateReasonData": read} if read else {})}
 
 
 def _moment(value: Any) -> datetime | None:

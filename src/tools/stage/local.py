@@ -134,6 +134,13 @@ def reason_data(breached: Sequence[datetime], evaluated: datetime) -> str:
     )
 
 
+def no_datapoints(evaluated: datetime) -> str:
+    """What CloudWatch tells where it found no datapoint, and missing ones count as good."""
+    told = {"version": "1.0", "queryDate": _stamp(evaluated), "statistic": "Average", "period": 60, "threshold": 0.05}
+    times = [{"timestamp": _stamp(evaluated - timedelta(minutes=n))} for n in (1, 2, 3)]
+    return json.dumps({**told, "recentDatapoints": [], "evaluatedDatapoints": times})
+
+
 def _stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
 
@@ -225,10 +232,13 @@ class Local:
         breached: Sequence[datetime] = (),
         tags: Mapping[str, str] | None = None,
         region: str = REGION,
+        *,
+        without_data: bool = False,
     ) -> None:
         """Make a CloudWatch alarm of that name, or change its state; give it these tags too, if any.
 
         `breached` are the minutes whose datapoints breached: then the state has the reason data that CloudWatch gives.
+        So it has `without_data`, which says that no datapoint came.
         """
         cloudwatch = self.cloudwatch if region == REGION else _session().client("cloudwatch", region_name=region)
         if not cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]:
@@ -240,7 +250,9 @@ class Local:
             tags = self.tags.get(name) if tags is None else tags
         if tags:
             cloudwatch.tag_resource(ResourceARN=alarm_arn(name, region), Tags=tag_pairs(tags))
-        data = {"StateReasonData": reason_data(breached, self.clock.now())} if breached else {}
+        evaluated = self.clock.now()
+        data = {"StateReasonData": reason_data(breached, evaluated)} if breached else {}
+        data |= {"StateReasonData": no_datapoints(evaluated)} if without_data else {}
         cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="simulated", **data)
 
     def series(self, alarm: str, attributes: Mapping[str, str], state: str = "ALARM") -> str:

@@ -24,6 +24,14 @@ class AppSpecError(ValueError):
     """The file cannot be fetched, or cannot be read without guessing."""
 
 
+class OverwrittenError(AppSpecError):
+    """Its key holds another file by now. `then`: the text that it held for the deployment; empty where unknown."""
+
+    def __init__(self, message: str, then: str) -> None:
+        super().__init__(message)
+        self.then = then
+
+
 @dataclass(frozen=True)
 class AppSpec:
     """The text of an AppSpec file. Property names are found in any case: AWS's own examples differ."""

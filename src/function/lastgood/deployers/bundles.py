@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lastgood.clients import Clients, call
-from lastgood.deployers.appspec import AppSpecError
+from lastgood.deployers.appspec import AppSpecError, OverwrittenError
 from lastgood.errors import RefusedError
 from lastgood.model import Deployment, Note, Revision
 
 _APPSPEC_LIMIT = 1_000_000
+_READ_WITHIN = timedelta(minutes=5)
 _GONE = {"404", "NoSuchKey", "NoSuchVersion", "NotFound", "NoSuchBucket"}
 _DENIED = {"403", "AccessDenied", "Forbidden", "AllAccessDisabled"}
 _HOW = "Release it with the object's version or ETag, or under a key of its own that the function may read"
@@ -42,14 +43,15 @@ def as_deployed(clients: Clients, deployment: Deployment) -> tuple[Revision, str
         head = _newest(clients, revision)
         if head and not revision.moves:
             return revision, overwritten(revision.location, head, where)
-        found = head if _older(head, deployment.created_at) else _version_then(clients, deployment, bool(head))
+        newest = _older(head, deployment.created_at)
+        found = head if newest else _version_then(clients, deployment, bool(head))
     except RefusedError as error:
         if error.code not in _DENIED:
             return revision, ""
         moves = f"{where} may not be read, so nobody knows whether it still is what was deployed. {_HOW}"
         return replace(revision, moves=moves if revision.moves else ""), ""
     if found:
-        return _pinned_to(revision, found), ""
+        return replace(_pinned_to(revision, found), rewritten=not newest), ""
     if not head:
         return revision, f"{where} is no longer in S3."
     moves = f"{where} was overwritten after {deployment.deployment_id} deployed it: its key holds what came later"
@@ -87,7 +89,7 @@ def as_noted(clients: Clients, deployment: Deployment, note: Note) -> Revision:
         possible = {version}
     if version not in possible or not _older(head, deployment.completed_at or deployment.created_at):
         return revision
-    return replace(_pinned_to(revision, {**head, "VersionId": version}), noted=True)
+    return replace(_pinned_to(revision, {**head, "VersionId": version}), noted=True, rewritten=True)
 
 
 def _pinned_to(revision: Revision, head: Mapping[str, Any]) -> Revision:
@@ -130,13 +132,17 @@ def _possible_versions(clients: Clients, deployment: Deployment) -> list[Mapping
 
     Each instance fetches the bundle when its turn comes.
     """
-    wanted = s3_object(deployment.revision.location)
-    answer = call(clients.s3, "list_object_versions", Bucket=wanted["Bucket"], Prefix=wanted["Key"])
-    versions = [dict(v) for v in answer.get("Versions", []) if v.get("Key") == wanted["Key"]]
+    versions = _versions(clients, s3_object(deployment.revision.location))
     older = [v for v in versions if _older(v, deployment.created_at)]
     ended = deployment.completed_at
     meanwhile = [v for v in versions if v not in older and (ended is None or _older(v, ended))]
     return [*sorted(older, key=lambda version: version["LastModified"])[-1:], *meanwhile]
+
+
+def _versions(clients: Clients, wanted: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The versions of an object that its bucket keeps."""
+    answer = call(clients.s3, "list_object_versions", Bucket=wanted["Bucket"], Prefix=wanted["Key"])
+    return [dict(v) for v in answer.get("Versions", []) if v.get("Key") == wanted["Key"]]
 
 
 def s3_identity(location: Mapping[str, Any]) -> str:
@@ -153,9 +159,9 @@ def s3_identity(location: Mapping[str, Any]) -> str:
 def s3_text(clients: Clients, location: Mapping[str, Any], made_at: datetime | None) -> str:
     """An AppSpec in S3, as a deployment of `made_at` read it.
 
-    Raises AppSpecError if it is gone, was overwritten since, or may not be read.
+    Raises OverwrittenError if its key holds another one by now, AppSpecError if it is gone or may not be read.
     """
-    where = s3_label(location)
+    where, bare = s3_label(location), not _pinned(location)
     try:
         answer = call(clients.s3, "get_object", **s3_object(location))
     except RefusedError as error:
@@ -164,8 +170,29 @@ def s3_text(clients: Clients, location: Mapping[str, Any], made_at: datetime | N
     changed = overwritten(location, answer, where)
     if changed:
         raise AppSpecError(changed)
-    if not _pinned(location) and made_at is not None and not _older(answer, made_at):
-        raise AppSpecError(f"{where} was written over later: its key holds what came after this deployment")
+    if bare and made_at is not None and not _older(answer, made_at):
+        later = f"{where} was written over later: its key holds what came after this deployment"
+        raise OverwrittenError(later, _text_then(clients, location, made_at))
+    return _text(answer)
+
+
+def _text_then(clients: Clients, location: Mapping[str, Any], made_at: datetime) -> str:
+    """The AppSpec that was current when a deployment of `made_at` read it; empty if that is unknown.
+
+    CodeDeploy reads it a moment after the deployment was created, so none may have come within minutes of that.
+    """
+    try:
+        versions = _versions(clients, s3_object(location))
+        until = [v for v in versions if _older(v, made_at + _READ_WITHIN)]
+        newest = max(until, key=lambda version: version["LastModified"], default={})
+        if not _older(newest, made_at):
+            return ""
+        return _text(call(clients.s3, "get_object", **s3_object(location), VersionId=newest["VersionId"]))
+    except RefusedError:
+        return ""
+
+
+def _text(answer: Mapping[str, Any]) -> str:
     return str(answer["Body"].read(_APPSPEC_LIMIT).decode("utf-8", "replace"))
 
 

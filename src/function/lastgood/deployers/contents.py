@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from lastgood.clients import Clients, call
-from lastgood.deployers.appspec import AppSpecError
+from lastgood.deployers.appspec import AppSpecError, OverwrittenError
 from lastgood.deployers.bundles import s3_text
 from lastgood.errors import RefusedError
 
@@ -17,6 +17,21 @@ class AppSpecText(Protocol):
     """Reads the text of an AppSpec."""
 
     def __call__(self, location: Mapping[str, Any], made_at: datetime | None = None) -> str: ...
+
+
+def read_appspec(
+    content: AppSpecText, location: Mapping[str, Any], made_at: datetime
+) -> tuple[Mapping[str, Any], bool]:
+    """The location of the AppSpec that a deployment of `made_at` read, and whether its key holds another one by now.
+
+    Raises AppSpecError if it cannot be read.
+    """
+    try:
+        return inline(location, content(location, made_at)), False
+    except OverwrittenError as error:
+        if not error.then:
+            raise
+        return inline(location, error.then), True
 
 
 def inline(location: Mapping[str, Any], text: str) -> Mapping[str, Any]:

@@ -49,9 +49,33 @@ def stored(clients: Clients, reference: str, digest: str) -> Stored:
 
 def means(clients: Clients, image: Image) -> str:
     """The digest that an image's tag means now; empty where that may not be read, or the tag is gone."""
+    return str((_tagged(clients, image) or {}).get("imageDigest", ""))
+
+
+def no_longer_means(clients: Clients, images: Iterable[Image]) -> str:
+    """A sentence if a tag names another image than the one that was deployed, or none; empty where that is unknown.
+
+    It does if its image was pushed after the deployment had ended. Asked only of tags whose digest nobody recorded.
+    """
+    for image in images:
+        if image.digest or image.moves or image.deployed_at is None:
+            continue
+        found = _tagged(clients, image)
+        if found == {}:
+            return f"{image.reference} is no longer in the registry."
+        pushed: datetime | None = (found or {}).get("imagePushedAt")
+        if pushed and pushed.astimezone(UTC) > image.deployed_at:
+            return (
+                f"{image.reference} was pushed again after it was deployed, so it names another image by now, and "
+                "nothing records which one served."
+            )
+    return ""
+
+
+def _tagged(clients: Clients, image: Image) -> Mapping[str, Any] | None:
+    """What ECR says about the image that a tag names now; empty if there is none, None where that is unknown."""
     tag = image.reference.rpartition("/")[2].partition(":")[2]
-    found = _described(clients, image.reference, {"imageTag": tag or "latest"}) or {}
-    return str(found.get("imageDigest", ""))
+    return _described(clients, image.reference, {"imageTag": tag or "latest"})
 
 
 def _described(clients: Clients, reference: str, image_id: dict[str, str]) -> Mapping[str, Any] | None:

@@ -11,7 +11,7 @@ from typing import Any
 from lastgood.aws_models import UNKNOWN_MEMBERS, tell_unknown_members
 from lastgood.clients import Clients, call
 from lastgood.deployers.marks import marks_in, unless_denied
-from lastgood.deployers.registry import means
+from lastgood.deployers.registry import means, no_longer_means
 from lastgood.errors import RefusedError
 from lastgood.model import Evidence, Gone, Image, Preparation, Revision, Unregistered
 
@@ -61,6 +61,8 @@ class TaskDefinitions:
         status, problem = self._status(revision)
         if problem or status not in {"ACTIVE", "INACTIVE"}:
             return (Gone(problem or f"{revision.label} is {status}."),)
+        if other := no_longer_means(self.clients, revision.images):
+            return (Gone(other),)
         now = {image.reference: image.digest for image in live if image.digest}
         served = [image for image in revision.images if image.digest and not image.pinned]
         pins = tuple(i for i in served if (now.get(i.reference) or self._means(i)) != i.digest)

@@ -1,7 +1,7 @@
 """YAML as AppSpec files use it: block and flow, quotes, comments, anchors, one document. Standard library only.
 
-What is read is read as YAML 1.1 says; everything else raises YamlError and is never guessed: tabs between tokens, tags,
-keys that are not a single line of text, duplicate keys, several documents.
+What is read is read as YAML 1.1 says; everything else raises YamlError and is never guessed: tabs between tokens, tags
+other than `!!str`, `!!map` and `!!seq`, keys that are not a single line of text, duplicate keys, several documents.
 """
 
 from __future__ import annotations
@@ -24,11 +24,15 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud80
 _DIRECTIVE = re.compile(r"%YAML 1\.[0-9]+ *(?: #.*)?")
 _MARKER = re.compile(r"(---|\.\.\.)(?= *(?: #.*| \{.*)?$)")
 _ANCHOR = re.compile(r"[&*]([0-9A-Za-z_-]+)(?=[ \n,\]}]|$)")
+_TAG = re.compile(r"!!(str|map|seq)(?=[ \n,\]}]|$)")
+_TAGGED: dict[str, type] = {"str": str, "map": dict, "seq": list}
+_NEXT = re.compile(r"(?:[ \n]|#[^\n]*)*([*&!]?)")
 _BLANK = re.compile(r"(?: *(?:#[^\n]*)?(?:\n|$))+")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+")
 _WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "false": False}
 _FLOW = frozenset("'\"[{*")
+_COLON = re.compile(r":(?=[ \n]|$)")
 
 
 def load(text: str) -> Any:
@@ -131,7 +135,7 @@ class _Parser(Text):
             return Plain()
         if self._sequence_here():
             return self._deeper(self._sequence, column)
-        if self._key_ahead():
+        if self._explicit_key_here() or self._key_ahead():
             return self._deeper(self._mapping, column)
         return self._value(parent, sequences=False)
 
@@ -147,12 +151,32 @@ class _Parser(Text):
     def _mapping(self, column: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
         while self._at < len(self._text) and self._column == column and not self._sequence_here():
-            key = self._key()
+            explicit = self._explicit_key_here()
+            key = self._explicit_key(column) if explicit else self._key()
             if any(key.lower() == other.lower() for other in found):
                 raise self._error(f"{key} occurs 2 times, not once")
-            found[key] = self._value(column) if self._spaces() else self._below(column)
+            read = self._block if explicit else self._value
+            found[key] = read(column) if self._spaces() else self._below(column)
             self._skip_lines()
         self._must_not_be_inside(column)
+        return found
+
+    def _explicit_key_here(self) -> bool:
+        return self._text.startswith("? ", self._at)
+
+    def _explicit_key(self, column: int) -> str:
+        """A key after a question mark; its colon begins the next line."""
+        self._at += 1
+        self._spaces()
+        began = self._at
+        found: str = self._quoted() if self._here in {'"', "'"} else self._plain(column, "")
+        if "\n" in self._text[began : self._at]:
+            raise self._error("a key is no single text")
+        self._ends_line()
+        self._skip_lines()
+        if self._column != column or not _COLON.match(self._text, self._at):
+            raise self._error("a key is not followed by a colon")
+        self._at += 1
         return found
 
     def _must_not_be_inside(self, column: int) -> None:
@@ -168,8 +192,8 @@ class _Parser(Text):
 
     def _value(self, column: int, *, sequences: bool = True) -> Any:
         """What follows a key on its own line, or stands alone: no block collection begins here."""
-        if self._here == "&":
-            return self._anchored(
+        if self._here in {"&", "!"}:
+            return self._with_property(
                 lambda: self._value(column) if self._spaces() else self._below(column, sequences=sequences)
             )
         if self._here in {"|", ">"}:
@@ -178,13 +202,34 @@ class _Parser(Text):
         self._ends_line()
         return found
 
+    def _with_property(self, read: Callable[[], Any]) -> Any:
+        """A node after its anchor, or its tag, or both."""
+        return self._anchored(read) if self._here == "&" else self._tagged(read)
+
+    def _past(self, match: re.Match[str]) -> None:
+        """Move behind an anchor or a tag. An alias has neither, and no node has two of a kind."""
+        mark, self._at = self._here, match.end()
+        behind = _NEXT.match(self._text, self._at)
+        if behind and behind[1] in {"*", mark}:
+            raise self._error(f"{behind[1]} follows {match[0]}")
+
+    def _tagged(self, read: Callable[[], Any]) -> Any:
+        match = _TAG.match(self._text, self._at)
+        if match is None:
+            raise self._error("it has a tag that is not read")
+        self._past(match)
+        found = read()
+        if not isinstance(found, _TAGGED[match[1]]):
+            raise self._error(f"what follows !!{match[1]} is something else")
+        return str(found) if match[1] == "str" else found
+
     def _anchored(self, read: Callable[[], Any]) -> Any:
         match = _ANCHOR.match(self._text, self._at)
         if match is None:
             raise self._error("an anchor has no name")
         if match[1] in self._anchors:
             raise self._error("two anchors have one name")
-        self._at = match.end()
+        self._past(match)
         found = read()
         self._anchors[match[1]] = found
         return found
@@ -210,14 +255,14 @@ class _Parser(Text):
                 return self._deeper(self._flow_mapping, 0)
             case "*":
                 return self._alias()
-            case "&":
-                return self._anchored(self._after_anchor_in_flow)
+            case "&" | "!":
+                return self._with_property(self._after_property_in_flow)
             case '"' | "'":
                 return self._quoted()
             case _:
                 return self._plain(-1, ",[]{}")
 
-    def _after_anchor_in_flow(self) -> Any:
+    def _after_property_in_flow(self) -> Any:
         self._skip_lines()
         return self._flow(0)
 

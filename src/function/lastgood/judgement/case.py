@@ -31,6 +31,7 @@ from lastgood.model import (
     ReleaseSet,
     Rollback,
     TriggerKind,
+    same_content,
 )
 
 
@@ -141,6 +142,7 @@ class Case:
             noted,
             self._named_by_the_suspect(good),
             unproven,
+            self._older_than_the_floor(good),
             self._passed_over(good),
         )
         return " ".join(filter(None, remarks))
@@ -156,6 +158,21 @@ class Case:
         why = f" ({unread.revision.unreadable})" if unread.revision.unreadable else ""
         names = f"{first.deployment_id} names what was live before it"
         return f"What {unread.deployment_id} deployed could not be read{why}; {names}."
+
+    def _older_than_the_floor(self, good: Deployment) -> str:
+        """A remark if somebody released a revision again that is older than the floor; else empty."""
+        floor = self.floor
+        older = (d for d in self.seen.history if floor and d.created_at < floor.created_at)
+        if (
+            floor is None
+            or good.created_at < floor.created_at
+            or not any(same_content(d.revision, good.revision) for d in older)
+        ):
+            return ""
+        return (
+            f"{name(good)} is older than the floor {floor.deployment_id}, and was released again since: see whether "
+            "the database still fits."
+        )
 
     def _passed_over(self, good: Deployment) -> str:
         """A sentence about a newer revision that is known bad and was released again all the same; else empty."""

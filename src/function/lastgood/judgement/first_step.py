@@ -9,7 +9,7 @@ from lastgood.judgement.case import Case
 from lastgood.judgement.steps import Adopt, Decision, Proceed, Stop
 from lastgood.judgement.theirs import reason_to_watch, same, whose, why_it_failed
 from lastgood.judgement.wording import at_a_gate, name, rolls_back_too, subject
-from lastgood.model import CLOUDFORMATION_CREATORS, Deployment, Reason, Rejection, same_content
+from lastgood.model import BEFORE, CLOUDFORMATION_CREATORS, Deployment, Reason, Rejection
 
 
 def first_step(case: Case) -> Decision:
@@ -125,4 +125,12 @@ def native_flip(case: Case) -> bool:
     last = next((d for d in case.seen.history if d.deployment_id == group.last_successful_id), None)
     if last is None or not case.rollback.group.moves_traffic(group):
         return False
-    return last.deployment_id == good.deployment_id or bool(same_content(last.revision, good.revision))
+    if case.rollback.group.can(group.compute_platform).native_reroutes:
+        # Also where nobody can read what the last success deployed: what still stands says it.
+        return last.deployment_id == good.deployment_id or _stands_for(good, last) or same(last, good)
+    return not last.revision.rewritten and (last.deployment_id == good.deployment_id or same(last, good))
+
+
+def _stands_for(good: Deployment, last: Deployment) -> bool:
+    """Whether what was live before the suspect stands in for a last success that cannot be read."""
+    return good.deployment_id.endswith(BEFORE) and not last.revision.identity

@@ -100,7 +100,7 @@ def _prove_live(case: Case, running: Deployment) -> Decision:
         return _put_back_unknown(case, running)
     wanted, live = _wanted(case.rollback), case.seen.live
     same = _digests_as_wanted(case.rollback, live)
-    if live.identity == wanted and not live.split and same is not False and not by_the_suspect(case.rollback, live):
+    if live.identity == wanted and not live.split and same is not False and not _suspects_own(case.rollback, live):
         return _proven(case.rollback, running, wanted, certain=same is True)
     after = _attempted_after(running, case.seen.group)
     if after:
@@ -119,7 +119,7 @@ def _prove_live(case: Case, running: Deployment) -> Decision:
     if not live.identity and running.revision.moves:
         unknown = f"{running.deployment_id} succeeded, and nobody knows what it put back: {running.revision.moves}."
         return fail(Reason.LIVE_DIFFERS, unknown)
-    meant = wanted or "what was there before the suspect"
+    meant = "what was there before the suspect" if not wanted or _suspects_own(case.rollback, live) else wanted
     return fail(Reason.LIVE_DIFFERS, f"{running.deployment_id} succeeded, yet live is {found} and not {meant}.")
 
 
@@ -127,9 +127,15 @@ def _found(rollback: Rollback, live: Live) -> str:
     """What is live, as far as it is known."""
     if live.split:
         return "two versions"
-    if by_the_suspect(rollback, live):
+    if _suspects_own(rollback, live):
         return f"what {rollback.choice.suspect_deployment_id} brought"
     return live.identity or "something that cannot be read"
+
+
+def _suspects_own(rollback: Rollback, live: Live) -> bool:
+    """Whether what is live is what the suspect brought, as far as can be seen; a good revision may have its name."""
+    chosen = bool(rollback.choice.good_deployment_id)
+    return by_the_suspect(rollback, live) or (not chosen and live.identity in rollback.choice.suspect_revisions)
 
 
 def _whose_doing(rollback: Rollback, running: Deployment) -> str:

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from lastgood.model import Deployment, Rollback
+from lastgood.model import AlarmState, Deployment, Rollback
+
+GONE, EDITED, WITHOUT_DATA = "gone", "edited", "without data"
+"""What `not_recovered_state` may be beside CloudWatch's own states."""
+
+NOT_OK = {
+    str(AlarmState.ALARM): "is still firing",
+    str(AlarmState.INSUFFICIENT_DATA): "measures nothing",
+    GONE: "no longer exists",
+    EDITED: "is OK only since somebody changed it",
+    WITHOUT_DATA: "is OK only because no data come any more",
+}
+"""Each state of an alarm that did not recover, as a verb phrase."""
 
 
 def clock(moment: datetime) -> str:

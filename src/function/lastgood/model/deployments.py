@@ -24,12 +24,13 @@ class Image:
     """The image of a container: the reference in the task definition, and the digest that ran, where that is known.
 
     A tag with a digit is taken for the name of one release. One without (`latest`, `main`, no tag at all) is expected
-    to be moved to other images.
+    to be moved to other images. `deployed_at` is when the deployment that ran it had ended, where that was looked at.
     """
 
     container: str
     reference: str
     digest: str = ""
+    deployed_at: datetime | None = field(default=None, compare=False)
 
     @property
     def pinned(self) -> bool:
@@ -53,7 +54,8 @@ class Revision:
     `digest` is what AWS recorded of the content, where it was read: equal content under two names is one revision.
     `other_parts` are the settings of an AppSpec, or of a service, that are deployed with it. `images` are what its
     containers ran; empty where that was not read. `target` is what is deployed to, where one group deploys to several:
-    `function:alias`. `noted`: its content is known from the notebook of releases alone.
+    `function:alias`. `noted`: its content is known from the notebook of releases alone. `rewritten`: the deployer
+    recorded it under a name that holds other content by now, which the deployer's own rollback would fetch.
     """
 
     kind: str
@@ -68,6 +70,7 @@ class Revision:
     unreadable: str = ""
     images: tuple[Image, ...] = ()
     noted: bool = False
+    rewritten: bool = False
 
     @property
     def known(self) -> bool:

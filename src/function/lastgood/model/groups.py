@@ -41,7 +41,8 @@ class Capabilities:
     """What can be done where a revision is deployed, and how to speak of it to people.
 
     `reads_live`: what serves now can be read. `native_moves_traffic`: the deployer's own rollback of a running
-    deployment is quick. `alias_may_split`: a stopped deployment leaves traffic on two versions. `replaces_running`: a
+    deployment is quick; `native_reroutes`: it sends the traffic to what still stands, and reads no AppSpec again.
+    `alias_may_split`: a stopped deployment leaves traffic on two versions. `replaces_running`: a
     deployment may begin while another runs, and ends it. `stop_restores_previous`: every stop brings back the
     revision before.
 
@@ -79,6 +80,7 @@ class Capabilities:
     held_by_hook: bool = False
     reads_live: bool = True
     native_moves_traffic: bool = False
+    native_reroutes: bool = False
     alias_may_split: bool = False
     replaces_running: bool = False
     stop_restores_previous: bool = False
@@ -139,7 +141,12 @@ CAPABILITIES: dict[tuple[Controller, ComputePlatform | None], Capabilities] = {
         _CODE_DEPLOY, reads_live=True, native_moves_traffic=True, alias_may_split=True, drift_stops_updates=True
     ),
     (Controller.CODE_DEPLOY, ComputePlatform.ECS): replace(
-        _CODE_DEPLOY, reads_live=True, native_moves_traffic=True, runs_images=True, held_by_hook=True
+        _CODE_DEPLOY,
+        reads_live=True,
+        native_moves_traffic=True,
+        native_reroutes=True,
+        runs_images=True,
+        held_by_hook=True,
     ),
     (Controller.ECS, None): _ECS_ALONE,
     (Controller.ECS, ComputePlatform.ECS): _ECS_ALONE,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lastgood.alarms import HISTORY_KEPT
+from lastgood.judgement.outdated import told_apart
 from lastgood.model import BEFORE, AlarmHistory, Deployment, Observation
-from lastgood.observe.look import ALARM_HISTORY_KEPT, Look, in_time
+from lastgood.observe.look import Look, in_time
 from lastgood.observe.search import with_evidence
 
 
@@ -18,14 +20,14 @@ def with_history(look: Look, seen: Observation, good: Deployment) -> Observation
         history = _with_known(look.last.history, good)
         return replace(seen, history=history, alarm_history=look.last.alarm_history)
     healed = good.revision.identity in seen.controls.known_bad
-    since = look.now - ALARM_HISTORY_KEPT if healed else min(good.created_at, look.now)
+    since = look.now - HISTORY_KEPT if healed else min(good.created_at, look.now)
     reading = look.reading_alarm_history()
     found: tuple[Deployment, ...] = ()
     for part in look.deployer.survey(since, look.now)[1]:
         found += look.signed(part, seen.controls)
         if found[-1].created_at <= since:
             break
-    seen = replace(seen, history=_with_known(found, good))
+    seen = replace(seen, history=_with_known(told_apart(found), good))
     between = [d for d in seen.history if d != good and d.created_at > since and d.status == "Succeeded"]
     return replace(with_evidence(look, seen, between), alarm_history=in_time(reading) or AlarmHistory())
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from lastgood.alarms import Alarms
+from lastgood.alarms import HISTORY_KEPT, Alarms
 from lastgood.deployers.protocol import Deployer, DeployerFor
 from lastgood.ledger import Ledger
 from lastgood.model import AlarmHistory, Controls, Deployment, FloorsFrom, Observation, Policy, Rollback
@@ -17,9 +17,6 @@ from lastgood.routing import Lists, other_alarms
 from lastgood.settings import Settings
 from lastgood.stacks import Stacks
 from lastgood.vouching import Vouching
-
-ALARM_HISTORY_KEPT = timedelta(days=30)
-"""CloudWatch keeps an alarm's history for about this long."""
 
 WAIT_FOR_OTHER_ALARMS = 3.0
 """In seconds, for everything that is read beside the main reads."""
@@ -69,13 +66,13 @@ class Look:
 
     def reading_alarm_history(self) -> Future[AlarmHistory] | None:
         """The history of the rollback's alarm, read beside the other reads; None where no alarm caused it."""
-        trigger, since = self.rollback.trigger, self.now - ALARM_HISTORY_KEPT
+        trigger, since = self.rollback.trigger, self.now - HISTORY_KEPT
         asked = (trigger.alarm, since, self.now, trigger.alarm_contributor)
         return self.eyes.pool.submit(self.eyes.alarms.history, *asked) if trigger.alarm_name else None
 
     def reading_other_alarms(self, seen: Observation) -> list[Future[AlarmHistory]]:
         """The histories of the group's other alarms, read beside the closer look."""
-        since, names = self.now - ALARM_HISTORY_KEPT, other_alarms(self.rollback, seen, self.eyes.settings)
+        since, names = self.now - HISTORY_KEPT, other_alarms(self.rollback, seen, self.eyes.settings)
         return [self.eyes.pool.submit(self.eyes.alarms.history, name, since, self.now) for name in names]
 
     def closer(self) -> CloserLook:

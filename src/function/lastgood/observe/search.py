@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from lastgood.judgement.case import Case
+from lastgood.judgement.outdated import told_apart
 from lastgood.judgement.service import with_others
 from lastgood.judgement.theirs import attempts_to_compare, deployed_before, perhaps_nothing_new, to_compare
 from lastgood.model import (
@@ -34,7 +35,7 @@ type Batches = Iterator[tuple[Deployment, ...]]
 def search(look: Look, seen: Observation, batches: Batches) -> Observation:
     """Read back until a last good revision is found that can be deployed, or it is clear that none is needed."""
     for batch in batches:
-        seen = replace(seen, history=seen.history + look.signed(batch, seen.controls))
+        seen = _with_batch(look, seen, batch)
         if _searched_enough(_case(look, seen)):
             break
     case = _case(look, seen)
@@ -44,6 +45,10 @@ def search(look: Look, seen: Observation, batches: Batches) -> Observation:
     seen = _examined(look, seen, batches)
     seen = held_by_a_stack(look.rollback, seen, look.policy, look.now, asking.result())
     return with_releases(look, seen)
+
+
+def _with_batch(look: Look, seen: Observation, batch: tuple[Deployment, ...]) -> Observation:
+    return replace(seen, history=told_apart(seen.history + look.signed(batch, seen.controls)))
 
 
 def _case(look: Look, seen: Observation) -> Case:
@@ -71,7 +76,7 @@ def _examined(look: Look, seen: Observation, batches: Batches) -> Observation:
             pasts = [past for each in reading if (past := in_time(each))]
             seen = replace(seen, alarm_history=with_others(seen.alarm_history, pasts))
         elif not case.selection.settled and (more := next(batches, ())):
-            seen = replace(seen, history=seen.history + look.signed(more, seen.controls))
+            seen = _with_batch(look, seen, more)
         elif case.selection.good is not None:
             return _with_live(look, case)
         else:

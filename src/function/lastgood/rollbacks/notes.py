@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from lastgood.errors import RetryableError
+from lastgood.judgement.wording import NOT_OK
 from lastgood.ledger import Kind, Step
-from lastgood.model import AlarmState, FollowUp, Rollback
+from lastgood.model import FollowUp, Rollback
 from lastgood.parts import Parts
 from lastgood.rollbacks import Rollbacks
 from lastgood.rollbacks.closing import NEXT_CHECK
 from lastgood.rollbacks.next_older import next_older
 from lastgood.text import clean
-
-_NOT_OK: Mapping[AlarmState | None, str] = {
-    AlarmState.ALARM: "still fires",
-    AlarmState.INSUFFICIENT_DATA: "measures nothing",
-    None: "is gone",
-}
 
 
 class Notes:
@@ -48,8 +43,8 @@ class Notes:
 
         return self._noted(rollback_id, asked)
 
-    def not_recovered(self, rollback: Rollback, state: AlarmState | None) -> None:
-        """Note that the alarm is not OK though the good revision has long been live, with what could go back next.
+    def not_recovered(self, rollback: Rollback, state: str) -> None:
+        """Note that the alarm did not recover though the good revision is long live, and what could go back next.
 
         People decide about that. Raises RetryableError if another invocation is at the rollback.
         """
@@ -58,12 +53,12 @@ class Notes:
         def missed(leased: Rollback) -> Rollback:
             now = self._parts.clock()
             changes: dict[str, Any] = {"not_recovered_at": leased.progress.not_recovered_at or now}
-            changes["not_recovered_state"] = str(state or "gone")
+            changes["not_recovered_state"] = state
             if older is not None:
                 changes["next_good_deployment_id"] = older.deployment_id
                 changes["next_good_revision"] = older.revision.identity
             name = clean(leased.trigger.alarm_name, 255)
-            text = f"The alarm {name} {_NOT_OK[state]}: this did not heal it, as far as can be seen."
+            text = f"The alarm {name} {NOT_OK[state]}: this did not heal it, as far as can be seen."
             return self._write(leased, "NOT_RECOVERED", text, changes, next_check_at=now + NEXT_CHECK)
 
         if self._noted(rollback.rollback_id, missed) is None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from lastgood.clients import Clients, call
 from lastgood.deployers.appspec import AppSpec, AppSpecError, appspec_location
-from lastgood.deployers.contents import AppSpecText, inline
+from lastgood.deployers.contents import AppSpecText, read_appspec
 from lastgood.deployers.hooks import in_the_way, left_out, missing_hooks, rejection
 from lastgood.deployers.protocol import never_asked
 from lastgood.deployers.registry import lost, stored
@@ -54,12 +54,14 @@ class EcsPlatform:
         """The revision of an AppSpec. Its hooks make no difference to it; its network and capacity do."""
         kind = location.get("revisionType", "")
         try:
-            location = inline(location, self.content(location, made_at))
+            location, rewritten = read_appspec(self.content, location, made_at)
             spec = AppSpec(self.content(location))
             arn = spec.get("TaskDefinition")
         except AppSpecError as error:
             return Revision(kind, "", "", "", location, unreadable=str(error))
-        return Revision(kind, arn, arn.rsplit("/", 1)[-1], "", location, other_parts=_parts(spec.properties))
+        label, parts = arn.rsplit("/", 1)[-1], _parts(spec.properties)
+        moves = "" if _NUMBERED.fullmatch(label) else _FAMILY.format(name=label)
+        return Revision(kind, arn, label, "", location, moves, other_parts=parts, rewritten=rewritten)
 
     def live(self, group: GroupFacts, revision: Revision) -> Live:
         """The task definition of the primary task set. A second active one may have a share of the traffic.
@@ -87,10 +89,14 @@ class EcsPlatform:
 
         The image is known only while the deployment's task set exists.
         """
+        if deployment.revision.moves:
+            return Evidence(deployment.revision)
         found = TaskDefinitions(self.clients).evidence(deployment.revision)
         content = partial(self.content, deployment.revision.location)
         problem = found.problem or rejection(self.clients, content, self.settings.appspec_hooks)
-        found = replace(found, problem=problem)
+        ended = deployment.completed_at
+        images = tuple(replace(image, deployed_at=ended) for image in found.revision.images)
+        found = replace(found, problem=problem, revision=replace(found.revision, images=images))
         if not any(image.moves and not image.digest for image in found.revision.images):
             return found
         return replace(found, revision=replace(found.revision, images=self.ran(deployment, found.revision.images)))
@@ -105,6 +111,8 @@ class EcsPlatform:
 
     def contents(self, deployment: Deployment) -> Revision:
         """The definition with the digests that its tasks run."""
+        if deployment.revision.moves:
+            return deployment.revision
         found = TaskDefinitions(self.clients).evidence(deployment.revision).revision
         return replace(found, images=self.ran(deployment, found.images))
 
@@ -132,9 +140,10 @@ class EcsPlatform:
         return noted, lost(noted) if found.there is False else ""
 
     def before(self, first: Deployment, group: GroupFacts) -> Revision | None:
-        """The task set that the service was created with, while it exists; CodeDeploy's task sets name a deployment."""
-        sets = task_sets(self.clients, group.ecs_cluster, group.ecs_service)
-        original = next((s for s in sets if not s.get("externalId") and s.get("status") in {"PRIMARY", "ACTIVE"}), None)
+        """The task set that was there before it, while that still is: until the first deployment succeeds."""
+        if first.revision.unreadable:
+            return None
+        original = _original(task_sets(self.clients, group.ecs_cluster, group.ecs_service), first)
         if original is None:
             return None
         try:
@@ -179,8 +188,20 @@ class EcsPlatform:
         never_asked(todo)
 
 
+_NUMBERED = re.compile(r".+:[0-9]+")
+_FAMILY = (
+    "{name} names a family of task definitions: deployed again, it would be the newest of them. Release one by its "
+    "number"
+)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 """Exactly one digest; a container whose tasks ran several has no single image to go back to."""
+
+
+def _original(sets: Sequence[Mapping[str, Any]], first: Deployment) -> Mapping[str, Any] | None:
+    """The task set that served before a deployment: it is older, and was not replaced yet."""
+    older = [s for s in sets if s.get("createdAt") and s["createdAt"].astimezone(UTC) <= first.created_at]
+    standing = [s for s in older if s.get("status") in {"PRIMARY", "ACTIVE"}]
+    return max(standing, key=lambda s: (s["status"] == "PRIMARY", s["createdAt"]), default=None)
 
 
 def _in_doubt(images: tuple[Image, ...]) -> bool:

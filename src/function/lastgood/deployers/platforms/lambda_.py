@@ -12,7 +12,7 @@ from typing import Any
 
 from lastgood.clients import Clients, call
 from lastgood.deployers.appspec import AppSpec, AppSpecError, appspec_location
-from lastgood.deployers.contents import AppSpecText, inline
+from lastgood.deployers.contents import AppSpecText, read_appspec
 from lastgood.deployers.hooks import in_the_way, left_out, missing_hooks, rejection
 from lastgood.deployers.marks import marks_in, unless_denied
 from lastgood.deployers.protocol import never_asked
@@ -38,7 +38,7 @@ class LambdaPlatform:
         """Identity is (function, alias, target version): CurrentVersion changes the hash for the same code."""
         kind = location.get("revisionType", "")
         try:
-            location = inline(location, self.content(location, made_at))
+            location, rewritten = read_appspec(self.content, location, made_at)
             spec = AppSpec(self.content(location))
             function, alias = spec.get("Name"), spec.get("Alias")
             version = spec.get("TargetVersion")
@@ -46,7 +46,8 @@ class LambdaPlatform:
             return Revision(kind, "", "", "", location, unreadable=str(error))
         label, target = f"{function}:{alias} version {version}", f"{function}:{alias}"
         moves = _UNPUBLISHED.format(function=function) if version == "$LATEST" else ""
-        return Revision(kind, f"lambda:{target}:{version}", label, "", location, moves, target=target)
+        identity = f"lambda:{target}:{version}"
+        return Revision(kind, identity, label, "", location, moves, target=target, rewritten=rewritten)
 
     def live(self, group: GroupFacts, revision: Revision) -> Live:
         """Where the alias points, and whether it sends traffic to a second version."""
@@ -85,6 +86,8 @@ class LambdaPlatform:
 
     def before(self, first: Deployment, group: GroupFacts) -> Revision | None:
         """The version that its AppSpec names as current: CodeDeploy refuses any but the alias's own."""
+        if first.revision.unreadable:
+            return None
         try:
             spec = AppSpec(self.content(first.revision.location))
             spec = spec.replaced(TargetVersion=spec.get("CurrentVersion"))

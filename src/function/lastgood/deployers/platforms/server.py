@@ -40,13 +40,15 @@ class ServerPlatform:
         if kind == "GitHub":
             hub = location.get("gitHubLocation", {})
             repository, commit = hub.get("repository", ""), hub.get("commitId", "")
+            full = bool(_FULL_COMMIT.fullmatch(commit))
+            commit = commit.lower() if full else commit
             return Revision(
                 kind,
                 f"github:{repository}@{commit}",
                 f"{repository}@{commit[:12]}",
                 commit,
                 location,
-                moves="" if _FULL_COMMIT.fullmatch(commit) else _BRANCH.format(name=commit),
+                moves="" if full else _BRANCH.format(name=commit),
             )
         if kind == "S3":
             return s3_revision(location)
@@ -57,10 +59,12 @@ class ServerPlatform:
         return Live()
 
     def evidence(self, deployment: Deployment) -> Evidence:
-        """Whether the bundle exists, what its tags say, and what a bare key held when it was deployed."""
-        revision = deployment.revision
-        if revision.kind != "S3" or not (revision.moves or self.settings.check_bundles):
-            return Evidence(revision)
+        """Whether the bundle exists, what a bare key held when it was deployed, and where wanted what its tags say.
+
+        A bundle that may not be read may be there: it is deployed, and CodeDeploy says if it is gone.
+        """
+        if deployment.revision.kind != "S3":
+            return Evidence(deployment.revision)
         revision, problem = as_deployed(self.clients, deployment)
         if problem or not self.settings.check_bundles:
             return Evidence(revision, problem)

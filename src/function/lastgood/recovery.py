@@ -1,0 +1,38 @@
+"""Whether the alarm of a rollback has recovered: by CloudWatch's own word, and by what that word rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from lastgood.alarms import Alarms
+from lastgood.judgement.wording import EDITED, GONE, WITHOUT_DATA
+from lastgood.model import AlarmState, Rollback
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """`at`: since when the alarm is OK; None: it did not recover, and `state` is a key of `NOT_OK`."""
+
+    at: datetime | None
+    state: str = ""
+
+
+def recovery(alarms: Alarms, rollback: Rollback, now: datetime) -> Recovery:
+    """Look at the alarm of a rollback.
+
+    An alarm that was edited since is not the alarm that fired. One that had data before it fired, and is OK now because
+    missing data count as good, may only have lost its traffic; for one that counts errors, no data is its rest.
+    """
+    trigger = rollback.trigger
+    alarm = alarms.read(trigger.alarm, contributor=trigger.alarm_contributor)
+    if alarm is None:
+        return Recovery(None, GONE)
+    if alarm.state is not AlarmState.OK:
+        return Recovery(None, str(alarm.state))
+    if alarm.edited_at and alarm.edited_at > rollback.opened_at:
+        return Recovery(None, EDITED)
+    fired = trigger.alarm_changed_at or rollback.opened_at
+    if alarm.without_data and not alarms.rested_without_data(trigger.alarm, fired, now, trigger.alarm_contributor):
+        return Recovery(None, WITHOUT_DATA)
+    return Recovery(alarm.changed_at or now)
