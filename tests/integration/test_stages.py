@@ -90,6 +90,22 @@ def test_the_same_commit_under_another_execution_is_no_way_back() -> None:
         assert it.is_live(2)
 
 
+def test_a_run_with_another_variable_is_a_release_and_goes_back_to_the_variable_that_served() -> None:
+    """The commits are the same; what the stage deployed with is not."""
+    with stage_scene(variables={"colour": "blue"}) as it:
+        it.release(1, settle=True)
+        good = it.release(2, settle=True)
+        bad = boto3.client("codepipeline").start_pipeline_execution(
+            name="shop", variables=[{"name": "colour", "value": "red"}]
+        )["pipelineExecutionId"]
+        it.sim.settle()
+        it.sim.advance(300)
+        it.alarm_fires()
+        head = ended(it, "ROLLED_BACK", "VERIFIED", "StartPipelineExecution", "RollbackStage")
+        assert (head["suspect_deployment_id"], head["good_deployment_id"]) == (bad, good)
+        assert it.execution(head["rollback_deployment_id"]).variables == {"colour": "blue"}
+
+
 def test_the_target_is_never_a_rollback_itself() -> None:
     """After a rollback to commit 1, and another bad release, commit 1 is good: named is the execution that built it."""
     with stage_scene() as it:

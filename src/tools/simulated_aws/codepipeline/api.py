@@ -29,6 +29,7 @@ class PipelinesApi:
     def get_pipeline(self, given: Parameters) -> Answer:
         """GetPipeline."""
         found = self._pipelines.pipeline(given["name"])
+        declared = [{"name": name, "defaultValue": value} for name, value in found.variables.items()]
         return {
             "pipeline": {
                 "name": found.name,
@@ -40,6 +41,7 @@ class PipelinesApi:
                 "version": found.version,
                 "executionMode": found.mode,
                 "pipelineType": found.pipeline_type,
+                **({"variables": declared} if declared else {}),
             },
             "metadata": {"created": found.created_at, "updated": found.created_at},
         }
