@@ -29,7 +29,11 @@ FAST = {
 
 @dataclass
 class Config:
-    """What is drawn for one example. `pipeline` is its entry in LASTGOOD_PIPELINES, without the names."""
+    """What is drawn for one example.
+
+    `pipeline` is its entry in LASTGOOD_PIPELINES, without the names. `stage` are options of a stage's pipeline, `stack`
+    those of a stack; `by_pipeline` among these says that a pipeline updates it, which a rule names.
+    """
 
     platform: str = "Server"
     slow: bool = True
@@ -40,6 +44,8 @@ class Config:
     list_order: str = "newest_first"
     pipeline: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
+    stage: dict[str, Any] = field(default_factory=dict)
+    stack: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,11 +71,22 @@ class Seen:
         return not self.by and not self.native
 
 
+def commit(number: int) -> str:
+    """The commit from which a pipeline builds revision n."""
+    return f"{number:040x}"
+
+
 class Place(ABC):
-    """Something that a team releases to. `names` are its fields in a request, `key` its key in the audit table."""
+    """Something that a team releases to. `names` are its fields in a request, `key` its key in the audit table.
+
+    `release_takes`: so many seconds until a release reaches it. `stage`: the stage of a pipeline that also releases to
+    it, and that may be rolled back in its place.
+    """
 
     names: ClassVar[dict[str, str]]
     key: ClassVar[str]
+    release_takes: ClassVar[int] = 0
+    stage: Place | None = None
 
     def __init__(self, sim: Simulator, config: Config) -> None:
         self.sim, self.config = sim, config

@@ -1,4 +1,4 @@
-"""Random interleavings of everything that touches a deployment group, a service or a pipeline, against the application.
+"""Random interleavings of everything that touches a group, a service, a pipeline, a stage or a stack.
 
 Teams release and stop, alarms fire and recover, messages come late, twice and out of order, calls are throttled, lose
 their answers or kill the environment, and other invocations run between any two calls of one. What must hold is in
@@ -62,6 +62,25 @@ THROTTLED_SERVICE = (
     "DescribeTaskDefinition",
     "RegisterTaskDefinition",
 )
+THROTTLED_STAGE = (
+    "RollbackStage",
+    "StopPipelineExecution",
+    "GetPipelineState",
+    "GetPipeline",
+    "GetPipelineExecution",
+    "ListPipelineExecutions",
+    "ListActionExecutions",
+)
+THROTTLED_STACK = (
+    "DescribeStackResources",
+    "DescribeStacks",
+    "CancelUpdateStack",
+    "StopDeployment",
+    "ListDeployments",
+    "GetDeployment",
+    "GetAlias",
+    *THROTTLED_STAGE,
+)
 THROTTLED_PIPELINE = (
     "StartPipelineExecution",
     "DisableStageTransition",
@@ -103,6 +122,41 @@ pipelines = configs(
     ["Server"],
     ["auto", "auto", "auto", "approve"],
     pipeline=st.sampled_from([{"after_rollback": "rerun"}, {"after_rollback": "tell", "hold": "Deploy"}]),
+)
+stages = configs(
+    ["Stage"],
+    MODES,
+    stage=st.fixed_dictionaries(
+        {
+            "mode": st.sampled_from(["SUPERSEDED", "QUEUED", "PARALLEL"]),
+            "on_failure": st.sampled_from(["", "", "ROLLBACK"]),
+            "on_success": st.sampled_from(
+                [
+                    {},
+                    {},
+                    {"alarm": ALARMS[0], "minutes": 5, "result": "ROLLBACK"},
+                    {"alarm": ALARMS[1], "minutes": 15, "result": "FAIL"},
+                ]
+            ),
+            "held_rollbacks_wait": st.booleans(),
+            "tells": st.booleans(),
+        }
+    ),
+)
+stacks = configs(
+    ["Stack"],
+    MODES,
+    stack=st.fixed_dictionaries(
+        {
+            "cancels": st.booleans(),
+            "by_pipeline": st.booleans(),
+            "linked": st.booleans(),
+            "creator": st.sampled_from(["user", "CloudFormation"]),
+            "monitoring_minutes": st.sampled_from([0, 30]),
+            "disable_rollback": st.sampled_from([False, False, True]),
+            "rollback_fails": st.sampled_from([False, False, False, True]),
+        }
+    ),
 )
 HISTORY = st.sampled_from([2, 3, 1])
 ALARM = st.sampled_from(ALARMS)
@@ -406,7 +460,71 @@ class Pipelines(Interleavings):
         fail(operation, count)
 
 
-@pytest.mark.parametrize(("machine", "examples"), [(Interleavings, 20), (Services, 12), (Pipelines, 8)])
+class Stages(Interleavings):
+    """A stage of a pipeline: releases wait before it, people roll it back, and so does CodePipeline."""
+
+    played: ClassVar[Counter[str]] = Counter()
+    kind: ClassVar[str] = "stages"
+
+    @initialize(config=stages, history=HISTORY, after=AFTER, alarm=ALARM, trouble=troubles)
+    def begin(self, config: Config, history: int, after: int, alarm: str, trouble: Trouble) -> None:
+        super().begin(config, history, after, alarm, trouble)
+
+    @rule(back=st.integers(0, 3))
+    def somebody_rolls_the_stage_back(self, back: int) -> None:
+        self.it.place.goes_back(max(1, self.newest - back))
+
+    @rule(enabled=st.booleans())
+    def somebody_changes_the_transition(self, enabled: bool) -> None:
+        self.it.place.let_in(enabled=enabled)
+
+    @rule()
+    def somebody_changes_the_pipeline(self) -> None:
+        self.it.place.pipeline.version += 1
+
+    @rule(operation=st.sampled_from(THROTTLED_STAGE), count=st.sampled_from([1, 2, 6]))
+    def throttling(self, operation: str, count: int) -> None:
+        self.it.sim.throttle(operation, count)
+
+    @rule(operation=st.sampled_from(THROTTLED_STAGE[:2]), effect=st.booleans())
+    def no_answer(self, operation: str, effect: bool) -> None:
+        fail = self.it.sim.effect_then_timeout if effect else self.it.sim.timeout_without_effect
+        fail(operation)
+
+
+class Stacks(Interleavings):
+    """A group whose alias a stack holds: by itself, with updates that may be cancelled, or behind a pipeline."""
+
+    played: ClassVar[Counter[str]] = Counter()
+    kind: ClassVar[str] = "stacks"
+
+    @initialize(config=stacks, history=HISTORY, after=AFTER, alarm=ALARM, trouble=troubles)
+    def begin(self, config: Config, history: int, after: int, alarm: str, trouble: Trouble) -> None:
+        """As above; the stack was created with version 1."""
+        self.newest = 1
+        super().begin(config, history, after, alarm, trouble)
+
+    @rule(what=st.sampled_from(["cancel", "mend", "mend"]))
+    def somebody_sees_to_the_stack(self, what: str) -> None:
+        getattr(self.it.place, what)()
+
+    @rule(operation=st.sampled_from(THROTTLED_STACK), count=st.sampled_from([1, 2, 6]))
+    def throttling(self, operation: str, count: int) -> None:
+        self.it.sim.throttle(operation, count)
+
+    @rule(
+        operation=st.sampled_from(["CancelUpdateStack", "CancelUpdateStack", "StopDeployment", "RollbackStage"]),
+        effect=st.booleans(),
+        count=st.sampled_from([1, 5]),
+    )
+    def no_answer(self, operation: str, effect: bool, count: int) -> None:
+        fail = self.it.sim.effect_then_timeout if effect else self.it.sim.timeout_without_effect
+        fail(operation, count)
+
+
+@pytest.mark.parametrize(
+    ("machine", "examples"), [(Interleavings, 20), (Services, 12), (Pipelines, 8), (Stages, 12), (Stacks, 12)]
+)
 def test_what_is_promised_holds_whatever_happens_in_whatever_order(machine: type[Interleavings], examples: int) -> None:
     """Invariants: see `World.check`, `World.quieten` and the witnesses of every call that changes something."""
     examples = EXAMPLES * examples // 20 if SOAK else examples

@@ -1,5 +1,6 @@
 """Everything in any order where names do not tell what they hold: keys that are written over, tags that move, two
-numbers for one code. The judge is the simulated AWS: which content really served, and when it came.
+numbers for one code, also where a stack names them, one commit that is built twice. The judge is the simulated AWS:
+which content really served, and when it came.
 
 The same few examples are played every time; LASTGOOD_SOAK=1 plays more and longer ones from a seed that it prints.
 """
@@ -8,8 +9,8 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,13 +21,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from faults.tables import is_watched
 from lastgood.errors import LastgoodError
-from scene import ALARM, Scene, scene, service_scene
-from simulated_aws import revisions
+from scene import ALARM, Scene, StageScene, scene, service_scene, stage_scene
+from simulated_aws import ServiceError, revisions
+from stage.local import ACCOUNT
 
 SOAK = os.environ.get("LASTGOOD_SOAK") == "1"
 EXAMPLES, STEPS = (int(os.environ.get("LASTGOOD_SOAK_EXAMPLES", "400")), 15) if SOAK else (16, 6)
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop:latest"
-PLACES = ("key", "versioned key", "tag", "service's tag", "version", "AppSpec's key")
+PLACES = ("key", "versioned key", "tag", "service's tag", "version", "AppSpec's key", "stack's version", "commit")
 AFTER = st.sampled_from([60, 5, 400])
 BEFORE = st.sampled_from([0, 0, 180, 600])
 ONE_PERIOD = timedelta(seconds=60)
@@ -142,8 +144,8 @@ class MovingNames(RuleBasedStateMachine):
     def judge(self, head: dict[str, Any]) -> None:
         said = f"{head['rollback_id']} {head['outcome']}/{head['reason_code']}: {head['explanation']}"
         suspect = head.get("suspect_deployment_id", "")
-        bad = self.it.sim.content_of(suspect) if suspect in self.released else ""
-        serving = self.it.sim.serving(self.it.application, self.it.group)
+        bad = self.content(suspect) if suspect in self.released else ""
+        serving = self.it.sim.serving("pipeline:" * (self.place == "commit") + self.it.application, self.it.group)
         if head["reason_code"] == "VERIFIED" and bad and serving.get(bad):
             self.wrong.append(f"called verified while the suspect's content serves: {said}")
         made = head.get("rollback_deployment_id", "")
@@ -152,7 +154,13 @@ class MovingNames(RuleBasedStateMachine):
         self.judge_onset(head, said)
 
     def put_back(self, made: str) -> str:
-        return self.it.sim.content_of(made.removesuffix("/rollback")) if not made.endswith("/rollback") else ""
+        return self.content(made) if not made.endswith("/rollback") else ""
+
+    def content(self, made: str) -> str:
+        """What a deployment, or an execution, really brought."""
+        if isinstance(self.it, StageScene):
+            return str(self.it.execution(made).artifact.get("builds", ""))
+        return self.it.sim.content_of(made)
 
     def judge_onset(self, head: dict[str, Any], said: str) -> None:
         """Of a breach that its datapoints date, nothing is blamed that came more than a period later."""
@@ -188,7 +196,18 @@ _SCENES: dict[str, Callable[[], AbstractContextManager[Scene]]] = {
     "service's tag": lambda: service_scene(settings=_QUICK, task_definitions=1),
     "version": lambda: scene("Lambda", settings=_QUICK, versions=1),
     "AppSpec's key": lambda: scene("Lambda", settings=_QUICK, versions=1),
+    "stack's version": lambda: _with_a_stack(),
+    "commit": lambda: stage_scene(settings=_QUICK),
 }
+
+
+@contextmanager
+def _with_a_stack() -> Iterator[Scene]:
+    """A stack holds the alias. Its updates may be cancelled, and are watched for half an hour each."""
+    asks = {"LASTGOOD_FIND_STACKS": "true", "LASTGOOD_ACCOUNT_ID": ACCOUNT, "LASTGOOD_CANCEL_STACK_UPDATES": "app"}
+    with scene("Lambda", settings=_QUICK | asks, versions=1) as it:
+        it.sim.stack("app", "shop", "prod", monitoring_minutes=30)
+        yield it
 
 
 def _of_a_key(it: Scene, count: int, again: bool) -> str:
@@ -222,6 +241,19 @@ def _of_a_version(it: Scene, count: int, again: bool) -> str:
     return it.release(int(it.sim.publish_version("shop", code=_content(count, again))))
 
 
+def _of_a_stack(it: Scene, count: int, again: bool) -> str:
+    """The stack's template names a new number; it takes none while another update goes on, or after one has failed."""
+    version = it.sim.publish_version("shop", code=_content(count, again))
+    with suppress(ServiceError):
+        return it.sim.update_stack("app", version)
+    return ""
+
+
+def _of_a_commit(it: Scene, count: int, again: bool) -> str:
+    """`again`: the commit before is built once more, into something else."""
+    return it.sim.push("shop", f"{count - (again and count > 1):040x}", f"content {count}")
+
+
 def _of_an_appspecs_key(it: Scene, count: int, again: bool) -> str:
     """Every release writes its AppSpec over the one before."""
     version = it.sim.publish_version("shop", code=_content(count, again))
@@ -239,6 +271,8 @@ _RELEASES: dict[str, Callable[[Scene, int, bool], str]] = {
     "service's tag": _of_a_tag,
     "version": _of_a_version,
     "AppSpec's key": _of_an_appspecs_key,
+    "stack's version": _of_a_stack,
+    "commit": _of_a_commit,
 }
 
 

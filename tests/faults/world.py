@@ -21,14 +21,14 @@ from unittest.mock import patch
 
 from botocore.exceptions import ReadTimeoutError
 
-from faults.places import ALARMS, COMMIT_SECONDS, CodeDeployGroup, Config, EcsService, Seen
+from faults.places import ALARMS, COMMIT_SECONDS, CodeDeployGroup, Config, EcsService, Place, Seen, commit
+from faults.released_places import PIPELINE, STAGE, GroupOfAStack, StageOfAPipeline
 from lastgood.clients import Clients
 from lastgood.errors import LastgoodError
 from simulated_aws import Simulator, simulated_aws
 from simulated_aws.codepipeline.model import Pipeline, Transition
 from stage.local import REGION, Local, alarm_event, event
 
-PIPELINE, STAGE = "shop", "Deploy"
 SOMEBODY = "arn:aws:iam::123456789012:user/alex"
 TIMEOUT = timedelta(seconds=60)
 EFFECTS = {
@@ -38,7 +38,14 @@ EFFECTS = {
     "RegisterTaskDefinition": "REGISTER_TASK_DEFINITION",
     "StopServiceDeployment": "STOP",
     "UpdateService": "CREATE",
+    "RollbackStage": "CREATE",
+    "StopPipelineExecution": "STOP",
+    "CancelUpdateStack": "CANCEL_UPDATE",
 }
+CREATES = {"CreateDeployment", "UpdateService", "RollbackStage"}
+OF_A_STAGE = {"RollbackStage", "StopPipelineExecution"}
+PLACES: dict[str, type[Place]] = {"Service": EcsService, "Stage": StageOfAPipeline, "Stack": GroupOfAStack}
+"""What is deployed to, where it is no group of CodeDeploy's by itself."""
 FOLLOW_UPS = {"StartPipelineExecution": "RERUN", "DisableStageTransition": "HOLD", "EnableStageTransition": "RELEASE"}
 
 
@@ -78,7 +85,7 @@ class Frame:
     """One invocation that is under way."""
 
     started_at: datetime
-    before: Memory
+    before: dict[str, Memory]
     plans: list[Plan]
     calls: int = 0
     dead: bool = False
@@ -146,7 +153,8 @@ def _clients() -> Clients:
     """The application's clients, made once: that takes most of the time that a fresh scene takes."""
     made = Clients.make()
     held = (made.codedeploy, made.codedeploy_writer, made.dynamodb, made.cloudwatch, made.sns)
-    for client in (*held, made.lambda_, made.ecs, made.ecs_writer, made.s3, made.events, made.codepipeline):
+    releasing = (made.codepipeline, made.codepipeline_writer, made.cloudformation)
+    for client in (*held, made.lambda_, made.ecs, made.ecs_writer, made.s3, made.events, *releasing):
         client.meta.events.register("before-call", lambda **given: _wire.before(**given))
         client.meta.events.register("after-call", lambda **given: _wire.after(**given))
     return made
@@ -213,7 +221,8 @@ class World:
         self.played = False  # whether what was planned for the last invocation happened
         self.requests = self.pushed = 0
         self.answered: list[str] = []
-        self.place: Any = EcsService(sim, config) if config.platform == "Service" else CodeDeployGroup(sim, config)
+        self.place: Any = PLACES.get(config.platform, CodeDeployGroup)(sim, config)
+        self.places: list[Any] = [each for each in (self.place, self.place.stage) if each]
         environment = {"LASTGOOD_STORM_GROUPS": "0", **self.place.settings, **config.settings}
         self.local = Local(SimpleNamespace(now=self.host_time), self._wait, environment=environment)
         self.first = self.local.application
@@ -236,20 +245,28 @@ class World:
                 self._witness(operation, parameters)
             if operation in FOLLOW_UPS:
                 self._witness_follow_up(operation, parameters)
-            made = operation in {"CreateDeployment", "UpdateService"}
-            return answer(service, operation, parameters, partial(self._making, act) if made else act)
+            making = partial(self._making, self._where(operation), act)
+            return answer(service, operation, parameters, making if operation in CREATES else act)
 
         self.sim.answer = answering  # type: ignore[method-assign]
 
-    def _making(self, act: Callable[[], Any]) -> Any:
+    def _where(self, operation: str) -> Any:
+        """What a call changes: the stage, or what is released to."""
+        return self.places[-1] if operation in OF_A_STAGE else self.place
+
+    def _making(self, place: Any, act: Callable[[], Any]) -> Any:
         """A call that creates takes effect; what it made is looked at."""
-        before = len(self.place.deployments)
+        before = len(place.deployments)
         answer = act()
-        if len(self.place.deployments) > before:
-            (head,) = (each for each in self.heads() if each["phase"] != "CLOSED")
-            self.place.note(self.place.deployments[-1].id, head["rollback_id"])
-            self._witness_created(self.place.deployments[-1], head)
+        if len(place.deployments) > before:
+            (head,) = self._open(place)
+            place.note(place.deployments[-1].id, head["rollback_id"])
+            self._witness_created(place, place.deployments[-1], head)
         return answer
+
+    def _open(self, place: Any) -> list[dict[str, Any]]:
+        """The open rollbacks of a place."""
+        return [h for h in self.heads() if h["phase"] != "CLOSED" and h["deployment_group_key"] == place.key]
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
@@ -265,7 +282,10 @@ class World:
     def release(self, number: int, *, floor: bool = False, failing: bool = False) -> str:
         """A team releases revision n, by its pipeline where it has one. Returns an id, or nothing."""
         if self.pipeline is None or floor:
-            return str(self.place.release(number, floor=floor, failing=failing))
+            made = str(self.place.release(number, floor=floor, failing=failing))
+            if self.place.release_takes and not _wire.frames:
+                self.sim.advance(self.place.release_takes)
+            return made
         if failing:
             self.sim.fail_next("HOOK_EXECUTION_FAILURE", "simulated")
         pushed = self.push(number)
@@ -297,7 +317,8 @@ class World:
         request_id = request_id or f"request-{self.requests}"
         nested = bool(_wire.frames)
         plans, self.next_plans = (self.next_plans, []) if not nested else ([], self.next_plans)
-        frame, planned = Frame(self.host_time(), self.memory(), plans), len(plans)
+        before = {place.key: self.memory(place) for place in self.places}
+        frame, planned = Frame(self.host_time(), before, plans), len(plans)
         _wire.frames.append(frame)
         application = self.second if nested else self.first
         try:
@@ -357,22 +378,22 @@ class World:
 
     def created(self) -> list[Seen]:
         """What lastgood created, oldest first."""
-        return [d for d in self.place.deployments if d.by]
+        return [d for place in self.places for d in place.deployments if d.by]
 
     @property
     def transition(self) -> Transition:
         """The way to the deployment; always open where there is no pipeline."""
         return self.pipeline.transitions[STAGE] if self.pipeline else Transition()
 
-    def memory(self) -> Memory:
-        """What the table holds against revisions now."""
-        rows = [i for i in self.items() if i["pk"] in {f"GROUP#{self.place.key}", "CONTROL"}]
+    def memory(self, place: Any) -> Memory:
+        """What the table holds against revisions of a place now."""
+        rows = [i for i in self.items() if i["pk"] in {f"GROUP#{place.key}", "CONTROL"}]
         bad = (r for r in rows if r["sk"].startswith("BAD#") and not r.get("marked_good_at"))
         cleared = {r["sk"].split("#")[1] for r in rows if r["sk"].startswith("FLOOR_CLEARED#")}
         floors = [datetime.fromisoformat(r["created_at"]) for r in rows if r["sk"] == "FLOOR" and "cleared_at" not in r]
-        floors += [d.created_at for d in self.place.deployments if d.floor and d.id not in cleared]
+        floors += [d.created_at for d in place.deployments if d.floor and d.id not in cleared]
         paused = any(r["sk"] == "PAUSE" and not r.get("resumed_at") and not r.get("until") for r in rows)
-        known_bad = frozenset(self.place.number(r["revision"]) for r in bad)
+        known_bad = frozenset(place.number(r["revision"]) for r in bad)
         closed = "" if self.transition.enabled else holder(self.transition.reason) or SOMEBODY
         runs = frozenset(run.id for run in self.pipeline.runs) if self.pipeline else frozenset()
         return Memory(known_bad, max(floors, default=None), paused, closed, runs)
@@ -384,8 +405,8 @@ class World:
         self.violations.append(what)
 
     def _witness(self, operation: str, parameters: dict[str, Any]) -> None:
-        items = self.items()
-        heads = [i for i in items if i["sk"] == "META" and i["phase"] != "CLOSED"]
+        items, place = self.items(), self._where(operation)
+        heads = self._open(place)
         if len(heads) != 1:
             self.wrong(f"{operation} arrives while {len(heads)} rollbacks are open")
             return
@@ -399,52 +420,75 @@ class World:
             self.wrong(f"{operation} without an intent just before it; the last step is {last}")
         if head.get("dry_run"):
             self.wrong(f"{operation} in a dry run")
-        if _wire.frames and _wire.frames[-1].before.paused and not head.get("forced"):
+        if _wire.frames and self._before(place).paused and not head.get("forced"):
             self.wrong(f"{operation} although everything was paused before the invocation began")
         if operation == "StopDeployment":
-            self._witness_stop(head, parameters["deploymentId"])
+            self._witness_stop(place, head, parameters["deploymentId"])
         if operation == "StopServiceDeployment":
-            self._witness_stop(head, parameters["serviceDeploymentArn"].rpartition("/")[2])
+            self._witness_stop(place, head, parameters["serviceDeploymentArn"].rpartition("/")[2])
+        if operation == "StopPipelineExecution":
+            self._witness_stop(place, head, parameters["pipelineExecutionId"])
+        if isinstance(place, GroupOfAStack):
+            self._witness_stack(place, head, operation)
 
-    def _witness_stop(self, head: dict[str, Any], deployment_id: str) -> None:
-        stopped = next(d for d in self.place.deployments if d.id == deployment_id)
+    def _before(self, place: Any) -> Memory:
+        return _wire.frames[-1].before[place.key]
+
+    def _witness_stack(self, place: GroupOfAStack, head: dict[str, Any], operation: str) -> None:
+        """Nothing moves an alias behind its stack's back; and an update is cancelled for what it did, and no other."""
+        if operation in {"CreateDeployment", "UpdateAlias"} and not head.get("forced"):
+            self.wrong(f"{operation} for {head['rollback_id']} moves what a stack holds")
+        if operation != "CancelUpdateStack":
+            return
+        since = datetime.fromisoformat(head.get("alarm_changed_at") or head["signal_at"])
+        stack, began = place.stack, place.stack.updated_at
+        if stack.status == "UPDATE_IN_PROGRESS" and began and began > since + timedelta(seconds=1) + abs(self.skew):
+            self.wrong(f"{head['rollback_id']} of {since} cancels an update of {began}, which may be the fix")
+        back = place.number(stack.believes)
+        if not place.cancels:
+            self.wrong(f"{head['rollback_id']} cancels the update of a stack that the settings do not name")
+        if back in self._before(place).known_bad | {place.number(r) for r in head["suspect_revisions"]}:
+            self.wrong(f"{head['rollback_id']} has the stack put back {back}, which is blamed or known bad")
+
+    def _witness_stop(self, place: Any, head: dict[str, Any], deployment_id: str) -> None:
+        stopped = next(d for d in place.deployments if d.id == deployment_id)
         if not stopped.released:
             self.wrong(f"{head['rollback_id']} stops {deployment_id}, a rollback")
         since = datetime.fromisoformat(head.get("alarm_changed_at") or head["signal_at"])
         if stopped.created_at > since + timedelta(milliseconds=1) + abs(self.skew):
             self.wrong(f"{head['rollback_id']} of {since} stops {deployment_id}, created at {stopped.created_at}")
-        back = self.place.goes_to(deployment_id)
-        if back is not None and back in _wire.frames[-1].before.known_bad | {stopped.number}:
+        back = place.goes_to(deployment_id)
+        if back is not None and back in self._before(place).known_bad | {stopped.number}:
             self.wrong(f"{head['rollback_id']} stops {deployment_id}, which puts back {back}: the same, or known bad")
 
-    def _witness_created(self, made: Seen, head: dict[str, Any]) -> None:
-        number, before = made.number, _wire.frames[-1].before
+    def _witness_created(self, place: Any, made: Seen, head: dict[str, Any]) -> None:
+        number, before = made.number, self._before(place)
         if made.by != head["rollback_id"]:
             self.wrong(f"{made.id} is marked {made.by!r} and made by {head['rollback_id']}")
         if number in before.known_bad:
             self.wrong(f"{made.by} puts back revision {number}, which is known bad")
-        if number in {self.place.number(r) for r in head.get("suspect_revisions", [])}:
+        if number in {place.number(r) for r in head.get("suspect_revisions", [])}:
             self.wrong(f"{made.by} puts back the suspect's own revision {number}")
         good = head["good_deployment_id"]
-        began = self.place.began(good)
+        began = place.began(good)
         if before.floor_at and began < before.floor_at - timedelta(milliseconds=1):
             self.wrong(f"{made.by} puts back {good} of {began}, below the floor {before.floor_at}")
-        self._witness_newer(made, head)
-        self._witness_two_steps(made)
+        self._witness_newer(place, made, head)
+        self._witness_two_steps(place, made)
 
-    def _witness_newer(self, made: Seen, head: dict[str, Any]) -> None:
+    def _witness_newer(self, place: Any, made: Seen, head: dict[str, Any]) -> None:
         """What a team released after the alarm may be the fix, unless AWS itself has taken it back."""
         since = datetime.fromisoformat(head.get("alarm_changed_at") or head["signal_at"]) + abs(self.skew)
         started = _wire.frames[-1].started_at - abs(self.skew)
-        earlier = self.place.deployments[:-1]
+        earlier = place.deployments[:-1]
         newer = [d for d in earlier if d.released and not d.undone and since < d.created_at < started]
         if newer:
             told = ", ".join(f"{d.id} {d.status} of {d.created_at}" for d in newer)
             self.wrong(f"{made.by} of {since} is put over {told}, which came after its signal")
 
-    def _witness_two_steps(self, made: Seen) -> None:
+    def _witness_two_steps(self, place: Any, made: Seen) -> None:
         """Between two steps back somebody has released something, or the second goes back for nothing."""
-        for other in reversed(self.place.deployments[:-1]):
+        for other in reversed(place.deployments[:-1]):
             if other.released:
                 return
             if other.by:
@@ -457,7 +501,7 @@ class World:
         """A call that changes the pipeline: whose it is, that it was announced, and what it may not undo."""
         said = parameters.get("clientRequestToken") or holder(parameters.get("reason", ""))
         name = said or holder(self.transition.reason)
-        before, heads = _wire.frames[-1].before, {each["rollback_id"]: each for each in self.heads()}
+        before, heads = self._before(self.place), {each["rollback_id"]: each for each in self.heads()}
         if operation == "EnableStageTransition" and before.closed_by == SOMEBODY:
             self.wrong("a transition is enabled that somebody else had disabled before the invocation began")
         if operation == "DisableStageTransition" and before.closed_by not in {"", name}:
@@ -508,8 +552,9 @@ class World:
         assert len(made) == len(set(made)), f"more than one deployment for one rollback: {made}"
         items = self.items()
         heads = {i["rollback_id"]: i for i in items if i["sk"] == "META"}
-        opened = [i for i in heads.values() if i["phase"] != "CLOSED"]
-        assert len(opened) <= 1, f"two rollbacks are open: {opened}"
+        for place in self.places:
+            opened = self._open(place)
+            assert len(opened) <= 1, f"two rollbacks of {place.key} are open: {opened}"
         for rollback_id, (outcome, reason) in self.outcomes.items():
             now = heads[rollback_id]
             assert (now["outcome"], now["reason_code"]) == (outcome, reason), f"{rollback_id} changed its end: {now}"
@@ -520,10 +565,11 @@ class World:
 
     def _check_end(self, head: dict[str, Any]) -> None:
         assert head["phase"] == "CLOSED" and head["closed_at"] and head["explanation"], head
-        if head["outcome"] != "ROLLED_BACK" or self.place.newest != head.get("rollback_deployment_id"):
+        place = next(each for each in self.places if each.key == head["deployment_group_key"])
+        if head["outcome"] != "ROLLED_BACK" or place.newest != head.get("rollback_deployment_id"):
             return
-        live = self.place.live
-        assert live and self.place.is_good(live, head["good_revision"]), f"{live} is live after {head}"
+        live = place.live
+        assert live and place.is_good(live, head["good_revision"]), f"{live} is live after {head}"
 
     def quieten(self) -> None:
         """Nothing goes wrong any more: repeats, then sweeps until nothing is left to do. Then look at the end."""
@@ -550,6 +596,9 @@ class World:
         assert not held, f"{held} still holds the stage, though it was to be released: {heads[held]}"
         if self.pipeline:
             self._check_reruns(self.pipeline, heads)
+        if isinstance(self.place, GroupOfAStack):
+            self.sim.settle()
+            assert self.place.agrees, f"{self.place.stack} believes in what is not live"
 
     def _check_reruns(self, pipeline: Pipeline, heads: dict[str, dict[str, Any]]) -> None:
         ours = [run.id for run in pipeline.runs if run.trigger[0] == "StartPipelineExecution"]
@@ -578,11 +627,6 @@ class World:
         # What comes at the very moment of the hold counts as there before.
         self.sim.advance(1)
         self.release(self.pushed + 1)
-
-
-def commit(number: int) -> str:
-    """The commit from which a pipeline builds revision n."""
-    return f"{number:040x}"
 
 
 def holder(reason: str) -> str:

@@ -54,6 +54,16 @@ def test_a_plan_says_who_would_put_it_back(it: Terminal) -> None:
         assert "deploy --stack-name app" in plan["explanation"]
 
 
+def test_doctor_asks_whether_the_stage_that_released_it_may_be_rolled_back(it: Terminal) -> None:
+    with answering(unknown_to_moto(it)) as asked:
+        it.call("-o", "json", "doctor", ALARM)
+    simulated = [given for name, given in asked if name == "SimulatePrincipalPolicy"]
+    stages = {
+        r for given in simulated if "codepipeline:RollbackStage" in given["ActionNames"] for r in given["ResourceArns"]
+    }
+    assert any(arn.endswith(":sam/Deploy") for arn in stages) == (it.ids["by"] == "a pipeline")
+
+
 def test_doctor_finds_what_was_moved_without_its_stack_and_says_how_to_mend_it(it: Terminal) -> None:
     with answering(unknown_to_moto(it)):
         rows = it.call("-o", "json", "doctor", ALARM).json

@@ -162,6 +162,76 @@ def test_an_invocation_that_dies_between_two_followers_opens_the_second_next_tim
         assert len(heads(it)["prod"]["follower_ids"]) == 2
 
 
+# --- what is no group of CodeDeploy's ---
+
+
+@contextmanager
+def one_run_to_all(settings: dict[str, str] | None = None, **pipeline: Any) -> Iterator[Scene]:
+    """The pipeline deploys shop/prod and the service main/web in one stage, and copies to S3 in the next one."""
+    with scene("Server", settings={"LASTGOOD_PIPELINES": RULES, **(settings or {})}) as it:
+        it.sim.rolling_service("main", "web")
+        options: dict[str, Any] = {"beside": (("main", "web"),), "last": "Copy", **pipeline}
+        it.sim.pipeline("shop", "shop", "prod", **options)
+        for commit, number in ((GOOD, 2), (BAD, 3)):
+            it.sim.push("shop", commit, f"v{number}.zip", settle=True)
+            it.sim.settle()
+            it.sim.advance(7200 if commit == GOOD else 600)
+        assert serving(it) == ("v3.zip", "web:3", "v3.zip")
+        yield it
+
+
+def serving(it: Scene) -> tuple[str, str, str]:
+    """What the group, the service and the last stage have live."""
+    service = it.sim.service_live("main", "web").target.rpartition("/")[2]
+    return content(it, "prod"), service, next(iter(it.sim.serving("pipeline:shop", "Copy")))
+
+
+def test_a_service_of_ecs_and_the_other_stage_of_the_run_follow_too() -> None:
+    with one_run_to_all(FOLLOW) as it:
+        it.alarm_fires()
+        every(it)
+        assert serving(it) == ("v2.zip", "web:2", "v2.zip")
+        keys = {head["deployment_group_key"]: head["outcome"] for head in heads(it).values()}
+        assert keys == dict.fromkeys(["shop/prod", "ecs:main/web", "pipeline:shop/Copy"], "ROLLED_BACK")
+        assert len(it.calls("RollbackStage")) == len(it.calls("UpdateService")) == 1
+
+
+def test_without_the_setting_people_get_the_command_for_each_of_them() -> None:
+    with one_run_to_all() as it:
+        it.alarm_fires()
+        every(it)
+        assert serving(it) == ("v2.zip", "web:3", "v3.zip")
+        steps = " ".join(notices(it)["closed"][0]["content"]["nextSteps"])
+        assert "rollback ecs:main/web --reason" in steps and "rollback pipeline:shop/Copy --reason" in steps
+
+
+def test_a_service_that_got_something_newer_since_is_left_alone() -> None:
+    with one_run_to_all(FOLLOW) as it:
+        it.sim.register_task_definition("web")
+        it.sim.release_service("main", "web", "web:4", settle=True)
+        it.alarm_fires()
+        every(it)
+        assert serving(it) == ("v2.zip", "web:4", "v2.zip")
+
+
+def test_a_stage_that_is_rolled_back_brings_along_what_the_rest_of_its_run_released() -> None:
+    with one_run_to_all(FOLLOW) as it:
+        it.alarm_fires(tags={"lastgood:pipeline": "shop/Copy"})
+        every(it)
+        assert serving(it) == ("v2.zip", "web:2", "v2.zip")
+        followers = [h for h in heads(it).values() if h.get("follows")]
+        assert {h["deployment_group_key"] for h in followers} == {"shop/prod", "ecs:main/web"}
+
+
+def test_where_no_rule_names_the_pipeline_nothing_follows_and_the_notice_says_so() -> None:
+    with one_run_to_all({**FOLLOW, "LASTGOOD_PIPELINES": "[]"}) as it:
+        it.alarm_fires()
+        every(it)
+        assert serving(it) == ("v2.zip", "web:3", "v3.zip")
+        (closed,) = notices(it)["closed"]
+        assert "LASTGOOD_PIPELINES names no pipeline that releases to shop/prod" in closed["content"]["description"]
+
+
 # --- the storm brake --------------------------------------------------------------------------------------------------
 
 

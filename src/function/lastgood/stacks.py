@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from lastgood.clients import Clients, call
 from lastgood.errors import RefusedError, RetryableError
 from lastgood.judgement.case import Case
 from lastgood.model import (
+    BEFORE,
     Deployment,
     DeploymentGroup,
     GroupFacts,
@@ -18,8 +19,11 @@ from lastgood.model import (
     Origin,
     Policy,
     Rollback,
+    parse_key,
     parse_stage,
 )
+from lastgood.pipelines.adapter import Pipelines
+from lastgood.pipelines.runs import asks_people
 from lastgood.routing import is_allowed
 from lastgood.settings import Settings
 
@@ -31,9 +35,13 @@ FIRST_RESOURCES = 100
 MAX_PAGES = 10
 """A stack has at most 500 resources, or a thousand; a page of ListStackResources holds a hundred."""
 
+LONGEST_ACTION = timedelta(days=1)
+"""Actions are listed by their start, newest first; what a deploy action releases comes within a day of it."""
+
 CLOCKS_DIFFER_BY = timedelta(minutes=1)
 """CodePipeline and CodeDeploy may date one moment so differently."""
 
+_COMPLETED = frozenset({"UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"})
 _LET_GO = frozenset({"DELETE_COMPLETE", "DELETE_SKIPPED"})
 """The template no longer holds the resource: it was deleted, or retained for another owner."""
 
@@ -65,38 +73,66 @@ class Stacks:
             return Origin(problem=str(error))
 
     def _stage(self, group: DeploymentGroup, suspect: Deployment) -> str:
-        """The stage that released the suspect, by the rule for the group; empty where it may not be touched.
+        """The stage that released the suspect, by the rules for the group; empty where it may not be touched.
 
         What somebody deployed by hand through the same stack is not the stage's: to roll that back would undo another
-        release.
+        release. Where several pipelines deploy the same stack, it is the one that ran then; if two did, nobody knows.
         """
-        rule = self.settings.pipeline_of(group)
-        stage = parse_stage(f"{rule.pipeline}/{rule.stage}") if rule and rule.stage else None
-        if rule is None or stage is None or not is_allowed(stage, self.settings):
-            return ""
+        named = (
+            f"{rule.pipeline}/{rule.stage}" for rule in self.settings.pipelines if rule.covers(group) and rule.stage
+        )
+        stages = {parse_stage(name): None for name in named}
+        ran = [stage for stage in stages if is_allowed(stage, self.settings) and self._runs(stage, suspect.created_at)]
+        return ran[0].key if len(ran) == 1 else ""
+
+    def with_run(self, origin: Origin, good: Deployment | None) -> Origin:
+        """Add which execution of the stage released what would go back; none where the stage did not release it."""
+        if not origin.stage or good is None or good.deployment_id.endswith(BEFORE):
+            return origin
+        runs = self._runs(parse_key(origin.stage), good.created_at)
+        return replace(origin, stage_run=next(iter(runs)) if len(runs) == 1 else "")
+
+    def _runs(self, stage: DeploymentGroup, moment: datetime) -> set[str]:
+        """The executions that were releasing in a stage at that moment. An approval that waits there releases nothing.
+
+        Empty where the pipeline is gone, or may not be read.
+        """
+        found: set[str] = set()
         try:
-            listed = call(
-                self.clients.codepipeline, "list_action_executions", pipelineName=rule.pipeline, maxResults=100
-            )
+            for action in Pipelines(self.clients).actions(stage.application):
+                if action["startTime"] < moment - LONGEST_ACTION:
+                    break
+                here = action.get("stageName") == stage.deployment_group and not asks_people(action)
+                found |= {action["pipelineExecutionId"]} if here and _ran_at(moment, action) else set()
         except RefusedError:
-            return ""
-        actions = (each for each in listed.get("actionExecutionDetails") or () if each.get("stageName") == rule.stage)
-        return stage.key if any(_ran_at(suspect.created_at, each) for each in actions) else ""
+            return set()
+        return found
 
     def _arn(self, moved: str, account: str) -> str:
         meta = self.clients.cloudformation.meta
         service, resource = moved.split(":", 1)
         return f"arn:{meta.partition}:{service}:{meta.region_name}:{account}:{resource}"
 
-    def state(self, stack: str) -> Origin:
-        """The present state of a stack that is known already; without a status where that cannot be read."""
-        return self._in_its_state(stack, frozenset())
+    def state(self, stack: str, group: DeploymentGroup, suspect: Deployment | None) -> Origin:
+        """The present state of a stack that is known already; without a status where that cannot be read.
+
+        Once its update is complete, only the stage that released the suspect can put it back: that is looked up then.
+        """
+        found = self._in_its_state(stack, frozenset())
+        if suspect is None or found.status not in _COMPLETED:
+            return found
+        return replace(found, stage=self._stage(group, suspect))
 
     def cancel(self, stack: str, token: str) -> None:
         """Cancel the update of an outermost stack. With the same token it is the same request."""
         call(self.clients.cloudformation, "cancel_update_stack", StackName=stack, ClientRequestToken=token)
 
     def _holder(self, arn: str) -> Origin:
+        """The stack that holds what this ARN names, also where the stack knows it by the ARN that it had once."""
+        found = (self._held(name) for name in _physical_ids(arn))
+        return next((each for each in found if each.stack or each.problem), Origin())
+
+    def _held(self, arn: str) -> Origin:
         client = self.clients.cloudformation
         try:
             resources = call(client, "describe_stack_resources", PhysicalResourceId=arn)["StackResources"]
@@ -161,7 +197,18 @@ def _moved(group: DeploymentGroup, facts: GroupFacts, suspect: Deployment) -> st
     if facts.ecs_cluster and facts.ecs_service:
         return f"ecs:service/{facts.ecs_cluster}/{facts.ecs_service}"
     target = suspect.revision.target
-    return target if target.startswith("arn:") or not target else f"lambda:function:{target}"
+    if target.startswith("arn:") or not target:
+        return target
+    # An AppSpec may name the function by a partial ARN, `<account>:function:<name>`.
+    return f"lambda:function:{target.rpartition('function:')[2]}"
+
+
+def _physical_ids(arn: str) -> Iterator[str]:
+    """The ids by which a stack may hold it: a service that was made in the old format has no cluster in its ARN."""
+    yield arn
+    head, service, names = arn.partition(":service/")
+    if service and "/" in names:
+        yield f"{head}{service}{names.rpartition('/')[2]}"
 
 
 def _deploys(resources: Iterable[Mapping[str, Any]]) -> frozenset[str]:

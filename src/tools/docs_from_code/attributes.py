@@ -88,6 +88,7 @@ MEANINGS: dict[str, str] = {
     "release_joined_by": "By what that is known: a stack, a run of a pipeline, a commit.",
     "release_deployments": "The release's deployment to each of those groups, as far as that is known.",
     "passed_on_to": "The stage of a pipeline that is rolled back instead.",
+    "passed_on_run": "The execution that the stage has to go back to: the one that released the last good revision.",
     "passed_on_id": "The rollback of that stage.",
     "failed_rollback_id": "A rollback that somebody else began on top of the suspect, and that failed or was stopped.",
     "failed_rollback": "Whose that was and how it ended, with its error code.",

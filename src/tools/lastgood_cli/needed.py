@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from lastgood.model import DeploymentGroup
+from lastgood.model import Controller, DeploymentGroup, parse_stage
 from lastgood.settings import Settings
 from lastgood_cli.controllers import KNOWN
 from lastgood_cli.controllers.pipeline import needed_after
@@ -34,6 +34,7 @@ def needed_actions(
         needed += KNOWN[group.controller].needed(group, settings, here)
         rule = settings.pipeline_of(group)
         needed += needed_after(rule, f"arn:{here.format('codepipeline')}:{rule.pipeline}") if rule else ()
+        needed += _of_its_stages(group, settings, here)
     if settings.find_stacks:
         stacks = f"arn:{here.format('cloudformation')}:stack/any/any"
         reads = ("DescribeStackResources", "DescribeStacks", "ListStackResources")
@@ -47,3 +48,10 @@ def needed_actions(
     if settings.event_bus:
         needed.append(("events:PutEvents", f"arn:{here.format('events')}:event-bus/{settings.event_bus}"))
     return tuple(dict.fromkeys(needed))
+
+
+def _of_its_stages(group: DeploymentGroup, settings: Settings, here: str) -> Iterator[tuple[str, str]]:
+    """What is needed to roll a stage back instead of the group, where a stack holds what the group deploys."""
+    for rule in settings.pipelines if settings.find_stacks else ():
+        if rule.stage and rule.covers(group):
+            yield from KNOWN[Controller.PIPELINE].needed(parse_stage(f"{rule.pipeline}/{rule.stage}"), settings, here)

@@ -20,7 +20,8 @@ class GroundTruth(Scenes):
         """
         self.engine.tick()
         if application.startswith("pipeline:"):
-            content = self.pipelines.deployed.get(application.removeprefix("pipeline:"))
+            name, deployed = application.removeprefix("pipeline:"), self.pipelines.deployed
+            content = deployed.get(f"{name}/{group}") or deployed.get(name)
             return {f"{application}/{group}": {content: 1.0} if content else {}}
         service = self.engine.service_deployments.services.get((application, group))
         if application not in self.engine.applications and service:

@@ -294,7 +294,7 @@ def test_a_native_rollback_to_a_known_bad_revision_is_not_adopted():
     assert (decision.action, decision.good) == (Action.PROCEED, GOOD)
     assert decision.explanation == (
         "d-3, CodeDeploy's own rollback, is rolling back to v1.5, which is not acceptable; once it has ended, "
-        "v1 (from d-1) is deployed."
+        "v1 (from d-1) is deployed again."
     )
 
 

@@ -12,12 +12,12 @@ from judging import BAD, BAD_RUNNING, GOOD, refused
 from lastgood.judgement.case import Case
 from lastgood.judgement.managed import not_cloudformation
 from lastgood.judgement.steps import AskApproval, Close, Decision, Wait
-from lastgood.model import ComputePlatform, Mode, Origin, Outcome, Policy, Reason, Rollback, TriggerKind
+from lastgood.model import BEFORE, ComputePlatform, Mode, Origin, Outcome, Policy, Reason, Rollback, TriggerKind
 
 STACK = "shop-stack"
 HELD = replace(BAD, held_by=STACK)
 MADE = replace(BAD, creator="CloudFormation", external_id=STACK)
-BY_STAGE = Origin(STACK, "UPDATE_COMPLETE", stage="pipeline:shop/Deploy")
+BY_STAGE = Origin(STACK, "UPDATE_COMPLETE", stage="pipeline:shop/Deploy", stage_run="e-1")
 
 
 def case(*history: Any, policy: Policy | None = None, record: Rollback | None = None, **more: Any) -> Case:
@@ -100,7 +100,7 @@ PLAN = "It goes back with the stage pipeline:shop/Deploy, which released it: tha
 
 def test_the_stage_that_released_it_is_rolled_back_instead() -> None:
     found = refused(asked(origin=BY_STAGE), Reason.RELEASED_BY_PIPELINE)
-    assert found.passes_on == "pipeline:shop/Deploy"
+    assert (found.passes_on, found.passes_to) == ("pipeline:shop/Deploy", "e-1")
     assert f"The stack shop-stack holds what d-2 moved. {PLAN}" in found.explanation
     assert found.suspects == (HELD,)
 
@@ -139,9 +139,24 @@ def test_a_stack_whose_update_failed_is_not_updated_by_the_stage() -> None:
     assert refused(asked(origin=failed), Reason.MANAGED_BY_CLOUDFORMATION, Outcome.BLOCKED)
 
 
-def test_what_an_operator_names_does_not_go_back_with_the_stage() -> None:
-    record = rollback(trigger_kind=TriggerKind.MANUAL, alarm_changed_at=None, to_deployment_id="d-1")
-    assert refused(asked(origin=BY_STAGE, record=record), Reason.MANAGED_BY_CLOUDFORMATION, Outcome.BLOCKED)
+@pytest.mark.parametrize(
+    ("history", "said"),
+    [
+        ((HELD, GOOD), "is not known to have released v1 (from d-1)"),
+        ((HELD,), "released it, and no good revision is known"),
+    ],
+)
+def test_a_stage_that_did_not_release_what_goes_back_is_left_alone(history: tuple[Any, ...], said: str) -> None:
+    unknown = replace(BY_STAGE, stage_run="")
+    found = refused(asked(*history, origin=unknown), Reason.MANAGED_BY_CLOUDFORMATION, Outcome.BLOCKED)
+    assert said in found.explanation
+    assert found.passes_on == ""
+
+
+def test_what_was_live_before_the_first_deployment_goes_back_with_the_stage_that_knows_it() -> None:
+    before = replace(GOOD, deployment_id=HELD.deployment_id + BEFORE)
+    found = refused(asked(HELD, before, origin=replace(BY_STAGE, stage_run="")), Reason.RELEASED_BY_PIPELINE)
+    assert (found.passes_on, found.passes_to) == ("pipeline:shop/Deploy", "")
 
 
 # --- while it runs ----------------------------------------------------------------------------------------------------

@@ -17,7 +17,11 @@ AWS = "aws cloudformation --region eu-west-1"
     ("status", "command"),
     [
         ("UPDATE_IN_PROGRESS", f"{AWS} cancel-update-stack --stack-name {ROOT}"),
-        ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", f"{AWS} wait stack-update-complete --stack-name {ROOT}"),
+        (
+            "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+            f"{AWS} wait stack-update-complete --stack-name {ROOT} && "
+            f"{AWS} deploy --stack-name shop --template-file THE-LAST-GOOD-TEMPLATE",
+        ),
         ("UPDATE_ROLLBACK_IN_PROGRESS", f"{AWS} wait stack-rollback-complete --stack-name {ROOT}"),
         ("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", f"{AWS} wait stack-rollback-complete --stack-name {ROOT}"),
         ("UPDATE_FAILED", f"{AWS} rollback-stack --stack-name {ROOT}"),

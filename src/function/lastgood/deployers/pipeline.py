@@ -271,14 +271,15 @@ class PipelineStage:
                 f"The action {asks} of the stage asks people for approval, and would ask again in a rollback. Put it "
                 "into a stage of its own, before this one."
             )
+        if definition.pipeline_type != "V2":
+            kind = f"{self._group.application} is a {definition.pipeline_type} pipeline"
+            return f"{kind}; only stages of V2 pipelines can be rolled back."
         if target in self._succeeded or target in self._ever_succeeded:
             return ""
-        return self._outdated(definition, target)
+        return self._outdated(target)
 
-    def _outdated(self, definition: StageDefinition, target: str) -> str:
+    def _outdated(self, target: str) -> str:
         name = self._group.application
-        if definition.pipeline_type != "V2":
-            return f"{name} is a {definition.pipeline_type} pipeline; only stages of V2 pipelines can be rolled back."
         why = (
             f"{target} did not succeed in the stage as the pipeline is now: it was changed since, or not all went well."
         )

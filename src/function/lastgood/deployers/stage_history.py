@@ -30,7 +30,7 @@ from lastgood.model import (
     DeploymentGroup,
     Revision,
 )
-from lastgood.pipelines.runs import commit_in
+from lastgood.pipelines.runs import asks_people, commit_in
 
 PAGE = 100
 MAX_PAGES = 10
@@ -312,8 +312,7 @@ def _texts(source: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _waits_for_people(action: Mapping[str, Any]) -> bool:
-    kind = (action.get("input") or {}).get("actionTypeId") or {}
-    return action.get("status") == "InProgress" and kind.get("category") == "Approval"
+    return action.get("status") == "InProgress" and asks_people(action)
 
 
 def _utc(moment: datetime) -> datetime:

@@ -7,10 +7,10 @@ from fnmatch import fnmatchcase
 
 from lastgood.judgement.case import Case
 from lastgood.judgement.stacks import advice, name_of
-from lastgood.judgement.steps import CancelUpdate, Decision, Wait, block, wait
+from lastgood.judgement.steps import CancelUpdate, Close, Decision, Wait, block, wait
 from lastgood.judgement.theirs import same
 from lastgood.judgement.wording import subject
-from lastgood.model import Origin, Reason, goes_back_by_itself
+from lastgood.model import BEFORE, Origin, Outcome, Reason, goes_back_by_itself
 
 RUNNING = "UPDATE_IN_PROGRESS"
 
@@ -65,6 +65,30 @@ def after_cancel(case: Case) -> Decision | None:
         return Wait(Reason.STACK_ROLLING_BACK, f"The stack {origin.acted_on} is {origin.status}, {back}.")
     if origin.status == "UPDATE_ROLLBACK_COMPLETE":
         return None
+    return _too_late(case, origin)
+
+
+def released_by_its_stage(good_deployment_id: str, origin: Origin) -> bool:
+    """Whether the stage that released the suspect also released what goes back, so that it can put that back.
+
+    What was live before the first deployment of all is what the stage had released before.
+    """
+    return bool(origin.stage) and (bool(origin.stage_run) or good_deployment_id.endswith(BEFORE))
+
+
+def _too_late(case: Case, origin: Origin) -> Decision:
+    """It did not go back: its update was complete already, or its rollback failed."""
+    if released_by_its_stage(case.rollback.choice.good_deployment_id, origin):
+        return Close(
+            Reason.RELEASED_BY_PIPELINE,
+            f"The update of {origin.acted_on} was complete before it could be cancelled. It goes back with the stage "
+            f"{origin.stage}, which released it: that is rolled back instead.",
+            Outcome.SKIPPED,
+            passes_on=origin.stage,
+            passes_to=origin.stage_run,
+        )
+    if origin.status == "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS":
+        return wait(f"The update of {origin.acted_on} was complete before it could be cancelled; it cleans up.")
     return block(
         Reason.MANAGED_BY_CLOUDFORMATION,
         f"The update of {origin.acted_on} was to be cancelled and did not go back. {advice(origin.stack, origin)}",

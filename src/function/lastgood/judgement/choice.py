@@ -172,7 +172,7 @@ class _Case:
         if self.suspects and d.created_at >= self.suspects[-1].created_at:
             return Rejection.NOT_BEFORE_SUSPECT, f"It is not older than the suspect {self.suspects[-1].deployment_id}."
         if self.to_deployment_id and d.deployment_id != self.to_deployment_id:
-            return Rejection.NOT_REQUESTED, f"The operator asked for {self.to_deployment_id}."
+            return Rejection.NOT_REQUESTED, f"{self.to_deployment_id} was asked for."
         wanted = next((s.revision.target for s in self.suspects if s.revision.target), "")
         if wanted and d.revision.target and d.revision.target != wanted:
             return Rejection.OTHER_TARGET, f"It deployed {d.revision.target}; the suspect deployed {wanted}."

@@ -17,7 +17,7 @@ def first_step(case: Case) -> Decision:
     adopt = case.attribution.adopt
     if adopt is not None:
         return _take_over(case, adopt)
-    suspect, good = case.attribution.suspect, case.selection.good
+    suspect, good, can = case.attribution.suspect, case.selection.good, case.rollback.group.can()
     if may_be_cancelled(case) and not stops_for_a_stack(case):
         return cancel_update(case)
     if suspect and suspect.active:
@@ -29,7 +29,7 @@ def first_step(case: Case) -> Decision:
                 f"{name(good)} is deployed in its place.",
                 chosen=case.chosen,
             )
-        how = case.rollback.group.can().rolls_back_by_itself if native else f"then {name(good)} is deployed again"
+        how = can.rolls_back_by_itself if native else f"then {name(good)} {can.put_back}"
         return Stop(
             Reason.SUSPECT_ACTIVE,
             f"{subject(suspect)}{at_a_gate(suspect)}: it is stopped, {how}."
@@ -42,14 +42,13 @@ def first_step(case: Case) -> Decision:
     if suspect and suspect.rollback_deployment_id and failed is None:
         return Proceed(
             Reason.SUSPECT_STOPPED,
-            f"{case.rollback.group.deployer} stopped {suspect.deployment_id} and started "
-            f"{suspect.rollback_deployment_id}.",
+            f"{can.deployer} stopped {suspect.deployment_id} and started {suspect.rollback_deployment_id}.",
             chosen=case.chosen,
         )
     succeeded = suspect is None or suspect.status == "Succeeded"
     return Proceed(
         Reason.SUSPECT_SUCCEEDED if succeeded else Reason.SUSPECT_STOPPED,
-        f"{put_nothing_back(case)}{subject(suspect)}: {name(good)}, the last good revision, is deployed again.",
+        f"{put_nothing_back(case)}{subject(suspect)}: {name(good)}, the last good revision, {can.put_back}.",
         chosen=case.chosen,
     )
 
@@ -82,7 +81,7 @@ def _take_over(case: Case, adopt: Deployment) -> Decision:
     return Proceed(
         Reason.NATIVE_ROLLBACK,
         f"{adopt.deployment_id}, {who}, {going} back to {adopt.revision.name}, which is not acceptable; once "
-        f"it has ended, {name(good)} is deployed.",
+        f"it has ended, {name(good)} {case.rollback.group.can().put_back}.",
         chosen=case.chosen,
     )
 

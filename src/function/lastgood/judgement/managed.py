@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lastgood.judgement.cancelling import may_be_cancelled
+from lastgood.judgement.cancelling import may_be_cancelled, released_by_its_stage
 from lastgood.judgement.case import Case
 from lastgood.judgement.first_step import adoptable, put_nothing_back, stops_for_a_stack
 from lastgood.judgement.stacks import advice, can_be_updated
 from lastgood.judgement.steps import AskApproval, Decision, Wait
-from lastgood.model import Mode, Outcome, Reason, goes_back_by_itself
+from lastgood.judgement.wording import name
+from lastgood.model import Mode, Origin, Outcome, Reason, goes_back_by_itself
 
 
 def not_cloudformation(case: Case) -> Decision | None:
@@ -33,18 +34,35 @@ def not_cloudformation(case: Case) -> Decision | None:
     made = f"The stack {managed.stack} {held} {managed.deployment_id}{' moved' if managed.held_by else ''}"
     if origin and goes_back_by_itself(origin.status) and case.has_time:
         return Wait(Reason.STACK_ROLLING_BACK, f"{made}, and rolls back by itself ({origin.status}): it is watched.")
-    if origin and origin.stage and can_be_updated(origin.status) and not case.rollback.trigger.to_deployment_id:
-        return _by_its_pipeline(case, made, origin.stage)
+    good = case.selection.good.deployment_id if case.selection.good else ""
+    if origin and released_by_its_stage(good, origin) and can_be_updated(origin.status):
+        return _by_its_pipeline(case, made, origin)
     return case.block(
         Reason.MANAGED_BY_CLOUDFORMATION,
         f"{put_nothing_back(case)}{made}. A redeployment behind its back would leave the stack believing in another "
-        f"version. {advice(managed.stack, origin)}",
+        f"version. {_not_by_its_stage(case, origin)}{advice(managed.stack, origin)}",
     )
 
 
-def _by_its_pipeline(case: Case, made: str, stage: str) -> Decision:
-    """The pipeline's stage goes back to its last good execution, and the stack with it, so that they keep agreeing."""
-    plan = f"{made}. It goes back with the stage {stage}, which released it: that is rolled back instead."
+def _not_by_its_stage(case: Case, origin: Origin | None) -> str:
+    """Why the stage that released the suspect is not rolled back; empty where there is none, or its stack failed."""
+    if origin is None or not origin.stage or not can_be_updated(origin.status):
+        return ""
+    good = case.selection.good
+    if good is None:
+        return f"The stage {origin.stage} released it, and no good revision is known. "
+    return (
+        f"The stage {origin.stage} released it, and is not known to have released {name(good)}: rolled back, it might "
+        "put back another one. "
+    )
+
+
+def _by_its_pipeline(case: Case, made: str, origin: Origin) -> Decision:
+    """The pipeline's stage goes back to the execution that released the good revision, and the stack with it.
+
+    So they keep agreeing.
+    """
+    plan = f"{made}. It goes back with the stage {origin.stage}, which released it: that is rolled back instead."
     dry_run = case.rollback.trigger.dry_run
     if dry_run or case.policy.mode is Mode.OBSERVE:
         reason, why = (Reason.RELEASED_BY_PIPELINE, "Dry run") if dry_run else (Reason.OBSERVE_MODE, "Observe mode")
@@ -52,7 +70,8 @@ def _by_its_pipeline(case: Case, made: str, stage: str) -> Decision:
     if case.policy.mode is Mode.APPROVE and not case.approved:
         asked = f"This deployment group is in approve mode. The plan: {plan}"
         return AskApproval(Reason.NEEDS_APPROVAL, asked, chosen=case.chosen)
-    return replace(case.refuse(Reason.RELEASED_BY_PIPELINE, plan), passes_on=stage)
+    passed = case.refuse(Reason.RELEASED_BY_PIPELINE, plan)
+    return replace(passed, passes_on=origin.stage, passes_to=origin.stage_run)
 
 
 def _goes_back_with_its_stack(case: Case) -> bool:

@@ -66,7 +66,8 @@ def _chore(seen: Observation, good: Deployment) -> Decision | None:
 
 
 def _created(rollback: Rollback, seen: Observation, good: Deployment, group: GroupFacts) -> Decision:
-    again = f"{rollback.choice.good_revision}, deployed by {rollback.choice.good_deployment_id}, is deployed again."
+    choice, put_back = rollback.choice, rollback.group.can().put_back
+    again = f"{choice.good_revision}, deployed by {choice.good_deployment_id}, {put_back}."
     told = (each.told for each in seen.preparations if isinstance(each, LeftOut))
     return Create(Reason.IN_PROGRESS, " ".join([again, *told]), good, group, seen.live, seen.suspect)
 

@@ -41,11 +41,22 @@ def the_release(rollback: Rollback) -> str:
     """What else the release changed, what shows that, and what happens there; empty where it changed only this."""
     choice, followers = rollback.choice, rollback.trail.follower_ids
     if len(choice.release_groups) < 2:
-        return ""
+        return _nothing_known(rollback)
     told = f"Release: {choice.release_joined_by or 'it'} changed {listed(choice.release_groups)}"
     if rollback.trigger.follows:
         return f"{told}; this follows {rollback.trigger.follows}"
     return f"{told}; the others follow: {listed(followers)}" if followers else told
+
+
+def _nothing_known(rollback: Rollback) -> str:
+    """Why nothing follows, where the rest of a release is to follow and no rule says what released here."""
+    follow = rollback.trail.others_of_release == OthersOfARelease.FOLLOW
+    if not follow or rollback.trail.pipeline or rollback.outcome is not Outcome.ROLLED_BACK:
+        return ""
+    return (
+        f"Release: LASTGOOD_PIPELINES names no pipeline that releases to {rollback.group.key}, so what else the same "
+        "run changed is not known, and nothing follows"
+    )
 
 
 def left_to_people(rollback: Rollback) -> list[str]:

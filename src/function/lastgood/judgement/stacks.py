@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from lastgood.model import Origin, Rollback
 
+_DEPLOY = "deploy --stack-name {name} --template-file THE-LAST-GOOD-TEMPLATE"
+
 # Sources: the API's own rules (CancelUpdateStack works in UPDATE_IN_PROGRESS alone, RollbackStack after a failure
 # alone, ContinueUpdateRollback for the root stack in UPDATE_ROLLBACK_FAILED alone).
 _WAYS: dict[str, tuple[str, str]] = {
@@ -12,8 +14,8 @@ _WAYS: dict[str, tuple[str, str]] = {
         "cancel-update-stack --stack-name {root}",
     ),
     "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": (
-        "It cannot be cancelled any more: wait for UPDATE_COMPLETE, then deploy the earlier template",
-        "wait stack-update-complete --stack-name {root}",
+        "It cannot be cancelled any more: wait for UPDATE_COMPLETE, then deploy the template of the last good release",
+        f"wait stack-update-complete --stack-name {{root}} && aws cloudformation --region {{region}} {_DEPLOY}",
     ),
     "UPDATE_ROLLBACK_IN_PROGRESS": (
         "It rolls back by itself: wait for it",
@@ -34,7 +36,7 @@ _WAYS: dict[str, tuple[str, str]] = {
 }
 _COMPLETE = (
     "A complete update can be neither cancelled nor rolled back: deploy the template of the last good release again",
-    "deploy --stack-name {name} --template-file THE-LAST-GOOD-TEMPLATE",
+    _DEPLOY,
 )
 _UNSURE = ("See its state first, which says what is possible", "describe-stacks --stack-name {root}")
 _NOTHING = ("In this state CloudFormation offers nothing that puts the earlier release back", "")
@@ -78,7 +80,8 @@ def command_for(stack: str, origin: Origin | None) -> str:
     root = state.root or stack
     _, words = _way(state.status, name_of(root))
     # By its id a stack is found whatever happened to its name; only a deployment wants the name.
-    return f"aws cloudformation --region {parts[3]} {words.format(root=root, name=name_of(root))}" if words else ""
+    said = words.format(root=root, name=name_of(root), region=parts[3])
+    return f"aws cloudformation --region {parts[3]} {said}" if said else ""
 
 
 def name_of(stack: str) -> str:

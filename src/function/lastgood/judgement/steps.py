@@ -191,7 +191,8 @@ class Close(_Decided):
     """End the rollback. `pauses_group`: no rollback starts there by itself until somebody resumes the group.
 
     `unfounded`: neither CloudWatch nor the deployer confirmed the signal, so it does not count towards a storm.
-    `passes_on`: the key of the pipeline's stage that is rolled back instead.
+    `passes_on`: the key of the pipeline's stage that is rolled back instead, and `passes_to` the execution that it has
+    to go back to; empty where the stage itself knows that best.
     """
 
     action: ClassVar = Action.CLOSE
@@ -199,6 +200,7 @@ class Close(_Decided):
     pauses_group: bool = False
     unfounded: bool = False
     passes_on: str = ""
+    passes_to: str = ""
 
 
 type Effect = Stop | ClearAlias | RegisterTaskDefinition | Create | LetGoOn | CancelUpdate

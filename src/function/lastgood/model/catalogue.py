@@ -326,7 +326,7 @@ REJECTIONS: Mapping[Rejection, str] = {
     Rejection.BELOW_FLOOR: "It is older than the floor.",
     Rejection.UNREADABLE_REVISION: "What it deployed could not be read.",
     Rejection.NOT_DEPLOYABLE: "It can no longer be deployed.",
-    Rejection.NOT_REQUESTED: "The operator asked for another one.",
+    Rejection.NOT_REQUESTED: "Another one was asked for.",
     Rejection.CONTENT_UNKNOWN: "Nobody knows what its name stood for when it was deployed.",
     Rejection.OTHER_TARGET: "It deployed another function or service than the suspect.",
     Rejection.OTHER_SETTINGS: "The suspect changed the service's own settings alone, which no redeployment puts back.",

@@ -43,7 +43,7 @@ def notices_due(rollback: Rollback) -> tuple[str, ...]:
         "opened": rollback.open and rollback.phase not in {Phase.CLAIMED, Phase.AWAITING_APPROVAL},
         "needs_human": rollback.phase is Phase.AWAITING_APPROVAL,
         # The prompt follow-ups come first, so that this notice can report them; they give up soon.
-        "closed": not rollback.open and not (follows and follows.prompt) and not progress.passed_on_to,
+        "closed": not rollback.open and not (follows and follows.prompt) and not _told_by_the_stage(rollback),
         "held_up": rollback.open and bool(progress.held_up_by) and progress.held_up_ended_at is None,
         "goes_on": rollback.open and progress.held_up_ended_at is not None,
         "not_recovered": progress.not_recovered_at is not None,
@@ -53,6 +53,12 @@ def notices_due(rollback: Rollback) -> tuple[str, ...]:
     }
     notified = rollback.bookkeeping.notified
     return tuple(kind for kind, called_for in wanted.items() if called_for and kind not in notified)
+
+
+def _told_by_the_stage(rollback: Rollback) -> bool:
+    """It was passed on before people heard of it, so the stage's own rollback tells them everything."""
+    heard = any(each.partition("@")[0] == "opened" for each in rollback.bookkeeping.notified)
+    return bool(rollback.progress.passed_on_to) and not heard
 
 
 def answers_no_other_signal(rollback: Rollback) -> bool:

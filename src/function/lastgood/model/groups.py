@@ -46,12 +46,13 @@ class Capabilities:
     deployment may begin while another runs, and ends it. `stop_restores_previous`: every stop brings back the
     revision before.
 
-    `called` is what people call such a place. `address` are the fields that name it in requests and routes,
-    `key_prefix` begins its key, `tags` are an alarm's tags: one for each of the two names, or one for both. `names`
-    matches both names in one text, `written` shows that form to people. `stack_resource` is the end of the ARN by which
-    a stack holds it; empty where that depends on the platform. `runs_images`: a revision consists of images, whose tags
-    may move. `drift_stops_updates`: a stack that expects another revision fails at its next update. `held_by_hook`:
-    what a stack deploys there with CodeDeploy's hook cannot be stopped.
+    `put_back` says what happens to the good revision. `called` is what people call such a place. `address` are the
+    fields that name it in requests and routes, `key_prefix` begins its key, `tags` are an alarm's tags: one for each of
+    the two names, or one for both. `names` matches both names in one text, `written` shows that form to people.
+    `stack_resource` is the end of the ARN by which a stack holds it; empty where that depends on the platform.
+    `runs_images`: a revision consists of images, whose tags may move. `drift_stops_updates`: a stack that expects
+    another revision fails at its next update. `held_by_hook`: what a stack deploys there with CodeDeploy's hook cannot
+    be stopped.
 
     `deployment_ids` is what the ids of deployments look like, its group the id itself; None: any short text.
     `deployment_id_is` says it to people. `page` and `deployment_page` are what a page of the console shows, and its
@@ -62,6 +63,7 @@ class Capabilities:
     deployer: str
     rolls_back_by_itself: str
     no_such_group: str
+    put_back: str = "is deployed again"
     called: str = "deployment group"
     address: tuple[str, ...] = ("application", "deployment_group")
     key_prefix: str = ""
@@ -121,6 +123,7 @@ _STAGE_OF_A_PIPELINE = Capabilities(
     deployer="CodePipeline",
     rolls_back_by_itself="CodePipeline runs the stage again for its last successful execution by itself",
     no_such_group="CodePipeline has no stage {place}",
+    put_back="is put back by rolling the stage back to the execution that released it",
     address=("pipeline", "stage"),
     key_prefix="pipeline:",
     tags=("lastgood:pipeline",),

@@ -22,7 +22,8 @@ class Origin:
     `status` is the state of the outermost one, which alone can be acted on; empty where it could not be read.
     `problem`: why nobody can tell whether one holds it. Without `stack` and `problem` it belongs to none. `groups` are
     the keys of what the same stack deploys. `stage` is the key of the pipeline's stage that releases it, where the
-    settings name one that may be rolled back. `logical_id` is the template's name of what is moved.
+    settings name one that may be rolled back, and `stage_run` is the execution in it that released what would go back.
+    `logical_id` is the template's name of what is moved.
     """
 
     stack: str = ""
@@ -31,6 +32,7 @@ class Origin:
     problem: str = ""
     groups: frozenset[str] = frozenset()
     stage: str = ""
+    stage_run: str = ""
     logical_id: str = ""
 
     @property

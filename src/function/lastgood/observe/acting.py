@@ -8,6 +8,7 @@ from datetime import datetime
 from lastgood.judgement.recheck import changed_since
 from lastgood.judgement.stopping import HANGS_AFTER
 from lastgood.model import (
+    BEFORE,
     TERMINAL_STATUSES,
     Controls,
     Deployment,
@@ -15,6 +16,7 @@ from lastgood.model import (
     GroupFacts,
     Live,
     Observation,
+    Origin,
     Rollback,
     Unregistered,
 )
@@ -30,7 +32,7 @@ def after_stop(look: Look) -> Observation:
         suspect = deployer.deployment(choice.suspect_deployment_id)
     seen = Observation(suspect=suspect, group=look.last.group if look.last else None)
     if rollback.progress.stack_cancel_requested_at is not None:
-        seen = replace(seen, origin=look.eyes.stacks.state(choice.suspect_stack))
+        seen = replace(seen, origin=_stack(look, suspect))
     if suspect is not None and suspect.active and not rollback.may_replace_running:
         hangs = _hangs(rollback, look.now)
         return held(look, replace(seen, silent=deployer.silent(suspect.deployment_id)) if hangs else seen)
@@ -41,6 +43,16 @@ def after_stop(look: Look) -> Observation:
         if native and not native.ended_badly and goes_back:
             return held(look, seen)
     return held(look, _ready(look, seen) if choice.good_deployment_id else seen)
+
+
+def _stack(look: Look, suspect: Deployment | None) -> Origin:
+    """The stack whose update was cancelled, and what could put the good revision back if that came too late."""
+    choice, stacks = look.rollback.choice, look.eyes.stacks
+    found = stacks.state(choice.suspect_stack, look.rollback.group, suspect)
+    named = choice.good_deployment_id
+    if not found.stage or not named or named.endswith(BEFORE):
+        return found
+    return stacks.with_run(found, look.known(named) or look.deployer.deployment(named))
 
 
 def before_create(look: Look) -> Observation:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from lastgood.judgement.case import Case
+from lastgood.judgement.first_step import stops_for_a_stack
 from lastgood.judgement.outdated import told_apart
 from lastgood.judgement.service import with_others
 from lastgood.judgement.theirs import attempts_to_compare, deployed_before, perhaps_nothing_new, to_compare
@@ -43,7 +44,11 @@ def search(look: Look, seen: Observation, batches: Batches) -> Observation:
         return _examined(look, seen, batches)
     asking = look.eyes.pool.submit(look.eyes.stacks.origin, look.rollback, seen.group, case.attribution.suspect)
     seen = _examined(look, seen, batches)
-    seen = held_by_a_stack(look.rollback, seen, look.policy, look.now, asking.result())
+    origin = asking.result()
+    case = _case(look, seen)
+    if origin is not None and origin.stage and not stops_for_a_stack(case):
+        origin = look.eyes.stacks.with_run(origin, case.selection.good)
+    seen = held_by_a_stack(look.rollback, seen, look.policy, look.now, origin)
     return with_releases(look, seen)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lastgood.clients import Clients, call
 from lastgood.errors import RefusedError, RetryableError
-from lastgood.model import Controller, DeploymentGroup
+from lastgood.model import Controller, DeploymentGroup, parse_stage
 from lastgood.pipelines.commands import enable_command, start_command
-from lastgood.pipelines.runs import Definition, Recent, Run, Source, Stage, commit_in
+from lastgood.pipelines.runs import Definition, Recent, Run, Source, Stage, category_of, commit_in
 
 PAGES = 10
 """CodePipeline keeps actions for a year and has no index by deployment: this many pages of a hundred are searched."""
@@ -33,7 +34,7 @@ class Pipelines:
     def made(self, pipeline: str, deployment_ids: Iterable[str]) -> dict[str, Run]:
         """The run that made each deployment; deployments without a known run are left out."""
         wanted, found = set(deployment_ids), dict[str, str]()
-        for action in self._actions(pipeline):
+        for action in self.actions(pipeline):
             made = _result(action).get("externalExecutionId", "")
             if made in wanted:
                 found.setdefault(made, action.get("pipelineExecutionId", ""))
@@ -47,12 +48,12 @@ class Pipelines:
         if run.sources or not back_to:
             return run
         target, _ = self._run(pipeline, back_to)
-        return Run(execution_id, run.status, target.version, target.sources, target.variables, run.deployed)
+        return replace(run, version=target.version, sources=target.sources, variables=target.variables)
 
     def _run(self, pipeline: str, execution_id: str) -> tuple[Run, str]:
         answer = self._execution(pipeline, execution_id)
         artifacts = {each.get("name", ""): each for each in answer.get("artifactRevisions") or ()}
-        found = list(self._actions(pipeline, filter={"pipelineExecutionId": execution_id}))
+        found = list(self.actions(pipeline, filter={"pipelineExecutionId": execution_id}))
         sources = {each["actionName"]: _source(each, artifacts) for each in found if _provider(each)}
         variables = ((v.get("name", ""), v.get("resolvedValue", "")) for v in answer.get("variables") or ())
         run = Run(
@@ -61,11 +62,13 @@ class Pipelines:
             answer.get("pipelineVersion", 0),
             tuple(sources[name] for name in sorted(sources)),
             tuple((name, value) for name, value in variables if name and value),
-            tuple(sorted({key: made for each in found for key, made in _deployed(each)}.items())),
+            tuple(sorted(_released(pipeline, found).items())),
+            tuple((key, each["startTime"], each["lastUpdateTime"]) for each in found for key in _services(each)),
         )
         return run, (answer.get("rollbackMetadata") or {}).get("rollbackTargetPipelineExecutionId", "")
 
-    def _actions(self, pipeline: str, **narrowed: Any) -> Iterator[dict[str, Any]]:
+    def actions(self, pipeline: str, **narrowed: Any) -> Iterator[dict[str, Any]]:
+        """The actions of a pipeline as CodePipeline lists them, newest first, read as far as they are asked for."""
         more: dict[str, Any] = {}
         for _ in range(PAGES):
             answer = call(
@@ -78,8 +81,8 @@ class Pipelines:
 
     def deployments(self, pipeline: str, execution_id: str) -> frozenset[str]:
         """The ids of the deployments that a run made, as far as its deploy actions have begun."""
-        actions = self._actions(pipeline, filter={"pipelineExecutionId": execution_id})
-        made = (_result(each).get("externalExecutionId", "") for each in actions if _category(each) == "Deploy")
+        actions = self.actions(pipeline, filter={"pipelineExecutionId": execution_id})
+        made = (_result(each).get("externalExecutionId", "") for each in actions if category_of(each) == "Deploy")
         return frozenset(each for each in made if each)
 
     def status(self, pipeline: str, execution_id: str) -> str:
@@ -176,13 +179,9 @@ def _kind(action: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
-def _category(action: Mapping[str, Any]) -> str:
-    return str(_kind(action).get("category", ""))
-
-
 def _provider(action: Mapping[str, Any]) -> str:
     """The provider of a source action; empty for any other action."""
-    return str(_kind(action).get("provider", "")) if _category(action) == "Source" else ""
+    return str(_kind(action).get("provider", "")) if category_of(action) == "Source" else ""
 
 
 def _result(action: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -199,6 +198,24 @@ def _deployed(action: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield DeploymentGroup(application, names.get("DeploymentGroupName", "")).key, made
     elif cluster := names.get("ClusterName"):
         yield DeploymentGroup(cluster, names.get("ServiceName", ""), Controller.ECS).key, ""
+
+
+def _services(action: Mapping[str, Any]) -> list[str]:
+    """The services that an action released to and does not say by which deployment."""
+    return [key for key, made in _deployed(action) if not made]
+
+
+def _released(pipeline: str, actions: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What a run released to, and by which deployment: groups, services, and stages of other deploy actions alone.
+
+    A stage that also deploys to a group or a service is left out: those go back by themselves, and it would go over
+    them.
+    """
+    found = {key: made for each in actions for key, made in _deployed(each)}
+    direct = {each.get("stageName") for each in actions if any(_deployed(each))}
+    others = (each for each in actions if category_of(each) == "Deploy" and each.get("stageName") not in direct)
+    stages = {parse_stage(f"{pipeline}/{each['stageName']}").key: each["pipelineExecutionId"] for each in others}
+    return stages | found
 
 
 def _source(action: Mapping[str, Any], artifacts: Mapping[str, Mapping[str, Any]]) -> Source:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from lastgood.errors import LostLeaseError, RefusedError, RetryableError
 from lastgood.ledger import Kind
-from lastgood.model import Controls, FollowUp, Rollback, follow_up_due
+from lastgood.model import Controls, FollowUp, OthersOfARelease, Rollback, follow_up_due
 from lastgood.parts import Parts
 from lastgood.pipelines.wording import PURPOSE
 from lastgood.settings import Settings
@@ -26,16 +26,20 @@ RESERVE = timedelta(seconds=15)
 
 def with_pipeline_rule(rollback: Rollback, settings: Settings) -> Rollback:
     """The rollback with its pipeline's rule copied into it, so that a later change of the rule does not affect it."""
-    rule = settings.pipeline_of(rollback.group)
+    group, rule = rollback.group, settings.pipeline_of(rollback.group)
+    # A rollback that follows another one brings no others along: one step, never a circle.
+    others = "" if rollback.trigger.follows else str(settings.release_set)
+    if group.can().deployments_are_runs:
+        return rollback.changed(looks_for_commits=bool(others), pipeline=group.application, others_of_release=others)
     if rule is None:
-        return rollback.changed(looks_for_commits=settings.check_bundles)
+        follow = others if others == OthersOfARelease.FOLLOW else ""
+        return rollback.changed(looks_for_commits=settings.check_bundles, others_of_release=follow)
     return rollback.changed(
         looks_for_commits=True,
         pipeline=rule.pipeline,
         after_rollback=rule.after_rollback,
         hold_stage=rule.hold,
-        # A rollback that follows another one brings no others along: one step, never a circle.
-        others_of_release="" if rollback.trigger.follows else str(settings.release_set),
+        others_of_release=others,
     )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from lastgood.errors import LastgoodError
 from lastgood.judgement.wording import duration
 from lastgood.links import compare
-from lastgood.model import AfterRollback, FollowUp
+from lastgood.model import AfterRollback, FollowUp, parse_key
 from lastgood.pipelines.rules import RUNNING, changed_since, commit_page, commits, overtaken, start_request
 from lastgood.pipelines.runs import Run, run_of
 from lastgood.pipelines.turn import Turn
@@ -19,15 +19,26 @@ RERUN_WATCH = timedelta(hours=24)
 STARTING = "Starting"
 
 
-def release_of(pipeline: str, run: Run) -> dict[str, Any]:
-    """The fields of a record that say what else the suspect's run released; none where it released nothing else."""
+CLOCKS_DIFFER_BY = timedelta(minutes=1)
+"""CodePipeline and ECS may date one moment so differently."""
+
+
+def release_of(pipeline: str, run: Run, made: dict[str, str]) -> dict[str, Any]:
+    """The fields of a record that say what else the suspect's run released; none where it released nothing else.
+
+    `made` are the deployments of the services among it, as far as they are known.
+    """
     if len(run.deployed) < 2:
         return {}
     return {
         "release_groups": tuple(key for key, _ in run.deployed),
         "release_joined_by": run_of(pipeline, run.execution_id),
-        "release_deployments": {key: made for key, made in run.deployed if made},
+        "release_deployments": {key: by for key, by in run.deployed if by} | made,
     }
+
+
+def _within(moment: datetime, began: datetime, ended: datetime) -> bool:
+    return began - CLOCKS_DIFFER_BY <= moment <= ended + CLOCKS_DIFFER_BY
 
 
 class Rerun:
@@ -41,7 +52,7 @@ class Rerun:
         it = self._turn.rollback
         trail, choice = it.trail, it.choice
         wanted = [each for each in (choice.suspect_deployment_id, choice.good_deployment_id) if each]
-        runs = self._pipelines.made(trail.pipeline, wanted) if trail.pipeline else {}
+        runs = self._runs(wanted)
         suspect, good = runs.get(choice.suspect_deployment_id), runs.get(choice.good_deployment_id)
         bad_commit, good_commit = commits(suspect, good)
         bad_commit = trail.suspect_commit or bad_commit or self._pipelines.bundle_commit(choice.suspect_revision)
@@ -52,10 +63,29 @@ class Rerun:
             compare_url=it.trail.compare_url or compare(commit_page(bad_commit, suspect), good_commit, bad_commit),
             suspect_execution_id=suspect.execution_id if suspect else "",
             good_execution_id=good.execution_id if good else "",
-            **(release_of(trail.pipeline, suspect) if suspect else {}),
+            **(release_of(trail.pipeline, suspect, self._of_services(suspect)) if suspect else {}),
         )
         self._prepare_rerun(good)
         self._turn.settle(FollowUp.FIND_COMMITS, what_was_found(self._turn.rollback, runs))
+
+    def _runs(self, deployment_ids: list[str]) -> dict[str, Run]:
+        """The runs that made these deployments; those of a stage are runs themselves."""
+        it = self._turn.rollback
+        pipeline = it.trail.pipeline
+        if it.group.can().deployments_are_runs:
+            return {each: self._pipelines.run(pipeline, each) for each in deployment_ids}
+        return self._pipelines.made(pipeline, deployment_ids) if pipeline else {}
+
+    def _of_services(self, run: Run) -> dict[str, str]:
+        """The last deployment of each service that a run released to, where it began while the run's action ran."""
+        found: dict[str, str] = {}
+        for key, began, ended in run.between:
+            deployer = self._turn.parts.deployer_for(parse_key(key), None)
+            facts = deployer.facts()
+            newest = deployer.newest(facts) if facts else None
+            if newest and newest.is_release and _within(newest.created_at, began, ended):
+                found[key] = newest.deployment_id
+        return found
 
     def _prepare_rerun(self, good: Run | None) -> None:
         """What would run the pipeline for the good commit: a request for this function, a command for people."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 _GIT = {"CodeCommit", "CodeStarSourceConnection", "GitHub"}
 # A whole hash, or a short one with at least one letter: a mere number may be a build number.
@@ -39,8 +41,9 @@ class Source:
 class Run:
     """One execution of a pipeline. `version` is the version of the pipeline's structure that it ran through.
 
-    `deployed` are the keys of what its deploy actions released to, each with the id of the deployment; the id is empty
-    for an ECS service, for which CodePipeline does not say it.
+    `deployed` are the keys of what its deploy actions released to, each with the id of the deployment. What neither
+    CodeDeploy nor ECS deploys is known by its stage, whose deployment is the run. The id is empty for an ECS service,
+    for which CodePipeline does not say it; `between` is when its action began and ended.
     """
 
     execution_id: str
@@ -49,6 +52,7 @@ class Run:
     sources: tuple[Source, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
     deployed: tuple[tuple[str, str], ...] = ()
+    between: tuple[tuple[str, datetime, datetime], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,16 @@ class Stage:
     def held_by(self, rollback_id: str) -> bool:
         """True where this rollback disabled the transition."""
         return not self.enabled and holder(self.reason) == rollback_id
+
+
+def asks_people(action: Mapping[str, Any]) -> bool:
+    """Whether an action, as `ListActionExecutions` has it, is an approval."""
+    return category_of(action) == "Approval"
+
+
+def category_of(action: Mapping[str, Any]) -> str:
+    """`Source`, `Build`, `Deploy`, `Approval` …"""
+    return str(((action.get("input") or {}).get("actionTypeId") or {}).get("category", ""))
 
 
 def commit_in(text: str) -> str:

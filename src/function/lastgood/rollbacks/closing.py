@@ -43,6 +43,7 @@ class Closing:
             people=decision.calls_people,
             closed_at=now,
             passed_on_to=decision.passes_on,
+            passed_on_run=decision.passes_to,
         )
         rolled_back = decision.outcome is Outcome.ROLLED_BACK
         watch = now + self._policy.recovery_window if rolled_back and draft.rollback.trigger.alarm_name else None

@@ -26,7 +26,13 @@ def pass_on(draft: Draft, opens: Callable[[Rollback, str], Rollback]) -> None:
 
 def _of_the_stage(rollback: Rollback, stage: DeploymentGroup, key: str) -> Rollback:
     """The stage's rollback. It counts as opened when this one was, so that a signal that came in time is not stale."""
-    trigger = replace(rollback.trigger, routed_by=f"{PASSED_ON_BY}{rollback.rollback_id}", released_in_alarm="")
+    trigger = replace(
+        rollback.trigger,
+        routed_by=f"{PASSED_ON_BY}{rollback.rollback_id}",
+        released_in_alarm="",
+        to_deployment_id=rollback.progress.passed_on_run,
+        only_deployment_id="",
+    )
     made = Rollback.opened(rollback_id(key, stage, trigger.alarm_changed_at), stage, trigger, rollback.opened_at)
     choice = rollback.choice
     return made.changed(release_groups=choice.release_groups, release_joined_by=choice.release_joined_by)

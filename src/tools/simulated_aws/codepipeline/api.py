@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from simulated_aws.codepipeline.model import STAGES, ActionRun, Pipeline, Run
+from simulated_aws.codepipeline.model import ActionRun, Pipeline, Run
 from simulated_aws.codepipeline.pipelines import Pipelines
 from simulated_aws.model import ServiceError
 
@@ -36,7 +36,8 @@ class PipelinesApi:
                 "roleArn": "arn:aws:iam::123456789012:role/CodePipeline",
                 "artifactStore": {"type": "S3", "location": "artifacts"},
                 "stages": [
-                    {"name": stage, "actions": _declared(found, stage), **_conditions(found, stage)} for stage in STAGES
+                    {"name": stage, "actions": _declared(found, stage), **_conditions(found, stage)}
+                    for stage in found.stages
                 ],
                 "version": found.version,
                 "executionMode": found.mode,
@@ -52,7 +53,7 @@ class PipelinesApi:
         return {
             "pipelineName": found.name,
             "pipelineVersion": found.version,
-            "stageStates": [_stage_state(found, stage) for stage in STAGES],
+            "stageStates": [_stage_state(found, stage) for stage in found.stages],
             "created": found.created_at,
             "updated": found.created_at,
         }
@@ -187,6 +188,8 @@ def _action_states(there: list[tuple[Run, ActionRun]]) -> list[Answer]:
 
 
 def _declared(pipeline: Pipeline, stage: str) -> list[Answer]:
+    if stage == pipeline.last:
+        return [{"name": "Copy", "actionTypeId": _type_id("Deploy", "S3")}]
     named = {"Source": pipeline.providers, "Build": {"Build": "CodeBuild"}, "Deploy": {"Deploy": pipeline.deploys_with}}
     approval = [{"name": "Approve", "actionTypeId": _type_id("Approval", "Manual")}]
     before = approval if pipeline.approval and stage == "Deploy" else []

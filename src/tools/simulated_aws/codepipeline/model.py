@@ -66,11 +66,12 @@ class Pipeline:
     """A pipeline. `providers` are its source actions; `builds` says what each revision of the first one builds.
 
     `deploys_with` is `CodeDeploy`, `CloudFormation` (then `stack` is named) or another provider, whose content is only
-    noted. `beside` are other groups of CodeDeploy to which the stage deploys the same. `approval`: a person has to
+    noted. `beside` are other groups of CodeDeploy, or services that ECS deploys, to which the stage deploys the same.
+    `last` is the name of one more stage, which copies the same to S3; empty for none. `approval`: a person has to
     approve inside the stage. `on_failure` is `ROLLBACK` or empty; `on_success` names an `alarm`, after how many
     `minutes` it is looked at, and the `result` (ROLLBACK or FAIL) if it fires. Nobody has recorded a rollback into a
     stage whose transition is disabled: `held_rollbacks_wait` plays that it waits. `tells`: EventBridge hears of the
-    stage.
+    stage. `fails`: the revisions whose action fails in the stage, after what it deploys came live.
     """
 
     name: str
@@ -98,6 +99,13 @@ class Pipeline:
     on_success: dict[str, Any] = field(default_factory=dict)
     held_rollbacks_wait: bool = False
     tells: bool = False
+    fails: set[str] = field(default_factory=set)
+    last: str = ""
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The names of its stages."""
+        return (*STAGES, *([self.last] if self.last else []))
 
     @property
     def occupied(self) -> bool:

@@ -1,11 +1,13 @@
 """Pipelines that move: a run takes its sources, builds them and deploys them with CodeDeploy or through a stack.
 
-Each pipeline has the stages Source, Build and Deploy. One run at a time is in Deploy; what comes behind it, or finds
-the transition disabled, waits before the stage (in SUPERSEDED mode the newest alone). A stage that fails ends its run.
+Each pipeline has the stages Source, Build and Deploy, and may have one more. One run at a time is in Deploy; what comes
+behind it, or finds the transition disabled, waits before the stage (in SUPERSEDED mode the newest alone). A stage that
+fails ends its run.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +16,7 @@ from simulated_aws.codedeploy.engine import Engine
 from simulated_aws.codedeploy.model import Deployment
 from simulated_aws.codepipeline.model import ActionRun, Pipeline, Run, Transition
 from simulated_aws.codepipeline.stage_rollbacks import StageRollbacks
+from simulated_aws.ecs.service_model import RollingService, ServiceDeployment
 from simulated_aws.model import ServiceError
 
 SOURCE_SECONDS = 5.0
@@ -39,7 +42,9 @@ class Pipelines:
         self.stages = StageRollbacks(self)
         self.pipelines: dict[str, Pipeline] = {}
         self._rebuild = rebuild
+        self._of_services: dict[str, ActionRun] = {}
         engine.ended.append(self._deployment_ended)
+        engine.services_ended.append(self._service_ended)
         stacks.ends.append(self._stack_ended)
 
     def create(self, name: str, application: str, group: str, **options: Any) -> Pipeline:
@@ -167,15 +172,41 @@ class Pipelines:
             self.stacks.update_stack(stack, str(run.artifact["builds"]))
             return stack.id
         self.deployed[pipeline.name] = str(run.artifact["builds"])
-        self.engine.later(1.0, lambda: self._ended(pipeline, run, deploy, "Succeeded"))
+        outcome = "Failed" if pipeline.fails & {*run.sources.values()} else "Succeeded"
+        self.engine.later(1.0, lambda: self._ended(pipeline, run, deploy, outcome))
         return ""
+
+    def copy(self, pipeline: Pipeline, run: Run) -> None:
+        """The last stage copies what the run built."""
+        run.stage, run.waiting = pipeline.last, False
+        action = self._action(run, "Copy", "Deploy", "S3")
+        self.deployed[f"{pipeline.name}/{pipeline.last}"] = str(run.artifact["builds"])
+        self.engine.later(1.0, lambda: self._ended(pipeline, run, action, "Succeeded"))
 
     def _deploy_beside(self, pipeline: Pipeline, run: Run) -> None:
         for application, group in pipeline.beside:
+            if service := self.engine.service_deployments.services.get((application, group)):
+                self._update_service(run, service)
+                continue
             action = self._action(run, f"Deploy-{application}-{group}", "Deploy", "CodeDeploy")
             action.configuration = _named(application, group)
             built = self._rebuild(application, group, run.artifact["builds"], False)
             action.external_id = self._created(application, group, built)
+
+    def _update_service(self, run: Run, service: RollingService) -> None:
+        """ECS's own action, which does not name the deployment that it makes."""
+        action = self._action(run, f"Deploy-{service.service.name}", "Deploy", "ECS")
+        action.configuration = {"ClusterName": service.service.cluster, "ServiceName": service.service.name}
+        number = re.search(r"\d+", str(run.artifact["builds"]))
+        family = str(service.primary.task_definition if service.primary else "").rpartition(":")[0]
+        made = self.engine.service_deployments.update(service, f"{family}:{number[0] if number else 1}")
+        self._of_services[made.id if made else ""] = action
+
+    def _service_ended(self, deployment: ServiceDeployment) -> None:
+        if action := self._of_services.get(deployment.id):
+            outcome = "Succeeded" if deployment.status == "SUCCESSFUL" else "Failed"
+            pipeline, run = next((p, r) for p in self.pipelines.values() for r in p.runs if action in r.actions)
+            self._ended(pipeline, run, action, outcome)
 
     def _created(self, application: str, group: str, revision: dict[str, Any]) -> str:
         names = {"applicationName": application, "deploymentGroupName": group}
@@ -230,7 +261,7 @@ class Pipelines:
         outcome = "Failed" if "Failed" in latest else outcome
         if run.status == "Stopping":
             outcome = "Stopped"
-        if outcome == "Succeeded" and pipeline.on_success and not run.rolls_back_to:
+        if outcome == "Succeeded" and pipeline.on_success and run.stage == "Deploy" and not run.rolls_back_to:
             # The stage is not over while its condition waits.
             seconds = 60.0 * pipeline.on_success.get("minutes", 0)
             self.engine.later(seconds, lambda: self._judge(pipeline, run))
@@ -241,9 +272,13 @@ class Pipelines:
         if self.engine.firing(pipeline.on_success["alarm"]):
             self._close(pipeline, run, "Failed", pipeline.on_success.get("result", "ROLLBACK"))
         else:
-            self._close(pipeline, run, "Succeeded")
+            self._close(pipeline, run, "Stopped" if run.status == "Stopping" else "Succeeded")
 
     def _close(self, pipeline: Pipeline, run: Run, outcome: str, result: str = "") -> None:
+        if outcome == "Succeeded" and pipeline.last and run.stage == "Deploy" and not run.rolls_back_to:
+            self.copy(pipeline, run)
+            self.engine.later(1.0, lambda: self._enter(pipeline))
+            return
         run.status, run.updated_at = outcome, self.engine.now()
         self.tell(pipeline, run, "SUCCEEDED" if outcome == "Succeeded" else "FAILED")
         wanted = result or (pipeline.on_failure if outcome == "Failed" else "")

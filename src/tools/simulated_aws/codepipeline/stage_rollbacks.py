@@ -34,11 +34,16 @@ class StageRollbacks:
             raise ServiceError("ValidationException", "The targetPipelineExecutionId does not satisfy its pattern.")
         if pipeline.pipeline_type != "V2":
             raise ServiceError("ValidationException", "Stage rollback needs a pipeline of type V2.")
-        if stage != "Deploy":
+        if stage not in {"Deploy", pipeline.last}:
             raise ServiceError("StageNotFoundException", f"No stage {stage} in the pipeline {name}")
         target = self._pipelines.run_of(name, target_id)
         self._check(pipeline, target)
-        return self._start(pipeline, target, ("ManualRollback", json.dumps({"AwsUserArn": by})))
+        trigger = ("ManualRollback", json.dumps({"AwsUserArn": by}))
+        if stage == "Deploy":
+            return self._start(pipeline, target, trigger)
+        run = self._new(pipeline, target, trigger)
+        self._pipelines.copy(pipeline, run)
+        return run
 
     def _check(self, pipeline: Pipeline, target: Run) -> None:
         if target.version != pipeline.version:
@@ -57,9 +62,13 @@ class StageRollbacks:
             self._start(pipeline, good[-1], trigger)
 
     def _start(self, pipeline: Pipeline, target: Run, trigger: tuple[str, str]) -> Run:
+        run = self._new(pipeline, target, trigger)
+        self._pipelines.wait_for_stage(pipeline, run)
+        return run
+
+    def _new(self, pipeline: Pipeline, target: Run, trigger: tuple[str, str]) -> Run:
         run = self._pipelines.new_run(pipeline, dict(target.sources), trigger, dict(target.variables))
         run.rolls_back_to, run.artifact = target.id, target.artifact
-        self._pipelines.wait_for_stage(pipeline, run)
         return run
 
     def stop(self, name: str, run_id: str, abandon: bool) -> Run:

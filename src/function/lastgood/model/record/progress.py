@@ -24,6 +24,7 @@ class Progress:
     stack_cancel_requested_at: datetime | None = None
     stack_debt: str = ""
     passed_on_to: str = ""
+    passed_on_run: str = ""
     passed_on_id: str = ""
     held_up_since: datetime | None = None
     held_up_by: str = ""
