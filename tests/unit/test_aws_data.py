@@ -15,9 +15,18 @@ from botocore.regions import EndpointResolver
 
 from endpoints import text
 from lastgood import aws_data
-from lastgood.aws_data import OURS, SERVICES, SmallLoader, use_small_data
+from lastgood.aws_data import OURS, SERVICES, SmallFiles, SmallLoader, use_small_data
 
 FUNCTION = Path(__file__).resolve().parents[2] / "src" / "function" / "lastgood"
+USED = sorted(
+    {
+        name
+        for path in FUNCTION.rglob("*.py")
+        for name in re.findall(r'(?:\.client|_on_first_use)\(\s*"([a-z0-9-]+)"', path.read_text())
+    }
+)
+"""The services of which the function makes clients."""
+
 INVENTED = ("us-south-9", "eu-north-9", "cn-south-9", "us-gov-north-9")
 
 
@@ -26,6 +35,13 @@ def full() -> dict[str, Any]:
     """botocore's own endpoints."""
     found: dict[str, Any] = Loader().load_data("endpoints")
     return found
+
+
+def undocumented(model: Any) -> Any:
+    """A model of botocore's with every text that documents it emptied."""
+    if isinstance(model, dict):
+        return {k: "" if k == "documentation" and isinstance(v, str) else undocumented(v) for k, v in model.items()}
+    return [undocumented(each) for each in model] if isinstance(model, list) else model
 
 
 def regions() -> list[str]:
@@ -60,11 +76,26 @@ def test_a_client_calls_the_same_address_and_signs_for_the_same_region(service: 
 
 
 def test_every_service_of_which_the_function_makes_a_client_is_in_the_list() -> None:
-    source = "\n".join(path.read_text() for path in FUNCTION.rglob("*.py"))
-    used = re.findall(r'(?:\.client|_on_first_use)\(\s*"([a-z0-9-]+)"', source)
     loader = Loader()
-    prefixes = {loader.load_service_model(name, "service-2")["metadata"]["endpointPrefix"] for name in used}
+    prefixes = {loader.load_service_model(name, "service-2")["metadata"]["endpointPrefix"] for name in USED}
     assert prefixes == set(SERVICES), "mend SERVICES, then: make endpoints"
+
+
+@pytest.mark.parametrize("name", USED)
+def test_a_services_model_and_rules_are_botocores_but_for_their_documentation(name: str) -> None:
+    for kind in ("service-2", "endpoint-rule-set-1"):
+        theirs, ours = Loader().load_service_model(name, kind), SmallLoader().load_service_model(name, kind)
+        assert json.dumps(ours) == json.dumps(undocumented(theirs)), "in the same order, too"
+
+
+def test_a_member_that_is_called_documentation_stays(tmp_path: Path) -> None:
+    members = {"documentation": {"shape": "Text", "documentation": "<p>what it is</p>"}}
+    (tmp_path / "service-2.json").write_text(json.dumps({"documentation": "<p>about</p>", "members": members}))
+    assert SmallFiles().load_file(str(tmp_path / "service-2")) == {
+        "documentation": "",
+        "members": {"documentation": {"shape": "Text", "documentation": ""}},
+    }
+    assert SmallFiles().load_file(str(tmp_path / "waiters-2")) is None
 
 
 def test_where_the_runtimes_data_is_of_another_version_its_own_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

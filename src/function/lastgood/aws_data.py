@@ -1,19 +1,24 @@
-"""A small substitute for what botocore reads before it can make a client: its list of services, and their endpoints.
+"""A small substitute for what botocore reads before it can make a client: services, their endpoints, their models.
 
 botocore looks into 400 directories for the names of all services, and reads 1.2 MB about the endpoints of each of them.
 A few are needed here. So its data loader is replaced by one that lists directories without looking into each, and that
 answers `endpoints` from a file with our services alone, which `make endpoints` cuts out of botocore's own. Everything
-else, service models above all, comes from the runtime's botocore as ever.
+else, service models above all, comes from the runtime's botocore as ever, but for the models' documentation: more than
+half of their text, kept in memory, and never read here.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cached_property
 from io import SEEK_END
 from pathlib import Path
 from typing import Any
 
-from botocore.loaders import Loader
+from botocore.loaders import JSONFileLoader, Loader
 from botocore.session import Session
 
 SERVICES = (
@@ -42,13 +47,41 @@ VERSION = 3
 _ENDPOINTS = "endpoints"
 
 
+_ENDINGS: dict[str, Callable[..., Any]] = {".json": open, ".json.gz": gzip.open}
+
+
+class SmallFiles(JSONFileLoader):
+    """botocore's files, as plain dictionaries instead of ordered ones (both keep the order), undocumented."""
+
+    def load_file(self, file_path: str) -> Any:
+        """The data of a file that is named without its ending; None if there is none."""
+        for ending, opened in _ENDINGS.items():
+            with suppress(FileNotFoundError), opened(file_path + ending, "rb") as file:
+                return json.loads(file.read(), object_hook=_undocumented)
+        return super().load_file(file_path)
+
+
+def _undocumented(found: dict[str, Any]) -> dict[str, Any]:
+    """A part of a model without its documentation, which is text; a member of that name has a dictionary there."""
+    if isinstance(found.get("documentation"), str):
+        found["documentation"] = ""
+    return found
+
+
 class SmallLoader(Loader):
     """botocore's loader, with less to read."""
+
+    FILE_LOADER_CLASS = SmallFiles
 
     def list_available_services(self, type_name: str) -> list[str]:
         """Every directory of the data, without looking inside: whether a service has the type shows on loading it."""
         if type_name not in OF_EVERY_SERVICE:
             return list(super().list_available_services(type_name))
+        return self._directories
+
+    @cached_property
+    def _directories(self) -> list[str]:
+        """The names of all services, read once: botocore asks for them twice for each service."""
         return next(Path(self.BUILTIN_DATA_PATH).walk())[1]
 
     def load_data_with_path(self, name: str) -> tuple[Any, str]:
