@@ -1,7 +1,12 @@
-"""The sweep asks CloudWatch and CodeDeploy each minute whether they answer; its own work does not depend on that."""
+"""The sweep asks CloudWatch and CodeDeploy each minute whether they answer; its own work does not depend on that.
+
+It also leaves behind what a rollback would otherwise have to make first: connections, and the clients for notices.
+"""
 
 from __future__ import annotations
 
+import threading
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -9,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from lastgood.telemetry import Telemetry
 from scene import Scene, scene
+from stage.local import ACCOUNT, REGION
 
 
 def counted(it: Scene) -> list[str]:
@@ -19,10 +25,38 @@ def counted(it: Scene) -> list[str]:
     return names
 
 
-def test_a_sweep_reads_once_from_each_service_and_counts_nothing_when_they_answer() -> None:
+def test_a_sweep_reads_from_each_service_and_counts_nothing_when_they_answer() -> None:
     with scene() as it:
         assert counted(it) == ["SweepRan"]
-        assert len(it.calls("GetDeploymentConfig")) == 1
+        assert len(it.calls("GetDeploymentConfig")) == 2
+
+
+def test_codedeploy_is_asked_twice_at_once_so_that_the_two_lists_of_a_history_find_their_connections_open() -> None:
+    both = threading.Barrier(2, timeout=5)
+
+    def answers(**_: Any) -> dict[str, Any]:
+        both.wait()
+        return {}
+
+    with scene() as it:
+        codedeploy = it.local.application._parts.reach._clients.codedeploy
+        with patch.object(codedeploy, "get_deployment_config", side_effect=answers):
+            assert counted(it) == ["SweepRan"]
+
+
+def test_after_a_sweep_a_rollback_makes_no_client_for_notices_and_for_other_regions_alarms() -> None:
+    made: list[str] = []
+    settings = {"LASTGOOD_ACCOUNT_ID": ACCOUNT, "AWS_REGION": REGION, "LASTGOOD_ALARM_REGIONS": "ap-south-1"}
+    with scene(settings=settings) as it:
+        it.good_history(2)
+        it.release(3)
+        it.sweep()
+        session = it.local.application._parts.reach._clients.session
+        make = session.client
+        with patch.object(session, "client", lambda name, **more: made.append(name) or make(name, **more)):
+            it.alarm_fires()
+        assert it.head["phase"] == "VERIFYING" and it.head["notified"]
+        assert not {"sns", "events", "cloudwatch"} & set(made), made
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException", "InternalFailure"])

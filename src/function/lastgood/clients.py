@@ -152,8 +152,13 @@ class Clients:
         """Only after a rollback has moved."""
         return self._on_first_use("events", READS)
 
+    def prepare_to_tell(self) -> None:
+        """Make the clients for notices now, so that the first rollback of this environment need not."""
+        for service in ("sns", "events"):
+            self._on_first_use(service, READS)
+
     def cloudwatch_at(self, place: AlarmPlace) -> Any:
-        """CloudWatch in an alarm's region; the client is made when the first alarm of another region comes."""
+        """CloudWatch in an alarm's region; the client for another region is made on first use."""
         if place.region in {"", self.cloudwatch.meta.region_name}:
             return self.cloudwatch
         return self._on_first_use("cloudwatch", READS, place.region)

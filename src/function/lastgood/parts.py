@@ -86,7 +86,7 @@ class Parts:
             group_alarms=GroupAlarms(clients, settings, pool, clock),
             pipelines=Pipelines(clients),
             notices=Notices(clients, settings.notification_topic_arn, settings.event_bus, pool, place),
-            reach=Reach(clients, pool),
+            reach=Reach(clients, pool, settings.alarm_regions),
             deployer_for=deployers(clients, settings, pool),
             stacks=Stacks(clients, settings),
             pool=pool,

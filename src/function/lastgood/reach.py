@@ -1,37 +1,58 @@
-"""Whether CloudWatch and CodeDeploy answer this role: one small read of each, which the sweep makes every minute.
+"""Whether CloudWatch and CodeDeploy answer this role: small reads of each, which the sweep makes every minute.
 
 So a failure is found before an alarm needs them, and the connections are already open when one comes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 
 from lastgood.clients import Clients, call
 from lastgood.errors import LastgoodError
+from lastgood.model import AlarmPlace
 
 PATIENCE = timedelta(seconds=5)
 ANY_CONFIGURATION = "CodeDeployDefault.OneAtATime"
 """A deployment configuration that every account has."""
 
 
+type Look = tuple[str, Future[object]]
+"""A service, and the read of it."""
+
+
 class Reach:
     """Checks the services that are read before anything is stopped."""
 
-    def __init__(self, clients: Clients, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, clients: Clients, pool: ThreadPoolExecutor, regions: Iterable[str] = ()) -> None:
+        """`regions`: the other regions whose alarms are accepted."""
         self._clients = clients
         self._pool = pool
+        self._regions = tuple(regions)
 
-    def begin(self) -> Mapping[str, Future[object]]:
-        """Ask each service in the background."""
-        looks: dict[str, Callable[[], object]] = {"cloudwatch": self._cloudwatch, "codedeploy": self._codedeploy}
-        return {service: self._pool.submit(look) for service, look in looks.items()}
+    def begin(self) -> Sequence[Look]:
+        """Ask each service in the background, CodeDeploy twice: a history is read over two connections at once.
 
-    def problems(self, begun: Mapping[str, Future[object]]) -> list[str]:
+        No connection is opened for what is created later. A write that meets one which AWS has closed meanwhile would
+        not know whether it was received.
+        """
+        looks: tuple[tuple[str, Callable[[], object]], ...] = (
+            ("cloudwatch", self._cloudwatch),
+            ("codedeploy", self._codedeploy),
+            ("codedeploy", self._codedeploy),
+        )
+        return [(service, self._pool.submit(look)) for service, look in looks]
+
+    def problems(self, begun: Sequence[Look]) -> list[str]:
         """Which services did not answer, as sentences; empty if all did."""
-        return [problem for service, look in begun.items() if (problem := _problem(service, look))]
+        return list(dict.fromkeys(problem for service, look in begun if (problem := _problem(service, look))))
+
+    def prepare(self) -> None:
+        """Make the clients that a rollback would have to make, while nobody waits for it. Nothing is called."""
+        self._clients.prepare_to_tell()
+        for region in self._regions:
+            self._clients.cloudwatch_at(AlarmPlace(region=region))
 
     def _cloudwatch(self) -> object:
         return call(self._clients.cloudwatch, "describe_alarms", StateValue="ALARM", MaxRecords=1)

@@ -30,7 +30,8 @@ class Sweep:
     def run(self) -> dict[str, Any]:
         """Finish what events did not: advance open rollbacks, send unsent notices, watch alarms, note releases.
 
-        Meanwhile the services that a rollback reads first are asked whether they answer.
+        Meanwhile the services that a rollback reads first are asked whether they answer. What it would have to make is
+        made last.
         """
         visited = failed = 0
         asked = self._parts.reach.begin()
@@ -47,6 +48,7 @@ class Sweep:
             Notekeeping(self._parts).catch_up()
         self._parts.telemetry.unanswered(self._parts.reach.problems(asked))
         self._parts.telemetry.swept(visited, failed)
+        self._parts.reach.prepare()
         return {"swept": visited, "failed": failed}
 
     def _attempt(self, work: Callable[[], object], rollback_id: str) -> bool:
