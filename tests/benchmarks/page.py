@@ -175,9 +175,10 @@ warm.
 **An alarm hardly ever meets a cold start.** The sweep invokes the same function every minute, so its environment is
 there and warm. Lambda replaces environments every few hours; the next sweep takes that cold start, unless an alarm
 comes within the minute before it, which is one alarm in some hundreds. So the first figures are those of a function
-that a sweep has visited, and has done nothing else. The sweep also reads once from CloudWatch and CodeDeploy, which
-proves each minute that both answer to this role, and leaves a connection to each behind. Cold starts remain in a storm:
-of many messages at once, one meets the warm environment. They stand beside.
+that a sweep has visited, and has done nothing else. The sweep also reads from CloudWatch and CodeDeploy, which proves
+each minute that both answer to this role. It leaves behind a connection to the table, one to CloudWatch, the two to
+CodeDeploy over which a history is read, and the clients for notices. Cold starts remain in a storm: of many messages at
+once, one meets the warm environment. They stand beside.
 
 **The floor** is what the guards force: BARE's cold start, with the chain of calls that wait for one another in its one
 call's place: claim, lists, details, intent, stop, intent, redeployment, notices beside the record, and that they were
@@ -188,8 +189,9 @@ tearing down costs BARE seven times what it costs lastgood, whose heap is frozen
 1.48. The same exit flattered the collector's rest, said to be worth 1.38. Both are measured to readiness now, and so
 are the artifact and the other levers of initialisation. The cold start was the only start shown, though few alarms meet
 it, and was compared with a single call that guards nothing. BARE still reads whom TLS trusts in its first call,
-lastgood while it loads: that counts against lastgood in the row of initialisation, and for it in the cold rows, where
-loading has a whole processor and the handler a share of one.
+lastgood while it loads: that counts against lastgood in the row of initialisation, and for it in the cold rows of 1024
+MB, where loading has a whole processor and the handler a share of one. Initialisation was one reading of CPU time for
+each variant and round; now it is the least of three, for whatever disturbs one only adds to it.
 
 ### Goals
 
@@ -214,8 +216,9 @@ A warm rollback of a release that is still running, on servers, in order of arri
 
 ![cost against history length](performance-history.svg)
 
-`ListDeployments` is asked for a time range and for successes, page by page only where the order cannot be believed. The
-calls do not grow with the history; a test holds that on all three platforms.
+`ListDeployments` is asked for one page of a time range and one of successes. Where their order cannot be believed, the
+range is halved until all of it fits on a page. The calls do not grow with the history; a test holds that on all three
+platforms.
 
 ## A storm
 
@@ -223,8 +226,8 @@ calls do not grow with the history; a test holds that on all three platforms.
 
 {messages} messages about {groups} deployment groups reach {environments} environments at once, while CodeDeploy lets
 {rate:g} calls a second through. Who claims first spends CodeDeploy's calls on rollbacks; who reads first spends them on
-finding out that somebody else is at it. (The storm brake is off here. With it, so many groups in alarm at once stop all
-rollbacks and call people, because one release is hardly ill in {groups} places.)
+finding out that somebody else is at it. (The storm brake is off here. With it, more than five groups in alarm at once,
+or as many as its setting says, stop all rollbacks and call people, unless one release changed them all.)
 
 ## Levers
 
@@ -237,7 +240,7 @@ whole one in any case while it initialises.
 
 {sizes}
 
-1024 MB is the template's default: it is quicker than 512 MB, and idle the difference is a cent a month for the sweep
+1024 MB is the template's default: it is quicker than 512 MB, and idle the difference is two cents a month for the sweep
 ([cost.md](cost.md)); more buys less and less. `arm64` is chosen by price: what ships is pure Python, and no machine of
 that kind was at hand to measure it.
 
