@@ -42,6 +42,7 @@ from lastgood.clients import Clients
 from lastgood_cli.context import Aws, Session
 from lastgood_cli.main import cli
 from lastgood_cli.stack_template import StackTemplate
+from short_wire import short_wire
 from simulated_aws import Server, VirtualClock, serve
 from stage.local import ERRORS, alarm_event, group_tags
 
@@ -263,6 +264,7 @@ def terminal(**parameters: str) -> Iterator[Terminal]:
     clock = VirtualClock(START)
     with (
         serve(clock=clock, region=REGION) as server,
+        short_wire(server),
         # moto stamps alarms with the machine's time; here everything lives by the simulated clock.
         patch("moto.cloudwatch.models.utcnow", lambda: clock.now().replace(tzinfo=None)),
     ):

@@ -60,10 +60,11 @@ def _on_its_clock(simulator: Simulator, patches: ExitStack) -> None:
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: `url` is the endpoint of every AWS service."""
+    """A running server: `url` is the endpoint of every AWS service, `application` the WSGI application behind it."""
 
     url: str
     simulator: Simulator
+    application: Any
 
     def client(self, service: str, **options: Any) -> Any:
         """A boto3 client that talks to this server."""
@@ -97,7 +98,7 @@ def serve(
     thread = Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True)
     thread.start()
     try:
-        yield Server(f"http://{host}:{server.server_port}", simulator)
+        yield Server(f"http://{host}:{server.server_port}", simulator, moto)
     finally:
         server.shutdown()
         thread.join()
