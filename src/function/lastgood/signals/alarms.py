@@ -10,6 +10,7 @@ from lastgood.reason_data import breach_began, is_of_change, parse_reason_data
 from lastgood.signals.fields import (
     ACCEPTED_SHAPES,
     MAX_REASON,
+    ONLY_ALARMS,
     Arn,
     check_alarm_place,
     ignore,
@@ -37,8 +38,7 @@ def read_sns_alarm(body: dict[str, Any], delivery: Delivery) -> AlarmSignal:
     _check_is_alarm(body)
     check_topic(delivery)
     name = _alarm_name(body["AlarmName"])
-    topic = parse_arn(delivery.source_arn, "sns") or parse_arn(delivery.source_arn, "sqs")
-    arn = _alarm_arn(body.get("AlarmArn"), name, body.get("AWSAccountId"), topic, delivery.home)
+    arn = _alarm_arn(body.get("AlarmArn"), name, body.get("AWSAccountId"), delivery)
     check_alarm_place(arn, delivery.home)
     state = _alarm_state(body["NewStateValue"])
     _check_contributor(body, name, state)
@@ -70,19 +70,19 @@ def _attributes(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
         return {}
     pairs = [(name, text) for name, text in value.items() if isinstance(text, str) and len(text) <= MAX_ALARM_NAME]
-    return {name: text for name, text in pairs[:MAX_ATTRIBUTES] if is_plain(name) and is_plain(text)}
+    return {name: text for name, text in pairs[:MAX_ATTRIBUTES] if name and is_plain(name) and is_plain(text)}
 
 
 def _check_is_alarm(body: dict[str, Any]) -> None:
     if "AlarmName" in body and "NewStateValue" in body:
         return
-    if "deploymentId" in body and "deploymentGroupName" in body:
+    if ("deploymentId" in body and "deploymentGroupName" in body) or "notificationRuleArn" in body:
         ignore(
             "codedeploy_trigger",
-            "The message is a CodeDeploy trigger's.",
-            "lastgood gets deployments from EventBridge; point the trigger at another topic.",
+            "The message is one of a CodeDeploy trigger, or of a notification rule of the developer tools.",
+            "lastgood gets deployments from EventBridge; point the trigger or the rule at another topic.",
         )
-    ignore("not_an_alarm", "The message lacks AlarmName or NewStateValue.", "Only CloudWatch alarms belong here.")
+    ignore("not_an_alarm", "The message lacks AlarmName or NewStateValue.", ONLY_ALARMS)
 
 
 def check_topic(delivery: Delivery) -> None:
@@ -91,7 +91,7 @@ def check_topic(delivery: Delivery) -> None:
         reject(
             "untrusted_topic",
             f"The message comes from {sender}, which is not accepted.",
-            "Add the topic's ARN to LASTGOOD_ALARM_TOPIC_ARNS.",
+            "Add the ARN of the topic, or of a queue with raw delivery, to LASTGOOD_ALARM_TOPIC_ARNS.",
         )
 
 
@@ -107,10 +107,11 @@ def _alarm_name(value: object) -> str:
     return value
 
 
-def _alarm_arn(given: object, name: str, account: object, sender: Arn | None, home: Home) -> Arn:
+def _alarm_arn(given: object, name: str, account: object, delivery: Delivery) -> Arn:
     """The alarm's ARN. Old messages have none, and a display name as `Region`: then the topic's ARN is used."""
     if given is None:
-        return _built_arn(name, account, sender, home)
+        sender = parse_arn(delivery.source_arn, "sns") or parse_arn(delivery.source_arn, "sqs")
+        return _built_arn(name, account, sender, delivery.home)
     arn = parse_arn(given, "cloudwatch")
     if arn is None or arn.resource != f"alarm:{name}":
         reject("bad_field", "AlarmArn is not the ARN of the alarm that the message names.")
@@ -183,6 +184,15 @@ def read_alarm_action(event: dict[str, Any], delivery: Delivery) -> Results:
     return (stated_alarm(body, event.get("alarmArn"), event.get("accountId"), tags, kind, delivery),)
 
 
+def read_alarm_detail(body: dict[str, Any], delivery: Delivery) -> Results:
+    """EventBridge's description of an alarm without the event around it, which a rule's input path `$.detail` leaves.
+
+    It names no account and no region: those of the topic, the queue or the function are meant.
+    """
+    kind = delivery.kind(TriggerKind.EVENTBRIDGE)
+    return (stated_alarm(body, None, None, first_tags(body), kind, delivery),)
+
+
 def first_tags(*holders: object) -> dict[str, str] | None:
     found = (_tags(holder, "alarmTags") for holder in holders if isinstance(holder, dict))
     return next((tags for tags in found if tags is not None), None)
@@ -198,7 +208,7 @@ def stated_alarm(
 ) -> AlarmSignal:
     """The alarm as its Lambda action and EventBridge describe it. Neither contains its evaluation periods."""
     name = _alarm_name(body.get("alarmName"))
-    arn = _alarm_arn(given_arn, name, account, None, delivery.home)
+    arn = _alarm_arn(given_arn, name, account, delivery)
     check_alarm_place(arn, delivery.home)
     stated = body.get("state")
     if not isinstance(stated, dict):
@@ -217,17 +227,20 @@ def stated_alarm(
         state_reason=optional_text(stated, "reason", MAX_REASON),
         trigger_kind=kind,
         tags=tags,
-        onset=_onset(stated, changed_at),
+        onset=_onset(stated, changed_at, delivery),
         message_id=delivery.message_id,
         contributor=optional_text(one, "id", MAX_CONTRIBUTOR),
         attributes=_attributes(one.get("attributes")),
     )
 
 
-def _onset(stated: dict[str, Any], changed_at: datetime) -> Onset | None:
-    """When the breach began; SNS messages do not contain that."""
+def _onset(stated: dict[str, Any], changed_at: datetime, delivery: Delivery) -> Onset | None:
+    """When the breach began; SNS messages do not contain that.
+
+    It could clear a release, so it is not taken from a topic or a queue, into which others may write.
+    """
     data = parse_reason_data(stated.get("reasonData"))
-    if not is_of_change(data, changed_at):
+    if delivery.published or delivery.queued or not is_of_change(data, changed_at):
         return None
     return breach_began(data, optional_text(stated, "reason", MAX_REASON))
 

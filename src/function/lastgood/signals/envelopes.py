@@ -1,4 +1,8 @@
-"""The envelopes of signals: SNS, SQS, EventBridge, an alarm's action, a failure record, or a person's request."""
+"""The envelopes of signals: SNS, SQS, EventBridge, an alarm's action, a failure record, or a person's request.
+
+A rule's input path, a pipe's template or somebody's relay may leave less than a whole event, so what is inside an
+envelope is read by its own shape, whatever it came in.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,9 @@ from datetime import datetime
 from typing import Any
 
 from lastgood.signals.actions import ACTIONS
-from lastgood.signals.alarms import check_topic, read_alarm_action, read_sns_alarm
+from lastgood.signals.alarms import check_topic, read_alarm_action, read_alarm_detail, read_sns_alarm
 from lastgood.signals.eventbridge import read_eventbridge
-from lastgood.signals.fields import ACCEPTED_SHAPES, guarded, ignore, kind_of, optional_text, reject
+from lastgood.signals.fields import ACCEPTED_SHAPES, ONLY_ALARMS, guarded, ignore, kind_of, optional_text, reject
 from lastgood.signals.requests import read_operator_event
 from lastgood.signals.types import (
     AlarmSignal,
@@ -42,6 +46,8 @@ def _read(event: object, delivery: Delivery) -> Results:
 
 
 def _event(event: object, delivery: Delivery) -> Results:
+    if isinstance(event, str) and event.lstrip().startswith("{"):
+        event = [event]
     if isinstance(event, list) and event:
         return tuple(_no_request(result) for each in event for result in guarded(_piped, each, delivery))
     if not isinstance(event, dict) or not event:
@@ -50,27 +56,28 @@ def _event(event: object, delivery: Delivery) -> Results:
             f"The event is {kind_of(event)}; nothing can be read from it.",
             ACCEPTED_SHAPES,
         )
-    for key, reader in _SHAPES.items():
-        if key in event:
-            return reader(event, delivery)
-    reject("unknown_event_shape", "The event has none of the shapes that lastgood knows.", ACCEPTED_SHAPES)
+    reader = _reader_of(event)
+    if reader is None:
+        reject("unknown_event_shape", "The event has none of the shapes that lastgood knows.", ACCEPTED_SHAPES)
+    return reader(event, delivery)
+
+
+def _reader_of(content: dict[str, Any]) -> Callable[[dict[str, Any], Delivery], Results] | None:
+    return next((reader for keys, reader in _SHAPES.items() if content.keys() >= keys), None)
 
 
 def _piped(element: object, delivery: Delivery) -> Results:
     """One element of a list from EventBridge Pipes: a queue's record, the content of its body, or a whole event.
 
-    The content of a body comes as an object or, depending on the pipe's template, still as text.
+    The content of a body comes as an object or, depending on the pipe's template, still as text. A rule's template may
+    make a text of the whole event as well.
     """
     if isinstance(element, str):
-        element = _json_object(element, "An element of the list", MAX_SQS_CHARACTERS)
+        element = _json_object(element, "The text", MAX_SQS_CHARACTERS, ACCEPTED_SHAPES)
     if not isinstance(element, dict):
         reject("unknown_event_shape", f"The list holds {kind_of(element)}, not an event.", ACCEPTED_SHAPES)
     if "eventSource" in element or "EventSource" in element:
         return _record(element, delivery)
-    if "TopicArn" in element and "Type" in element:
-        return _sns(element, _sns_delivery(element, delivery))
-    if "AlarmName" in element and "NewStateValue" in element:
-        return (read_sns_alarm(element, delivery),)
     return _event(element, delivery)
 
 
@@ -107,12 +114,10 @@ def _sqs(record: dict[str, Any], delivery: Delivery) -> Results:
     A pipe may have read the body's text already.
     """
     given = record.get("body")
-    body = given if isinstance(given, dict) else _json_object(given, "The record's body", MAX_SQS_CHARACTERS)
-    if "TopicArn" in body and "Type" in body:
-        return guarded(_sns, body, _sns_delivery(body, delivery))
-    if _SHAPES.keys() & body.keys():
-        return _read(body, delivery)
-    return (read_sns_alarm(body, delivery),)
+    body = (
+        given if isinstance(given, dict) else _json_object(given, "The record's body", MAX_SQS_CHARACTERS, ONLY_ALARMS)
+    )
+    return guarded(_reader_of(body) or _alarm_message, body, delivery)
 
 
 def _on_failure(event: dict[str, Any], delivery: Delivery) -> Results:
@@ -125,7 +130,16 @@ def _on_failure(event: dict[str, Any], delivery: Delivery) -> Results:
 def _sns_delivery(message: dict[str, Any], delivery: Delivery) -> Delivery:
     # SQS reports failures by the queue's own message id, so that one is kept.
     message_id = delivery.message_id if delivery.queued else optional_text(message, "MessageId", 100)
-    return replace(delivery, message_id=message_id, source_arn=optional_text(message, "TopicArn", 300))
+    return replace(delivery, message_id=message_id, source_arn=optional_text(message, "TopicArn", 300), published=True)
+
+
+def _envelope(message: dict[str, Any], delivery: Delivery) -> Results:
+    """A message as SNS puts it into a queue; or one topic's within another topic's, which then answers for it."""
+    return guarded(_sns, message, delivery if delivery.published else _sns_delivery(message, delivery))
+
+
+def _alarm_message(body: dict[str, Any], delivery: Delivery) -> Results:
+    return (read_sns_alarm(body, delivery),)
 
 
 def _sns(message: dict[str, Any], delivery: Delivery) -> Results:
@@ -133,12 +147,12 @@ def _sns(message: dict[str, Any], delivery: Delivery) -> Results:
         kind = optional_text(message, "Type", 80) or "of another kind"
         # Anyone who can publish can put any address in here, so no URL from a message is ever opened.
         ignore("not_a_notification", f"The SNS message is {kind}, not a Notification.")
-    body = _json_object(message.get("Message"), "The SNS message", MAX_SNS_CHARACTERS)
-    reader = next((reader for key, reader in _OVER_SNS.items() if key in body), None)
-    if reader is not None:
-        check_topic(delivery)
-        return tuple(_no_request(result) for result in reader(body, delivery))
-    return (read_sns_alarm(body, delivery),)
+    body = _json_object(message.get("Message"), "The SNS message", MAX_SNS_CHARACTERS, ONLY_ALARMS)
+    reader = _reader_of(body)
+    if reader is None or reader in _NEVER_PUBLISHED:
+        return _alarm_message(body, delivery)
+    check_topic(delivery)
+    return tuple(_no_request(result) for result in reader(body, delivery))
 
 
 def _eventbridge(event: dict[str, Any], delivery: Delivery) -> Results:
@@ -154,19 +168,19 @@ def _no_request(result: Signal | Refusal) -> Signal | Refusal:
     """Refuse requests through topics, buses and pipes: a right to write into these makes nobody an operator."""
     if isinstance(result, AlarmSignal | DeploymentSignal | ServiceDeploymentSignal | Refusal):
         return result
-    told = "Requests and sweeps are taken neither from a topic, nor from a bus's record of a failure, nor from a list."
+    told = "Requests and sweeps come from no topic, from no bus's record of a failure, and from no list or text."
     return Refusal("queued_request", told, "Invoke the function with it alone.", rejected=True)
 
 
-def _json_object(value: object, what: str, limit: int) -> dict[str, Any]:
+def _json_object(value: object, what: str, limit: int, hint: str) -> dict[str, Any]:
     if not isinstance(value, str):
-        reject("not_json", f"{what} is {kind_of(value)}, not a text that holds JSON.")
+        reject("not_json", f"{what} is {kind_of(value)}, not a text that holds JSON.", hint)
     try:
         body = read_json(value, limit)
     except UnreadableError as error:
-        reject(error.code, f"{what} cannot be read: {error}.")
+        reject(error.code, f"{what} cannot be read: {error}.", hint)
     if not isinstance(body, dict):
-        reject("not_object", f"{what} is JSON, but {kind_of(body)} and not an object.")
+        reject("not_object", f"{what} is JSON, but {kind_of(body)} and not an object.", hint)
     return body
 
 
@@ -178,17 +192,17 @@ def _hello_world(event: dict[str, Any], delivery: Delivery) -> Results:
     )
 
 
-# The first key found in an event decides what it is. `action` is the first: a request is strict about the rest.
-_SHAPES: Mapping[str, Callable[[dict[str, Any], Delivery], Results]] = {
-    "action": read_operator_event,
-    "Records": _records,
-    "requestPayload": _on_failure,
-    "alarmData": read_alarm_action,
-    "detail-type": _eventbridge,
-    "key1": _hello_world,
+# The first keys that are all there decide what a content is. `action` is the first: a request is strict about the rest.
+_SHAPES: Mapping[frozenset[str], Callable[[dict[str, Any], Delivery], Results]] = {
+    frozenset({"action"}): read_operator_event,
+    frozenset({"Records"}): _records,
+    frozenset({"requestPayload"}): _on_failure,
+    frozenset({"alarmData"}): read_alarm_action,
+    frozenset({"detail-type"}): _eventbridge,
+    frozenset({"TopicArn", "Type"}): _envelope,
+    frozenset({"AlarmName", "NewStateValue"}): _alarm_message,
+    frozenset({"alarmName", "state"}): read_alarm_detail,
+    frozenset({"key1"}): _hello_world,
 }
-# What a topic can bring besides alarms: it may be Lambda's failure destination, or the target of an EventBridge rule.
-_OVER_SNS: Mapping[str, Callable[[dict[str, Any], Delivery], Results]] = {
-    "requestPayload": _on_failure,
-    "detail-type": _eventbridge,
-}
+# An event of several records is Lambda's own form; the others are a person's.
+_NEVER_PUBLISHED = (_records, read_operator_event, _hello_world)

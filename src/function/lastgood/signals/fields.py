@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Never
 
 from lastgood.model import AlarmPlace, controller_of, controllers, prefix_of
@@ -16,9 +16,14 @@ from lastgood.text import clean, is_plain, read_time
 MAX_NAME = 100
 MAX_REASON = 1000
 CLOCK_SKEW = timedelta(minutes=5)
+FIRST_ALARM = datetime(2009, 1, 1, tzinfo=UTC)
+"""CloudWatch has existed since that year; what is reckoned back from a much earlier time leaves the calendar."""
 
 ACCOUNT = re.compile(r"[0-9]{12}")
 REGION = re.compile(r"[a-z]{2}[a-z0-9-]{3,30}")
+# Names of CodeDeploy consist of letters, digits and . _ + = , @ - (user guide, "Limits"). These would end a JSON text,
+# such as that of a chat channel's button, or begin a variable, a link or a command in it.
+_QUOTING = frozenset("\"'\\`$<>|{}")
 _PARTITION = re.compile(r"aws[a-z-]{0,20}")
 
 ACCEPTED_SHAPES = (
@@ -29,6 +34,10 @@ ACCEPTED_SHAPES = (
     "events/codepipeline-stage-state-change.json, events/scheduled-sweep.json), an OnFailure record with a "
     "requestPayload (also over SNS), a list of these from EventBridge Pipes, and an operator's request "
     "(events/manual-dry-run.json)."
+)
+ONLY_ALARMS = (
+    "Only CloudWatch's alarms belong here: send other messages to another topic. What another monitor finds starts a "
+    "rollback through a CloudWatch alarm on a metric that it writes, or by an operator's request."
 )
 
 
@@ -110,6 +119,8 @@ def time_of(value: object, name: str, now: datetime) -> datetime:
         reject("bad_time", f"{name} is no ISO-8601 time with an offset: {clean(value, 60)!r}.")
     if moment > now + CLOCK_SKEW:
         reject("bad_time", f"{name} is in the future: {clean(value, 60)}.")
+    if moment < FIRST_ALARM:
+        reject("bad_time", f"{name} is before there were alarms: {clean(value, 60)}.")
     return moment
 
 
@@ -132,7 +143,9 @@ def name_problem(value: object) -> str:
         can = controllers()[controller_of(prefix)]
         instead = f"a {can.called} is named with {' and '.join(can.tags)}, or with {' and '.join(can.address)}"
         return f"is CodeDeploy's, and begins with {prefix}; {instead}"
-    return "" if is_plain(value) else "contains control or invisible characters"
+    if not is_plain(value):
+        return "contains control or invisible characters"
+    return f"contains one of {' '.join(sorted(_QUOTING))}, which no name has" if _QUOTING & set(value) else ""
 
 
 def optional_text(holder: dict[str, Any], name: str, limit: int) -> str:

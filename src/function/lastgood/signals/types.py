@@ -180,6 +180,8 @@ class Delivery:
     # The SNS topic; for a raw message from SQS the queue, because nothing names the topic.
     source_arn: str = ""
     queued: bool = False
+    # It came in an SNS envelope, and so from the topic `source_arn`.
+    published: bool = False
     replayed: bool = False
 
     def kind(self, direct: TriggerKind) -> TriggerKind:
