@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from lastgood.errors import LastgoodError
 from lastgood.ledger import Watch
 from lastgood.notekeeping import Notekeeping
 from lastgood.parts import Parts
@@ -16,6 +18,9 @@ from lastgood.rollbacks import Rollbacks
 from lastgood.rollbacks.notes import Notes
 
 RESERVE = timedelta(seconds=15)
+
+AFTER_A_FAILURE = timedelta(seconds=50)
+"""How long what failed waits for its next visit: till the next sweep, where it comes after those due before."""
 
 
 class Sweep:
@@ -37,7 +42,7 @@ class Sweep:
         asked = self._parts.reach.begin()
         now, ledger = self._parts.clock(), self._parts.ledger
         work: list[tuple[Callable[[], object], str]] = []
-        work += [(partial(self._rollbacks.resume, each), each) for each in ledger.due(now)]
+        work += [(partial(self._visit, each), each) for each in ledger.due(now)]
         work += [(partial(self._watch, watch), watch.rollback_id) for watch in ledger.watched(now)]
         for step, each in work:
             if self._rollbacks.deadline - self._parts.clock() < RESERVE:
@@ -59,6 +64,20 @@ class Sweep:
             self._parts.telemetry.failed("sweep", error, rollback_id=rollback_id)
             return False
         return True
+
+    def _visit(self, rollback_id: str) -> None:
+        """Advance a rollback. One that cannot be is visited again after those that are due meanwhile."""
+        try:
+            done = self._rollbacks.resume(rollback_id)
+        except Exception:
+            self._put_off(rollback_id)
+            raise
+        if done is None:
+            self._put_off(rollback_id)
+
+    def _put_off(self, rollback_id: str) -> None:
+        with suppress(LastgoodError):
+            self._parts.ledger.put_off(rollback_id, self._parts.clock() + AFTER_A_FAILURE)
 
     def _watch(self, watch: Watch) -> None:
         """Check whether the alarm recovered: it must be OK at the end of its window; otherwise people are told."""

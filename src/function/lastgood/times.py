@@ -16,5 +16,8 @@ def iso(moment: datetime) -> str:
 
 
 def parse_iso(text: str) -> datetime:
-    """The reverse of `iso`."""
-    return datetime.fromisoformat(text).astimezone(UTC)
+    """The reverse of `iso`. Raises ValueError for everything else, though it may be no text."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (TypeError, OverflowError) as error:
+        raise ValueError(f"no time: {text!r}") from error

@@ -17,13 +17,14 @@ One table, partition key `pk`, sort key `sk`:
 | `CONTROL` | `DRILL` | when the last drill was, and what it found |
 | `CONTROL` | `STORM` | which rollback told people of the storm, and until when no other does |
 | `CONTROL` | `RELEASE#<hash>#<kind>` | the same for the release of several groups |
+| `CONTROL` | `UNFOUNDED#<number>` | how many notices of signals that led nowhere a storm window had |
 | `WATCH` | `<until>#<id>` | an alarm that is looked at again: after a rollback, or after a release that met it firing |
 
 A group's key is `<application>/<group>`, or `ecs:<cluster>/<service>` where ECS itself deploys.
 
 `codec` turns a rollback and its steps into items and back, `items` completes them, `closing` is what an end writes,
-`controls` what operators left, `notebook` the releases, `watches` the watched alarms; `dynamo` is the only module that
-calls DynamoDB.
+`controls` what operators left, `notebook` the releases, `watches` the watched alarms, `told` which notices speak for
+others; `dynamo` is the only module that calls DynamoDB.
 
 Indexes: `by_deployment_group` (`deployment_group_key`, `opened_at`), `by_day` (`day`, `opened_at`), and `open`
 (`open_key`, `next_check_at`), which holds a rollback only while the sweep has something to do for it. Times are
@@ -40,11 +41,12 @@ from typing import Any
 
 from lastgood.errors import LostLeaseError
 from lastgood.ledger.closing import Closing
-from lastgood.ledger.codec import changes, read_rollback, stored_name, to_item
-from lastgood.ledger.controls import bad_sk, group_pk, name_of_release, read_common, read_controls
+from lastgood.ledger.codec import changes, read_rollback, readable, stored_name, to_item
+from lastgood.ledger.controls import bad_sk, group_pk, read_common, read_controls, text_of
 from lastgood.ledger.dynamo import Table
 from lastgood.ledger.items import OPEN_KEY, Items, Kind, Step, rollback_pk
 from lastgood.ledger.notebook import RELEASE, Notebook
+from lastgood.ledger.told import Told
 from lastgood.ledger.watches import WATCH_PK, Watch, read_watches
 from lastgood.model import Controls, DeploymentGroup, Rollback, follow_up_due, notices_due, seconds_of
 from lastgood.times import iso
@@ -106,6 +108,7 @@ class Ledger:
         self._table = Table(client, table)
         self._items = Items(retention)
         self.notebook = Notebook(self._table, retention)
+        self.told = Told(self._table)
 
     # --- opening ------------------------------------------------------------------------------------------------------
 
@@ -133,12 +136,15 @@ class Ledger:
             return Opened()
         if reasons[0]:
             return Duplicate()
-        return Busy(str(reasons[1].get("open_rollback_id", "")))
+        return Busy(text_of(reasons[1], "open_rollback_id"))
 
     def freed(self, group: DeploymentGroup, missing_id: str) -> bool:
         """Remove a lock that names a rollback which does not hold it. False if it no longer names that one."""
-        change, values = "REMOVE open_rollback_id", {":id": missing_id}
-        return self._table.change(group_pk(group), "LOCK", change, "open_rollback_id = :id", values) is not None
+        change, values = "REMOVE open_rollback_id", {":id": missing_id, ":text": "S"}
+        # What is no text names nothing either.
+        names_it = "open_rollback_id = :id OR NOT attribute_type(open_rollback_id, :text)"
+        held = f"attribute_exists(open_rollback_id) AND ({names_it})"
+        return self._table.change(group_pk(group), "LOCK", change, held, values) is not None
 
     def record(self, rollback: Rollback, step: Step) -> None:
         """Write a rollback that is closed from the start: it never held the group's lock. Writing it twice is fine."""
@@ -157,14 +163,14 @@ class Ledger:
         """The signals that joined a rollback: the key of each, and the rollback that it would have opened."""
         rows = self._table.query(rollback_pk(holder), low="SIGNAL#", high="SIGNAL#~")
         # Items of older versions hold no rollback.
-        return [(str(row.get("signal_key", "")), read_rollback(row)) for row in rows if row.get("rollback_id")]
+        found = ((str(row.get("signal_key", "")), readable(row)) for row in rows)
+        return [(key, rollback) for key, rollback in found if rollback]
 
     # --- advancing ----------------------------------------------------------------------------------------------------
 
     def load(self, rollback_id: str) -> Rollback | None:
-        """A rollback as it is now; None if there is none with that id."""
-        item = self._table.get(rollback_pk(rollback_id), "META")
-        return read_rollback(item) if item else None
+        """A rollback as it is now; None if there is none with that id, or what has it can be no rollback."""
+        return readable(self._table.get(rollback_pk(rollback_id), "META"))
 
     def lease(self, rollback_id: str, owner: str, until: datetime, now: datetime) -> Rollback | None:
         """Take the right to advance a rollback, and load it. None if another invocation holds it.
@@ -179,7 +185,7 @@ class Ledger:
             "OR lease_owner = :none OR lease_until < :now)",
             {":owner": owner, ":until": iso(until + LEASE_MARGIN), ":one": 1, ":now": iso(now), ":none": ""},
         )
-        return read_rollback(item) if item else None
+        return readable(item)
 
     def write(
         self,
@@ -261,32 +267,7 @@ class Ledger:
     def common(self, now: datetime, storm_window: timedelta) -> Controls:
         """The pause of everything, and which groups an alarm opened a rollback for within the window."""
         low = f"OPENED#{iso(now - storm_window)}"
-        return read_common(self._table.query("CONTROL", low=low, high="PAUSE"))
-
-    def tells_of_storm(self, rollback_id: str, now: datetime, storm_window: timedelta) -> bool:
-        """True for the one rollback that tells people of a storm; the others are recorded without a notice."""
-        return self._tells("STORM", rollback_id, now, storm_window)
-
-    def tells_of_release(self, joined_by: str, kind: str, rollback_id: str, now: datetime, window: timedelta) -> bool:
-        """True for the one rollback whose notice of this kind speaks for all groups of a release."""
-        return self._tells(f"RELEASE#{name_of_release(joined_by)}#{kind}", rollback_id, now, window)
-
-    def _tells(self, about: str, rollback_id: str, now: datetime, window: timedelta) -> bool:
-        item = self._table.change(
-            "CONTROL",
-            about,
-            "SET told_by = :id, silent_until = :until, expires_at = :end",
-            # A silence much longer than the window was not written by us.
-            "attribute_not_exists(pk) OR silent_until <= :now OR silent_until > :longest OR told_by = :id",
-            {
-                ":id": rollback_id,
-                ":now": iso(now),
-                ":until": iso(now + window),
-                ":longest": iso(now + 2 * window),
-                ":end": int((now + window + timedelta(days=1)).timestamp()),
-            },
-        )
-        return item is not None
+        return read_common(self._table.query("CONTROL", low=low, high="PAUSE"), now)
 
     def set_control(self, group: DeploymentGroup | None, name: str, attributes: Mapping[str, Any]) -> None:
         """Write one of an operator's items: `PAUSE`, `MODE`, `FLOOR`, …; the group None stands for everything."""
@@ -313,14 +294,20 @@ class Ledger:
     def lock(self, group: DeploymentGroup) -> Lock:
         """Which rollback holds the group, and which held it last."""
         item = self._table.get(group_pk(group), "LOCK") or {}
-        return Lock(str(item.get("open_rollback_id", "")), str(item.get("last_rollback_id", "")))
+        return Lock(text_of(item, "open_rollback_id"), text_of(item, "last_rollback_id"))
 
     # --- the sweep's work ---------------------------------------------------------------------------------------------
 
     def due(self, now: datetime, limit: int = 50) -> list[str]:
         """Open rollbacks (and closed ones with a notice still to send) whose next check has come."""
         condition, values = "open_key = :key AND next_check_at <= :now", {":key": OPEN_KEY, ":now": iso(now)}
-        return [item["rollback_id"] for item in self._table.query_index("open", condition, values, limit)]
+        found = self._table.query_index("open", condition, values, limit)
+        return [str(item["pk"]).removeprefix(rollback_pk("")) for item in found]
+
+    def put_off(self, rollback_id: str, until: datetime) -> None:
+        """Let others have their turn first: a rollback whose visits all fail must not crowd them out."""
+        change, values = "SET next_check_at = :until", {":until": iso(until)}
+        self._table.change(rollback_pk(rollback_id), "META", change, "attribute_exists(open_key)", values)
 
     def watch(self, watch: Watch) -> None:
         """Have the sweep look at an alarm. The same watch twice is one, and a settled one stays settled."""

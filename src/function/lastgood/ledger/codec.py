@@ -111,6 +111,14 @@ def read_rollback(item: Mapping[str, Any]) -> Rollback:
     return found if called in {None, found.needs_human} else found.changed(people=bool(called))
 
 
+def readable(item: Mapping[str, Any] | None) -> Rollback | None:
+    """An item as a Rollback; None where there is none, or it lacks what every rollback has."""
+    try:
+        return read_rollback(item) if item else None
+    except (TypeError, ValueError):
+        return None
+
+
 _OF_A_LIFE: Mapping[str, Callable[[Any], Any]] = {
     "served_seconds": int,
     "alarms_meanwhile": int,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from lastgood.ledger.controls import text_of
 from lastgood.times import iso, parse_iso
 
 WATCH_PK = "WATCH"
@@ -34,10 +35,13 @@ def watch_item(watch: Watch) -> dict[str, Any]:
 
 
 def read_watches(rows: Iterable[Mapping[str, Any]]) -> list[Watch]:
-    """The watches of some items, without those that are settled."""
-    return [_read(row) for row in rows if not row.get("settled_at")]
+    """The watches of some items, without those that are settled, or that cannot be read."""
+    return [watch for row in rows if not row.get("settled_at") and (watch := _read(row))]
 
 
-def _read(row: Mapping[str, Any]) -> Watch:
-    until = parse_iso(row["sk"].split("#", 1)[0])
-    return Watch(row["rollback_id"], until, row.get("alarm_name", ""), row.get("deployment_id", ""))
+def _read(row: Mapping[str, Any]) -> Watch | None:
+    try:
+        until = parse_iso(row["sk"].split("#", 1)[0])
+    except ValueError:
+        return None
+    return Watch(text_of(row, "rollback_id"), until, text_of(row, "alarm_name"), text_of(row, "deployment_id"))

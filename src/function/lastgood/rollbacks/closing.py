@@ -1,4 +1,4 @@
-"""How a rollback ends: with an outcome, by AWS's refusal, or given up long after its deadline."""
+"""How a rollback ends: with an outcome, by AWS's refusal, or given up because every visit fails."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from datetime import timedelta
 from functools import partial
 
 from lastgood.draft import Draft
-from lastgood.errors import LostLeaseError, RefusedError
+from lastgood.errors import LostLeaseError, RefusedError, RetryableError
 from lastgood.judgement.steps import Close, Decision
+from lastgood.judgement.wording import duration
 from lastgood.ledger import Kind
 from lastgood.model import Outcome, Phase, Policy, Reason, Rollback
 from lastgood.parts import Parts
@@ -17,6 +18,9 @@ from lastgood.text import clean
 NEXT_CHECK = timedelta(seconds=20)
 GIVE_UP_AFTER = timedelta(minutes=30)
 """A rollback whose visits all fail is given up this long after its deadline; one that can be decided is not."""
+
+UNDECIDABLE_AFTER = timedelta(minutes=5)
+"""One that has touched nothing is given up so soon, if no waiting helps: other alarms of its group wait for it."""
 
 LONGEST_EXPLANATION = 2_000
 """How many characters of an explanation are kept."""
@@ -72,22 +76,24 @@ class Closing:
         self.close(Close(reason, clean(str(error), LONGEST_EXPLANATION), Outcome.FAILED))
 
     def given_up(self, error: Exception) -> bool:
-        """Close a rollback whose every visit fails until long after its deadline: it must not hold the group for ever.
+        """Close a rollback whose every visit fails, after a time: it must not hold the group for ever.
 
         Returns whether it was closed.
         """
-        draft = self._draft
-        overdue = self._parts.clock() - draft.rollback.opened_at > self._policy.deadline + GIVE_UP_AFTER
-        if not overdue or not draft.written.open:
+        draft, now = self._draft, self._parts.clock()
+        hopeless = draft.written.phase is Phase.CLAIMED and not isinstance(error, RetryableError)
+        patience = UNDECIDABLE_AFTER if hopeless else self._policy.deadline + GIVE_UP_AFTER
+        if now - draft.written.opened_at <= patience or not draft.written.open:
             return False
         draft.undo()
-        why = f"Every visit failed until long after the deadline, at last with {type(error).__name__}: {error}"
-        self.close(Close(Reason.DEADLINE_PASSED, why, Outcome.FAILED))
+        why = f"Every visit failed for {duration(patience)}, at last with {type(error).__name__}: {error}"
+        told = clean(why, LONGEST_EXPLANATION)
+        self.close(Close(Reason.READ_REFUSED if hopeless else Reason.DEADLINE_PASSED, told, Outcome.FAILED))
         return True
 
     def _tells_of_storm(self) -> bool:
         now, rollback_id = self._parts.clock(), self._draft.rollback.rollback_id
-        return self._parts.ledger.tells_of_storm(rollback_id, now, self._policy.storm_window)
+        return self._parts.ledger.told.of_storm(rollback_id, now, self._policy.storm_window)
 
 
 def readable(decision: Decision) -> Decision:
