@@ -88,7 +88,7 @@ def test_whoever_operates_may_not_approve_and_the_record_names_both_doors() -> N
         assert "(through the alias operate)" in it.head["request_reason"]
 
 
-@pytest.mark.parametrize("who", ["anna", " Anna "])
+@pytest.mark.parametrize("who", ["anna", " Anna ", "\uff41nna", "an na", "anna\u200b"])
 def test_whoever_asked_for_a_rollback_may_not_approve_it(who: str) -> None:
     with scene("Lambda", settings=APPROVE_ON) as it:
         found = waiting(it)

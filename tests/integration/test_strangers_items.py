@@ -9,7 +9,7 @@ import boto3
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 
-from scene import ALARM, PLATFORMS, Scene, scene
+from scene import ALARM, PLATFORMS, Scene, scene, stage_scene
 from stage.local import TABLE, group_tags
 
 EFFECTS = ("StopDeployment", "CreateDeployment", "UpdateAlias", "RegisterTaskDefinition")
@@ -296,3 +296,42 @@ def minutes(it: Scene, number: int) -> None:
     for _ in range(number):
         it.sim.advance(60)
         it.sweep()
+
+
+def closed_head(it: Scene, rollback_id: str, **more: Any) -> None:
+    """A rollback that ended without acting, and that has something left to do."""
+    about = {"phase": "CLOSED", "outcome": "SKIPPED", "reason_code": "RELEASED_BY_PIPELINE", "closed_at": iso(it)}
+    forged_head(it, rollback_id, **{**about, "explanation": "x", "notified": ["closed"], **more})
+
+
+def test_a_closed_record_that_its_group_knows_nothing_of_passes_nothing_on() -> None:
+    """One PutItem would otherwise roll a pipeline's stage back, with force and to any execution."""
+    with stage_scene() as it:
+        for number in (1, 2, 3):
+            it.release(number, settle=True)
+        asked = {"trigger_kind": "manual", "requested_by": "alice", "forced": True}
+        closed_head(it, "rb-forged", passed_on_to="pipeline:shop/Deploy", **asked)
+        minutes(it, 5)
+        assert it.is_live(3)
+        assert it.calls("RollbackStage") == []
+        assert [head["rollback_id"] for head in heads(it)] == ["rb-forged"]
+        assert "know nothing of this rollback" in told(it)
+
+
+@pytest.mark.parametrize("kind", ["manual", "sns"])
+def test_a_signal_that_somebody_wrote_to_a_rollback_commands_nothing_that_nobody_confirms(kind: str) -> None:
+    """What joined a rollback that did not answer it is opened by itself, if it is an alarm: that is confirmed first."""
+    with scene("Server") as it:
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=300)
+        closed_head(it, "rb-forged", reason_code="ALARM_NOT_CONFIRMED")
+        signal = {"trigger_kind": kind, "rollback_id": "rb-second", "opened_at": iso(it), "signal_at": iso(it)}
+        alarm = {} if kind == "manual" else {"alarm_name": ALARM, "alarm_changed_at": iso(it)}
+        where = {"application": "shop", "deployment_group": "prod"}
+        put_item(
+            it, pk="ROLLBACK#rb-forged", sk="SIGNAL#1", signal_key="x", phase="CLAIMED", **signal, **alarm, **where
+        )
+        before = effects(it)
+        minutes(it, 5)
+        assert effects(it) == before
+        assert it.is_live(3)

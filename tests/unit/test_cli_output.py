@@ -218,6 +218,7 @@ def test_an_open_rollback_counts_as_open() -> None:
         ("eu-west-1", "https://eu-west-1.console.aws.amazon.com/"),
         ("cn-north-1", "https://cn-north-1.console.amazonaws.cn/"),
         ("us-gov-west-1", "https://us-gov-west-1.console.amazonaws-us-gov.com/"),
+        ("eusc-de-east-1", "https://eusc-de-east-1.console.amazonaws-eusc.eu/"),
     ],
 )
 def test_links_lead_to_the_console_of_the_regions_partition(region: str, domain: str) -> None:

@@ -16,6 +16,7 @@ class Draft:
 
     def __init__(self, ledger: Ledger, clock: Callable[[], datetime], leased: Rollback) -> None:
         self.rollback = self.written = leased
+        self._was_open = leased.open
         self._ledger = ledger
         self._clock = clock
         self._steps: list[Step] = []
@@ -27,6 +28,11 @@ class Draft:
     def note(self, kind: Kind, action: str, text: str, deployment_id: str = "") -> None:
         """Add a step: an intent, a result, a decision or a note."""
         self._steps.append(Step(kind, action, text, self._clock(), deployment_id))
+
+    def vouched(self) -> bool:
+        """Whether this visit ended it, or the group's lock names it: one closed item alone anybody can write."""
+        rollback = self.rollback
+        return self._was_open or self._ledger.lock(rollback.group).last_rollback_id == rollback.rollback_id
 
     def undo(self) -> None:
         """Forget what was not saved."""

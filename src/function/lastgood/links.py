@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from lastgood.model import AlarmPlace, Controller, DeploymentGroup
 
-_DOMAINS = {"cn": "amazonaws.cn", "us-gov": "amazonaws-us-gov.com"}
+_DOMAINS = {"cn": "amazonaws.cn", "us-gov": "amazonaws-us-gov.com", "eusc": "amazonaws-eusc.eu"}
 
 
 def _console(region: str) -> str:

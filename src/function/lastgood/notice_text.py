@@ -13,7 +13,7 @@ from lastgood import links
 from lastgood.judgement.release_sets import left_to_people, the_release
 from lastgood.judgement.wording import NOT_OK, listed, taken_over
 from lastgood.model import REASONS, Meaning, Outcome, Phase, Reason, Rollback, parse_key, what_to_do
-from lastgood.text import clean
+from lastgood.text import LINE, clean, one_line_of_several
 from lastgood.times import iso
 
 OPENED, NEEDS_HUMAN, CLOSED, NOT_RECOVERED = "opened", "needs_human", "closed", "not_recovered"
@@ -177,7 +177,7 @@ def _story(rollback: Rollback, kind: str, place: Place) -> str:
         f"Account {_account(place)}, region {place.region}" * bool(place.account),
         f"Rollback id: {rollback.rollback_id}",
     ]
-    return " | ".join(line for line in lines if line)
+    return LINE.join(one_line_of_several(line) for line in lines if line)
 
 
 def _account(place: Place) -> str:

@@ -24,7 +24,7 @@ from lastgood.notice_text import OPENED as OPENED
 from lastgood.notice_text import PIPELINE as PIPELINE
 from lastgood.notice_text import Notice, Place
 from lastgood.notice_text import compose as compose
-from lastgood.text import clean
+from lastgood.text import LINE, clean, without_links
 from lastgood.times import iso
 
 PEOPLE = "topic"
@@ -117,7 +117,7 @@ def _problem(told: Future[None]) -> str:
 
 def email(notice: Notice) -> str:
     """A notice as plain text."""
-    return "\n".join([notice.title, "", *notice.text.split(" | "), "", *notice.next_steps, "", *notice.links])
+    return "\n".join([notice.title, "", *notice.text.split(LINE), "", *notice.next_steps, "", *notice.links])
 
 
 def chat_message(rollback: Rollback, notice: Notice) -> dict[str, Any]:
@@ -128,15 +128,15 @@ def chat_message(rollback: Rollback, notice: Notice) -> dict[str, Any]:
         "id": notice.notice_id,
         "content": {
             "textType": "client-markdown",
-            "title": notice.title,
-            "description": "\n".join([*notice.text.split(" | "), *notice.links]),
-            "nextSteps": list(notice.next_steps),
+            "title": without_links(notice.title),
+            "description": "\n".join([*map(without_links, notice.text.split(LINE)), *notice.links]),
+            "nextSteps": [without_links(step) for step in notice.next_steps],
             "keywords": [clean(k, 100) for k in (rollback.application, rollback.deployment_group) if k],
         },
         "metadata": {
             # One thread per rollback, so that its notices stay together.
             "threadId": rollback.rollback_id,
-            "summary": notice.title,
+            "summary": without_links(notice.title),
             "eventType": f"lastgood.{notice.kind}",
             "relatedResources": [r for r in (rollback.trigger.alarm_arn,) if r],
             "additionalContext": {k: str(v) for k, v in _context(rollback, notice).items() if v},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from lastgood.errors import LastgoodError
@@ -14,6 +15,7 @@ from lastgood.rollbacks.notes import Notes
 from lastgood.rollbacks.opening import rollback_id
 from lastgood.routing import is_allowed
 from lastgood.signals import ACTIONS, OPENS, OperatorRequest
+from lastgood.text import REPLACEMENT
 from lastgood.times import iso
 
 
@@ -212,8 +214,12 @@ class Operators:
 
 
 def _same(one: str, other: str) -> bool:
-    """Whether two names are the same person's: people write them, so case and surrounding spaces do not count."""
-    return one.strip().casefold() == other.strip().casefold()
+    """Whether two names are the same person's: people write them, so case, width and spaces do not count."""
+    return _bare(one) == _bare(other)
+
+
+def _bare(name: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", name).replace(REPLACEMENT, "").casefold().split())
 
 
 def _group(request: OperatorRequest) -> DeploymentGroup:

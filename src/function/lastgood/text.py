@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +16,11 @@ from datetime import UTC, datetime
 from typing import Never
 
 REPLACEMENT = "\ufffd"
+LINE = " | "
+"""Between the lines of a notice."""
+
+# `<https://…|shown>`, `<!channel>`, `<@U0123>`, `<#C0123>`.
+_MENTION = re.compile("<(?=[!@#]|[A-Za-z][A-Za-z0-9+.-]*:)")
 # Controls (ANSI's escape among them), invisible and bidirectional marks, lone surrogates, and the separators
 # of lines and paragraphs.
 _HOSTILE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -38,6 +44,16 @@ def clean(text: str, limit: int) -> str:
     if cut.isascii() and cut.isprintable():
         return cut
     return "".join(_harmless(character) for character in cut)
+
+
+def one_line_of_several(text: str) -> str:
+    """The text without what separates the lines of a notice: a name must not look like a line of its own."""
+    return text.replace(LINE, " ¦ ")
+
+
+def without_links(text: str) -> str:
+    """The text without what a chat client turns into a link or a mention: what is shown must be what is there."""
+    return _MENTION.sub("‹", text).replace("](", "] (")
 
 
 def is_plain(text: str) -> bool:

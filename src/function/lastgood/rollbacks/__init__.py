@@ -20,7 +20,7 @@ from lastgood.model import Observation, Reason, Rollback
 from lastgood.parts import Parts
 from lastgood.pipelines.follow_ups import with_pipeline_rule
 from lastgood.rollbacks.acts import Acts
-from lastgood.rollbacks.claiming import claim
+from lastgood.rollbacks.claiming import claim, confirmed_since
 from lastgood.rollbacks.closing import NEXT_CHECK, Closing, readable
 from lastgood.rollbacks.following import follow_up
 from lastgood.rollbacks.joining import answer_joined, join
@@ -48,13 +48,13 @@ class Rollbacks:
         """
         ledger, now = self._parts.ledger, self._parts.clock()
         rollback = with_pipeline_rule(rollback, self._parts.settings)
-        leased = self.leases.first(rollback).changed(step_count=1)
-        leased, claimed = claim(ledger, leased, now)
+        leased, claimed = claim(ledger, self.leases.first(rollback).changed(step_count=1), now)
         match claimed:
             case Opened():
                 return self.advance(leased)
             case Duplicate():
-                return self.resume(rollback.rollback_id) or rollback
+                again = confirmed_since(self._parts, rollback)
+                return self.open(again, key) if again else self.resume(rollback.rollback_id) or rollback
             case Busy(holder):
                 return join(ledger, holder, rollback, key, now) or self.open(rollback, key)
             case _:

@@ -10,7 +10,7 @@ from typing import Any, assert_never
 from lastgood.deployers.protocol import Deployer
 from lastgood.draft import Draft
 from lastgood.errors import AmbiguousError, GroupBusyError, PassingError, RefusedError, RetryableError
-from lastgood.judgement.onset import onset_attributes, onset_of
+from lastgood.judgement.onset import evaluation_of, onset_attributes, onset_of
 from lastgood.judgement.release_sets import release_of
 from lastgood.judgement.stacks import debt
 from lastgood.judgement.steps import (
@@ -257,7 +257,9 @@ class Acts:
     def note_what_was_seen(self, seen: Observation) -> None:
         """Record what a look found out besides: the platform, the onset, the release, when the suspect had stopped."""
         if seen.alarm_read:
+            evaluation = round(evaluation_of(self._draft.rollback, seen.alarm).total_seconds())
             self._draft.change(**onset_attributes(onset_of(self._draft.rollback, seen.alarm)))
+            self._draft.change(evaluation_seconds=evaluation)
         if seen.origin is not None:
             self._draft.change(origin=seen.origin.kind, stack_status=seen.origin.status)
         ours = release_of(self._draft.rollback, seen)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from lastgood.draft import Draft
 from lastgood.ledger import Kind, Ledger
-from lastgood.model import JOINED, Rollback, answers_no_other_signal, notices_due
+from lastgood.model import JOINED, Rollback, TriggerKind, answers_no_other_signal, notices_due
 
 
 def join(ledger: Ledger, holder: str, rollback: Rollback, key: str, now: datetime) -> Rollback | None:
@@ -30,8 +30,15 @@ def answer_joined(ledger: Ledger, draft: Draft, opens: Callable[[Rollback, str],
     if JOINED not in notices_due(draft.rollback):
         return
     for key, rollback in ledger.joined(draft.rollback.rollback_id):
-        if rollback.trigger.requested_by:
+        if not _is_an_alarm(rollback) or rollback.group != draft.rollback.group:
             continue
         found = opens(rollback, key)
         draft.note(Kind.RESULT, "ANSWER_JOINED", f"{found.rollback_id} answers another signal that had joined.")
     draft.change(notified=(*draft.rollback.bookkeeping.notified, JOINED))
+
+
+def _is_an_alarm(rollback: Rollback) -> bool:
+    """Whether CloudWatch can be asked about it: a request would be done without another word."""
+    trigger = rollback.trigger
+    asked = trigger.requested_by or trigger.trigger_kind is TriggerKind.MANUAL
+    return bool(trigger.alarm_name) and not asked

@@ -9,6 +9,7 @@ from lastgood.draft import Draft
 from lastgood.ledger import Kind
 from lastgood.model import PASSED_ON, DeploymentGroup, Rollback, parse_prefixed
 from lastgood.model.record.trigger import PASSED_ON_BY
+from lastgood.notices import CLOSED
 from lastgood.rollbacks.opening import rollback_id
 
 
@@ -18,6 +19,12 @@ def pass_on(draft: Draft, opens: Callable[[Rollback, str], Rollback]) -> None:
     stage = parse_prefixed(rollback.progress.passed_on_to)
     if stage is None or PASSED_ON in rollback.bookkeeping.notified:
         return
+    if not draft.vouched():
+        told = "Nothing is passed on: the group's items know nothing of this rollback. Look who wrote its record."
+        draft.note(Kind.NOTE, "PASS_ON", told)
+        heard = tuple(kind for kind in rollback.bookkeeping.notified if kind != CLOSED)
+        explanation = f"{rollback.explanation} {told}".strip()
+        return draft.change(passed_on_to="", people=True, notified=heard, explanation=explanation)
     key = f"passed on|{rollback.rollback_id}"
     found = opens(_of_the_stage(rollback, stage, key), key)
     draft.note(Kind.RESULT, "PASS_ON", f"{found.rollback_id} rolls {stage.key} back.")

@@ -6,15 +6,27 @@ from datetime import timedelta
 
 from lastgood.draft import Draft
 from lastgood.errors import LastgoodError, LostLeaseError
+from lastgood.judgement.wording import duration
 from lastgood.ledger import Kind
-from lastgood.model import JOINED, PASSED_ON, Outcome, Rollback, notices_due
+from lastgood.model import JOINED, PASSED_ON, Outcome, Reason, Rollback, notices_due
 from lastgood.notices import CLOSED, OPENED, PEOPLE, Sending, problems
 from lastgood.parts import Parts
 from lastgood.rollbacks.closing import LONGEST_EXPLANATION
 from lastgood.text import clean
 
 TELLING_ENDS_AFTER = timedelta(days=1)
-"""A notice that cannot be sent is not tried for ever; the metric NoticeFailed has alarmed people all that time."""
+"""A notice that cannot be sent is not tried for ever; UnheardAlarm has called people all that time."""
+
+MOST_UNFOUNDED = 10
+"""People are told of so many signals within the storm window that lead nowhere; further ones are recorded only."""
+
+_UNFOUNDED = {
+    Reason.UNROUTED_ALARM,
+    Reason.NOT_ALLOWED,
+    Reason.ALARM_NOT_CONFIRMED,
+    Reason.GROUP_NOT_FOUND,
+    Reason.STALE_SIGNAL,
+}
 
 
 class Telling:
@@ -68,8 +80,27 @@ class Telling:
 
     def _send(self, kind: str) -> Sending:
         rollback = self._draft.rollback
-        by_another = {PEOPLE} if _told_by_another(self._parts, rollback, kind) else set()
-        return self._parts.notices.begin(rollback, kind, _heard(rollback, kind) | by_another)
+        silent = _told_by_another(self._parts, rollback, kind) or self._one_of_too_many()
+        return self._parts.notices.begin(
+            self._draft.rollback, kind, _heard(rollback, kind) | ({PEOPLE} if silent else set())
+        )
+
+    def _one_of_too_many(self) -> bool:
+        """Whether people were told of enough unfounded signals: a flood of them must not hide what matters."""
+        parts, rollback = self._parts, self._draft.rollback
+        if rollback.reason_code not in _UNFOUNDED or rollback.open:
+            return False
+        window = parts.settings.storm_window
+        try:
+            told = parts.ledger.told.of_unfounded(parts.clock(), window)
+        except LastgoodError:
+            return False
+        if told == MOST_UNFOUNDED:
+            last = (
+                f"It is the {MOST_UNFOUNDED}th such message in {duration(window)}: more are recorded without a notice."
+            )
+            self._draft.change(explanation=clean(f"{rollback.explanation} {last}", LONGEST_EXPLANATION))
+        return told > MOST_UNFOUNDED
 
 
 def _heard(rollback: Rollback, kind: str) -> set[str]:
@@ -88,6 +119,6 @@ def _told_by_another(parts: Parts, rollback: Rollback, kind: str) -> bool:
         return False
     now, window = parts.clock(), parts.settings.storm_window
     try:
-        return not parts.ledger.tells_of_release(choice.release_joined_by, kind, rollback.rollback_id, now, window)
+        return not parts.ledger.told.of_release(choice.release_joined_by, kind, rollback.rollback_id, now, window)
     except LastgoodError:
         return False
