@@ -13,6 +13,7 @@ import pytest
 
 from lastgood import links
 from lastgood.alarms import Alarms, types
+from lastgood.model import AlarmFacts, AlarmState
 from scene import ALARM, Scene, scene
 from stage.local import alarm_arn
 
@@ -69,12 +70,37 @@ def log_alarm(since: datetime, rate: str) -> dict[str, Any]:
 )
 def test_the_breach_of_a_log_alarm_is_counted_back_by_its_query(rate: str, minutes: int) -> None:
     fired = datetime(2026, 3, 2, 10, 5, tzinfo=UTC)
-    answers = {"LogAlarms": [log_alarm(fired, rate)]}
-    shape = SimpleNamespace(enum=["LogAlarm"])
+    facts = read({"LogAlarms": [log_alarm(fired, rate)]})
+    assert facts.period * facts.datapoints == timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize(
+    ("interval", "pending", "seconds"), [(60, 300, 360), (10, 0, 10), (30, 45, 60), (60, None, 60)]
+)
+def test_the_breach_of_a_promql_alarm_is_counted_back_by_its_pending_period(
+    interval: int, pending: int | None, seconds: int
+) -> None:
+    """Its series has to be returned by each evaluation of that time."""
+    criteria = {"Query": "rate(errors[1m]) > 1", **({"PendingPeriod": pending} if pending is not None else {})}
+    fired = datetime(2026, 3, 2, 10, 5, tzinfo=UTC)
+    alarm = described(fired, EvaluationInterval=interval, EvaluationCriteria={"PromQLCriteria": criteria})
+    facts = read({"MetricAlarms": [alarm]})
+    assert facts.period * facts.datapoints == facts.looks_back == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("state", ["EVALUATING", None])
+def test_a_state_that_nobody_knows_yet_is_neither_firing_nor_recovered(state: str | None) -> None:
+    alarm = described(datetime(2026, 3, 2, 10, 5, tzinfo=UTC)) | {"StateValue": state}
+    assert read({"MetricAlarms": [alarm]}).state is AlarmState.INSUFFICIENT_DATA
+
+
+def read(answers: dict[str, Any]) -> AlarmFacts:
+    """The alarm in these answers."""
+    shape = SimpleNamespace(enum=["LogAlarm", "MetricAlarm"])
     meta = SimpleNamespace(service_model=SimpleNamespace(shape_for=lambda _: shape))
     facts = Alarms(SimpleNamespace(meta=meta, describe_alarms=lambda **_: answers)).read(ALARM)
     assert facts is not None
-    assert facts.period * facts.datapoints == timedelta(minutes=minutes)
+    return facts
 
 
 def test_an_older_boto3_is_asked_only_for_the_types_that_it_knows() -> None:

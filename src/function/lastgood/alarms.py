@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -10,20 +9,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lastgood import evidence
+from lastgood.alarm_facts import changed_at_of, facts_of, silenced_by
 from lastgood.alarm_history import history_of, rested_without_data, was_taken
 from lastgood.clients import call
 from lastgood.errors import LastgoodError, RefusedError
 from lastgood.model import AlarmFacts, AlarmHistory, AlarmPlace, AlarmState, Onset, name_of
-from lastgood.reason_data import LONGEST_PERIOD, breach_began, has_no_data, parse_reason_data, triggering_alarms
+from lastgood.reason_data import parse_reason_data, triggering_alarms
 
 MOST_CHILDREN = 100
 """DescribeAlarms takes this many names in one call."""
 
 CHILD_AFTER = timedelta(minutes=1)
 """A composite alarm changes with the alarm that makes it fire; their times may differ by this much either way."""
-
-_RATE = re.compile(r"rate\((\d{1,5}) (minute|hour|day)s?\)")
-_UNITS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 
 HISTORY_KEPT = timedelta(days=30)
 """CloudWatch keeps an alarm's history for about this long."""
@@ -88,7 +85,7 @@ class Alarms:
         found = described(client, [name_of(alarm)])
         if not found:
             return None
-        facts = _facts(found[0])
+        facts = facts_of(found[0])
         if contributor and facts.state is AlarmState.ALARM:
             facts = self._of_one(alarm, facts, contributor)
         if evidence_at is not None and facts.state is not AlarmState.OK:
@@ -125,7 +122,7 @@ class Alarms:
             except RefusedError:
                 return None
             for each in answer.get("AlarmContributors", []):
-                changed, attributes = _changed_at(each), each.get("ContributorAttributes") or {}
+                changed, attributes = changed_at_of(each), each.get("ContributorAttributes") or {}
                 if changed is not None:
                     found.append(FiringAlarm(name, alarm, changed, each["ContributorId"], attributes))
             if not answer.get("NextToken"):
@@ -178,7 +175,7 @@ class Alarms:
                     **one,
                     **token,
                 )
-                found += answer.get("AlarmHistoryItems", [])
+                found += (item for item in answer.get("AlarmHistoryItems", []) if item.get("Timestamp"))
                 token = {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}
                 if not token:
                     break
@@ -199,9 +196,9 @@ class Alarms:
         """A page of the alarms in ALARM, and the parameters that ask for the next page."""
         answer = call(client, "describe_alarms", StateValue="ALARM", AlarmTypes=types(client), **asked)
         alarms = [
-            FiringAlarm(alarm["AlarmName"], alarm["AlarmArn"], changed)
+            FiringAlarm(name_of(alarm["AlarmArn"]), alarm["AlarmArn"], changed)
             for alarm in listed(answer)
-            if (changed := _changed_at(alarm)) and not _silenced_by(alarm)
+            if (changed := changed_at_of(alarm)) and alarm.get("AlarmArn") and not silenced_by(alarm)
         ]
         return alarms, {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}
 
@@ -255,7 +252,7 @@ def _onset_of_children(client: Any, arns: Iterable[str], fired: datetime | None)
     """
     names = sorted({arn.partition(":alarm:")[2] for arn in arns} - {""})[:MOST_CHILDREN]
     try:
-        children = [_facts(each) for each in described(client, names)] if names else []
+        children = [facts_of(each) for each in described(client, names)] if names else []
     except LastgoodError:
         return None
     changes = [
@@ -280,56 +277,3 @@ def types(client: Any) -> list[str]:
 def listed(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The alarms of all types in an answer."""
     return [alarm for name, alarms in answer.items() if name.endswith("Alarms") for alarm in alarms]
-
-
-def _silenced_by(alarm: Mapping[str, Any]) -> str:
-    """What keeps an alarm's actions from being taken; EventBridge reports its changes all the same."""
-    disabled = "somebody who disabled them" if alarm.get("ActionsEnabled") is False else ""
-    return str(alarm.get("ActionsSuppressedBy") or disabled)
-
-
-def _facts(alarm: Mapping[str, Any]) -> AlarmFacts:
-    period, evaluated = _period(alarm), _first_count(alarm, "EvaluationPeriods", "QueryResultsToEvaluate")
-    data = parse_reason_data(alarm.get("StateReasonData"))
-    onset = breach_began(data, str(alarm.get("ComparisonOperator", "")), evaluated, period.total_seconds())
-    state = AlarmState(alarm["StateValue"])
-    return AlarmFacts(
-        name=alarm["AlarmName"],
-        state=state,
-        changed_at=_changed_at(alarm),
-        suppressed_by=_silenced_by(alarm),
-        period=period,
-        datapoints=_first_count(alarm, "DatapointsToAlarm", "QueryResultsToAlarm") or evaluated,
-        onset=onset if state is AlarmState.ALARM else None,
-        edited_at=_moment(alarm.get("AlarmConfigurationUpdatedTimestamp")),
-        without_data=state is AlarmState.OK and has_no_data(data),
-    )
-
-
-def _period(alarm: Mapping[str, Any]) -> timedelta:
-    """The alarm's period; for metric math the longest of its metrics', for a log alarm the time between two queries.
-
-    Zero where it has none (a composite alarm).
-    """
-    schedule = (alarm.get("ScheduledQueryConfiguration") or {}).get("ScheduleConfiguration") or {}
-    if rate := _RATE.fullmatch(str(schedule.get("ScheduleExpression", "")).strip()):
-        return min(int(rate[1]) * _UNITS[rate[2]], timedelta(seconds=LONGEST_PERIOD))
-    queries = alarm.get("Metrics") or []
-    holders = [alarm, *queries, *(query.get("MetricStat") or {} for query in queries)]
-    return timedelta(seconds=min(max(_count(holder.get("Period")) for holder in holders), LONGEST_PERIOD))
-
-
-def _first_count(alarm: Mapping[str, Any], *names: str) -> int:
-    return next((found for name in names if (found := _count(alarm.get(name)))), 0)
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
-
-
-def _changed_at(alarm: Mapping[str, Any]) -> datetime | None:
-    return _moment(alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp"))
-
-
-def _moment(found: datetime | None) -> datetime | None:
-    return found.astimezone(UTC) if found else None

@@ -59,6 +59,7 @@ class Parts:
             ReleaseSets(self.ledger, self.deployer_for, self.stacks, self.pipelines, self.settings),
             self.pool,
             self.settings,
+            self.wait,
         )
 
     @classmethod

@@ -78,11 +78,15 @@ class Telemetry:
             "refused", code=refusal.code, problem=refusal.message, rejected=rejected, message_id=message_id
         )
         self._count("EventRejected" if rejected else "EventIgnored")
+        # A person who asked for something wrong gets the answer; nobody gets that to a message.
+        if rejected and message_id:
+            self._count("Unheard")
 
     def notice_failed(self, rollback: Rollback, kind: str, problems: list[str]) -> None:
         """People were not told; the sweep tries again."""
         self.logger.error("notice_failed", rollback_id=rollback.rollback_id, kind=kind, problems=problems)
         self._count("NoticeFailed")
+        self._count("Unheard")
 
     def failed(self, what: str, error: Exception, **fields: Any) -> None:
         """A failure that a retry or the sweep will repair."""

@@ -163,7 +163,7 @@ def test_a_rollback_that_a_newer_release_took_the_place_of_is_left_to_it():
 
 
 def test_a_rollback_deployment_that_vanished_is_a_failure():
-    refused(verifying(None), Reason.ROLLBACK_DEPLOYMENT_FAILED, Outcome.FAILED)
+    refused(verifying(None, later=7), Reason.ROLLBACK_DEPLOYMENT_FAILED, Outcome.FAILED)
 
 
 def test_a_closed_rollback_stays_closed():
@@ -191,7 +191,12 @@ def ended(running: Deployment | None = BACK, later: float = 3, policy: Policy | 
 
 
 def test_a_rollback_that_vanished_is_named_with_who_forgot_it():
-    assert ended(None).explanation == "CodeDeploy no longer knows d-5."
+    assert ended(None, 7).explanation == "CodeDeploy no longer knows d-5."
+
+
+def test_a_rollback_deployment_that_was_just_created_and_is_not_found_is_waited_for() -> None:
+    assert ended(None, 5).action is Action.WAIT
+    assert ended(None, 7).action is Action.CLOSE
 
 
 @pytest.mark.parametrize("status", ["Failed", "Stopped"])

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lastgood.errors import RefusedError
 from lastgood.model import ComputePlatform, GroupFacts
+from lastgood.text import clean
 
 
 def platform_of(info: Mapping[str, Any]) -> ComputePlatform:
-    """The platform of a `DeploymentGroupInfo` or a `DeploymentInfo`."""
-    return ComputePlatform(info.get("computePlatform", "Server"))
+    """The platform of a `DeploymentGroupInfo` or a `DeploymentInfo`. Raises RefusedError for an unknown one."""
+    named = str(info.get("computePlatform") or ComputePlatform.SERVER)
+    if named not in set(ComputePlatform):
+        told = f"CodeDeploy deploys to {clean(named, 40)} here, a compute platform that this version does not know"
+        raise RefusedError("get_deployment_group", "UnknownComputePlatform", told)
+    return ComputePlatform(named)
 
 
 def _is_blue_green(info: Mapping[str, Any]) -> bool:

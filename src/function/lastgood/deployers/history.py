@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from lastgood.clients import call
+from lastgood.errors import RefusedError, RetryableError
 from lastgood.model import DeploymentGroup
 
 BATCH = 25
@@ -53,7 +54,8 @@ class History:
         """
         recent, succeeded = newest.recent, newest.succeeded
         together = list(dict.fromkeys([*recent.ids[:NEWEST_OF_ANY_STATUS], *succeeded.ids]))[:BATCH]
-        self._read(together)
+        self._described(together)
+        self._check(recent.ids[:NEWEST_OF_ANY_STATUS])
         of_any_status = self._in_order(recent, NEWEST_OF_ANY_STATUS, now)[:NEWEST_OF_ANY_STATUS]
         # One batch shows the order of the rest well enough; reading more would cost another call.
         room = sum(i in self._known for i in succeeded.ids)
@@ -85,25 +87,44 @@ class History:
             return page.ids
         while page.more and now - page.start > timedelta(seconds=1):
             page = self._list(page.start + (now - page.start) / 2, page.statuses)
-        self._read(page.ids)
-        return sorted(page.ids, key=lambda i: self._known[i]["createTime"], reverse=True)
+        return [info["deploymentId"] for info in _newest_first(self._described(page.ids))]
 
     def _falling(self, ids: list[str]) -> bool:
-        self._read(ids)
-        times = [self._known[i]["createTime"] for i in ids]
+        times = [info["createTime"] for info in self._described(ids)]
         return all(earlier >= later for earlier, later in pairwise(times))
 
     def _batches(self, ids: list[str]) -> Iterator[list[Info]]:
         for start in range(0, min(len(ids), DEPTH), BATCH):
-            batch = ids[start : start + BATCH]
-            self._read(batch)
-            yield sorted((self._known[i] for i in batch), key=lambda info: info["createTime"], reverse=True)
+            yield _newest_first(self._described(ids[start : start + BATCH]))
+
+    def _described(self, ids: list[str]) -> list[Info]:
+        """What CodeDeploy says of these deployments. One that is listed may not be described yet: it is asked twice."""
+        self._read(ids)
+        if any(i not in self._known for i in ids):
+            self._read(ids)
+        return [self._known[i] for i in ids if i in self._known]
+
+    def _check(self, wanted: list[str]) -> None:
+        """The one that is to blame may be the one that is not described. Raises RetryableError, as it may be soon."""
+        unknown = next((i for i in wanted if i not in self._known), "")
+        if unknown:
+            raise RetryableError(f"CodeDeploy lists {unknown}, but does not describe it yet")
 
     def _read(self, ids: list[str]) -> None:
         missing = [i for i in dict.fromkeys(ids) if i not in self._known]
         for start in range(0, len(missing), BATCH):
             answer = call(self.client, "batch_get_deployments", deploymentIds=missing[start : start + BATCH])
-            self._known.update({info["deploymentId"]: info for info in answer.get("deploymentsInfo", [])})
+            self._known.update({info["deploymentId"]: _dated(info) for info in answer.get("deploymentsInfo", [])})
+
+
+def _dated(info: Info) -> Info:
+    if not info.get("createTime"):
+        raise RefusedError("batch_get_deployments", "NoTime", f"{info['deploymentId']} has no time of creation")
+    return info
+
+
+def _newest_first(infos: list[Info]) -> list[Info]:
+    return sorted(infos, key=lambda info: info["createTime"], reverse=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 
 from lastgood.judgement.blame import Attribution, Question, attribute
 from lastgood.judgement.choice import Selection, effective_floor, good_note, select
-from lastgood.judgement.onset import came_too_late, onset_of
+from lastgood.judgement.onset import came_too_late, evaluation_of, onset_of
 from lastgood.judgement.release_sets import release_of
 from lastgood.judgement.service import Lives, noise, with_ledger
 from lastgood.judgement.steps import Chosen, Close
@@ -89,8 +89,7 @@ class Case:
     @cached_property
     def attribution(self) -> Attribution:
         """Which deployments the alarm blames."""
-        seconds = self.rollback.trigger.evaluation_seconds
-        evaluation = timedelta(seconds=seconds) if seconds else self.policy.evaluation_window
+        evaluation = evaluation_of(self.rollback, self.seen.alarm) or self.policy.evaluation_window
         asked = Question(
             alarm_at=self.rollback.trigger.alarm_changed_at if self.by_alarm else None,
             attribution_window=self.policy.attribution_window,

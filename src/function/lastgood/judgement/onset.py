@@ -38,6 +38,15 @@ def onset_of(rollback: Rollback, alarm: AlarmFacts | None) -> Onset | None:
     return next(believed, None) or _estimated(fired, alarm, timedelta(seconds=rollback.trigger.evaluation_seconds))
 
 
+def evaluation_of(rollback: Rollback, alarm: AlarmFacts | None) -> timedelta:
+    """How far back the alarm looks, as its message said; never further than CloudWatch says. Zero where unknown.
+
+    Whoever wrote the message could otherwise have releases blamed that served well before the breach.
+    """
+    said = timedelta(seconds=rollback.trigger.evaluation_seconds)
+    return said if alarm is None or alarm.looks_back is None else min(said, alarm.looks_back)
+
+
 def _speaks_of(alarm: AlarmFacts, fired: datetime) -> bool:
     """Whether it is still in the ALARM that the message reported: it has not recovered and fired again since."""
     return alarm.state is AlarmState.ALARM and (alarm.changed_at or fired) <= fired + SAME_CHANGE

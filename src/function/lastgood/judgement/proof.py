@@ -27,6 +27,8 @@ TOLD_AFTER = timedelta(minutes=3)
 
 # CodeDeploy reports Succeeded a moment before the alias or the service shows it.
 LIVE_GRACE = timedelta(minutes=5)
+KNOWN_WITHIN = timedelta(minutes=5)
+"""AWS's reads are eventually consistent: what was just created is known this soon."""
 NOW = timedelta(0)
 
 
@@ -34,10 +36,7 @@ def verify(case: Case) -> Decision:
     """Watch the rollback deployment until it has ended, and then compare what is live with what is wanted."""
     rollback, running = case.rollback, case.seen.rollback
     if running is None:
-        return fail(
-            Reason.ROLLBACK_DEPLOYMENT_FAILED,
-            f"{rollback.group.deployer} no longer knows {rollback.progress.rollback_deployment_id}.",
-        )
+        return _not_known(case)
     if running.active:
         return _still_running(case, running)
     if running.ended_badly and rollback.progress.adopted:
@@ -46,6 +45,15 @@ def verify(case: Case) -> Decision:
     if running.status != "Succeeded":
         return _taken_away(case, running) or fail(Reason.ROLLBACK_DEPLOYMENT_FAILED, _why_it_failed(running))
     return _prove_live(case, running)
+
+
+def _not_known(case: Case) -> Decision:
+    """A read just after the creation may not find it yet; later it is gone."""
+    progress, deployer = case.rollback.progress, case.rollback.group.deployer
+    made = progress.redeployed_at
+    if made is not None and case.now - made < KNOWN_WITHIN:
+        return wait(f"{deployer} does not know {progress.rollback_deployment_id} yet.")
+    return fail(Reason.ROLLBACK_DEPLOYMENT_FAILED, f"{deployer} no longer knows {progress.rollback_deployment_id}.")
 
 
 def _taken_away(case: Case, running: Deployment) -> Decision | None:

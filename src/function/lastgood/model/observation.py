@@ -47,11 +47,12 @@ class Onset:
 class AlarmFacts:
     """An alarm as `DescribeAlarms` describes it.
 
-    It fires after `datapoints` periods of length `period` have breached; both are zero where it has none of its own (a
-    composite alarm). `onset` is when its present breach began, where its reason data, or those of the alarms that made
-    it fire, say so. `doubt`: why its metric does not confirm it, where that was asked. `edited_at`: when somebody last
-    changed its definition. `without_data`: it is OK because missing datapoints count as good. For one time series of an
-    alarm over many, state, time and `attributes` are that series' own; `attributes` is None where they were not read.
+    It fires after `datapoints` periods of length `period` have breached, and `looks_back` over all that it evaluates;
+    these are zero where it has none of its own (a composite alarm). `onset` is when its present breach began, where its
+    reason data, or those of the alarms that made it fire, say so. `doubt`: why its metric does not confirm it, where
+    that was asked. `edited_at`: when somebody last changed its definition. `without_data`: it is OK because missing
+    datapoints count as good. For one time series of an alarm over many, state, time and `attributes` are that series'
+    own; `attributes` is None where they were not read.
     """
 
     name: str
@@ -61,6 +62,7 @@ class AlarmFacts:
     doubt: str = ""
     period: timedelta = timedelta(0)
     datapoints: int = 0
+    looks_back: timedelta | None = None
     onset: Onset | None = None
     edited_at: datetime | None = None
     without_data: bool = False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -34,6 +35,7 @@ class Eyes:
     release_sets: ReleaseSets
     pool: ThreadPoolExecutor
     settings: Settings
+    wait: Callable[[float], None] = time.sleep
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,311 @@
+"""Answers of AWS with new values, without optional fields, or a moment behind: each is survived, with an honest end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from lastgood.errors import RetryableError
+from scene import ALARM, PLATFORMS, Scene, scene
+
+Answer = dict[str, Any]
+READS = ("BatchGetDeployments", "GetDeployment")
+
+
+def deployments_in(answer: Answer) -> list[Answer]:
+    """What an answer of CodeDeploy says about deployments."""
+    one = answer.get("deploymentInfo")
+    return [*answer.get("deploymentsInfo", []), *([one] if one else [])]
+
+
+def changes(
+    it: Scene, service: str, operations: tuple[str, ...], change: Callable[[Answer], object], times: int = 0
+) -> None:
+    """From now on (or so many times) the answers of these operations are changed before the function gets them."""
+    clients = it.local.application._parts.notices._clients
+    left = [times or 1_000_000]
+
+    def act(parsed: Answer, **_: Any) -> None:
+        if left[0] > 0:
+            left[0] -= 1
+            change(parsed)
+
+    for client in {"codedeploy": (clients.codedeploy,), "cloudwatch": (clients.cloudwatch,)}[service]:
+        for operation in operations:
+            client.meta.events.register(f"after-call.{service}.{operation}", act)
+
+
+def of_each(name: str, value: object) -> Callable[[Answer], object]:
+    """Every deployment in an answer has this value; None: lacks it."""
+
+    def change(answer: Answer) -> None:
+        for info in deployments_in(answer):
+            info.pop(name, None)
+            if value is not None:
+                info[name] = value
+
+    return change
+
+
+def bad_release(it: Scene, *, active: bool = False) -> str:
+    it.good_history(1, 2)
+    made = it.release(3, settle=not active, rest=300)
+    it.sim.advance(30 * active)
+    return made
+
+
+SURVIVED: dict[str, Callable[[Answer], object]] = {
+    "an unknown creator": of_each("creator", "SomeNewService"),
+    "no creator": of_each("creator", None),
+    "no overview": of_each("deploymentOverview", None),
+    "no style": of_each("deploymentStyle", None),
+    "no description": of_each("description", None),
+    "an unknown error": of_each("errorInformation", {"code": "NEW_ERROR"}),
+    "an empty rollback": of_each("rollbackInfo", {}),
+}
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("change", SURVIVED.values(), ids=SURVIVED.keys())
+def test_a_deployment_with_new_or_missing_values_goes_back(platform: str, change: Callable[[Answer], object]) -> None:
+    with scene(platform) as it:
+        bad_release(it)
+        changes(it, "codedeploy", READS, change)
+        it.alarm_fires()
+        assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), it.head["explanation"]
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_compute_platform_that_nobody_knows_yet_is_left_alone_and_told_at_once(platform: str) -> None:
+    def kubernetes(answer: Answer) -> None:
+        for info in (*deployments_in(answer), *filter(None, [answer.get("deploymentGroupInfo")])):
+            info["computePlatform"] = "Kubernetes"
+
+    with scene(platform) as it:
+        bad_release(it)
+        changes(it, "codedeploy", (*READS, "GetDeploymentGroup"), kubernetes)
+        it.alarm_fires()
+        assert (it.head["outcome"], it.head["reason_code"], it.head["needs_human"]) == ("FAILED", "READ_REFUSED", True)
+        assert "Kubernetes" in it.head["explanation"]
+        assert it.is_live(3)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("drop", [slice(1, None), slice(-1), slice(0)], ids=["the first", "the last", "all"])
+def test_deployments_that_are_listed_and_not_yet_described_are_asked_for_again(platform: str, drop: slice) -> None:
+    def lack(answer: Answer) -> None:
+        answer["deploymentsInfo"] = answer["deploymentsInfo"][drop]
+
+    with scene(platform) as it:
+        bad_release(it)
+        changes(it, "codedeploy", ("BatchGetDeployments",), lack, times=1)
+        it.alarm_fires()
+        assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), it.head["explanation"]
+
+
+def test_a_recent_deployment_that_is_listed_and_not_described_is_waited_for() -> None:
+    """It may be the one to blame: without it, the one before would be."""
+    with scene("Server") as it:
+        bad = bad_release(it)
+
+        def lack(answer: Answer) -> None:
+            answer["deploymentsInfo"] = [i for i in answer["deploymentsInfo"] if i["deploymentId"] != bad]
+
+        changes(it, "codedeploy", ("BatchGetDeployments",), lack, times=2)
+        fired = it.now()
+        with pytest.raises(RetryableError, match=bad):
+            it.alarm_fires()
+        it.deliver(it.alarm_message(at=fired))
+        assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True)
+
+
+def test_deployments_without_a_time_end_the_rollback_with_a_sentence() -> None:
+    with scene("Server") as it:
+        bad_release(it)
+        changes(it, "codedeploy", ("BatchGetDeployments",), of_each("createTime", None))
+        it.alarm_fires()
+        assert (it.head["outcome"], it.head["reason_code"]) == ("FAILED", "READ_REFUSED")
+
+
+def test_an_old_deployment_that_is_listed_and_never_described_again_is_no_candidate() -> None:
+    with scene("Server") as it:
+        old, _ = it.good_history(1, 2)
+        it.release(3, settle=True, rest=300)
+
+        def lack(answer: Answer) -> None:
+            answer["deploymentsInfo"] = [i for i in answer["deploymentsInfo"] if i["deploymentId"] != old]
+
+        changes(it, "codedeploy", ("BatchGetDeployments",), lack)
+        it.alarm_fires()
+        assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_rollbacks_own_deployment_that_a_read_does_not_find_at_once_is_waited_for(platform: str) -> None:
+    with scene(platform) as it:
+        bad_release(it)
+        it.alarm_fires()
+        assert it.head["phase"] == "VERIFYING"
+        it.sim.fail_call("GetDeployment", "DeploymentDoesNotExistException", "The deployment does not exist.", count=2)
+        it.sweep()
+        assert not it.head.get("outcome"), it.head["explanation"]
+        assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True)
+
+
+def test_a_rollbacks_deployment_that_stays_away_is_told_as_failed() -> None:
+    with scene("Server") as it:
+        bad_release(it)
+        it.alarm_fires()
+        it.sim.fail_call("GetDeployment", "DeploymentDoesNotExistException", "The deployment does not exist.", count=99)
+        head = it.run_to_end(20)
+        assert (head["outcome"], head["reason_code"]) == ("FAILED", "ROLLBACK_DEPLOYMENT_FAILED")
+
+
+@pytest.mark.parametrize("answer", ["Deferred", None])
+@pytest.mark.parametrize("platform", ["Server", "Lambda"])
+def test_a_stop_that_is_answered_with_a_new_word_is_looked_at(platform: str, answer: str | None) -> None:
+    def reword(given: Answer) -> None:
+        given.pop("status", None)
+        given.update({"status": answer} if answer else {})
+
+    with scene(platform) as it:
+        bad_release(it, active=True)
+        changes(it, "codedeploy", ("StopDeployment",), reword)
+        it.alarm_fires()
+        assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), it.head["explanation"]
+
+
+@pytest.mark.parametrize(
+    ("platform", "ahead"),
+    [
+        *((platform, timedelta(seconds=90)) for platform in PLATFORMS),
+        # A bundle must not be younger than its deployment, so servers are not asked for this.
+        *((platform, timedelta(seconds=-90)) for platform in PLATFORMS if platform != "Server"),
+    ],
+)
+def test_clocks_that_differ_by_a_minute_and_a_half_change_no_blame(platform: str, ahead: timedelta) -> None:
+    """CodeDeploy's clock against CloudWatch's and the function's own."""
+
+    def shift(answer: Answer) -> None:
+        for info in deployments_in(answer):
+            for name in ("createTime", "completeTime"):
+                moment: datetime | None = info.get(name)
+                info.update({name: moment + ahead} if moment else {})
+
+    with scene(platform) as it:
+        bad_release(it)
+        changes(it, "codedeploy", READS, shift)
+        it.alarm_fires()
+        assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), it.head["explanation"]
+
+
+ODD_REASON = (
+    '{"version":"1.0","queryDate":"x","startDate":5,"period":NaN,"recentDatapoints":[null,"x"],"threshold":"x"}'
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("StateReasonData", "{not json"),
+        ("StateReasonData", ODD_REASON),
+        ("AlarmArn", None),
+        ("AlarmName", None),
+        ("Period", 0),
+        ("EvaluationPeriods", None),
+        ("ComparisonOperator", "SpikesAbove"),
+        ("StateTransitionedTimestamp", None),
+    ],
+)
+def test_an_alarm_with_odd_or_missing_values_confirms_by_its_state(name: str, value: object) -> None:
+    def odd(answer: Answer) -> None:
+        for alarm in answer.get("MetricAlarms", []):
+            alarm.pop(name, None)
+            alarm.update({name: value} if value is not None else {})
+
+    with scene("Lambda") as it:
+        bad_release(it)
+        changes(it, "cloudwatch", ("DescribeAlarms",), odd)
+        it.alarm_fires()
+        assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), it.head["explanation"]
+
+
+def test_an_alarm_in_a_state_that_nobody_knows_yet_starts_nothing_and_is_told() -> None:
+    def renamed(answer: Answer) -> None:
+        for alarm in answer.get("MetricAlarms", []):
+            alarm["StateValue"] = "EVALUATING"
+
+    with scene("Server") as it:
+        bad_release(it)
+        changes(it, "cloudwatch", ("DescribeAlarms",), renamed)
+        it.alarm_fires()
+        assert (it.head["reason_code"], it.head["needs_human"], it.is_live(3)) == ("ALARM_NOT_CONFIRMED", True, True)
+        assert ALARM in str(it.local.notices())
+
+
+@pytest.mark.parametrize(
+    "items",
+    [[{"AlarmName": ALARM}], [{"Timestamp": None, "HistoryData": "x"}], [{"HistoryData": '{"newState": 5}'}]],
+    ids=["no time", "nothing", "an odd state"],
+)
+def test_a_history_of_the_alarm_that_cannot_be_read_is_unknown(items: list[Answer]) -> None:
+    with scene("Server") as it:
+        bad_release(it)
+        changes(it, "cloudwatch", ("DescribeAlarmHistory",), lambda answer: answer.update(AlarmHistoryItems=items))
+        it.alarm_fires()
+        assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), it.head["explanation"]
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_message_that_is_faster_than_cloudwatchs_reads_is_looked_up_once_more(platform: str) -> None:
+    def before(answer: Answer) -> None:
+        for alarm in answer.get("MetricAlarms", []):
+            hour = timedelta(hours=1)
+            alarm["StateValue"] = "OK"
+            alarm.update({name: alarm[name] - hour for name in alarm if name.endswith("Timestamp")})
+
+    with scene(platform) as it:
+        bad_release(it)
+        # The alarm itself and the search for a storm are read beside each other.
+        changes(it, "cloudwatch", ("DescribeAlarms",), before, times=2)
+        it.alarm_fires()
+        assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), it.head["explanation"]
+
+
+def test_a_message_about_an_alarm_that_never_fired_costs_one_more_read_and_no_more() -> None:
+    with scene("Server") as it:
+        bad_release(it)
+        it.local.alarm(ALARM, "OK", tags=it.tags)
+        it.sim.advance(60)
+        asked: list[Any] = []
+        changes(it, "cloudwatch", ("DescribeAlarms",), asked.append)
+        it.deliver(it.alarm_message())
+        assert (it.head["reason_code"], it.is_live(3)) == ("ALARM_NOT_CONFIRMED", True)
+        assert len(asked) <= 3
+
+
+def test_an_answer_that_nobody_can_read_holds_the_group_for_minutes_and_not_for_hours() -> None:
+    """The next alarm waits for the one that cannot be decided, and is answered when that is given up."""
+
+    def nonsense(answer: Answer) -> None:
+        answer["deploymentGroupInfo"] = {"computePlatform": "Lambda", "ecsServices": 7}
+
+    with scene("Lambda") as it:
+        bad_release(it)
+        changes(it, "codedeploy", ("GetDeploymentGroup",), nonsense, times=9)
+        with pytest.raises(TypeError):
+            it.alarm_fires()
+        (first,) = [item["rollback_id"] for item in it.local.items() if item["sk"] == "META"]
+        it.local.alarm("shop-prod-latency", tags=it.tags)
+        it.deliver(it.alarm_message(alarm="shop-prod-latency"))
+        it.rollback_id = first
+        head = it.run_to_end(10)
+        assert (head["outcome"], head["reason_code"], head["needs_human"]) == ("FAILED", "READ_REFUSED", True)
+        it.sim.advance(60)
+        it.sweep()
+        second = next(each for each in it.local.items() if each["sk"] == "META" and each["rollback_id"] != first)
+        it.rollback_id = second["rollback_id"]
+        assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True)
