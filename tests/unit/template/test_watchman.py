@@ -20,6 +20,7 @@ WATCHED = {
     # Silence is what this one is about.
     "SweepAlarm": ("lastgood", "SweepRan", "breaching"),
     "DrillAlarm": ("lastgood", "DrillFailed", "notBreaching"),
+    "UnheardAlarm": ("lastgood", "Unheard", "notBreaching"),
 }
 
 
