@@ -275,18 +275,6 @@ def test_a_message_that_is_faster_than_cloudwatchs_reads_is_looked_up_once_more(
         assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), it.head["explanation"]
 
 
-def test_a_message_about_an_alarm_that_never_fired_costs_one_more_read_and_no_more() -> None:
-    with scene("Server") as it:
-        bad_release(it)
-        it.local.alarm(ALARM, "OK", tags=it.tags)
-        it.sim.advance(60)
-        asked: list[Any] = []
-        changes(it, "cloudwatch", ("DescribeAlarms",), asked.append)
-        it.deliver(it.alarm_message())
-        assert (it.head["reason_code"], it.is_live(3)) == ("ALARM_NOT_CONFIRMED", True)
-        assert len(asked) <= 3
-
-
 def test_an_answer_that_nobody_can_read_holds_the_group_for_minutes_and_not_for_hours() -> None:
     """The next alarm waits for the one that cannot be decided, and is answered when that is given up."""
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from lastgood.times import parse_iso
 from scene import ALARM, PLATFORMS, Scene, scene, service_scene
 from stage.local import alarm_arn, event, group_tags, reason_data, service_tags
 
@@ -168,13 +167,14 @@ def test_a_message_that_is_sent_before_its_alarm_fires_does_not_silence_the_true
     with scene(platform) as it:
         it.local.alarm(ALARM, "OK", tags=it.tags)
         bad_release(it)
+        fired = it.now()
         for number in range(deliveries):
-            it.deliver(it.alarm_message(message_id=f"forged-{number}"))
+            it.deliver(it.alarm_message(message_id=f"forged-{number}", at=fired))
         assert (it.head["reason_code"], it.is_live(3), it.lock()) == ("ALARM_NOT_CONFIRMED", True, "")
-        it.alarm_fires()
+        it.alarm_fires(at=fired)
         assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True)
         closed = len(heads(it))
-        it.deliver(it.alarm_message(at=parse_iso(it.head["alarm_changed_at"])))
+        it.deliver(it.alarm_message(at=fired))
         assert len(heads(it)) == closed
 
 
@@ -182,9 +182,10 @@ def test_a_message_that_came_while_its_alarm_was_ok_for_a_moment_is_answered_whe
     with scene("Server") as it:
         bad_release(it)
         it.local.alarm(ALARM, "OK", tags=it.tags)
+        fired = it.now()
         it.deliver(it.alarm_message())
         assert it.head["reason_code"] == "ALARM_RECOVERED"
-        it.alarm_fires()
+        it.alarm_fires(at=fired)
         assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True)
 
 

@@ -59,7 +59,6 @@ class Parts:
             ReleaseSets(self.ledger, self.deployer_for, self.stacks, self.pipelines, self.settings),
             self.pool,
             self.settings,
-            self.wait,
         )
 
     @classmethod

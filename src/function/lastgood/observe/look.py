@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -35,7 +34,6 @@ class Eyes:
     release_sets: ReleaseSets
     pool: ThreadPoolExecutor
     settings: Settings
-    wait: Callable[[float], None] = time.sleep
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,6 @@ from lastgood.observe.search import search
 from lastgood.routing import BY_MESSAGE, contradiction, other_series
 from lastgood.storm import Storm
 
-BEHIND_BY = 1.0
-"""Seconds after which CloudWatch is asked again about an alarm that it does not have in ALARM yet."""
-
-JUST_NOW = timedelta(seconds=30)
-"""A message that is older than this was not faster than CloudWatch's reads."""
-
 
 def survey(look: Look) -> tuple[Observation, Policy]:
     """Everything that the guards ask about, and the policy with the mode that operators set."""
@@ -33,9 +27,6 @@ def survey(look: Look) -> tuple[Observation, Policy]:
     began = min(trigger.alarm_changed_at or look.now, look.now)
     facts, batches = look.deployer.survey(began - policy.attribution_window - timedelta(hours=1), look.now)
     alarm, against, acted_at = reading_alarm.result() if reading_alarm else (None, "", None)
-    if _may_be_behind(look, alarm):
-        eyes.wait(BEHIND_BY)
-        alarm, against, acted_at = _alarm(look, asked_at)
     controls = storm.seen(look.rollback, reading_controls.result(), all_in_time(reading_storm), policy)
     seen = Observation(
         group=facts,
@@ -49,14 +40,6 @@ def survey(look: Look) -> tuple[Observation, Policy]:
     )
     look = replace(look, policy=replace(policy, mode=controls.mode or policy.mode))
     return search(look, seen, batches), look.policy
-
-
-def _may_be_behind(look: Look, alarm: AlarmFacts | None) -> bool:
-    """Whether a message has just come that DescribeAlarms does not know of: it may know a moment later."""
-    said = look.rollback.trigger.alarm_changed_at
-    if alarm is None or alarm.state is not AlarmState.OK or alarm.changed_at is None or said is None:
-        return False
-    return alarm.changed_at < said and look.now - said < JUST_NOW
 
 
 def _alarm(look: Look, evidence_at: datetime | None) -> tuple[AlarmFacts | None, str, datetime | None]:
