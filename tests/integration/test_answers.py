@@ -61,6 +61,7 @@ SURVIVED: dict[str, Callable[[Answer], object]] = {
     "an unknown creator": of_each("creator", "SomeNewService"),
     "no creator": of_each("creator", None),
     "no overview": of_each("deploymentOverview", None),
+    "an overview without numbers": of_each("deploymentOverview", {"Failed": None, "Skipped": None}),
     "no style": of_each("deploymentStyle", None),
     "no description": of_each("description", None),
     "an unknown error": of_each("errorInformation", {"code": "NEW_ERROR"}),
@@ -297,3 +298,21 @@ def test_an_answer_that_nobody_can_read_holds_the_group_for_minutes_and_not_for_
         second = next(each for each in it.local.items() if each["sk"] == "META" and each["rollback_id"] != first)
         it.rollback_id = second["rollback_id"]
         assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("active", [True, False], ids=["active", "succeeded"])
+def test_a_newest_deployment_that_the_list_does_not_name_yet_is_blamed_all_the_same(
+    platform: str, active: bool
+) -> None:
+    """The group names it as its last one."""
+    with scene(platform) as it:
+        bad = bad_release(it, active=active)
+
+        def behind(answer: Answer) -> None:
+            answer["deployments"] = [name for name in answer.get("deployments", []) if name != bad]
+
+        changes(it, "codedeploy", ("ListDeployments",), behind, times=2)
+        it.alarm_fires()
+        assert it.head["suspect_deployment_id"] == bad, it.head["explanation"]
+        assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), it.head["explanation"]

@@ -88,12 +88,14 @@ class CodeDeploy:
         """
         history = self._history()
         try:
-            listed = history.newest_first(history.newest(since, now), now)
+            newest_listed = history.newest(since, now)
+            listed = history.newest_first(newest_listed, now)
             first = next(listed, [])
         except GroupNotFoundError:
             return None, iter(())
         batches = self._resolved(chain([first], listed))
-        facts = facts_in_place(first)
+        # Where nothing recent is listed the list may be behind, and the group is asked.
+        facts = facts_in_place(first) if newest_listed.recent.ids else None
         if facts is not None:
             self._compute_platform = facts.compute_platform
             return facts, batches
@@ -101,7 +103,18 @@ class CodeDeploy:
             self._compute_platform = platform_of(first[0])
         reading = self._pool.submit(self.facts)
         newest = next(batches, ())
-        return reading.result(), chain([newest], batches)
+        facts = reading.result()
+        return facts, chain([(*self._unlisted(facts, first, since), *newest)], batches)
+
+    def _unlisted(
+        self, facts: GroupFacts | None, listed: Iterable[Mapping[str, Any]], since: datetime
+    ) -> tuple[Deployment, ...]:
+        """The deployment that the group names as its last while the list does not yet: it may be the suspect."""
+        last = facts.last_attempted_id if facts else ""
+        if not last or any(info["deploymentId"] == last for info in listed):
+            return ()
+        found = self.deployment(last)
+        return (found,) if found and found.created_at >= since else ()
 
     def _resolved(self, listed: Iterable[list[dict[str, Any]]]) -> Iterator[tuple[Deployment, ...]]:
         for batch in listed:
