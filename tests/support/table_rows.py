@@ -97,6 +97,7 @@ def full() -> Rollback:
         follows="rb-20260302T100300000Z-followed0000",
         only_deployment_id="d-2",
         passed_on_to="pipeline:shop/Deploy",
+        passed_on_run="5d1e3a5c-7f0e-4b0a-8c39-6f1b6a1c2d3e",
         passed_on_id="rb-20260302T100400000Z-passedon0000",
         failed_rollback_id="d-4",
         failed_rollback="CodeDeploy's own rollback d-4 is Failed.",

@@ -35,8 +35,8 @@ FIRST_RESOURCES = 100
 MAX_PAGES = 10
 """A stack has at most 500 resources, or a thousand; a page of ListStackResources holds a hundred."""
 
-LONGEST_ACTION = timedelta(days=1)
-"""Actions are listed by their start, newest first; what a deploy action releases comes within a day of it."""
+LONGEST_ACTION = timedelta(hours=3)
+"""Actions are listed by their start, newest first; what a deploy action releases comes within this time of it."""
 
 CLOCKS_DIFFER_BY = timedelta(minutes=1)
 """CodePipeline and CodeDeploy may date one moment so differently."""
