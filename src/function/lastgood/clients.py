@@ -152,9 +152,9 @@ class Clients:
         """Only after a rollback has moved."""
         return self._on_first_use("events", READS)
 
-    def prepare_to_tell(self) -> None:
-        """Make the clients for notices now, so that the first rollback of this environment need not."""
-        for service in ("sns", "events"):
+    def prepare(self) -> None:
+        """Make the clients that most rollbacks need, so that the first one of this environment need not."""
+        for service in ("s3", "sns", "events"):
             self._on_first_use(service, READS)
 
     def cloudwatch_at(self, place: AlarmPlace) -> Any:

@@ -50,7 +50,7 @@ class Reach:
 
     def prepare(self) -> None:
         """Make the clients that a rollback would have to make, while nobody waits for it. Nothing is called."""
-        self._clients.prepare_to_tell()
+        self._clients.prepare()
         for region in self._regions:
             self._clients.cloudwatch_at(AlarmPlace(region=region))
 
