@@ -82,6 +82,7 @@ def test_without_a_stage_people_get_the_command_once_the_update_has_cleaned_up()
         assert not it.head.get("outcome"), it.head["explanation"]
         stack.status = "UPDATE_COMPLETE"
         stays(it, before, "deploy --stack-name app --template-file")
+        assert " deploy --stack-name app " in it.head["stack_command"], "not the one that was right before"
 
 
 # --- what the stage would put back ---
@@ -202,6 +203,7 @@ def test_a_v1_pipeline_is_not_even_asked_to_roll_its_stage_back(settings: dict[s
         head = of_the_stage(it)
         assert (head["outcome"], head["reason_code"]) == ("BLOCKED", "NO_GOOD_REVISION"), head["explanation"]
         assert "V1" in head["explanation"] and it.is_live(3)
+        assert " deploy --stack-name app " in json.dumps(it.local.notices()), "what else can be done is told"
         assert not it.calls("RollbackStage") and not it.calls("StartPipelineExecution")
 
 

@@ -12,7 +12,7 @@ from lastgood.draft import Draft
 from lastgood.errors import AmbiguousError, GroupBusyError, PassingError, RefusedError, RetryableError
 from lastgood.judgement.onset import evaluation_of, onset_attributes, onset_of
 from lastgood.judgement.release_sets import release_of
-from lastgood.judgement.stacks import debt
+from lastgood.judgement.stacks import command_for, debt
 from lastgood.judgement.steps import (
     Action,
     Adopt,
@@ -262,6 +262,8 @@ class Acts:
             self._draft.change(evaluation_seconds=evaluation)
         if seen.origin is not None:
             self._draft.change(origin=seen.origin.kind, stack_status=seen.origin.status)
+            if held_by := self._draft.rollback.choice.suspect_stack:
+                self._draft.change(stack_command=command_for(held_by, seen.origin))
         ours = release_of(self._draft.rollback, seen)
         if len(ours.groups) > 1:
             self._draft.change(release_groups=tuple(sorted(ours.groups)), release_joined_by=ours.joined_by)

@@ -33,13 +33,14 @@ def _blamed(decision: Decision, origin: Origin | None) -> dict[str, Any]:
     if not decision.suspects:
         return {}
     newest, oldest = decision.suspects[0], decision.suspects[-1]
-    return {
+    # A stage's rollback that was passed on keeps the command for the stack which the group's rollback had found.
+    asked = newest.stack or origin is not None
+    stack = {"suspect_stack": newest.stack, "stack_command": command_for(newest.stack, origin)} if asked else {}
+    return stack | {
         "suspect_deployment_id": newest.deployment_id,
         "suspect_revisions": tuple(dict.fromkeys(s.revision.identity for s in decision.suspects)),
         "suspect_created_at": oldest.created_at,
         "suspect_commit": commit_in(newest.revision.commit),
-        "suspect_stack": newest.stack,
-        "stack_command": command_for(newest.stack, origin),
         "remark": decision.chosen.remark,
         "calls_people": decision.chosen.calls_people,
     }

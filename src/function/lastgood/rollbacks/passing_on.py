@@ -42,4 +42,8 @@ def _of_the_stage(rollback: Rollback, stage: DeploymentGroup, key: str) -> Rollb
     )
     made = Rollback.opened(rollback_id(key, stage, trigger.alarm_changed_at), stage, trigger, rollback.opened_at)
     choice = rollback.choice
-    return made.changed(release_groups=choice.release_groups, release_joined_by=choice.release_joined_by)
+    return made.changed(
+        release_groups=choice.release_groups,
+        release_joined_by=choice.release_joined_by,
+        stack_command=choice.stack_command,
+    )
