@@ -251,7 +251,7 @@ def test_doctor_prints_a_tree_with_the_fix_below_what_is_wrong(shop: Terminal) -
     lines = ran.out.splitlines()
     number = next(n for n, line in enumerate(lines) if "the sweep is running" in line)
     assert "[NG]" in lines[0] and "[NG]" in lines[number]
-    assert "fix: Look at the schedule" in lines[number + 1]
+    assert "fix: By hand: read its logs" in lines[number + 1]
     assert f"[OK] Alarm {ALARM}" in ran.out
 
 
@@ -299,7 +299,7 @@ def test_doctors_fixes_can_be_copied_from_a_narrow_terminal_and_the_rest_keeps_i
         ("DescribeTable", {"Table": {"TableStatus": "ARCHIVED"}}, "it is active"),
         ("DescribeContinuousBackups", {}, "it can be restored to a point in time"),
         ("DescribeTimeToLive", {}, "old records expire"),
-        ("GetTopicAttributes", denied("NotFound"), "CloudWatch may publish to it"),
+        ("GetTopicAttributes", denied("NotFound"), "it exists"),
     ],
 )
 def test_each_broken_link_is_found_and_has_its_fix(shop: Terminal, operation: str, answer: Answer, check: str) -> None:
@@ -331,13 +331,22 @@ def test_what_may_not_be_looked_at_is_unknown_and_says_what_is_missing(shop: Ter
     assert all(row["fix"] for row in unknown)
 
 
+@pytest.mark.parametrize("code", ["InvalidAction", "UnknownOperationException"])
+def test_what_this_aws_does_not_know_will_not_be_known_in_a_moment_either(shop: Terminal, code: str) -> None:
+    with answering(unknown_to_moto(shop, ListAlarmMuteRules=denied(code, "Unknown action"))):
+        ran = shop.call("-o", "json", "doctor", ALARM)
+    (row,) = [row for row in ran.json if row["ok"] is None]
+    assert (row["check"], row["fix"]) == ("it is not muted", "By hand: look at it in the console.")
+
+
 @pytest.mark.parametrize("answers", [{}, {"GetDeploymentGroup": denied("DeploymentGroupDoesNotExistException")}])
 def test_a_deployment_group_that_does_not_exist_is_wrong(shop: Terminal, answers: dict[str, Answer]) -> None:
     with answering(unknown_to_moto(shop, **answers)):
-        ran = shop.call("-o", "json", "doctor", "-g", "shop/staging")
+        ran = shop.call("-o", "json", "doctor", "-g", "shop/prd")
     assert ran.code == 1
-    (fix,) = wrong(ran).values()
-    assert "LASTGOOD_ROUTES" in fix
+    assert wrong(ran) == {"it exists": "By hand: lastgood doctor --group shop/prod"}
+    (found,) = [row for row in ran.json if row["ok"] is False]
+    assert found["detail"] == "There is no shop/prd; there is shop/prod."
 
 
 def test_an_alarm_that_does_not_exist_is_the_first_thing_that_doctor_says(shop: Terminal) -> None:

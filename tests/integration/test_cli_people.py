@@ -401,15 +401,21 @@ def test_the_gate_of_a_group_is_shut_while_that_group_is_paused_and_no_longer(it
     assert it.call("gate", "shop/prod").code == 0
 
 
-def test_doctor_says_that_the_function_is_of_another_version_than_the_command(it: Terminal) -> None:
+@pytest.mark.parametrize(
+    ("deployed", "fix"),
+    [("0.0.9", "make deploy"), ("99.0.0", "By hand: in a checkout of 99.0.0: pipx install --force .")],
+)
+def test_doctor_says_that_the_function_is_of_another_version_than_the_command(
+    it: Terminal, deployed: str, fix: str
+) -> None:
     description = it.aws.client("lambda").get_function_configuration(FunctionName=it.function)["Description"]
-    older = description.replace(__version__, "0.0.9")
-    assert older != description
-    with answering({**unknown_to_moto(it), "GetFunctionConfiguration": {**configuration(it), "Description": older}}):
+    other = description.replace(__version__, deployed)
+    assert other != description
+    with answering({**unknown_to_moto(it), "GetFunctionConfiguration": {**configuration(it), "Description": other}}):
         rows = {row["check"]: row for row in it.call("doctor", "-o", "json").json}
     row = rows["it is this command's version"]
-    assert (row["ok"], row["detail"]) == (False, f"It is 0.0.9; this command is {__version__}.")
-    assert "pipx install" in row["fix"]
+    assert (row["ok"], row["detail"]) == (False, f"It is {deployed}; this command is {__version__}.")
+    assert row["fix"] == fix
 
 
 def test_drill_and_health_are_commands(it: Terminal) -> None:

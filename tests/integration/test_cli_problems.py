@@ -10,9 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
 from typing import Any
 
+import boto3
 import click
 import pytest
 
+from lastgood_cli.context import REGION
 from lastgood_cli.main import COMMANDS, cli
 from lastgood_cli.problems import Exit
 from terminal import Ran, Terminal, terminal
@@ -108,6 +110,26 @@ def test_without_a_region_the_option_for_it_is_shown(it: Terminal) -> None:
 def test_a_region_that_cannot_exist_is_refused(it: Terminal) -> None:
     ran = it.call("--region", "mars/../1", "--table", "t", "audit", "list", LASTGOOD_ENDPOINT_URL="")
     is_one_line(ran, 4, "region")
+
+
+@pytest.mark.parametrize(
+    ("region", "meant"),
+    [("\n", ""), ("us-esat-1", "us-east-1"), ("EU-WEST-3", "eu-west-3"), ("eu-west1", "eu-west-1"), ("mars", "")],
+)
+@pytest.mark.parametrize("option", [True, False], ids=["--region", "AWS_REGION"])
+def test_what_is_no_regions_name_is_refused_before_the_network_is_asked(
+    it: Terminal, region: str, meant: str, option: bool
+) -> None:
+    asked = ["--region", region] if option else []
+    ran = it.call(*asked, "status", LASTGOOD_ENDPOINT_URL="", AWS_REGION="" if option else region)
+    is_one_line(ran, 4, "is no region's name", meant or "--region us-east-1")
+
+
+def test_every_region_that_botocore_knows_has_the_form_of_a_region() -> None:
+    known = boto3.Session()
+    regions = [each for part in known.get_available_partitions() for each in known.get_available_regions("ec2", part)]
+    assert len(regions) > 40
+    assert [each for each in regions if not REGION.fullmatch(each)] == []
 
 
 def test_an_unknown_stack_is_named(it: Terminal) -> None:

@@ -195,3 +195,5 @@ def test_a_stop_that_hangs_until_the_deadline_fails_with_what_is_in_the_way() ->
         head = it.run_to_end()
         assert (head["outcome"], head["reason_code"]) == ("FAILED", "DEADLINE_PASSED")
         assert silent in head["explanation"]
+        (stop,) = it.sim.calls("StopDeployment")
+        assert f"CodeDeploy took it at {stop.at:%H:%M:%S}Z and it is still InProgress" in head["explanation"]

@@ -88,7 +88,8 @@ class Terminal:
         self.server, self.sim = server, server.simulator
         self.aws = Aws(region=REGION, endpoint_url=server.url)
         self._cloudwatch, self._dynamodb = self.aws.client("cloudwatch"), self.aws.client("dynamodb")
-        self.outputs = _deploy(server, ACTS | parameters)
+        self.parameters = ACTS | parameters
+        self.outputs = _deploy(server, self.parameters)
         self.function, self.table = self.outputs["RollbackFunctionName"], self.outputs["AuditTableName"]
         configuration = server.client("lambda").get_function_configuration(FunctionName=self.function)
         self.environ: dict[str, str] = configuration["Environment"]["Variables"]
@@ -105,6 +106,13 @@ class Terminal:
         )
 
     # --- the stack ---
+
+    def deploy(self, **parameters: str) -> None:
+        """Deploy the stack again with some parameters changed; the others keep their values."""
+        self.parameters |= parameters
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.aws.client("cloudformation").update_stack(StackName="lastgood", TemplateBody=_body(self.parameters))
 
     def handle(self, event: object) -> list[dict[str, Any]]:
         """An event reaches the function."""
@@ -245,16 +253,20 @@ class Terminal:
 
 def _deploy(server: Server, parameters: dict[str, str]) -> dict[str, str]:
     """Deploy the repository's own template. moto's CloudFormation does not drop what is `AWS::NoValue`; we do."""
-    stack = StackTemplate(parameters)
     s3, formation = server.client("s3"), server.client("cloudformation")
     s3.create_bucket(Bucket="bucket")
     s3.put_object(Bucket="bucket", Key="key", Body=b"")
-    body = json.dumps({"Resources": stack.resources(), "Outputs": stack.outputs()})
+    body = _body(parameters)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what moto cannot make, such as the alarms that watch the watchman
         formation.create_stack(StackName="lastgood", TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
     (made,) = formation.describe_stacks(StackName="lastgood")["Stacks"]
     return {each["OutputKey"]: each["OutputValue"] for each in made["Outputs"]}
+
+
+def _body(parameters: dict[str, str]) -> str:
+    stack = StackTemplate(parameters)
+    return json.dumps({"Resources": stack.resources(), "Outputs": stack.outputs()})
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from lastgood.errors import AmbiguousError, LastgoodError, RefusedError, Retryab
 from lastgood.model import DeploymentGroup
 from lastgood_cli import output
 from lastgood_cli.figures import rank, seconds_to, statistics
-from lastgood_cli.output import Format, as_csv, as_json, as_table, cell, harmless
+from lastgood_cli.output import Format, as_csv, as_json, as_table, brief, cell, harmless
 from lastgood_cli.problems import Exit, Problem, problem_of
 from lastgood_cli.stack_template import StackTemplate
 from lastgood_cli.when import moment, short, span
@@ -217,6 +217,7 @@ def test_an_open_rollback_counts_as_open() -> None:
     [
         ("eu-west-1", "https://eu-west-1.console.aws.amazon.com/"),
         ("cn-north-1", "https://cn-north-1.console.amazonaws.cn/"),
+        ("eusc-de-east-1", "https://eusc-de-east-1.console.amazonaws-eusc.eu/"),
         ("us-gov-west-1", "https://us-gov-west-1.console.amazonaws-us-gov.com/"),
         ("eusc-de-east-1", "https://eusc-de-east-1.console.amazonaws-eusc.eu/"),
     ],
@@ -329,3 +330,23 @@ def test_expired_credentials_name_the_profile_to_sign_in_with(
 def test_a_refusal_without_a_text_is_still_a_sentence() -> None:
     error = ClientError({"Error": {"Code": "400", "Message": "."}}, "ListDeployments")
     assert problem_of(error).line().startswith("lastgood: AWS refused ListDeployments with 400: it does not say why.")
+
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    ("whole", "brief_"),
+    [
+        ("s3://b/shop.zip?etag=eba030e05423a4b12ef1b5af4b118be4 is live.", "s3://b/shop.zip?etag=eba030e0… is live."),
+        ("s3://b/a.zip?versionId=PHtexPGjH2y.zBgT8LmB7wwLI2mpbz.k.", "s3://b/a.zip?versionId=PHtexPGj…."),
+        (f"123.dkr.ecr/shop@{DIGEST}, and", "123.dkr.ecr/shop@sha256:0123456789ab…, and"),
+        ("s3://b/a.zip?versionId=null, alias web:2", "s3://b/a.zip?versionId=null, alias web:2"),
+    ],
+)
+def test_what_tells_versions_apart_is_shortened_for_people_and_whole_for_programs(whole: str, brief_: str) -> None:
+    assert brief(whole) == brief_
+    for form, shown in ((Format.TABLE, brief_), (Format.JSON, whole), (Format.CSV, whole)):
+        out = io.StringIO()
+        output.show_rows(output.console(file=out), form, [{"revision": whole}], ("revision",))
+        assert shown in out.getvalue()

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import click
@@ -35,11 +36,12 @@ from lastgood.model import (
 from lastgood.pipelines.runs import hold_reason
 from lastgood.settings import PipelineRule, Settings
 from lastgood.times import iso
-from lastgood_cli import checks, group_checks
+from lastgood_cli import by_hand, checks, fixes, group_checks
 from lastgood_cli.alarm_paths import alarm_message
 from lastgood_cli.checks import Part, healthy
 from lastgood_cli.checks.table import INDEXES
 from lastgood_cli.controllers.codedeploy import beside
+from lastgood_cli.fix import Fix
 from lastgood_cli.lookout import Plan, headline
 from lastgood_cli.main import cli
 from lastgood_cli.needed import needed_actions
@@ -209,9 +211,10 @@ def test_an_alarm_must_speak_to_the_topic_or_the_function(alarm_: dict[str, Any]
 
 
 def test_a_suppressed_or_muted_alarm_is_wrong_and_says_by_what() -> None:
-    assert checks.alarm_suppressed(described()).ok and checks.alarm_muted([]).ok
+    assert checks.alarm_suppressed(described()).ok and checks.alarm_muted([], "").ok
     suppressed = checks.alarm_suppressed(described(ActionsSuppressedBy="Alarm"))
-    muted = checks.alarm_muted([{"AlarmMuteRuleArn": "arn:aws:cloudwatch:eu-central-1:1:alarm-mute-rule:nightly"}])
+    rule = "arn:aws:cloudwatch:eu-central-1:1:alarm-mute-rule:nightly"
+    muted = checks.alarm_muted([{"AlarmMuteRuleArn": rule}], "arn:aws:cloudwatch:eu-central-1:1:alarm:errors")
     assert not suppressed.ok and not muted.ok
     assert "nightly" in muted.detail
 
@@ -274,11 +277,11 @@ def test_the_policy_that_the_template_gives_the_topic_passes() -> None:
 def test_a_key_that_cloudwatch_may_not_use_is_wrong_and_one_that_cannot_be_read_is_unknown() -> None:
     key = "arn:aws:kms:eu-central-1:123456789012:key/1"
     allowing = policy(Action=["kms:Decrypt", "kms:GenerateDataKey*"])
-    assert checks.topic_key("", None).ok
-    assert checks.topic_key(key, allowing).ok
-    assert checks.topic_key(key, policy(Action="kms:Decrypt")).ok is False
-    assert checks.topic_key(key, None).ok is None
-    assert checks.topic_key("alias/aws/sns", None).ok is False
+    assert checks.topic_key("", None, TOPIC).ok
+    assert checks.topic_key(key, allowing, TOPIC).ok
+    assert checks.topic_key(key, policy(Action="kms:Decrypt"), TOPIC).ok is False
+    assert checks.topic_key(key, None, TOPIC).ok is None
+    assert checks.topic_key("alias/aws/sns", None, TOPIC).ok is False
 
 
 @pytest.mark.parametrize(
@@ -338,9 +341,10 @@ def test_every_problem_of_the_settings_and_every_unknown_variable_has_its_line()
     ],
 )
 def test_a_function_that_is_switched_off_is_wrong_and_one_that_observes_is_not(more: dict[str, str], ok: bool) -> None:
-    assert checks.switched_on(settings(**more)).ok is ok
+    assert checks.switched_on(settings(**more), RIGHT).ok is ok
 
 
+RIGHT = partial(fixes.set_right, ARN, {}, {})
 ROLE = "arn:aws:iam::123456789012:role/lastgood-RollbackFunctionRole-1A"
 
 
@@ -397,19 +401,19 @@ def test_what_a_rule_does_with_the_pipeline_is_asked_for_on_the_pipeline_or_its_
 
 
 def test_what_lies_in_the_dead_letter_queue_is_counted() -> None:
-    assert checks.dead_letters(0, "q").ok
-    assert checks.dead_letters(3, "q").detail.startswith("3 ")
+    assert checks.dead_letters(0, ARN, "q").ok
+    assert checks.dead_letters(3, ARN, "q").detail.startswith("3 ")
 
 
 def test_failures_of_the_last_hour_are_counted() -> None:
-    assert checks.recent_errors([{"Sum": 0.0}]).ok
-    assert checks.recent_errors([{"Sum": 1.0}, {"Sum": 2.0}]).detail == "It failed 3 times."
+    assert checks.recent_errors([{"Sum": 0.0}], ARN).ok
+    assert checks.recent_errors([{"Sum": 1.0}, {"Sum": 2.0}], ARN).detail == "It failed 3 times."
 
 
 @pytest.mark.parametrize(("minutes_ago", "ok"), [(None, False), (1, True), (5, True), (9, False)])
 def test_a_sweep_that_has_fallen_silent_is_wrong(minutes_ago: int | None, ok: bool) -> None:
     points = [] if minutes_ago is None else [{"Timestamp": NOW - timedelta(minutes=minutes_ago), "Sum": 1}]
-    assert checks.sweep_ran([*points, {"Timestamp": NOW, "Sum": 0}], NOW).ok is ok
+    assert checks.sweep_ran([*points, {"Timestamp": NOW, "Sum": 0}], NOW, ARN).ok is ok
 
 
 # --- checks: the table ---
@@ -442,8 +446,8 @@ def test_recovery_and_expiry_must_be_enabled() -> None:
 def test_an_open_rollback_that_nobody_visits_is_wrong() -> None:
     fresh = {"rollback_id": "rb-1", "next_check_at": iso(NOW)}
     late = {"rollback_id": "rb-2", "next_check_at": iso(NOW - timedelta(hours=1))}
-    assert checks.nothing_overdue([fresh], NOW).ok
-    found = checks.nothing_overdue([fresh, late], NOW)
+    assert checks.nothing_overdue([fresh], NOW, ARN).ok
+    found = checks.nothing_overdue([fresh, late], NOW, ARN)
     assert not found.ok and "rb-2" in found.detail
 
 
@@ -522,14 +526,14 @@ def test_what_could_not_be_looked_at_makes_nothing_ill_but_nothing_whole() -> No
 )
 def test_every_reason_for_which_a_rollback_could_not_begin_is_no_fault_or_has_its_fix(reason: Reason) -> None:
     if reason not in group_checks.NOT_WRONG:
-        fix = group_checks.fix_of(reason, SERVICE)
+        fix = by_hand.for_reason(reason, SERVICE)
         assert fix and "{" not in fix and "CodeDeploy" not in fix.replace("CodeDeploy's own", "")
-        assert group_checks.fix_of(reason, None)
+        assert by_hand.for_reason(reason, None)
 
 
 def test_a_fix_names_the_command_with_the_groups_name_in_it() -> None:
-    assert "lastgood resume ecs:main/web " in group_checks.fix_of(Reason.PAUSED, SERVICE)
-    assert "Release through ECS again" in group_checks.fix_of(Reason.LIVE_DIFFERS, SERVICE)
+    assert "lastgood resume ecs:main/web " in by_hand.for_reason(Reason.PAUSED, SERVICE)
+    assert "Release through ECS again" in by_hand.for_reason(Reason.LIVE_DIFFERS, SERVICE)
 
 
 # --- checks: the pipeline ---
@@ -614,7 +618,7 @@ OFF = {"State": "DISABLED"}
     ],
 )
 def test_the_drills_schedule_does_not_stand_in_for_the_sweeps(rules: list[dict[str, str]], ok: bool, fix: str) -> None:
-    found = checks.sweep_scheduled(rules, "aws events put-targets --rule sweep")
+    found = checks.sweep_scheduled(rules, Fix("aws events put-targets --rule sweep"))
     assert (found.ok, found.fix) == (ok, fix)
 
 
@@ -627,7 +631,7 @@ def test_the_drills_schedule_does_not_stand_in_for_the_sweeps(rules: list[dict[s
     ],
 )
 def test_a_rule_has_to_bring_codedeploys_events(rules: list[dict[str, str]], ok: bool, fix: str) -> None:
-    found = checks.events_heard(rules, "aws.codedeploy", "CodeDeploy", "aws events put-targets --rule moved")
+    found = checks.events_heard(rules, "aws.codedeploy", "CodeDeploy", Fix("aws events put-targets --rule moved"))
     assert (found.ok, found.fix) == (ok, fix)
 
 
@@ -661,7 +665,7 @@ def test_a_drill_that_failed_or_that_is_long_overdue_is_wrong(
     ],
 )
 def test_a_grace_in_which_no_alarm_can_recover_is_wrong(more: dict[str, str], ok: bool, said: str) -> None:
-    found = checks.release_in_alarm(settings(**more))
+    found = checks.release_in_alarm(settings(**more), RIGHT)
     assert (found.ok, bool(found.fix)) == (ok, not ok)
     assert said in found.detail
 
@@ -678,7 +682,7 @@ RELEASED_BY = '[{"application": "*", "deployment_group": "*", "pipeline": "shop"
     ],
 )
 def test_what_no_pipeline_says_to_belong_together_cannot_follow(more: dict[str, str], ok: bool) -> None:
-    found = checks.release_set(settings(**more))
+    found = checks.release_set(settings(**more), RIGHT)
     assert (found.ok, bool(found.fix)) == (ok, not ok)
 
 
@@ -686,10 +690,13 @@ def test_a_group_on_ecs_is_judged_alike() -> None:
     assert not [c for c in group_checks.group_checks(planned(group=group(ComputePlatform.ECS))) if not c.ok]
 
 
+WORDED = ("by_hand", "fixes", "group_checks")
+
+
 def test_every_command_that_a_fix_names_exists() -> None:
     places = [path for package in ("checks", "doctor") for path in (COMMAND / package).glob("*.py")]
-    source = "".join(path.read_text() for path in (*places, COMMAND / "group_checks.py"))
-    named = set(re.findall(r": lastgood ([a-z]+(?: [a-z]+)?)", source))
+    source = "".join(path.read_text() for path in (*places, *(COMMAND / f"{each}.py" for each in WORDED)))
+    named = set(re.findall(r"[:\"] ?lastgood ([a-z]+(?: [a-z]+)?)", source))
     assert len(named) >= 4
     for command in named:
         first, _, second = command.partition(" ")

@@ -13,13 +13,12 @@ from rich.text import Text
 
 from lastgood.alarms import listed, types
 from lastgood.model import AlarmPlace, DeploymentGroup, name_of
-from lastgood_cli import fixes
+from lastgood_cli import by_hand, fixes
 from lastgood_cli.alarm_paths import alarm_topics
 from lastgood_cli.asking import confirm
-from lastgood_cli.completing import groups
 from lastgood_cli.context import Session
-from lastgood_cli.coverage import Covers, known_groups, look, nearest
-from lastgood_cli.names import GROUP, SERVICE_NAME, STAGE_NAME
+from lastgood_cli.coverage import Covers, look, no_such_group
+from lastgood_cli.names import SERVICE_NAME, STAGE_NAME, group_option
 from lastgood_cli.output import Format, as_json, as_table, show_rows, text, write
 from lastgood_cli.plan import lookout
 from lastgood_cli.problems import Exit, Problem
@@ -96,14 +95,7 @@ def written(alarm: Mapping[str, Any], client: Any) -> tuple[str, dict[str, Any]]
 
 @click.command()
 @click.argument("alarms", nargs=-1, required=True, metavar="ALARM…")
-@click.option(
-    "--group",
-    "-g",
-    type=GROUP,
-    metavar="APPLICATION/GROUP",
-    shell_complete=groups,
-    help="The deployment group that they watch.",
-)
+@group_option("The deployment group that they watch.")
 @click.option("--ecs-service", type=SERVICE_NAME, metavar="CLUSTER/SERVICE", help="The ECS service that they watch.")
 @click.option("--pipeline", type=STAGE_NAME, metavar="PIPELINE/STAGE", help="The stage of a pipeline that they watch.")
 @click.option("--dry-run", is_flag=True, help="Show what would be changed, and change nothing.")
@@ -148,9 +140,7 @@ def _must_exist(session: Session, group: DeploymentGroup) -> None:
     with lookout(session) as eyes:
         exists = eyes.exists(group)
     if exists is False:
-        near = nearest(group, known_groups(session.client("codedeploy")))
-        meant = f"; there is {', '.join(near)}" if near else ""
-        raise Problem(f"There is no {group.key} in {session.region}{meant}", "lastgood alarms", Exit.NOT_FOUND)
+        raise no_such_group(session, group)
 
 
 def _cloudwatch(session: Session, alarm: str) -> Any:
@@ -169,7 +159,7 @@ def _topic(session: Session, alarm: str, own: str) -> str:
     found = next((each for each in alarm_topics(session.settings) if each.split(":")[3] == region), "")
     if not found:
         told = f"Alarms of {region} may not command: LASTGOOD_ALARM_REGIONS does not name it"
-        raise Problem(told, f"sam deploy --parameter-overrides AlarmRegions={region}, and satellite.yaml there")
+        raise Problem(told, f"{fixes.deploy(AlarmRegions=region)}, and satellite.yaml there")
     return found
 
 
@@ -178,7 +168,7 @@ def _change(client: Any, alarm: str, group: DeploymentGroup, topic: str) -> Chan
     found = listed(client.describe_alarms(AlarmNames=[name], AlarmTypes=types(client)))
     if not found:
         told = f"CloudWatch knows no alarm {name} in {client.meta.region_name}"
-        raise Problem(told, fixes.similar_alarms("", name), Exit.NOT_FOUND)
+        raise Problem(told, by_hand.similar_alarms("", name), Exit.NOT_FOUND)
     tags = client.list_tags_for_resource(ResourceARN=found[0]["AlarmArn"])["Tags"]
     return change_of(found[0], {tag["Key"]: tag["Value"] for tag in tags}, group, topic)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
     from lastgood.settings import Settings
     from lastgood_cli.records import Records
 
+REGION = re.compile(r"[a-z]{2,}(-[a-z]+)*-(central|(north|south)(east|west)?|east|west)-[0-9]{1,2}")
+"""How AWS names its regions, also those that this version does not know yet."""
+
+
+def no_such_region(name: str, session: Any) -> Problem:
+    """That a region's name is none, with those that may have been meant. `session` is boto3's."""
+    from difflib import get_close_matches
+
+    known = [each for part in session.get_available_partitions() for each in session.get_available_regions("ec2", part)]
+    meant = get_close_matches(name.strip().lower(), known, n=2)
+    told = f"{name!r} is no region's name{f'; there is {" and ".join(meant)}' if meant else ''}"
+    return Problem(told, f"lastgood --region {meant[0] if meant else 'us-east-1'} …", Exit.AWS)
+
 
 class Aws:
     """A boto3 session whose clients all talk to `endpoint_url`, where one is given. Stands in for a boto3 session."""
@@ -31,11 +45,18 @@ class Aws:
 
     @cached_property
     def session(self) -> Any:
-        """boto3's own session, in the region of AWS_REGION too, which boto3 does not read. Raises ProfileNotFound."""
+        """boto3's own session, in the region of AWS_REGION too, which boto3 does not read.
+
+        Raises ProfileNotFound, and Problem for what is no region's name: asked for its endpoint, the network would take
+        ten seconds and more to say so.
+        """
         import boto3  # slow to import, and `--help` needs none
 
         region = self._region or os.environ.get("AWS_REGION")
-        return boto3.Session(profile_name=self._profile or None, region_name=region or None)
+        session = boto3.Session(profile_name=self._profile or None, region_name=region or None)
+        if session.region_name and not REGION.fullmatch(session.region_name):
+            raise no_such_region(session.region_name, session)
+        return session
 
     @property
     def region_name(self) -> str:

@@ -7,12 +7,14 @@ from typing import Any
 
 from lastgood.judgement.guards import GUARDS
 from lastgood.judgement.unpinned import unpinned
-from lastgood.model import AfterRollback, DeploymentGroup, Reason, what_to_do
+from lastgood.model import AfterRollback, DeploymentGroup, Reason
 from lastgood.pipelines.rules import REVISION_TYPES
 from lastgood.pipelines.runs import holder
 from lastgood.settings import PipelineRule
+from lastgood_cli import by_hand
 from lastgood_cli.checks import Check
 from lastgood_cli.expected import Expected
+from lastgood_cli.fix import NOTHING
 from lastgood_cli.lookout import Plan
 from lastgood_cli.questions import Answer, Verdict
 
@@ -41,20 +43,12 @@ _ELSEWHERE = frozenset({Reason.GROUP_NOT_FOUND, Reason.PAUSED, Reason.MODE_OFF, 
 """Reasons that have a check of their own."""
 
 
-HOW_TO_PIN = "Release by a full commit id, an S3 version or ETag, a published version, or an image's digest"
-
-
-def fix_of(reason: str, group: DeploymentGroup | None) -> str:
-    """How to fix it, with the group's name in the command; empty for a name that is not a reason."""
-    return what_to_do(Reason(reason), group).replace("`", "") if reason in set(Reason) else ""
-
-
 def group_checks(plan: Plan) -> tuple[Check, ...]:
     """A deployment group as a rollback by hand, asked for now, would find it."""
     if plan.decision is None:
         reason = next((a.reason for a in plan.answers if a.verdict is Verdict.NO), "")
         busy = reason in NOT_WRONG
-        return (Check("a rollback could begin now", busy, plan.explanation, fix_of(reason, plan.group)),)
+        return (Check("a rollback could begin now", busy, plan.explanation, by_hand.for_reason(reason, plan.group)),)
     by_reasons = {
         str(reason): a for a in plan.answers for g in GUARDS if g.question == a.question for reason in g.reasons
     }
@@ -77,7 +71,7 @@ def group_checks(plan: Plan) -> tuple[Check, ...]:
         checks.append(Check(last, True, f"{ready} {plan.then}".strip()))
     looked_up = objection is None or objection.reason not in _BEFORE_CONTENT
     if looked_up and (doubt := unpinned(plan.decision)):
-        checks.append(Check("its releases say what they contain", False, doubt, HOW_TO_PIN))
+        checks.append(Check("its releases say what they contain", False, doubt, by_hand.pin_releases()))
     if plan.floor is not None:
         checks.append(
             Check("its floor is known", True, f"{plan.floor.deployment_id}; it comes from {plan.floor.source}.")
@@ -94,12 +88,10 @@ def _from_answer(name: str, answer: Answer, group: DeploymentGroup | None, good:
     if answer.verdict in {Verdict.YES, Verdict.NOT_ASKED}:
         return Check(name, True, good)
     ok = answer.reason in NOT_WRONG
-    return Check(name, ok, answer.explanation, "" if ok else fix_of(answer.reason, group))
+    return Check(name, ok, answer.explanation, NOTHING if ok else by_hand.for_reason(answer.reason, group))
 
 
 # --- the pipeline -----------------------------------------------------------------------------------------------------
-
-_RULE = "in LASTGOOD_PIPELINES (the stack's parameter Pipelines)"
 
 
 def pipeline_checks(rule: PipelineRule, group: DeploymentGroup, pipeline: Mapping[str, Any]) -> tuple[Check, ...]:
@@ -115,20 +107,20 @@ def pipeline_checks(rule: PipelineRule, group: DeploymentGroup, pipeline: Mappin
 
 def _can_run_again(rule: PipelineRule, group: DeploymentGroup, kind: str, pipeline: Mapping[str, Any]) -> Check:
     name = "it can be run for the good commit"
-    otherwise = f'or set "after_rollback" to "tell" {_RULE}.'
+    otherwise = 'or set "after_rollback" to "tell"'
     odd = next((provider for provider in _sources(pipeline) if provider not in REVISION_TYPES), "")
     problem, fix = "", ""
     if not group.can().finds_runs:
         problem = f"Which of its runs updated a {group.can().called} that {group.deployer} itself deploys is not known."
-        fix = f'Set "after_rollback" to "none" {_RULE}, and let it "hold" the stage instead.'
+        fix = 'let it "hold" the stage, and set "after_rollback" to "none"'
     elif kind != "V2":
         problem = f"It is a {kind} pipeline, which cannot be run for a chosen commit."
-        fix = f"Make it V2 (CodePipeline's console: Edit, Pipeline properties), {otherwise}"
+        fix = f"make it V2 (CodePipeline's console: Edit, Pipeline properties), {otherwise}"
     elif odd:
         problem = f"Its source {odd} takes no chosen revision."
-        fix = f"Use a connection, CodeCommit, ECR or S3 as its source, {otherwise}"
+        fix = f"use a connection, CodeCommit, ECR or S3 as its source, {otherwise}"
     if rule.after_rollback is AfterRollback.RERUN and problem:
-        return Check(name, False, problem, fix)
+        return Check(name, False, problem, by_hand.change_rule(fix))
     return Check(name, True, f"Not this one: {problem} People are told how to go back." if problem else "")
 
 
@@ -144,8 +136,8 @@ def _has_stage(rule: PipelineRule, stages: Sequence[str]) -> Check:
     if rule.hold in stages[1:]:
         return Check(name, True)
     problem = "It is the first stage." if rule.hold in stages else "The pipeline has no stage of that name."
-    fix = f'Name another stage as "hold" {_RULE}: {", ".join(stages[1:]) or "it has none"}.'
-    return Check(name, False, problem, fix)
+    others = ", ".join(stages[1:]) or "it has none"
+    return Check(name, False, problem, by_hand.change_rule(f'name another stage ({others}) as "hold"'))
 
 
 def stage_transition(rule: PipelineRule, group: DeploymentGroup, stages: Iterable[Mapping[str, Any]]) -> Check:

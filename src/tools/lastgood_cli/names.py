@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from lastgood.model import CAPABILITIES, DeploymentGroup, controller_of, parse_prefixed
 from lastgood.signals import name_problem
+from lastgood_cli.completing import groups
 from lastgood_cli.output import harmless
 
 
@@ -67,3 +69,8 @@ STAGE_NAME = Prefixed("pipeline:", "PIPELINE/STAGE", "shop/Production")
 def group_names(group: DeploymentGroup) -> tuple[str, str]:
     """(application, deployment group)."""
     return group.application, group.deployment_group
+
+
+def group_option[F: Callable[..., Any]](about: str) -> Callable[[F], F]:
+    """The option `--group` of a command; `about` is its help."""
+    return click.option("--group", "-g", type=GROUP, metavar="APPLICATION/GROUP", shell_complete=groups, help=about)

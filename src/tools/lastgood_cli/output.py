@@ -26,6 +26,7 @@ LONGEST_CELL = 2000
 UNWRAPPED = 10_000
 ONE_LINE = 160
 """From this width on, a row with an explanation fits on one line."""
+_IDENTITY = re.compile(r"([?&](?:etag|versionId)=[\w.-]{8}|sha256:[0-9a-f]{12})[\w.-]*[\w-]")
 _FORMULA = tuple("=+-@＝＋－＠")
 
 OUTCOME_STYLES = {
@@ -69,9 +70,14 @@ def harmless(value: Any, limit: int = LONGEST_CELL) -> str:
     return clean(_plain(value), limit)
 
 
+def brief(value: Any, limit: int = LONGEST_CELL) -> str:
+    """The same for people, who tell versions and digests apart by how they begin. JSON and CSV have the whole."""
+    return _IDENTITY.sub(r"\1…", harmless(value, limit))
+
+
 def text(value: Any, style: str = "") -> Text:
     """The same for Rich: its markup is text here."""
-    return Text(harmless(value), style=style)
+    return Text(brief(value), style=style)
 
 
 def whole(*pieces: str | tuple[str, str]) -> Text:
@@ -132,7 +138,7 @@ def as_blocks(
             shown = _shown(row.get(name, ""), style if name == "outcome" else "")
             line.append_text(shown).append(" " * (widths[name] - shown.cell_len + 2))
         line.rstrip()
-        long = "  ".join(filter(None, (harmless(row.get(name, "")) for name in below)))
+        long = "  ".join(filter(None, (brief(row.get(name, "")) for name in below)))
         parts += [line, *([Padding(Text(long, style="dim"), (0, 0, 0, 4))] if long else ())]
     return Group(*parts)
 

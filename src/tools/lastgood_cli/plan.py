@@ -18,14 +18,14 @@ from lastgood.ledger import Ledger
 from lastgood.model import Candidate, DeploymentGroup, Rollback
 from lastgood.text import UnreadableError, read_json
 from lastgood.times import iso
-from lastgood_cli import fixes
-from lastgood_cli.completing import alarm_names, groups, rollback_ids
+from lastgood_cli import by_hand
+from lastgood_cli.completing import alarm_names, rollback_ids
 from lastgood_cli.context import Session
 from lastgood_cli.coverage import no_such_group
 from lastgood_cli.expecting import Expecting
 from lastgood_cli.lookout import Lookout, Plan, Suppose
-from lastgood_cli.names import GROUP
-from lastgood_cli.output import Fitting, Format, harmless, show_rows, text
+from lastgood_cli.names import group_option
+from lastgood_cli.output import Fitting, Format, brief, show_rows, text
 from lastgood_cli.problems import Exit, Problem
 from lastgood_cli.questions import Answer, Verdict, recorded
 from lastgood_cli.readonly import ReadOnlySession
@@ -42,16 +42,16 @@ def render(plan: Plan) -> Group:
     """A plan for people."""
     style = "bold green" if plan.acts else "bold yellow"
     where = f" → {plan.group.key}" if plan.group else ""
-    parts: list[Any] = [Text(harmless(f"{plan.about}{where}"), "dim")]
-    parts += [Text(harmless(said), "italic") for said in plan.suppositions]
-    parts += [Text(harmless(plan.headline), style), text(plan.explanation)]
+    parts: list[Any] = [text(f"{plan.about}{where}", "dim")]
+    parts += [text(said, "italic") for said in plan.suppositions]
+    parts += [text(plan.headline, style), text(plan.explanation)]
     if plan.then:
-        parts.append(Text.assemble(("Then: ", "bold"), harmless(plan.then)))
+        parts.append(Text.assemble(("Then: ", "bold"), brief(plan.then)))
     if plan.expects:
         parts.append(Text.assemble(("Expected: ", "bold"), plan.expects))
     if plan.mode:
         floor = f"; floor {plan.floor.deployment_id} (from {plan.floor.source})" if plan.floor else ""
-        parts.append(Text(harmless(f"Mode {plan.mode}{floor}"), "dim"))
+        parts.append(text(f"Mode {plan.mode}{floor}", "dim"))
     if plan.answers:
         parts += [Text(), questions(plan.answers)]
     if plan.candidates:
@@ -187,14 +187,7 @@ def read_event(source: IO[str]) -> object:
 
 @click.command()
 @click.argument("alarm", default="", shell_complete=alarm_names)
-@click.option(
-    "--group",
-    "-g",
-    type=GROUP,
-    metavar="APPLICATION/GROUP",
-    shell_complete=groups,
-    help="Instead of an alarm: a deployment group.",
-)
+@group_option("Instead of an alarm: a deployment group.")
 @click.option(
     "--event",
     "-e",
@@ -247,7 +240,7 @@ def _known_alarm(eyes: Lookout, name: str) -> dict[str, Any]:
     alarm = eyes.described(name)
     if alarm is None:
         told = f"CloudWatch knows no alarm {name} in this region"
-        raise Problem(told, fixes.similar_alarms("", name), Exit.NOT_FOUND)
+        raise Problem(told, by_hand.similar_alarms("", name), Exit.NOT_FOUND)
     return alarm
 
 

@@ -15,7 +15,7 @@ from lastgood.signals import Act, OperatorRequest
 from lastgood_cli.context import Session
 from lastgood_cli.coverage import no_such_group
 from lastgood_cli.lookout import Lookout, Plan
-from lastgood_cli.output import harmless, show_one
+from lastgood_cli.output import brief, show_one
 from lastgood_cli.plan import lookout
 from lastgood_cli.problems import Exit, Problem
 
@@ -105,7 +105,7 @@ def _planned(session: Session, plan: Plan) -> str:
 
 def _lines(*said: str) -> str:
     """One line for each, whatever the texts of strangers in it hold."""
-    return "".join(f"{harmless(each)}\n" for each in said)
+    return "".join(f"{brief(each)}\n" for each in said)
 
 
 def _deployed(deployment: Deployment, session: Session | None = None) -> str:
@@ -115,9 +115,7 @@ def _deployed(deployment: Deployment, session: Session | None = None) -> str:
 
 
 def _recorded(head: Mapping[str, Any], who: str) -> str:
-    # Without the version that its content was told apart by: which one it is, the deployment says.
-    revision = str(head.get(f"{who}_revision") or "unknown").partition("?")[0]
-    return f"{revision} ({head.get(f'{who}_deployment_id') or 'no deployment'})"
+    return f"{head.get(f'{who}_revision') or 'unknown'} ({head.get(f'{who}_deployment_id') or 'no deployment'})"
 
 
 def way_on(session: Session, group: DeploymentGroup) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lastgood.model import Origin
+from lastgood_cli import by_hand
 from lastgood_cli.checks import Check
 
 NAME = "the stack that holds it agrees with what is live"
@@ -20,7 +21,7 @@ _FOLLOWS = {
 def held(origin: Origin | None) -> Check | None:
     """What can be said without asking about drift; None where that has to be asked."""
     if origin is None or origin.problem:
-        return Check(NAME, None, origin.problem, "What the function needs: lastgood doctor") if origin else None
+        return Check(NAME, None, origin.problem, by_hand.look_at_function()) if origin else None
     if not origin.stack:
         return Check(NAME, True, "No stack holds it.")
     if origin.status.endswith("_IN_PROGRESS"):
@@ -36,14 +37,4 @@ def drift(origin: Origin, told: Mapping[str, Any]) -> Check:
     if found is None:
         return Check(NAME, True, f"{origin.stack} holds it.")
     said = f"{origin.stack} believes in {found['ExpectedValue']}, and live is {found['ActualValue']}"
-    return Check(NAME, False, f"{said}: {_FOLLOWS[kind]}.", mend(origin))
-
-
-def mend(origin: Origin) -> str:
-    """How stack and live come to agree: the template of what is to stay is deployed over what is live."""
-    region = origin.stack.split(":")[3]
-    return (
-        f"aws cloudformation create-change-set --region {region} --stack-name {origin.acted_on} --change-set-name "
-        "as-it-is-live --deployment-mode REVERT_DRIFT --template-body file://THE-LAST-GOOD-TEMPLATE; look at what it "
-        "would change, then execute it."
-    )
+    return Check(NAME, False, f"{said}: {_FOLLOWS[kind]}.", by_hand.agree_with_stack(origin.stack, origin.acted_on))

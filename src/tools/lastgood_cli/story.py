@@ -90,7 +90,7 @@ def as_page(story: Story, region: str, table: str, now: datetime, approve_until:
     """The story for people, as it is at the time `now`."""
     return Group(
         _title(story.head),
-        Text(harmless(story.head.get("explanation", ""))),
+        text(story.head.get("explanation", "")),
         Text(),
         _facts(story.head, now),
         _heading("What happened"),

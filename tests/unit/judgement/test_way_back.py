@@ -39,7 +39,7 @@ from judging import (
 from lastgood.judgement.proof import TOLD_AFTER
 from lastgood.judgement.steps import Action, Adopt, ClearAlias, Create, Decision, RegisterTaskDefinition, Stop
 from lastgood.judgement.stopping import HANGS_AFTER, STOP_AGAIN_AFTER
-from lastgood.judgement.wording import duration
+from lastgood.judgement.wording import clock
 from lastgood.model import (
     AlarmHistory,
     ComputePlatform,
@@ -384,9 +384,10 @@ def test_a_stop_that_was_taken_is_given_a_while():
 )
 def test_a_stop_that_hangs_is_told_with_what_it_waits_for(silent, who):
     found = hangs(HANGS_AFTER.total_seconds(), *silent)
-    took = duration(HANGS_AFTER)
+    asked = stopping().progress.stop_requested_at
+    assert asked is not None
     assert found.explanation.startswith(
-        f"The stop of d-2 hangs: CodeDeploy took it {took} ago and it is still InProgress, "
+        f"The stop of d-2 hangs: CodeDeploy took it at {clock(asked)} and it is still InProgress, "
     )
     assert f"{who} rollback then goes on by itself." in found.explanation
     assert found.told_after == timedelta(0)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from lastgood.judgement.case import Case
 from lastgood.judgement.steps import Decision, Stop, fail, wait
-from lastgood.judgement.wording import at_a_gate, duration, listed
+from lastgood.judgement.wording import at_a_gate, clock, duration, listed
 from lastgood.model import Deployment, Reason, Rollback
 
 HANGS_AFTER = timedelta(minutes=10)
@@ -47,14 +47,13 @@ def still_active(case: Case, suspect: Deployment) -> Decision:
 
 def _stopping(case: Case, suspect: Deployment, asked: datetime) -> Decision:
     """The stop was accepted, so asking again would not help. It may be waiting for an instance whose agent is dead."""
-    took = case.now - asked
-    if took < HANGS_AFTER:
+    if case.now - asked < HANGS_AFTER:
         return wait(f"{suspect.deployment_id} is stopping.")
     deployer, silent = case.rollback.group.deployer, listed(case.seen.silent)
     who = f"{silent} {'does' if len(case.seen.silent) == 1 else 'do'} not answer" if silent else "something in it waits"
     todo = "detach or terminate it, or restart its CodeDeploy agent" if silent else "see what in it is waiting"
     return wait(
-        f"The stop of {suspect.deployment_id} hangs: {deployer} took it {duration(took)} ago and it is still "
+        f"The stop of {suspect.deployment_id} hangs: {deployer} took it at {clock(asked)} and it is still "
         f"{suspect.status}, for {who}. To free it, {todo}; the rollback then goes on by itself.",
         told_after=timedelta(0),
     )

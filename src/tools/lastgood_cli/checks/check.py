@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from lastgood_cli.fix import NOTHING, Fix
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -13,7 +15,7 @@ class Check:
     name: str
     ok: bool | None
     detail: str = ""
-    fix: str = ""
+    fix: Fix = NOTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lastgood_cli import fixes
+from lastgood_cli import by_hand, fixes
 from lastgood_cli.checks.check import Check
 from lastgood_cli.checks.policies import allows, without_what_shuts_cloudwatch_out
+from lastgood_cli.fix import NOTHING
 
 
 def topic_policy(policy: str, topic_arn: str) -> Check:
@@ -18,24 +19,29 @@ def topic_policy(policy: str, topic_arn: str) -> Check:
         "CloudWatch may publish to it",
         ok,
         "" if ok else "Its policy lets cloudwatch.amazonaws.com publish nothing from this account's alarms.",
-        "" if ok else fixes.topic_policy(topic_arn, without_what_shuts_cloudwatch_out(policy)),
+        NOTHING if ok else fixes.topic_policy(topic_arn, without_what_shuts_cloudwatch_out(policy)),
     )
 
 
-def topic_key(key_id: str, policy: str | None) -> Check:
-    """Whether CloudWatch may use the key that encrypts the topic; `policy` is None where it could not be read."""
+def topic_key(key_id: str, policy: str | None, topic_arn: str, stacks: str = "") -> Check:
+    """Whether CloudWatch may use the key that encrypts the topic; `policy` is None where it could not be read.
+
+    `stacks` is the key that the stack was deployed with.
+    """
     name = "CloudWatch may use its encryption key"
     if not key_id:
         return Check(name, True, "The topic is not encrypted.")
     if key_id.endswith("alias/aws/sns"):
-        fix = "Give the stack a key of your own (KmsKeyArn), or none."
-        return Check(name, False, "alias/aws/sns belongs to AWS: CloudWatch may not use it, and alarms are lost.", fix)
+        said = "alias/aws/sns belongs to AWS: CloudWatch may not use it, and alarms are lost."
+        ours = "" if stacks.endswith("alias/aws/sns") else stacks
+        return Check(name, False, said, fixes.set_topic_key(topic_arn, ours))
     if policy is None:
-        return Check(name, None, f"The policy of {key_id} cannot be read.", "Allow kms:GetKeyPolicy.")
+        return Check(name, None, f"The policy of {key_id} cannot be read.", by_hand.read_key_policy(key_id))
     needed = ("kms:Decrypt", "kms:GenerateDataKey")
     missing = [action for action in needed if not allows(policy, action, "cloudwatch.amazonaws.com")]
-    fix = f"Let cloudwatch.amazonaws.com use kms:Decrypt and kms:GenerateDataKey* in the policy of {key_id}."
-    return Check(name, not missing, f"Not allowed: {', '.join(missing)}." if missing else "", fix if missing else "")
+    if not missing:
+        return Check(name, True)
+    return Check(name, False, f"Not allowed: {', '.join(missing)}.", fixes.key_policy(topic_arn, key_id, policy))
 
 
 def subscription(subscriptions: Sequence[Mapping[str, Any]], function_arn: str, topic_arn: str) -> Check:
@@ -53,7 +59,7 @@ def unfiltered(attributes: Mapping[str, str], function_arn: str) -> Check:
     """Whether all that the topic says reaches the function; `attributes` are its subscription's."""
     policy = attributes.get("FilterPolicy", "") or "{}"
     whole = policy.strip() in {"{}", ""}
-    fix = "" if whole else fixes.clear_filter(function_arn, attributes.get("SubscriptionArn", ""))
+    fix = NOTHING if whole else fixes.clear_filter(function_arn, attributes.get("SubscriptionArn", ""))
     return Check("no filter keeps alarms back", whole, "" if whole else f"Only {policy} comes through.", fix)
 
 

@@ -15,7 +15,7 @@ from lastgood.errors import SettingsError
 from lastgood.model import DeploymentGroup
 from lastgood_cli.alarm_paths import alarm_topics
 from lastgood_cli.checks import Part, healthy
-from lastgood_cli.completing import alarm_names, groups
+from lastgood_cli.completing import alarm_names
 from lastgood_cli.context import Session
 from lastgood_cli.doctor.alarms import Watched, examine_alarms
 from lastgood_cli.doctor.folding import as_local, folded
@@ -26,7 +26,7 @@ from lastgood_cli.doctor.printing import Chain, rows
 from lastgood_cli.doctor.table import examine_table
 from lastgood_cli.doctor.topics import examine_notices, examine_topic
 from lastgood_cli.lookout import Lookout
-from lastgood_cli.names import GROUP
+from lastgood_cli.names import group_option
 from lastgood_cli.output import Format, show_rows
 from lastgood_cli.problems import Exit
 
@@ -74,14 +74,7 @@ def _groups(
 
 @click.command()
 @click.argument("alarm", default="", shell_complete=alarm_names)
-@click.option(
-    "--group",
-    "-g",
-    type=GROUP,
-    metavar="APPLICATION/GROUP",
-    shell_complete=groups,
-    help="Also look at this deployment group.",
-)
+@group_option("Also look at this deployment group.")
 @click.pass_obj
 def doctor(session: Session, alarm: str, group: DeploymentGroup | None) -> Exit:
     """Look at the whole chain from an alarm to the audit table, and say how to fix what is wrong.

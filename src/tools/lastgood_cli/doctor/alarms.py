@@ -8,14 +8,15 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lastgood.model import DeploymentGroup
+from lastgood_cli import by_hand, fixes
 from lastgood_cli import checks as check
-from lastgood_cli import fixes
 from lastgood_cli.alarm_paths import at_home, points_here
 from lastgood_cli.checks import Check, Part
 from lastgood_cli.coverage import every_alarm, grouped_by
 from lastgood_cli.doctor.folding import FEW, folded
 from lastgood_cli.doctor.looking import attempted
 from lastgood_cli.doctor.patient import Patient
+from lastgood_cli.fix import NOTHING
 from lastgood_cli.lookout import Lookout
 
 type Watched = dict[DeploymentGroup, list[Mapping[str, Any]]]
@@ -32,7 +33,7 @@ def examine_alarms(
     elif group:
         described = {}
     else:
-        described = {_called(patient, each): each for each in _alarms_here(patient, eyes)}
+        described = {called(patient, each): each for each in _alarms_here(patient, eyes)}
     muted = _anything_muted(patient) if len(described) > FEW else True
     parts = []
     for name, told in described.items():
@@ -41,7 +42,7 @@ def examine_alarms(
         for each in leads_to:
             watched.setdefault(each, []).extend([told] if told else [])
     if not described and group is None:
-        parts.append(Part("Alarms", (_no_alarm(),)))
+        parts.append(Part("Alarms", (_no_alarm(patient),)))
     return folded(parts, "Alarms", "{} reach lastgood and lead to a deployment group"), watched
 
 
@@ -49,7 +50,7 @@ def _alarms_here(patient: Patient, eyes: Lookout) -> list[dict[str, Any]]:
     return [alarm for alarm in every_alarm(eyes) if points_here(alarm, eyes.settings, patient.arn)]
 
 
-def _called(patient: Patient, alarm: Mapping[str, Any]) -> str:
+def called(patient: Patient, alarm: Mapping[str, Any]) -> str:
     """An alarm's name; of another region its ARN, for there may be a namesake here."""
     return str(alarm["AlarmName"] if at_home(alarm["AlarmArn"], patient.arn) else alarm["AlarmArn"])
 
@@ -68,22 +69,22 @@ def _alarm(
 ) -> tuple[Part, tuple[DeploymentGroup, ...]]:
     title = f"Alarm {name}"
     if alarm is None:
-        fix = fixes.similar_alarms(patient.arn, name)
+        fix = by_hand.no_such_alarm(patient.arn, name)
         return Part(title, (Check("it exists", False, "CloudWatch knows no alarm of that name here.", fix),)), ()
     routing = eyes.routing(eyes.signal_of(name, alarm))
     leads = ", ".join(group.key for group in routing.groups)
     each_its_own = routing.lacks in grouped_by(alarm)
-    fix = "" if leads or each_its_own else fixes.add_alarm_action(patient.arn, name)
+    fix = NOTHING if leads or each_its_own else fixes.connect(patient.arn, name)
     said = f"{leads}, by {routing.source}." if leads else routing.problem
     if each_its_own:
         said = f"Each time series to its own, by its attribute {routing.lacks}."
     checks = [
         Check("it exists", True, f"It is {alarm['StateValue']}."),
-        *check.alarm_actions(alarm, eyes.settings, patient.arn),
+        *check.alarm_actions(alarm, eyes.settings, patient.arn, routing.groups),
         check.alarm_suppressed(alarm),
     ]
     if may_be_muted:
-        checks += attempted("it is not muted", lambda: check.alarm_muted(_mute_rules(patient, alarm)))
+        checks += attempted("it is not muted", lambda: _muted(patient, alarm))
     if patient.arn in (alarm.get("AlarmActions") or ()):
         arn = str(alarm["AlarmArn"])
         checks += attempted(
@@ -91,6 +92,10 @@ def _alarm(
         )
     checks.append(Check("it leads to a deployment group", bool(leads) or each_its_own, said, fix))
     return Part(title, tuple(checks)), routing.groups
+
+
+def _muted(patient: Patient, alarm: Mapping[str, Any]) -> Check:
+    return check.alarm_muted(_mute_rules(patient, alarm), str(alarm["AlarmArn"]))
 
 
 def _mute_rules(patient: Patient, alarm: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -102,6 +107,6 @@ def _mute_rules(patient: Patient, alarm: Mapping[str, Any]) -> list[dict[str, An
     return found
 
 
-def _no_alarm() -> Check:
-    fix = "lastgood connect ALARM --group APPLICATION/GROUP"
+def _no_alarm(patient: Patient) -> Check:
+    fix = fixes.connect(patient.arn, "ALARM")
     return Check("an alarm leads here", False, "No alarm would ever wake lastgood.", fix)

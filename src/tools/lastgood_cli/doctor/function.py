@@ -13,13 +13,14 @@ from boto3.dynamodb.types import TypeDeserializer
 from lastgood import __version__
 from lastgood.errors import LastgoodError
 from lastgood.model import ComputePlatform, Controller, DeploymentGroup, controllers, platforms_of
+from lastgood_cli import by_hand, fixes
 from lastgood_cli import checks as check
-from lastgood_cli import fixes
 from lastgood_cli.checks import Check, Part, enabled
 from lastgood_cli.controllers import KNOWN
 from lastgood_cli.controllers.codedeploy import beside
 from lastgood_cli.doctor.looking import attempted
 from lastgood_cli.doctor.patient import Patient
+from lastgood_cli.fix import NOTHING, Fix
 from lastgood_cli.lookout import Lookout
 from lastgood_cli.needed import needed_actions
 from lastgood_cli.overview import deployed_version
@@ -39,9 +40,9 @@ def examine_function(patient: Patient, eyes: Lookout | None, groups: Sequence[De
     checks.append(check.version(deployed_version(patient.configuration), __version__))
     checks += attempted("it may run", partial(_concurrency, patient))
     if eyes is not None:
-        checks.append(check.switched_on(eyes.settings, _switch_on(patient)))
-        settings = eyes.settings
-        checks += [check.release_in_alarm(settings), check.release_set(settings)]
+        right = partial(fixes.set_right, patient.arn, patient.environ, patient.parameters)
+        dealt_with = (check.switched_on, check.release_in_alarm, check.release_set)
+        checks += [each(eyes.settings, right) for each in dealt_with]
         checks += attempted("it may do what it must", lambda: _allowed(patient, eyes, groups))
     checks += attempted("it has not failed in the last hour", partial(_errors, patient))
     checks += attempted("its dead-letter queue is empty", partial(_dead_letters, patient))
@@ -52,14 +53,6 @@ def examine_function(patient: Patient, eyes: Lookout | None, groups: Sequence[De
 
 def _settings(patient: Patient) -> tuple[Check, ...]:
     return check.settings_valid(patient.environ, patient.parameters, patient.arn)
-
-
-def _switch_on(patient: Patient) -> str:
-    """The way out of the kill switch: with the stack, or past it where somebody pulled it past the stack."""
-    stacks = patient.parameters.get("KillSwitch", "true")
-    if stacks == "false":
-        return fixes.set_variables(patient.arn, patient.environ, LASTGOOD_KILL_SWITCH=stacks)
-    return "When it is time: sam deploy --parameter-overrides KillSwitch=false"
 
 
 def _concurrency(patient: Patient) -> Check:
@@ -108,20 +101,19 @@ def _dead_letters(patient: Patient) -> Check:
     arn = patient.configuration.get("DeadLetterConfig", {}).get("TargetArn", "")
     name = "its dead-letter queue is empty"
     if not arn:
-        queue = _queue(patient)
-        return Check(name, False, "It has none: events that fail three times are lost.", queue)
+        return Check(name, False, "It has none: events that fail three times are lost.", _queue(patient))
     sqs, queue = patient.aws.client("sqs"), arn.rpartition(":")[2]
     url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
     wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
-    return check.dead_letters(sum(int(counts.get(each, 0)) for each in wanted), queue)
+    return check.dead_letters(sum(int(counts.get(each, 0)) for each in wanted), patient.arn, url)
 
 
-def _queue(patient: Patient) -> str:
+def _queue(patient: Patient) -> Fix:
     """The command that gives the function the stack's queue for what fails."""
     name = patient.stack.get("DeadLetterQueue", "").rpartition("/")[2]
     here = patient.arn.partition(":function:")[0].replace(":lambda:", ":sqs:")
-    return fixes.queue_for_failures(patient.arn, f"{here}:{name}") if name else "Give it the stack's DeadLetterQueue."
+    return fixes.queue_for_failures(patient.arn, f"{here}:{name}") if name else by_hand.name_a_queue()
 
 
 def _rules(patient: Patient, eyes: Lookout | None, groups: Sequence[DeploymentGroup]) -> tuple[Check, ...]:
@@ -145,10 +137,10 @@ def _rules(patient: Patient, eyes: Lookout | None, groups: Sequence[DeploymentGr
     return tuple(checks)
 
 
-def _target(patient: Patient, logical: str) -> str:
-    """The command that makes one of the stack's rules invoke the function; empty where the stack has none."""
+def _target(patient: Patient, logical: str) -> Fix:
+    """The command that makes one of the stack's rules invoke the function; nothing where the stack has none."""
     name = patient.stack.get(logical, "").rpartition("|")[2]
-    return fixes.put_target(patient.arn, name, RULES[logical][1]) if name else ""
+    return fixes.put_target(patient.arn, name, RULES[logical][1]) if name else NOTHING
 
 
 def _rule_arn(patient: Patient, name: str) -> str:
@@ -161,13 +153,13 @@ def _may_invoke(patient: Patient, what: str, rule_arn: str) -> Check:
 
 def _errors(patient: Patient) -> Check:
     name = ("FunctionName", str(patient.configuration["FunctionName"]))
-    return check.recent_errors(_sums(patient, "AWS/Lambda", "Errors", name, timedelta(hours=1)))
+    return check.recent_errors(_sums(patient, "AWS/Lambda", "Errors", name, timedelta(hours=1)), patient.arn)
 
 
 def _sweep(patient: Patient) -> Check:
     name = patient.environ.get("POWERTOOLS_SERVICE_NAME", "lastgood")
     points = _sums(patient, "lastgood", "SweepRan", ("service", name), timedelta(minutes=15))
-    return check.sweep_ran(points, patient.now)
+    return check.sweep_ran(points, patient.now, patient.arn)
 
 
 def _sums(

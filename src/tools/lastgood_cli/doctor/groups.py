@@ -8,9 +8,11 @@ from typing import Any
 from lastgood.model import DeploymentGroup
 from lastgood.settings import PipelineRule
 from lastgood.signals import OperatorRequest
-from lastgood_cli import stack_checks
-from lastgood_cli.checks import Part
+from lastgood_cli import by_hand, fixes, stack_checks
+from lastgood_cli.checks import Check, Part
 from lastgood_cli.controllers import KNOWN
+from lastgood_cli.coverage import known_groups, nearest
+from lastgood_cli.doctor.alarms import called
 from lastgood_cli.doctor.looking import Found, attempted
 from lastgood_cli.doctor.patient import Patient
 from lastgood_cli.expecting import Expecting
@@ -29,6 +31,9 @@ def examine_group(patient: Patient, eyes: Lookout, group: DeploymentGroup, alarm
         controller=group.controller,
     )
     checks = attempted("a rollback could begin now", lambda: group_checks(eyes.for_request(request)))
+    title = f"{_capital(group.can().called)} {group.key}"
+    if eyes.exists(group) is False:
+        return Part(title, (_missing(patient, eyes, group, alarms),))
 
     own = KNOWN[group.controller].checks
     checks += attempted("what holds a rollback up", lambda: own(patient.aws, group, eyes.settings))
@@ -40,7 +45,18 @@ def examine_group(patient: Patient, eyes: Lookout, group: DeploymentGroup, alarm
     if eyes.settings.find_stacks:
         checks += attempted(stack_checks.NAME, lambda: _with_its_stack(patient, eyes, group))
     checks += attempted("how long an incident would take", minutes)
-    return Part(f"{_capital(group.can().called)} {group.key}", checks)
+    return Part(title, checks)
+
+
+def _missing(patient: Patient, eyes: Lookout, group: DeploymentGroup, alarms: Sequence[Mapping[str, Any]]) -> Check:
+    """A group that does not exist, by the name that was typed, or by an alarm's tags or route."""
+    near = nearest(group, known_groups(eyes.clients.codedeploy))
+    there_is = f"; there is {' and '.join(near)}" if near else ""
+    meant = near[0] if near else ""
+    said = f"There is no {group.key}{there_is}."
+    if not alarms:
+        return Check("it exists", False, said, by_hand.name_another_group(meant))
+    return Check("it exists", False, said, fixes.connect(patient.arn, called(patient, alarms[0]), meant))
 
 
 def _with_its_stack(patient: Patient, eyes: Lookout, group: DeploymentGroup) -> Found:

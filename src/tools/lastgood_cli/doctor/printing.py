@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from lastgood_cli.checks import Part
-from lastgood_cli.output import harmless, whole
+from lastgood_cli.output import brief, harmless, whole
 
 _SIGNS: Mapping[bool | None, tuple[str, str]] = {
     True: ("[OK]", "green"),
@@ -68,7 +68,7 @@ def all_ok(parts: Iterable[Part]) -> bool | None:
 def _line(ok: bool | None, name: str, detail: str = "", *, bold: bool = False) -> Text:
     sign, style = _SIGNS[ok]
     line = Text.assemble((sign, style), " ", (harmless(name), "bold" if bold else ""))
-    return line.append(f"  {harmless(detail)}", "dim") if detail else line
+    return line.append(f"  {brief(detail)}", "dim") if detail else line
 
 
 def rows(parts: Iterable[Part]) -> list[dict[str, Any]]:

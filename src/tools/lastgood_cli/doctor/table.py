@@ -27,7 +27,9 @@ def examine_table(patient: Patient, eyes: Lookout) -> Part:
         "old records expire": lambda: check.table_expiry(
             dynamodb.describe_time_to_live(TableName=table), table, patient.arn
         ),
-        "no open rollback is left alone": lambda: check.nothing_overdue(_open_rows(dynamodb, table), patient.now),
+        "no open rollback is left alone": lambda: check.nothing_overdue(
+            _open_rows(dynamodb, table), patient.now, patient.arn
+        ),
     }
     found = (c for name, look in looks.items() for c in attempted(name, look))
     return Part(f"Table {table}", (named, *found))

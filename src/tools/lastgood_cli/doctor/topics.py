@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from lastgood.settings import Settings
+from lastgood_cli import by_hand, fixes
 from lastgood_cli import checks as check
-from lastgood_cli import fixes
 from lastgood_cli.alarm_paths import at_home
 from lastgood_cli.checks import Check, Part
 from lastgood_cli.doctor.looking import GONE, Found, attempted
@@ -19,13 +20,17 @@ def examine_topic(patient: Patient, arn: str) -> Part:
     """Whether alarms come through this topic to the function; in another region it is the satellite's."""
     region = {} if at_home(arn, patient.arn) else {"region_name": arn.split(":")[3]}
     sns = patient.aws.client("sns", **region)
+    where = "".join(f" in {each}" for each in region.values())
+    title = f"Topic {arn.rpartition(':')[2]}{where}"
+    if _deleted(sns, arn):
+        return Part(title, (_restored(arn),))
 
     def attributes() -> tuple[Check, ...]:
         told = sns.get_topic_attributes(TopicArn=arn)["Attributes"]
         key = told.get("KmsMasterKeyId", "")
-        return check.topic_policy(told.get("Policy", ""), arn), check.topic_key(
-            key, _key_policy(patient, key, **region)
-        )
+        of_key = _key_policy(patient, key, **region)
+        usable = check.topic_key(key, of_key, arn, patient.parameters.get("KmsKeyArn", ""))
+        return check.topic_policy(told.get("Policy", ""), arn), usable
 
     def subscribed() -> Check:
         pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
@@ -47,8 +52,20 @@ def examine_topic(patient: Patient, arn: str) -> Part:
         "the topic may invoke the function": invocable,
     }
     checks = tuple(found for name, look in looks.items() for found in attempted(name, look))
-    where = "".join(f" in {each}" for each in region.values())
-    return Part(f"Topic {arn.rpartition(':')[2]}{where}", checks)
+    return Part(title, checks)
+
+
+def _deleted(sns: Any, arn: str) -> bool:
+    """Whether there is no such topic; False where that may not be asked."""
+    try:
+        sns.get_topic_attributes(TopicArn=arn)
+    except ClientError as error:
+        return error.response.get("Error", {}).get("Code") in GONE
+    return False
+
+
+def _restored(arn: str) -> Check:
+    return Check("it exists", False, "It was deleted, and its subscribers with it.", fixes.create_topic(arn))
 
 
 def examine_notices(patient: Patient, settings: Settings) -> Iterator[Part]:
@@ -69,12 +86,8 @@ def examine_notices(patient: Patient, settings: Settings) -> Iterator[Part]:
 
 def _listeners(patient: Patient, arn: str) -> Check:
     sns = patient.aws.client("sns")
-    try:
-        sns.get_topic_attributes(TopicArn=arn)
-    except ClientError as error:
-        if error.response.get("Error", {}).get("Code") not in GONE:
-            raise
-        return Check("it exists", False, "It was deleted, and its subscribers with it.", fixes.create_topic(arn))
+    if _deleted(sns, arn):
+        return _restored(arn)
     pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
     return check.people_listen(arn, [each for page in pages for each in page["Subscriptions"]])
 
@@ -104,4 +117,4 @@ def _key_policy(patient: Patient, key_id: str, **region: str) -> str | None:
 
 def _silent() -> Check:
     said = "LASTGOOD_NOTIFICATION_TOPIC_ARN is empty: nobody is told of anything."
-    return Check("people are told", False, said, "Deploy the stack's own NotificationTopic: sam build && sam deploy")
+    return Check("people are told", False, said, by_hand.no_topic())
