@@ -442,11 +442,13 @@ class World:
             return
         since = datetime.fromisoformat(head.get("alarm_changed_at") or head["signal_at"])
         stack, began = place.stack, place.stack.updated_at
-        if stack.status == "UPDATE_IN_PROGRESS" and began and began > since + timedelta(seconds=1) + abs(self.skew):
-            self.wrong(f"{head['rollback_id']} of {since} cancels an update of {began}, which may be the fix")
-        back = place.number(stack.believes)
         if not place.cancels:
             self.wrong(f"{head['rollback_id']} cancels the update of a stack that the settings do not name")
+        if stack.status != "UPDATE_IN_PROGRESS":
+            return  # it comes too late, and is refused
+        if began and began > since + timedelta(seconds=1) + abs(self.skew):
+            self.wrong(f"{head['rollback_id']} of {since} cancels an update of {began}, which may be the fix")
+        back = place.number(stack.believes)
         if back in self._before(place).known_bad | {place.number(r) for r in head["suspect_revisions"]}:
             self.wrong(f"{head['rollback_id']} has the stack put back {back}, which is blamed or known bad")
 

@@ -25,7 +25,7 @@ from integration.test_stacks import (
 )
 from scene import Scene, scene, service_scene
 from simulated_aws.cloudformation.stacks import Resource
-from stage.local import ACCOUNT
+from stage.local import ACCOUNT, group_tags
 
 RULES = json.dumps(
     [{"application": "*", "deployment_group": "*", "pipeline": name, "stage": "Deploy"} for name in ("sam", "hotfix")]
@@ -205,6 +205,51 @@ def test_a_v1_pipeline_is_not_even_asked_to_roll_its_stage_back(settings: dict[s
         assert "V1" in head["explanation"] and it.is_live(3)
         assert " deploy --stack-name app " in json.dumps(it.local.notices()), "what else can be done is told"
         assert not it.calls("RollbackStage") and not it.calls("StartPipelineExecution")
+
+
+def test_what_the_pipeline_does_not_list_any_more_is_not_looked_for_in_its_newest_runs() -> None:
+    """CodePipeline lists executions for a year."""
+    with sam_by_pipeline() as it:
+        it.sim.pipelines.pipeline("sam").runs.clear()
+        released(it)
+        before = moves(it)
+        it.alarm_fires()
+        stays(it, before, "might put back another one", "deploy --stack-name app")
+
+
+def test_without_the_permission_for_the_stage_people_get_the_stacks_command_too() -> None:
+    with sam_by_pipeline() as it:
+        released(it)
+        it.sim.fail_call("RollbackStage", "AccessDeniedException", "not authorized", count=5)
+        it.alarm_fires()
+        head = of_the_stage(it)
+        assert (head["outcome"], head["reason_code"]) == ("FAILED", "PERMISSION_DENIED"), head["explanation"]
+        assert " deploy --stack-name app " in json.dumps(it.local.notices()) and it.is_live(3)
+
+
+def test_two_stacks_of_one_stage_go_back_together_whichever_of_their_alarms_comes_first() -> None:
+    with sam_by_pipeline() as it:
+        it.sim.lambda_group("cart", "prod", function="cart", versions=5)
+        it.sim.stack("cart", "cart", "prod")
+        it.sim.pipelines.pipeline("sam").stacks = ("cart",)
+        for version in (5, 3):
+            it.sim.push("sam", f"{version}" * 40, version, settle=True)
+            it.sim.settle()
+            it.sim.advance(7200 if version == 5 else 300)
+        before = moves(it)
+        it.alarm_fires(alarm="cart", tags=group_tags("cart", "prod"))
+        first = it.rollback_id
+        it.alarm_fires()
+        for _ in range(30):
+            it.sim.advance(60)
+            it.sweep()
+        it.sim.settle()
+        served = [it.sim.live(name, "prod").target for name in ("shop", "cart")]
+        assert (served, moves(it), len(it.calls("RollbackStage"))) == (["5", "5"], before, 1)
+        assert [it.sim.stacks.stack(name).believes for name in ("app", "cart")] == ["5", "5"]
+        heads = [i for i in it.local.items() if i["sk"] == "META"]
+        assert all(h.get("outcome") in {"ROLLED_BACK", "SKIPPED"} for h in heads), heads
+        assert it.local.head(first)["reason_code"] == "RELEASED_BY_PIPELINE"
 
 
 def test_a_nested_stack_goes_back_by_the_stage_that_updates_the_outermost_one() -> None:

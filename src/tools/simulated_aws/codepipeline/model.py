@@ -66,12 +66,13 @@ class Pipeline:
     """A pipeline. `providers` are its source actions; `builds` says what each revision of the first one builds.
 
     `deploys_with` is `CodeDeploy`, `CloudFormation` (then `stack` is named) or another provider, whose content is only
-    noted. `beside` are other groups of CodeDeploy, or services that ECS deploys, to which the stage deploys the same.
-    `last` is the name of one more stage, which copies the same to S3; empty for none. `approval`: a person has to
-    approve inside the stage. `on_failure` is `ROLLBACK` or empty; `on_success` names an `alarm`, after how many
-    `minutes` it is looked at, and the `result` (ROLLBACK or FAIL) if it fires. Nobody has recorded a rollback into a
-    stage whose transition is disabled: `held_rollbacks_wait` plays that it waits. `tells`: EventBridge hears of the
-    stage. `fails`: the revisions whose action fails in the stage, after what it deploys came live.
+    noted. `stacks` are further stacks that the stage updates to the same. `beside` are other groups of CodeDeploy, or
+    services that ECS deploys, to which the stage deploys the same. `last` is the name of one more stage, which copies
+    the same to S3; empty for none. `approval`: a person has to approve inside the stage. `on_failure` is `ROLLBACK`
+    or empty; `on_success` names an `alarm`, after how many `minutes` it is looked at, and the `result` (ROLLBACK or
+    FAIL) if it fires. Nobody has recorded a rollback into a stage whose transition is disabled: `held_rollbacks_wait`
+    plays that it waits. `tells`: EventBridge hears of the stage. `fails`: the revisions whose action fails in the
+    stage, after what it deploys came live.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Pipeline:
     tells: bool = False
     fails: set[str] = field(default_factory=set)
     last: str = ""
+    stacks: tuple[str, ...] = ()
 
     @property
     def stages(self) -> tuple[str, ...]:

@@ -167,10 +167,14 @@ class Pipelines:
             deploy.configuration = _named(pipeline.application, pipeline.group)
             return self._created(pipeline.application, pipeline.group, run.artifact["revision"])
         if pipeline.deploys_with == "CloudFormation":
-            stack = self.stacks.stack(pipeline.stack)
-            deploy.external_id = stack.id
-            self.stacks.update_stack(stack, str(run.artifact["builds"]))
-            return stack.id
+            further = [
+                (name, self._action(run, f"Deploy-{name}", "Deploy", "CloudFormation")) for name in pipeline.stacks
+            ]
+            for name, action in ((pipeline.stack, deploy), *further):
+                stack = self.stacks.stack(name)
+                action.external_id = stack.id
+                self.stacks.update_stack(stack, str(run.artifact["builds"]))
+            return deploy.external_id
         self.deployed[pipeline.name] = str(run.artifact["builds"])
         outcome = "Failed" if pipeline.fails & {*run.sources.values()} else "Succeeded"
         self.engine.later(1.0, lambda: self._ended(pipeline, run, deploy, outcome))
