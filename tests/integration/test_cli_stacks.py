@@ -64,6 +64,19 @@ def test_doctor_asks_whether_the_stage_that_released_it_may_be_rolled_back(it: T
     assert any(arn.endswith(":sam/Deploy") for arn in stages) == (it.ids["by"] == "a pipeline")
 
 
+def test_doctor_looks_at_the_stage_that_would_go_back_in_the_groups_place(it: Terminal) -> None:
+    with answering(unknown_to_moto(it)):
+        rows = it.call("-o", "json", "doctor", ALARM).json
+    by_pipeline = it.ids["by"] == "a pipeline"
+    assert (f"Stage {STAGE}" in {row["part"] for row in rows}) == by_pipeline
+    if by_pipeline:
+        it.sim.pipelines.pipeline("sam").approval = True
+        with answering(unknown_to_moto(it)):
+            told = [row["detail"] for row in it.call("-o", "json", "doctor", ALARM).json if row["ok"] is False]
+        it.sim.pipelines.pipeline("sam").approval = False
+        assert any("asks people for approval" in detail for detail in told), told
+
+
 def test_doctor_finds_what_was_moved_without_its_stack_and_says_how_to_mend_it(it: Terminal) -> None:
     with answering(unknown_to_moto(it)):
         rows = it.call("-o", "json", "doctor", ALARM).json

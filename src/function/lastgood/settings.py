@@ -23,6 +23,7 @@ from lastgood.model import (
     ReleaseInAlarm,
     RollbackPauses,
     StopWithoutTarget,
+    parse_stage,
 )
 from lastgood.setting_rules import (
     EMPTY_MEANS_NONE,
@@ -279,6 +280,11 @@ class Settings:
     def pipeline_of(self, group: DeploymentGroup) -> PipelineRule | None:
         """The first rule whose globs cover the deployment group."""
         return next((rule for rule in self.pipelines if rule.covers(group)), None)
+
+    def stages_of(self, group: DeploymentGroup) -> tuple[DeploymentGroup, ...]:
+        """The stages that may release to the deployment group through its stack, by all rules that cover it."""
+        named = (f"{rule.pipeline}/{rule.stage}" for rule in self.pipelines if rule.stage and rule.covers(group))
+        return tuple(map(parse_stage, dict.fromkeys(named)))
 
     def policy(self) -> Policy:
         """The settings that decisions need, without what operators set on top of them."""

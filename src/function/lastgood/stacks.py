@@ -20,7 +20,6 @@ from lastgood.model import (
     Policy,
     Rollback,
     parse_key,
-    parse_stage,
 )
 from lastgood.pipelines.adapter import Pipelines
 from lastgood.pipelines.runs import asks_people
@@ -78,10 +77,7 @@ class Stacks:
         What somebody deployed by hand through the same stack is not the stage's: to roll that back would undo another
         release. Where several pipelines deploy the same stack, it is the one that ran then; if two did, nobody knows.
         """
-        named = (
-            f"{rule.pipeline}/{rule.stage}" for rule in self.settings.pipelines if rule.covers(group) and rule.stage
-        )
-        stages = {parse_stage(name): None for name in named}
+        stages = self.settings.stages_of(group)
         ran = [stage for stage in stages if is_allowed(stage, self.settings) and self._runs(stage, suspect.created_at)]
         return ran[0].key if len(ran) == 1 else ""
 

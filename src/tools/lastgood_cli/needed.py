@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lastgood.model import Controller, DeploymentGroup, parse_stage
+from lastgood.model import Controller, DeploymentGroup
 from lastgood.settings import Settings
 from lastgood_cli.controllers import KNOWN
 from lastgood_cli.controllers.pipeline import needed_after
@@ -52,6 +52,5 @@ def needed_actions(
 
 def _of_its_stages(group: DeploymentGroup, settings: Settings, here: str) -> Iterator[tuple[str, str]]:
     """What is needed to roll a stage back instead of the group, where a stack holds what the group deploys."""
-    for rule in settings.pipelines if settings.find_stacks else ():
-        if rule.stage and rule.covers(group):
-            yield from KNOWN[Controller.PIPELINE].needed(parse_stage(f"{rule.pipeline}/{rule.stage}"), settings, here)
+    for stage in settings.stages_of(group) if settings.find_stacks else ():
+        yield from KNOWN[Controller.PIPELINE].needed(stage, settings, here)

@@ -70,6 +70,18 @@ def _groups(
         rule = eyes.settings.pipeline_of(group)
         if rule:
             yield examine_pipeline(patient, rule, group)
+    for stage, alarms in _in_their_place(eyes, watching).items():
+        yield examine_group(patient, eyes, stage, alarms)
+
+
+def _in_their_place(eyes: Lookout, watching: Watched) -> Watched:
+    """The stages that are rolled back instead of what a stack holds, each with the alarms that would lead to it."""
+    stages: Watched = {}
+    for group, alarms in watching.items() if eyes.settings.find_stacks else ():
+        for stage in eyes.settings.stages_of(group):
+            if stage not in watching:
+                stages[stage] = [*stages.get(stage, []), *alarms]
+    return stages
 
 
 @click.command()
