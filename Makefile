@@ -24,7 +24,7 @@ RUN := PYTHONPATH=src/function:src/tools $(BIN)/python
 .PHONY: help install demo test soak figures e2e local check lint types template build deploy format readme endpoints lock outdated clean bench bench-full mutate bench-recovery
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 define NEEDS_PYTHON
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || \
@@ -71,7 +71,7 @@ test: $(STAMP) ## run every test, except those of the deployed stack: minutes
 soak: $(STAMP) ## crash every rollback at every call, and the other fault tests at their full size
 	LASTGOOD_SOAK=1 $(BIN)/python -m pytest -n auto -o faulthandler_timeout=0 tests/faults
 
-figures: $(STAMP) ## do that and write the figures into docs/reliability.md
+figures: $(STAMP) ## do what soak does, and write the figures into docs/reliability.md
 	PYTHONPATH=src/function:src/tools:tests:tests/support $(BIN)/python -m docs_from_code.fault_figures
 
 e2e: $(STAMP) $(E2E_STAMP) ## deploy the stack into a local AWS and test it there, two minutes

@@ -265,19 +265,6 @@ def test_a_misspelt_group_is_not_asked_for(it: Terminal, command: str) -> None:
     assert not it.invoked
 
 
-@pytest.mark.parametrize("named", [("shop", "prd"), ("*", "*"), ("shop", "pro*")])
-@pytest.mark.parametrize("action", ["pause", "set_mode", "rollback"])
-def test_the_function_affirms_nothing_about_a_group_that_does_not_exist(
-    it: Terminal, action: str, named: tuple[str, str]
-) -> None:
-    event = {"action": action, "application": named[0], "deployment_group": named[1], "reason": "x"}
-    (answer,) = it.handle({**event, "requested_by": "ann", **({"mode": "off"} if action == "set_mode" else {})})
-    assert answer["refused"] in {"unknown_group", "malformed"}, answer
-    it.alarm_fires()
-    it.minutes(30)
-    assert live(it) == "2"
-
-
 def test_after_a_rollback_the_second_one_is_offered_with_the_next_id(it: Terminal) -> None:
     it.call("rollback", "shop/prod", "--reason", "bad", "--yes", "--wait", "--as", "ann")
     again = it.call("rollback", "shop/prod", "--reason", "still bad", "--yes", "--as", "ann")

@@ -204,6 +204,20 @@ def test_a_typing_mistake_is_no_failed_rollback() -> None:
         assert "There is no shop/misspelt here" in answer["explanation"]
 
 
+@pytest.mark.parametrize("named", [("shop", "prd"), ("*", "*"), ("shop", "pro*")])
+@pytest.mark.parametrize("action", ["pause", "set_mode", "rollback"])
+def test_the_function_affirms_nothing_about_a_group_that_does_not_exist(action: str, named: tuple[str, str]) -> None:
+    asked = {"action": action, "application": named[0], "deployment_group": named[1], "reason": "x"}
+    with scene("Server") as it:
+        bad_release(it)
+        more = {"mode": "off"} if action == "set_mode" else {}
+        (answer,) = it.local.handle({**asked, "requested_by": "ann", **more})
+        assert answer["refused"] in {"unknown_group", "malformed"}, answer
+        it.alarm_fires()
+        it.run_to_end()
+        assert it.is_live(2)
+
+
 def test_a_stop_sign_does_not_wait_for_codedeploy() -> None:
     with scene("Server") as it:
         it.sim.fail_call("GetDeploymentGroup", "AccessDeniedException", "not authorized", count=20)

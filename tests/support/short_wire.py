@@ -27,7 +27,11 @@ def short_wire(server: Server) -> Iterator[None]:
     def send(session: URLLib3Session, request: AWSPreparedRequest) -> AWSResponse:
         if not request.url.startswith(f"{server.url}/"):
             return over_the_wire(session, request)
-        body, status, headers = run_wsgi_app(server.application, _environ(server, request))
+        try:
+            body, status, headers = run_wsgi_app(server.application, _environ(server, request))
+        except Exception:
+            # What the server would answer for a mistake of its own, such as an operation that moto does not have.
+            return AWSResponse(request.url, 500, {}, MockRawResponse(b""))
         return AWSResponse(request.url, int(status.split()[0]), headers, MockRawResponse(b"".join(body)))
 
     with patch.object(URLLib3Session, "send", send):
