@@ -23,7 +23,7 @@ from integration.test_stacks import (
     state,
     updated,
 )
-from scene import Scene, scene, service_scene
+from scene import ALARM, Scene, scene, service_scene
 from simulated_aws.cloudformation.stacks import Resource
 from stage.local import ACCOUNT, group_tags
 
@@ -120,6 +120,28 @@ def test_the_groups_floor_holds_for_its_stage() -> None:
         before = moves(it)
         it.alarm_fires()
         stays(it, before, "no good revision is known")
+
+
+@pytest.mark.parametrize("by_codepipeline", [False, True], ids=["by lastgood", "by CodePipeline"])
+def test_what_a_rollback_of_the_stage_has_put_back_can_be_put_back_again(by_codepipeline: bool) -> None:
+    with sam_by_pipeline() as it:
+        pipeline = it.sim.pipelines.pipeline("sam")
+        released(it)
+        if by_codepipeline:
+            it.sim.pipelines.stages.automatic(pipeline, pipeline.runs[-1])
+        else:
+            it.alarm_fires()
+            of_the_stage(it)
+        it.sim.settle()
+        assert it.is_live(4)
+        it.local.alarm(ALARM, "OK", tags=it.tags)
+        it.sim.advance(7200)
+        released(it, 5)
+        before = moves(it)
+        it.alarm_fires()
+        head = of_the_stage(it)
+        it.sim.settle()
+        assert (head["outcome"], it.is_live(4), moves(it)) == ("ROLLED_BACK", True, before), head["explanation"]
 
 
 def test_an_operator_may_name_the_deployment_that_the_stage_goes_back_to() -> None:
