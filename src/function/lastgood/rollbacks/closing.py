@@ -19,8 +19,11 @@ NEXT_CHECK = timedelta(seconds=20)
 GIVE_UP_AFTER = timedelta(minutes=30)
 """A rollback whose visits all fail is given up this long after its deadline; one that can be decided is not."""
 
-UNDECIDABLE_AFTER = timedelta(minutes=5)
-"""One that has touched nothing is given up so soon, if no waiting helps: other alarms of its group wait for it."""
+UNDECIDABLE_AFTER, VISITS = timedelta(minutes=5), 3
+"""One that has touched nothing is given up so soon, if no waiting helps: other alarms of its group wait for it.
+
+It must have been visited so often: an alarm that had joined another one is opened long after it came.
+"""
 
 LONGEST_EXPLANATION = 2_000
 """How many characters of an explanation are kept."""
@@ -81,7 +84,9 @@ class Closing:
         Returns whether it was closed.
         """
         draft, now = self._draft, self._parts.clock()
-        hopeless = draft.written.phase is Phase.CLAIMED and not isinstance(error, RetryableError)
+        # Each visit writes twice: when it begins, and when it yields.
+        visited = draft.written.bookkeeping.version > 2 * VISITS
+        hopeless = visited and draft.written.phase is Phase.CLAIMED and not isinstance(error, RetryableError)
         patience = UNDECIDABLE_AFTER if hopeless else self._policy.deadline + GIVE_UP_AFTER
         if now - draft.written.opened_at <= patience or not draft.written.open:
             return False
