@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import chain
 from typing import Any
 
 import pytest
 
 from lastgood import deployers, links
 from lastgood.deployers.protocol import never_asked
+from lastgood.errors import RetryableError
 from lastgood.model import (
     CAPABILITIES,
     Capabilities,
@@ -254,6 +256,33 @@ def test_a_release_that_still_runs_is_stopped_first(it: DepotScene) -> None:
     assert [b.status for b in it.depot.told() if b.deployment_id == bad] == ["Stopped"]
     assert it.depot.on_the_shelf == "content-2"
     assert any("The depot answers Succeeded." in step["explanation"] for step in it.steps)
+
+
+def test_a_part_of_the_history_in_which_nothing_reached_the_group_stops_no_later_visit(
+    it: DepotScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipeline's newest runs may all have failed before the stage; a later visit reads the history again."""
+    whole, create = DepotShelf.survey, DepotShelf.create
+    it.release(1, settle=True)
+    it.release(2, settle=True)
+    it.release(3)
+    it.sim.advance(400)
+
+    def survey(shelf: DepotShelf, since: datetime, now: datetime) -> Any:
+        facts, batches = whole(shelf, since, now)
+        return facts, chain([()], batches)
+
+    def busy(*_: Any) -> str:
+        raise RetryableError("the depot is busy")
+
+    monkeypatch.setattr(DepotShelf, "survey", survey)
+    monkeypatch.setattr(DepotShelf, "create", busy)
+    with pytest.raises(RetryableError):
+        it.alarm_fires()
+    monkeypatch.setattr(DepotShelf, "create", create)
+    it.deliver(it.alarm_message())
+    assert it.run_to_end(minutes=10)["outcome"] == "ROLLED_BACK"
+    assert it.depot.on_the_shelf == "content-2"
 
 
 def test_its_events_let_a_rollback_go_on_before_the_sweep(it: DepotScene) -> None:

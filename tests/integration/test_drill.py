@@ -195,3 +195,18 @@ def test_releases_under_names_of_their_own_are_no_warning() -> None:
     with scene("ECS", settings=ROUTED) as it:
         it.good_history(2, 3)
         assert drill(it)["warnings"] == []
+
+
+def test_a_topic_with_many_addresses_that_nobody_confirmed_is_read_to_its_end() -> None:
+    """SNS lists a hundred subscriptions at once; the one that counts may be the last."""
+    pending = {"Subscriptions": [{"SubscriptionArn": "PendingConfirmation"}] * 100, "NextToken": "more"}
+    real = botocore.client.BaseClient._make_api_call
+
+    def answer(client: Any, name: str, parameters: Any) -> Any:
+        first = name == "ListSubscriptionsByTopic" and "NextToken" not in parameters
+        return pending if first else real(client, name, {k: v for k, v in parameters.items() if k != "NextToken"})
+
+    with scene(settings=ROUTED) as it:
+        it.good_history(1, 2)
+        with patch.object(botocore.client.BaseClient, "_make_api_call", answer):
+            assert drill(it)["problems"] == []

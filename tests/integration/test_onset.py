@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -315,3 +316,28 @@ def test_children_that_may_not_be_read_leave_the_onset_open() -> None:
         found = Alarms(client).read("any")
     assert found is not None
     assert found.onset is None
+
+
+def test_of_a_composite_alarm_every_child_is_read_though_cloudwatch_answers_fifty_unless_it_is_asked_for_more() -> None:
+    early, last = CHANGED - timedelta(seconds=50), CHANGED - timedelta(seconds=5)
+    children = [metric(f"child-{n:02}", StateTransitionedTimestamp=early) for n in range(60)]
+    children[-1] |= {"StateTransitionedTimestamp": last, "Period": 10}
+    client = boto3.client("cloudwatch", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    asked: list[dict[str, Any]] = []
+
+    def answer(params: dict[str, Any], **_: Any) -> None:
+        asked.append(params)
+
+    def page(model: Any, **_: Any) -> tuple[Any, dict[str, Any]]:
+        names, most = asked[-1]["AlarmNames"], asked[-1].get("MaxRecords", 50)
+        if names == ["any"]:
+            return SimpleNamespace(status_code=200), {
+                "CompositeAlarms": [composite(*(each["AlarmName"] for each in children))]
+            }
+        return SimpleNamespace(status_code=200), {"MetricAlarms": children[:most], "NextToken": "more"}
+
+    client.meta.events.register("provide-client-params.cloudwatch.DescribeAlarms", answer)
+    client.meta.events.register("before-call.cloudwatch.DescribeAlarms", page)
+    found = Alarms(client).read("any")
+    assert found is not None and found.onset is not None
+    assert found.onset.at == last - 3 * timedelta(seconds=10)

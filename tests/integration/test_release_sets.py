@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -280,3 +281,19 @@ def test_nobody_is_asked_what_released_what_while_few_groups_are_in_alarm() -> N
     with one_run() as it:
         it.alarm_fires()
         assert not it.calls("ListActionExecutions") or it.head["rollback_deployment_id"]
+
+
+@pytest.mark.parametrize(
+    "names", [{"ApplicationName": "site", "EnvironmentName": "site-prod"}, {"ClusterName": "blue", "Namespace": "web"}]
+)
+def test_what_a_run_also_deploys_by_other_services_is_no_group_of_its_release(names: dict[str, str]) -> None:
+    """Elastic Beanstalk has applications too, and EKS has clusters. People are told of the end all the same."""
+    with one_run() as it:
+        run = it.sim.pipelines.pipeline("shop").runs[-1]
+        action = next(each for each in run.actions if each.category == "Deploy")
+        run.actions.append(replace(action, id="other", name="Other", configuration=names, external_id="v2"))
+        it.alarm_fires()
+        every(it)
+        head = heads(it)["prod"]
+        assert (head["outcome"], head["release_groups"]) == ("ROLLED_BACK", ["shop/jobs-0", "shop/jobs-1", "shop/prod"])
+        assert len(notices(it)["closed"]) == 1

@@ -7,11 +7,13 @@ import io
 import json
 from datetime import datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from aws_lambda_powertools import Logger
 
 from lastgood.errors import RetryableError
+from lastgood.telemetry import Telemetry
 from scene import ALARM, PLATFORMS, Scene, scene
 from stage.local import event, group_tags
 
@@ -335,6 +337,18 @@ def test_an_alarm_that_goes_on_firing_is_told_once_after_the_window() -> None:
         assert "alarm_recovered_at" not in it.head
 
 
+def test_a_notice_that_cannot_even_be_composed_fails_no_rollback_and_is_sent_once_it_can() -> None:
+    with scene("Server") as it:
+        bad_release(it)
+        with patch("lastgood.notices.compose", side_effect=ValueError("no such key")):
+            it.alarm_fires()
+            assert it.run_to_end()["outcome"] == "ROLLED_BACK"
+            assert it.is_live(2)
+        it.sim.advance(60)
+        it.sweep()
+        assert kinds(it) == ["closed"]
+
+
 def test_a_notice_that_cannot_be_sent_is_sent_by_a_later_sweep() -> None:
     with scene("Server") as it:
         it.local.restart(LASTGOOD_NOTIFICATION_TOPIC_ARN="arn:aws:sns:us-east-1:123456789012:gone")
@@ -399,8 +413,11 @@ def test_an_alarm_that_leads_nowhere_is_recorded_and_told() -> None:
 
 def test_an_unrouted_alarm_that_is_delivered_twice_is_told_once() -> None:
     with scene("Server") as it:
-        it.alarm_fires(tags={})
-        it.alarm_fires(tags={})
+        counted: list[str] = []
+        with patch.object(Telemetry, "_count", lambda telemetry, name: counted.append(name)):
+            it.alarm_fires(tags={})
+            it.alarm_fires(tags={})
+        assert counted == ["RollbackSkipped"]
         assert kinds(it) == ["closed"]
         assert len(heads(it)) == 1
 

@@ -545,6 +545,17 @@ def test_in_a_stack_of_more_than_a_hundred_resources_the_alias_is_found() -> Non
         assert (head["origin"], head["suspect_stack"]) == ("stack", stack.id)
 
 
+@pytest.mark.parametrize(("name", "status"), [("", "CREATE_IN_PROGRESS"), ("old", "DELETE_COMPLETE")])
+def test_a_group_that_its_stack_does_not_have_yet_or_any_more_is_no_part_of_the_release(name: str, status: str) -> None:
+    with sam() as it:
+        stack = it.sim.stacks.stack("app")
+        stack.resources = (*stack.resources, Resource("Other", name, "AWS::CodeDeploy::DeploymentGroup", status))
+        updated(it)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["origin"], head.get("release_groups", [])) == ("stack", [])
+
+
 @pytest.mark.parametrize("gone", ["stack", "resource"])
 def test_what_a_stack_has_let_go_of_is_nobodys_and_is_rolled_back(gone: str) -> None:
     with sam() as it:

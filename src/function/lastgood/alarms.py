@@ -19,6 +19,9 @@ from lastgood.reason_data import parse_reason_data, triggering_alarms
 MOST_CHILDREN = 100
 """DescribeAlarms takes this many names in one call."""
 
+DEFAULT_PAGE = 50
+"""As many alarms DescribeAlarms returns where it is not asked for more (API reference, `MaxRecords`)."""
+
 CHILD_AFTER = timedelta(minutes=1)
 """A composite alarm changes with the alarm that makes it fire; their times may differ by this much either way."""
 
@@ -236,7 +239,9 @@ class Alarms:
 
 def described(client: Any, names: list[str]) -> list[dict[str, Any]]:
     """Alarms of any type, as CloudWatch describes them."""
-    return listed(call(client, "describe_alarms", AlarmNames=names, AlarmTypes=types(client)))
+    # CloudWatch returns fifty unless it is asked for more, and any number of names gets one page.
+    many: dict[str, Any] = {"MaxRecords": len(names)} if len(names) > DEFAULT_PAGE else {}
+    return listed(call(client, "describe_alarms", AlarmNames=names, AlarmTypes=types(client), **many))
 
 
 def _knows_contributors(client: Any) -> bool:

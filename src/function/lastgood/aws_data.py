@@ -5,6 +5,7 @@ A few are needed here. So its data loader is replaced by one that lists director
 answers `endpoints` from a file with our services alone, which `make endpoints` cuts out of botocore's own. Everything
 else, service models above all, comes from the runtime's botocore as ever, but for the models' documentation: more than
 half of their text, kept in memory, and never read here.
+What this gains, and how to take it out: docs/decisions/15-a-quick-start-by-private-parts.md.
 """
 
 from __future__ import annotations

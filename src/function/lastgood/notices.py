@@ -8,7 +8,7 @@ receivers can recognise a repetition. A notice that fails never fails a rollback
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -53,13 +53,12 @@ class Notices:
 
     def begin(self, rollback: Rollback, kind: str, heard: Container[str] = ()) -> Sending:
         """Begin to send it to each channel (`topic`, `bus`) that does not have it yet (`heard`), in the background."""
-        notice = compose(rollback, kind, self._place)
         channels = {PEOPLE: self._publish, "bus": self._put_event}
-        return {
-            channel: self._pool.submit(tell, rollback, notice)
-            for channel, tell in channels.items()
-            if channel not in heard
-        }
+        asked = {channel: send for channel, send in channels.items() if channel not in heard}
+        return {channel: self._pool.submit(self._tell, send, rollback, kind) for channel, send in asked.items()}
+
+    def _tell(self, send: Callable[[Rollback, Notice], None], rollback: Rollback, kind: str) -> None:
+        send(rollback, compose(rollback, kind, self._place))
 
     def unheard(self) -> str:
         """Why a notice on the topic would reach nobody; empty if somebody has subscribed, or notices are switched off.
@@ -68,11 +67,15 @@ class Notices:
         """
         if not self._topic_arn:
             return ""
-        found = call(self._clients.sns, "list_subscriptions_by_topic", TopicArn=self._topic_arn)["Subscriptions"]
-        # An unconfirmed subscription has a word in place of its ARN.
-        if any(each["SubscriptionArn"].startswith("arn:") for each in found):
-            return ""
-        return f"Nobody has subscribed to {self._topic_arn}: no notice would reach anybody."
+        more: dict[str, Any] = {}
+        while True:
+            found = call(self._clients.sns, "list_subscriptions_by_topic", TopicArn=self._topic_arn, **more)
+            # An unconfirmed subscription has a word in place of its ARN.
+            if any(each["SubscriptionArn"].startswith("arn:") for each in found["Subscriptions"]):
+                return ""
+            if not found.get("NextToken"):
+                return f"Nobody has subscribed to {self._topic_arn}: no notice would reach anybody."
+            more = {"NextToken": found["NextToken"]}
 
     def _publish(self, rollback: Rollback, notice: Notice) -> None:
         if not self._topic_arn:
@@ -112,6 +115,9 @@ def _problem(told: Future[None]) -> str:
         told.result()
     except LastgoodError as error:
         return str(error)
+    except Exception as error:
+        # Not even a mistake in composing it may keep a rollback from going on.
+        return f"{type(error).__name__}: {error}"
     return ""
 
 

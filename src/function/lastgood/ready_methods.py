@@ -5,6 +5,7 @@ time in which lastgood's own modules loaded. So the build keeps the compiled cod
 again. A source that was not kept is compiled as usual: where nothing was built, or if Python's `dataclasses` writes
 other source one day. So what is kept may be useless, but never wrong.
 The function that is replaced is not a public part of `dataclasses`. If it is no longer called, nothing is gained.
+What this gains, and how to take it out: docs/decisions/15-a-quick-start-by-private-parts.md.
 """
 
 from __future__ import annotations

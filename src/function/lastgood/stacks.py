@@ -208,13 +208,15 @@ def _physical_ids(arn: str) -> Iterator[str]:
 
 
 def _deploys(resources: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """The keys of the groups and services among a stack's resources."""
+    """The keys of the groups and services that a stack holds; one that is not made yet has no name."""
     by_kind: dict[str, list[str]] = {}
     for resource in resources:
-        by_kind.setdefault(str(resource.get("ResourceType")), []).append(str(resource.get("PhysicalResourceId", "")))
+        if resource.get("PhysicalResourceId") and resource.get("ResourceStatus") not in _LET_GO:
+            by_kind.setdefault(str(resource.get("ResourceType")), []).append(str(resource["PhysicalResourceId"]))
     groups = {f"{a}/{g}" for a in by_kind.get(_APPLICATION, []) for g in by_kind.get(_GROUP, [])}
-    services = (arn.split("/")[-2:] for arn in by_kind.get(_SERVICE, []))
-    return frozenset(groups | {f"ecs:{'/'.join(each)}" for each in services if len(each) == 2})
+    # A service of before 2018 has an ARN without its cluster: `…:service/<name>`.
+    services = (arn.split("/")[1:] for arn in by_kind.get(_SERVICE, []))
+    return frozenset(groups | {f"ecs:{'/'.join(names)}" for names in services if len(names) == 2})
 
 
 def held_by_a_stack(

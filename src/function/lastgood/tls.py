@@ -8,6 +8,7 @@ the same context, and it is filled while the module loads.
 The function that is replaced is not a public part of botocore. Where it is gone, connections are opened in botocore's
 usual way. And the context is shared by all: no client here may have a bundle of its own or skip verification, because
 the context holds that as well.
+What this gains, and how to take it out: docs/decisions/15-a-quick-start-by-private-parts.md.
 """
 
 from __future__ import annotations

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from builders import NOW, ROLLBACK_ID, at, rollback, seconds
-from lastgood.errors import LostLeaseError
+from lastgood.draft import Draft
+from lastgood.errors import LostLeaseError, RetryableError
 from lastgood.ledger import LEASE_MARGIN, Busy, Duplicate, Kind, Step, Watch
 from lastgood.model import (
     Controller,
@@ -18,7 +20,7 @@ from lastgood.model import (
     Trigger,
     TriggerKind,
 )
-from lastgood.rollbacks.joining import join
+from lastgood.rollbacks.joining import answer_joined, join
 from table_rows import SHOP, close, full, head_of, opened, rewrite, step
 
 # --- opening ----------------------------------------------------------------------------------------------------------
@@ -308,3 +310,57 @@ def test_a_signal_that_joins_one_which_has_just_ended_without_an_act_is_sent_bac
     assert join(ledger, ROLLBACK_ID, joining, "other", NOW).rollback_id == ROLLBACK_ID
     close(ledger, ledger.load(ROLLBACK_ID), Outcome.SKIPPED, reason_code=Reason.ALARM_RECOVERED)
     assert join(ledger, ROLLBACK_ID, joining, "other", NOW) is None
+
+
+def test_many_signals_that_joined_are_answered_in_one_write(ledger):
+    """An alarm over a fleet may bring more signals than one transaction takes."""
+    alarmed = Trigger(TriggerKind.SNS, NOW, alarm_name="other")
+    joining = [Rollback.opened(f"rb-joining-{n}", SHOP, alarmed, NOW) for n in range(120)]
+    record = opened(ledger)
+    for each in joining:
+        ledger.join(ROLLBACK_ID, each.rollback_id, each, NOW)
+    ended = close(ledger, record, Outcome.SKIPPED, reason_code=Reason.ALARM_RECOVERED)
+    draft, answered = Draft(ledger, lambda: at(6), ended), []
+    answer_joined(ledger, draft, lambda rollback, key: answered.append(rollback.rollback_id) or rollback)
+    draft.save()
+    assert sorted(answered) == sorted(each.rollback_id for each in joining)
+    assert ledger.steps(ROLLBACK_ID)[-1]["explanation"].startswith(
+        "120 other signals had joined; answered by rb-joining"
+    )
+
+
+# --- contention -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def contended(dynamodb):
+    """A function after which the table refuses that many writes of single items: a transaction holds these."""
+    left = [0]
+
+    def refuse(**_):
+        left[0] -= 1
+        told = {"Code": "TransactionConflictException", "Message": "Transaction is ongoing for the item"}
+        return (SimpleNamespace(status_code=400), {"Error": told}) if left[0] >= 0 else None
+
+    for operation in ("UpdateItem", "PutItem"):
+        dynamodb.meta.events.register(f"before-call.dynamodb.{operation}", refuse)
+    return lambda times: left.__setitem__(0, times)
+
+
+def test_a_write_that_meets_a_transaction_on_its_item_is_tried_again(ledger, contended):
+    record = close(ledger, opened(ledger))
+    contended(2)
+    assert ledger.lease(ROLLBACK_ID, "me", at(9), at(8)) is not None
+    contended(2)
+    ledger.note_recovery(record, at(9))
+    assert ledger.load(ROLLBACK_ID).progress.alarm_recovered_at == at(9)
+    contended(1)
+    ledger.set_control(SHOP, "PAUSE", {"explanation": "why", "requested_by": "ann"})
+    assert ledger.controls(SHOP, NOW).pause_group is not None
+
+
+def test_a_write_that_meets_transactions_without_end_is_no_refusal_but_comes_again_later(ledger, contended):
+    opened(ledger)
+    contended(50)
+    with pytest.raises(RetryableError, match="contended"):
+        ledger.lease(ROLLBACK_ID, "me", at(9), at(8))

@@ -77,16 +77,6 @@ class AppSpec:
             spec = spec._become(wanted, _with_value(spec.text, name, value))
         return spec
 
-    def with_properties(self, **values: Any) -> AppSpec:
-        """The same file with these properties of its one resource; a property whose value is None is removed."""
-        document = deepcopy(self.document)
-        (holder,) = _maps(document, "properties")
-        for name, value in values.items():
-            for key in [key for key in holder if str(key).lower() == name.lower()]:
-                del holder[key]
-            holder |= {name: value} if value is not None else {}
-        return AppSpec(json.dumps(document))
-
     @property
     def hooks(self) -> tuple[str, ...]:
         """The functions that validate a deployment, each once, by name or ARN as the file writes them."""
@@ -106,13 +96,13 @@ class AppSpec:
         entries = [{k: v for k, v in entry.items() if str(v) in kept} for entry in self.document[key]]
         return AppSpec(json.dumps({**self.document, key: [entry for entry in entries if entry]}))
 
-    def with_parts(self, parts: Mapping[str, Any]) -> AppSpec:
+    def with_properties(self, values: Mapping[str, Any]) -> AppSpec:
         """The same file with these properties of its resource; those with no value are left out."""
-        wanted = deepcopy(self.document)
+        wanted, named = deepcopy(self.document), {name.lower() for name in values}
         for properties in _maps(wanted, "properties"):
-            for name in [key for key in properties if key.lower() in {part.lower() for part in parts}]:
-                del properties[name]
-            properties |= {name: value for name, value in parts.items() if value}
+            for key in [key for key in properties if str(key).lower() in named]:
+                del properties[key]
+            properties |= {name: value for name, value in values.items() if value}
         return self if wanted == self.document else AppSpec(json.dumps(wanted))
 
     def without_hooks(self) -> AppSpec:

@@ -20,7 +20,7 @@ _TRAFFIC = "AllowTraffic"
 def silent(client: Any, deployment_id: str) -> tuple[str, ...]:
     """The targets that a deployment still waits for: instances, or a function's alias. Empty where unknown."""
     try:
-        waits = _described(client, deployment_id, _WAITED_FOR)
+        waits, _ = _described(client, deployment_id, _WAITED_FOR)
     except RefusedError:
         return ()
     return tuple(str(t.get("targetId", "")).rsplit("/", 1)[-1] for t in waits if t.get("status") in _WAITED_FOR)
@@ -30,17 +30,17 @@ def reach(client: Any, deployment: Deployment, *, moves_traffic: bool) -> Reach 
     """How far a deployment came; None where that cannot be read. `moves_traffic`: it is not in place.
 
     A deployment in place changes its instances from the start, and one that succeeded has served users: of these only
-    whether nothing was begun is answered.
+    whether nothing was begun is answered. Of more targets than one call describes, others may have come further.
     """
     try:
-        begun = _described(client, deployment.deployment_id, _BEGUN)
+        begun, all_of_them = _described(client, deployment.deployment_id, _BEGUN)
     except RefusedError as error:
         return Reach() if error.code == "DeploymentNotStartedException" else None
     except LastgoodError:
         return None
     if not begun:
         return None if deployment.status == "Succeeded" else Reach()
-    return _since_traffic(begun) if moves_traffic else None
+    return _since_traffic(begun) if moves_traffic and all_of_them else None
 
 
 def _since_traffic(targets: Sequence[Mapping[str, Any]]) -> Reach | None:
@@ -52,11 +52,12 @@ def _since_traffic(targets: Sequence[Mapping[str, Any]]) -> Reach | None:
     return Reach() if waits else None
 
 
-def _described(client: Any, deployment_id: str, statuses: Sequence[str]) -> list[Mapping[str, Any]]:
-    """The targets with these statuses, as many as one call describes."""
+def _described(client: Any, deployment_id: str, statuses: Sequence[str]) -> tuple[list[Mapping[str, Any]], bool]:
+    """The targets with these statuses, as many as one call describes, and whether these are all."""
     asked: dict[str, Any] = {"deploymentId": deployment_id}
     listed = call(client, "list_deployment_targets", targetFilters={"TargetStatus": [*statuses]}, **asked)
-    ids = listed.get("targetIds", [])[:BATCH]
-    found = call(client, "batch_get_deployment_targets", targetIds=ids, **asked) if ids else {}
+    ids = listed.get("targetIds", [])
+    whole = len(ids) <= BATCH and not listed.get("nextToken")
+    found = call(client, "batch_get_deployment_targets", targetIds=ids[:BATCH], **asked) if ids else {}
     targets = [target for each in found.get("deploymentTargets", []) for target in each.values()]
-    return [target for target in targets if isinstance(target, Mapping)]
+    return [target for target in targets if isinstance(target, Mapping)], whole

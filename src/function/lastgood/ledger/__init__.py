@@ -146,14 +146,10 @@ class Ledger:
         held = f"attribute_exists(open_rollback_id) AND ({names_it})"
         return self._table.change(group_pk(group), "LOCK", change, held, values) is not None
 
-    def record(self, rollback: Rollback, step: Step) -> None:
-        """Write a rollback that is closed from the start: it never held the group's lock. Writing it twice is fine."""
-        self._table.transact(
-            [
-                self._table.put(self._items.head(rollback), "attribute_not_exists(pk)"),
-                self._table.put(self._items.step(rollback.rollback_id, 1, step)),
-            ]
-        )
+    def record(self, rollback: Rollback, step: Step) -> bool:
+        """Write a rollback that is closed from the start: it never held the group's lock. False if it is there."""
+        head = self._table.put(self._items.head(rollback), "attribute_not_exists(pk)")
+        return self._table.transact([head, self._table.put(self._items.step(rollback.rollback_id, 1, step))]) is None
 
     def join(self, holder: str, key: str, rollback: Rollback, now: datetime) -> None:
         """Note that another signal joined the rollback `holder`, with the rollback that it would have opened."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -10,8 +10,10 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from lastgood.clients import call
 from lastgood.errors import RefusedError, RetryableError
 
-TRANSACTION_ATTEMPTS = 3
+ATTEMPTS = 3
+"""How often a write is tried that meets a transaction on the same item. botocore does not repeat these by itself."""
 
+_CONTENDED = "the audit table is contended: another transaction touches the same items"
 _encode = TypeSerializer().serialize
 _decode = TypeDeserializer().deserialize
 
@@ -41,14 +43,13 @@ class Table:
         return {"Update": {**update, **_conditional(condition)}}
 
     def set(
-        self, pk: str, sk: str, sets: Mapping[str, Any], removes: Iterable[str], condition: str, expected: int
+        self, pk: str, sk: str, sets: Mapping[str, Any], removes: list[str], condition: str, expected: int
     ) -> dict[str, Any]:
         """A change that sets and removes attributes by name; the condition may use `:expected`."""
         # Placeholders throughout: no attribute name has to be checked against DynamoDB's reserved words.
         names = {f"#{i}": name for i, name in enumerate([*sets, *removes])}
         slots = {name: slot for slot, name in names.items()}
         change = "SET " + ", ".join(f"{slots[name]} = :v{slots[name][1:]}" for name in sets)
-        removes = list(removes)
         if removes:
             change += " REMOVE " + ", ".join(slots[name] for name in removes)
         values = {f":v{slots[name][1:]}": value for name, value in sets.items()} | {":expected": expected}
@@ -61,7 +62,7 @@ class Table:
 
         botocore gives the transaction a request token, so its own retries cannot write twice.
         """
-        for _ in range(TRANSACTION_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             try:
                 call(self._client, "transact_write_items", TransactItems=writes)
             except RefusedError as error:
@@ -72,7 +73,7 @@ class Table:
                     return [_unmarshal(reason.get("Item") or {}) for reason in reasons]
             else:
                 return None
-        raise RetryableError("the audit table is contended: another transaction touches the same items")
+        raise RetryableError(_CONTENDED)
 
     # --- single items -------------------------------------------------------------------------------------------------
 
@@ -84,7 +85,7 @@ class Table:
 
     def put_item(self, item: Mapping[str, Any]) -> None:
         """Write a whole item."""
-        call(self._client, "put_item", TableName=self._name, Item=_marshal(item))
+        _once_settled(lambda: call(self._client, "put_item", TableName=self._name, Item=_marshal(item)))
 
     def change(
         self, pk: str, sk: str, change: str, condition: str | None, values: Mapping[str, Any]
@@ -93,7 +94,7 @@ class Table:
         update = self.update(pk, sk, change, condition, values)["Update"]
         update.pop("ReturnValuesOnConditionCheckFailure", None)
         try:
-            answer = call(self._client, "update_item", ReturnValues="ALL_NEW", **update)
+            answer = _once_settled(lambda: call(self._client, "update_item", ReturnValues="ALL_NEW", **update))
         except RefusedError as error:
             if error.code == "ConditionalCheckFailedException":
                 return None
@@ -150,6 +151,20 @@ class Table:
             Limit=limit,
         )
         return [_unmarshal(item) for item in answer.get("Items", [])]
+
+
+def _once_settled(write: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Write one item. DynamoDB refuses that while a transaction on the item is going on, which takes milliseconds.
+
+    (API reference, UpdateItem, `TransactionConflictException`.)
+    """
+    for _ in range(ATTEMPTS):
+        try:
+            return write()
+        except RefusedError as error:
+            if error.code != "TransactionConflictException":
+                raise
+    raise RetryableError(_CONTENDED)
 
 
 def _conditional(condition: str | None) -> dict[str, str]:

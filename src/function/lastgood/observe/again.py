@@ -23,9 +23,9 @@ def with_history(look: Look, seen: Observation, good: Deployment) -> Observation
     since = look.now - HISTORY_KEPT if healed else min(good.created_at, look.now)
     reading = look.reading_alarm_history()
     found: tuple[Deployment, ...] = ()
-    for part in look.deployer.survey(since, look.now)[1]:
-        found += look.signed(part, seen.controls)
-        if found[-1].created_at <= since:
+    for batch in look.deployer.survey(since, look.now)[1]:
+        found += look.signed(batch, seen.controls)
+        if found and found[-1].created_at <= since:
             break
     seen = replace(seen, history=_with_known(told_apart(found), good))
     between = [d for d in seen.history if d != good and d.created_at > since and d.status == "Succeeded"]

@@ -79,10 +79,10 @@ class Look:
         """A closer look at single deployments: what each contains."""
         return CloserLook(self.rollback.group, self.deployer, self.eyes.ledger, self.eyes.pool)
 
-    def signed(self, part: Iterable[Deployment], controls: Controls) -> tuple[Deployment, ...]:
+    def signed(self, batch: Iterable[Deployment], controls: Controls) -> tuple[Deployment, ...]:
         """Deployments with `made_by`, where the ledger confirms that the rollback made it."""
         vouching = Vouching(self.eyes.ledger, self.rollback.group, controls)
-        return tuple(map(self.as_counts, vouching.signed(tuple(part))))
+        return tuple(map(self.as_counts, vouching.signed(tuple(batch))))
 
     def as_counts(self, deployment: Deployment) -> Deployment:
         """A deployment without its floor, where the settings let only operators set floors."""

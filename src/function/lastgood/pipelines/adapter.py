@@ -190,14 +190,16 @@ def _result(action: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _deployed(action: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What a deploy action released to (a CodeDeploy group, or a service that ECS deploys), and by which deployment."""
+    """What a deploy action released to (a CodeDeploy group, or a service that ECS deploys), and by which deployment.
+
+    Only both names together are such a place: an application is Elastic Beanstalk's too, and a cluster EKS's.
+    """
     told = action.get("input") or {}
     names = {**(told.get("configuration") or {}), **(told.get("resolvedConfiguration") or {})}
-    if application := names.get("ApplicationName"):
-        made = str(_result(action).get("externalExecutionId", ""))
-        yield DeploymentGroup(application, names.get("DeploymentGroupName", "")).key, made
-    elif cluster := names.get("ClusterName"):
-        yield DeploymentGroup(cluster, names.get("ServiceName", ""), Controller.ECS).key, ""
+    if (application := names.get("ApplicationName")) and (group := names.get("DeploymentGroupName")):
+        yield DeploymentGroup(application, group).key, str(_result(action).get("externalExecutionId", ""))
+    elif (cluster := names.get("ClusterName")) and (service := names.get("ServiceName")):
+        yield DeploymentGroup(cluster, service, Controller.ECS).key, ""
 
 
 def _services(action: Mapping[str, Any]) -> list[str]:

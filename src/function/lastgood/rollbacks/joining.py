@@ -6,8 +6,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 from lastgood.draft import Draft
+from lastgood.judgement.wording import listed
 from lastgood.ledger import Kind, Ledger
 from lastgood.model import JOINED, Rollback, TriggerKind, answers_no_other_signal, notices_due
+from lastgood.rollbacks.closing import LONGEST_EXPLANATION
+from lastgood.text import clean
 
 
 def join(ledger: Ledger, holder: str, rollback: Rollback, key: str, now: datetime) -> Rollback | None:
@@ -29,11 +32,14 @@ def answer_joined(ledger: Ledger, draft: Draft, opens: Callable[[Rollback, str],
     """
     if JOINED not in notices_due(draft.rollback):
         return
-    for key, rollback in ledger.joined(draft.rollback.rollback_id):
-        if not _is_an_alarm(rollback) or rollback.group != draft.rollback.group:
-            continue
-        found = opens(rollback, key)
-        draft.note(Kind.RESULT, "ANSWER_JOINED", f"{found.rollback_id} answers another signal that had joined.")
+    joined = ledger.joined(draft.rollback.rollback_id)
+    alarms = [(key, one) for key, one in joined if _is_an_alarm(one) and one.group == draft.rollback.group]
+    answers = list(dict.fromkeys(opens(rollback, key).rollback_id for key, rollback in alarms))
+    if answers:
+        # One step for all: a transaction takes a hundred writes, and an alarm over a fleet may bring more signals.
+        what = f"{len(alarms)} other signals" if len(alarms) > 1 else "Another signal"
+        told = f"{what} had joined; answered by {listed(answers)}."
+        draft.note(Kind.RESULT, "ANSWER_JOINED", clean(told, LONGEST_EXPLANATION))
     draft.change(notified=(*draft.rollback.bookkeeping.notified, JOINED))
 
 

@@ -33,11 +33,11 @@ def why_opened(rollback: Rollback) -> str:
 
 
 def recorded(parts: Parts, rollback: Rollback, reason: Reason, explanation: str, people: bool | None) -> Rollback:
-    """Write the record of a signal that cannot open a rollback: closed from the start."""
+    """Write the record of a signal that cannot open a rollback: closed from the start, and counted once."""
     now = parts.clock()
     closed = not_opened(rollback, reason, explanation, now, people=people)
-    parts.ledger.record(closed, Step(Kind.NOTE, "RECORD", explanation, now))
-    parts.telemetry.closed(closed)
+    if parts.ledger.record(closed, Step(Kind.NOTE, "RECORD", explanation, now)):
+        parts.telemetry.closed(closed)
     return closed
 
 

@@ -23,8 +23,6 @@ from lastgood.text import clean, is_plain, read_time, without_surrogates
 MAX_REQUESTED_BY = 200
 FURTHEST_UNTIL = timedelta(days=3660)
 
-# The format of a service deployment's id is undocumented; the examples have 20 to 22 of these characters.
-
 
 def read_operator_event(event: dict[str, Any], delivery: Delivery) -> Results:
     """An operator's request. Not through a queue, which keeps messages for days, and proves no right to invoke."""

@@ -170,7 +170,6 @@ class Engine(Registry):
 
     def _go_on(self, deployment: Deployment) -> None:
         """All has moved: what remains is the hook after it, the termination wait and the bake time."""
-        deployment.shifted = True
         self.obstacles.after_hooks(deployment, AFTER_TRAFFIC, lambda: self._wait_for_termination(deployment))
 
     def _wait_for_termination(self, deployment: Deployment) -> None:

@@ -118,7 +118,6 @@ class Deployment:
     overview: dict[str, int] = field(default_factory=dict)
     traffic: int = 0
     traffic_at: datetime | None = None
-    shifted: bool = False
     terminating: bool = False
     stopping: bool = False
     pending_failure: tuple[str, str, float] | None = None

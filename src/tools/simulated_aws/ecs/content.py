@@ -10,9 +10,6 @@ from typing import Any
 
 from simulated_aws.ecs.images import Images
 
-# The parts of an AppSpec, or of a service, that take effect beside the task definition.
-PARTS = ("networkConfiguration", "capacityProviderStrategy", "platformVersion", "containerName", "containerPort")
-
 
 @dataclass(frozen=True)
 class Resolved:

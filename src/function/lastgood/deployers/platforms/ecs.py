@@ -177,7 +177,7 @@ class EcsPlatform:
         if task_definition and task_definition != revision.identity:
             spec = spec.replaced(TaskDefinition=task_definition)
         if self.settings.appspec_parts is AppSpecParts.TODAY and live.other_parts:
-            spec = spec.with_parts(live.other_parts)
+            spec = spec.with_properties(live.other_parts)
         missing = missing_hooks(self.clients, spec, self.settings.appspec_hooks)
         return appspec_location(spec.without(missing), self.settings)
 
@@ -213,22 +213,12 @@ def _as_made(spec: AppSpec, task_set: Mapping[str, Any]) -> AppSpec:
     """The AppSpec with the settings that a task set was made with; those of the release may be what is bad."""
     if not spec.properties:
         return spec
-    parts: dict[str, Any] = {
-        "NetworkConfiguration": _in_appspec(task_set.get("networkConfiguration") or None),
-        "CapacityProviderStrategy": _in_appspec(task_set.get("capacityProviderStrategy") or None),
-    }
+    then: dict[str, Any] = {name: as_written(task_set.get(member)) for name, member in PARTS_OF_TODAY.items()}
     for balancer in (task_set.get("loadBalancers") or [])[:1]:
-        parts["LoadBalancerInfo"] = _in_appspec({k: v for k, v in balancer.items() if k.startswith("container")})
+        then["LoadBalancerInfo"] = as_written({k: v for k, v in balancer.items() if k.startswith("container")})
     if spec.properties.get("platformversion") and task_set.get("platformVersion"):
-        parts["PlatformVersion"] = task_set["platformVersion"]
-    return spec.with_properties(**parts)
-
-
-def _in_appspec(value: Any) -> Any:
-    """ECS writes `awsvpcConfiguration`, AppSpec files write `AwsvpcConfiguration`."""
-    if isinstance(value, Mapping):
-        return {f"{str(name)[:1].upper()}{str(name)[1:]}": _in_appspec(part) for name, part in value.items()}
-    return [_in_appspec(part) for part in value] if isinstance(value, list) else value
+        then["PlatformVersion"] = task_set["platformVersion"]
+    return spec.with_properties(then)
 
 
 _PARTS = ("networkconfiguration", "capacityproviderstrategy", "platformversion", "loadbalancerinfo")
@@ -238,7 +228,7 @@ PARTS_OF_TODAY = {
     "NetworkConfiguration": "networkConfiguration",
     "CapacityProviderStrategy": "capacityProviderStrategy",
 }
-"""What can be taken from the live task set instead of the old AppSpec, and its name there."""
+"""What can be taken from a task set instead of an AppSpec, and its name there."""
 
 
 def as_written(value: Any) -> Any:
