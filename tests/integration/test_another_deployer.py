@@ -129,6 +129,10 @@ class DepotShelf:
         """Nothing more."""
         return Evidence(deployment.revision)
 
+    def renamed(self, good: Revision) -> str:
+        """Never."""
+        return ""
+
     def before(self, first: Deployment, facts: GroupFacts) -> Deployment | None:
         """An empty shelf."""
         return None

@@ -370,6 +370,39 @@ def test_the_version_before_the_first_deployment_goes_back(settle: bool) -> None
         assert it.sim.live(it.application, it.group).shares == {"5": 1.0}
 
 
+@pytest.mark.parametrize("settle", [False, True], ids=["active", "succeeded"])
+def test_a_version_that_somebody_set_by_hand_and_that_served_since_is_what_goes_back(settle: bool) -> None:
+    """No deployment made it live; the suspect's AppSpec names it, and CodeDeploy checked that."""
+    with scene("Lambda", versions=6) as it:
+        world = it.sim.engine.lambda_world
+        (function,) = world.functions
+        it.good_history(2, 3)
+        world.point(function, "live", "5")
+        it.sim.advance(3 * 86_400)
+        bad = it.release(6, settle=settle, rest=60)
+        it.sim.advance(0 if settle else 60)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["suspect_deployment_id"]) == ("ROLLED_BACK", bad), head["explanation"]
+        assert it.sim.live(it.application, it.group).shares == {"5": 1.0}
+        assert head["needs_human"] is True and "somebody set it by hand" in head["explanation"]
+
+
+def test_what_a_deployment_left_live_that_failed_is_not_put_back_though_the_next_one_names_it() -> None:
+    """Its last hook failed when all traffic had moved, and nothing rolled it back."""
+    with scene("Lambda", versions=6, config="CodeDeployDefault.LambdaAllAtOnce") as it:
+        it.good_history(2)
+        it.sim.fail_next(after_seconds=3)
+        it.release(3)
+        it.sim.settle()
+        it.sim.engine.lambda_world.point("shop", "live", "3")
+        it.sim.advance(7200)
+        it.release(4, settle=True, rest=60)
+        it.alarm_fires()
+        assert it.run_to_end()["outcome"] == "ROLLED_BACK", it.head["explanation"]
+        assert it.sim.live(it.application, it.group).shares == {"2": 1.0}
+
+
 def test_an_alias_that_stood_at_no_published_version_is_not_put_back_there() -> None:
     """`$LATEST` is what was uploaded last: the suspect's own code, as a rule."""
     with scene("Lambda", versions=6) as it:

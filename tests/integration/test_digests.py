@@ -8,6 +8,7 @@ from __future__ import annotations
 import boto3
 import pytest
 
+from lastgood.errors import RetryableError
 from scene import Scene, scene
 from simulated_aws import revisions
 
@@ -129,23 +130,64 @@ def test_the_version_of_an_appspec_that_was_current_then_is_read_where_the_bucke
         assert it.is_live(2) and it.sim.bad_share("shop", "prod") == 0
 
 
+def fires(it: Scene, *, later: bool) -> None:
+    """The alarm's message comes; where the redeployment is throttled, a later visit begins it."""
+    if not later:
+        it.alarm_fires()
+        return
+    it.sim.throttle("CreateDeployment", 20)
+    with pytest.raises(RetryableError):
+        it.alarm_fires()
+    it.sim.faults.clear()
+    it.rollback_id = it.lock()
+
+
 @pytest.mark.parametrize("why", ["pushed again", "deleted"])
 def test_a_releases_tag_that_means_another_image_by_now_is_not_deployed_under_the_good_ones_name(why: str) -> None:
     """The task set that ran it is gone, and nothing recorded its digest; the registry knows when it was pushed."""
     with scene("ECS") as it:
-        release_pushed(it, "v1", "good", settle=True)
-        bad = release_pushed(it, "v2", "bad", settle=True, rest=90)
+        older = release_pushed(it, "v0", "older", settle=True)
         serves = it.sim.serving("shop", "prod")
+        good = release_pushed(it, "v1", "good", settle=True)
+        release_pushed(it, "v2", "bad", settle=True, rest=90)
         if why == "deleted":
             it.sim.delete_image(f"{SHOP}:v1")
         else:
             it.sim.push_image(f"{SHOP}:v1", "something else")
+        fires(it, later=True)
+        head = it.run_to_end()
+        assert (head["outcome"], head["good_deployment_id"]) == ("ROLLED_BACK", older), head["explanation"]
+        assert it.sim.serving("shop", "prod") == serves
+        (passed_over,) = [c for c in head["candidates"] if c["deployment_id"] == good]
+        assert passed_over["rejection"] == "NOT_DEPLOYABLE" and f"{SHOP}:v1" in passed_over["explanation"]
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["at once", "at a later visit"])
+def test_a_tag_that_was_pushed_again_goes_back_by_the_digest_in_the_notebook(later: bool) -> None:
+    with scene("ECS") as it:
+        it.connect_events()
+        good = release_pushed(it, "v1", "good", settle=True)
+        serves = it.sim.serving("shop", "prod")
+        release_pushed(it, "v2", "bad", settle=True, rest=90)
+        it.sim.push_image(f"{SHOP}:v1", "something else")
+        fires(it, later=later)
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == ("ROLLED_BACK", "VERIFIED"), head["explanation"]
+        assert head["good_deployment_id"] == good and head["needs_human"] is True
+        assert it.sim.serving("shop", "prod") == serves
+
+
+def test_a_release_that_still_runs_is_stopped_and_its_tag_asked_for_before_anything_is_deployed() -> None:
+    with scene("ECS", settings={"LASTGOOD_NATIVE_ROLLBACK": "false"}) as it:
+        release_pushed(it, "v1", "good", settle=True)
+        bad = release_pushed(it, "v2", "bad")
+        it.sim.advance(90)
+        it.sim.push_image(f"{SHOP}:v1", "something else")
         it.alarm_fires()
         head = it.run_to_end()
         assert (head["outcome"], head["reason_code"]) == ("FAILED", "REDEPLOY_REFUSED"), head["explanation"]
-        assert head["suspect_deployment_id"] == bad and head["needs_human"] is True
-        assert f"{SHOP}:v1" in head["explanation"]
-        assert it.sim.serving("shop", "prod") == serves and not it.calls("CreateDeployment")
+        assert head["needs_human"] is True and f"{SHOP}:v1" in head["explanation"]
+        assert it.sim.deployment(bad)["status"] == "Stopped" and not it.calls("CreateDeployment")
 
 
 def test_where_the_registry_may_not_be_read_a_releases_tag_is_taken_at_its_word() -> None:

@@ -106,6 +106,26 @@ def test_a_forced_deployment_of_the_same_digests_releases_nothing() -> None:
         assert it.is_live(2)
 
 
+@pytest.mark.parametrize("drawn", [True, False], ids=["reads a secret", "reads none"])
+@pytest.mark.parametrize("by", ["ECS", "CodeDeploy"])
+def test_one_definition_again_may_bring_another_secret_and_then_people_are_called(drawn: bool, by: str) -> None:
+    """Restarted a day after its release, for a new value in Parameter Store. Nothing that could go back would help."""
+    secret = {"secrets": [{"name": "KEY", "valueFrom": "arn:aws:ssm:us-east-1:123456789012:parameter/key"}]}
+    with service_scene(task_definitions=1) if by == "ECS" else scene("ECS", task_definitions=1) as it:
+        for tag in ("v2", "v3"):
+            box = {"name": "app", "image": f"{SHOP}:{tag}", "essential": True, "portMappings": [{"containerPort": 80}]}
+            it.sim.register_task_definition("web", containerDefinitions=[box | (secret if drawn else {})])
+        it.release(2, settle=True, rest=86_400)
+        it.release(3, settle=True, rest=86_400)
+        again = it.release(3, settle=True, rest=120)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == ("SKIPPED", "NOT_ATTRIBUTABLE"), head["explanation"]
+        assert head["needs_human"] is drawn
+        assert (f"{again} deployed" in head["explanation"]) is drawn
+        assert it.is_live(3)
+
+
 # --- ECS under CodeDeploy ---------------------------------------------------------------------------------------------
 
 

@@ -189,6 +189,10 @@ class CodeDeploy:
         """What the notebook adds to what is known of a deployment, where AWS does not contradict it."""
         return self._platform.noted(deployment, note)
 
+    def renamed(self, good: Revision) -> str:
+        """A sentence if a tag of it means another image than the one that was deployed; empty where none is known."""
+        return self._platform.renamed(good)
+
     def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> tuple[Preparation, ...]:
         """What must be done before the last good revision's redeployment, and what is in its way."""
         return self._platform.prepare(facts, good, live)

@@ -154,6 +154,10 @@ class EcsService:
         """Nothing more: the history ends with the source revision of the oldest deployment that is listed."""
         return None
 
+    def renamed(self, good: Revision) -> str:
+        """Never: a service revision has the digest of each image."""
+        return ""
+
     def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> tuple[Preparation, ...]:
         """ECS refuses to update a service to an INACTIVE task definition, and would resolve a tag anew."""
         return self._definitions.prepare(good, live.images)

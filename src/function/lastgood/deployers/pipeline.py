@@ -140,6 +140,10 @@ class PipelineStage:
         """None: a pipeline does not know what was live before its first execution."""
         return None
 
+    def renamed(self, good: Revision) -> str:
+        """Never: an execution has its artifacts."""
+        return ""
+
     def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> tuple[Preparation, ...]:
         """Nothing to prepare: `evidence` reports what is in the way."""
         return ()

@@ -47,7 +47,8 @@ class TaskDefinitions:
             gone = f"The task definition {revision.label} no longer exists." if error.code in _GONE else ""
             return Evidence(revision, gone, unless_denied(error))
         definition = answer["taskDefinition"]
-        revision = replace(revision, digest=_digest(definition), images=revision.images or _images(definition))
+        images, draws = revision.images or _images(definition), _draws(definition)
+        revision = replace(revision, digest=_digest(definition), images=images, draws=draws)
         status, problem = _judged(answer, revision)
         if status not in {"ACTIVE", "INACTIVE"}:
             problem = f"{revision.label} is {status}."
@@ -124,6 +125,12 @@ def _digest(definition: Mapping[str, Any]) -> str:
 def _images(definition: Mapping[str, Any]) -> tuple[Image, ...]:
     named = [(box["name"], box.get("image", "")) for box in definition.get("containerDefinitions") or ()]
     return tuple(Image(name, image, image.partition("@")[2]) for name, image in named)
+
+
+def _draws(definition: Mapping[str, Any]) -> bool:
+    """Whether a container gets values from Secrets Manager, Parameter Store or S3, which ECS reads at its start."""
+    boxes = definition.get("containerDefinitions") or ()
+    return any(box.get("secrets") or box.get("environmentFiles") for box in boxes)
 
 
 def _repository(reference: str) -> str:

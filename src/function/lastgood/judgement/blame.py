@@ -84,7 +84,23 @@ def _judge(listed: Sequence[Deployment], asked: Question) -> Attribution:
     if asked.alarm_at is not None:
         events = without_attempts(events, asked.onset.at if asked.onset else asked.alarm_at)
     blamed = _blamed(events, asked)
+    if blamed.reason is Reason.NOT_ATTRIBUTABLE and events:
+        blamed = _or_its_settings(blamed, events[0], asked)
     return replace(blamed, failed=failed or blamed.failed)
+
+
+def _or_its_settings(nobody: Attribution, newest: Deployment, asked: Question) -> Attribution:
+    """What only deployed the live definition again may have brought other secrets: then people have to look."""
+    onset = asked.onset.at if asked.onset else asked.alarm_at
+    if onset is None or not newest.revision.draws or not newest.is_release:
+        return nobody
+    if _ended(newest, asked.now) < onset - asked.attribution_window:
+        return nobody
+    told = (
+        f"{nobody.explanation} But {newest.deployment_id} deployed {newest.revision.name} again, whose containers read "
+        "secrets or files when they start: what these held then is not known, and is not put back by a redeployment."
+    )
+    return replace(nobody, explanation=told, undecided=True)
 
 
 def _blamed(events: Sequence[Deployment], asked: Question) -> Attribution:

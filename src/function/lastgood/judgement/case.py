@@ -147,13 +147,18 @@ class Case:
         return " ".join(filter(None, remarks))
 
     def _named_by_the_suspect(self, good: Deployment) -> str:
-        """A remark if only the suspect says what was live before, as the deployment before it is unreadable."""
+        """A remark if only the suspect says what was live before: nobody can read it elsewhere, or somebody set it."""
         if not good.deployment_id.endswith(BEFORE) or not self.attribution.suspects:
             return ""
         first = self.attribution.suspects[-1]
         unread = deployed_before(first, self.seen.history)
         if unread is None:
             return ""
+        if unread.revision.identity:
+            return (
+                f"{first.deployment_id} names {good.revision.name} as live before it, and no deployment since "
+                f"{unread.deployment_id} had put it there: somebody set it by hand."
+            )
         why = f" ({unread.revision.unreadable})" if unread.revision.unreadable else ""
         names = f"{first.deployment_id} names what was live before it"
         return f"What {unread.deployment_id} deployed could not be read{why}; {names}."

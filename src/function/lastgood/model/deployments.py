@@ -55,7 +55,8 @@ class Revision:
     `other_parts` are the settings of an AppSpec, or of a service, that are deployed with it. `images` are what its
     containers ran; empty where that was not read. `target` is what is deployed to, where one group deploys to several:
     `function:alias`. `noted`: its content is known from the notebook of releases alone. `rewritten`: the deployer
-    recorded it under a name that holds other content by now, which the deployer's own rollback would fetch.
+    recorded it under a name that holds other content by now, which the deployer's own rollback would fetch. `draws`:
+    its containers read secrets or files when they start, so deployed again it may bring other settings.
     """
 
     kind: str
@@ -71,6 +72,7 @@ class Revision:
     images: tuple[Image, ...] = ()
     noted: bool = False
     rewritten: bool = False
+    draws: bool = False
 
     @property
     def known(self) -> bool:

@@ -42,9 +42,9 @@ class Capabilities:
 
     `reads_live`: what serves now can be read. `native_moves_traffic`: the deployer's own rollback of a running
     deployment is quick; `native_reroutes`: it sends the traffic to what still stands, and reads no AppSpec again.
-    `alias_may_split`: a stopped deployment leaves traffic on two versions. `replaces_running`: a
-    deployment may begin while another runs, and ends it. `stop_restores_previous`: every stop brings back the
-    revision before.
+    `names_before`: a deployment names what it found live. `alias_may_split`: a stopped deployment leaves traffic on two
+    versions. `replaces_running`: a deployment may begin while another runs, and ends it. `stop_restores_previous`:
+    every stop brings back the revision before.
 
     `put_back` says what happens to the good revision. `called` is what people call such a place. `address` are the
     fields that name it in requests and routes, `key_prefix` begins its key, `tags` are an alarm's tags: one for each of
@@ -83,6 +83,7 @@ class Capabilities:
     reads_live: bool = True
     native_moves_traffic: bool = False
     native_reroutes: bool = False
+    names_before: bool = False
     alias_may_split: bool = False
     replaces_running: bool = False
     stop_restores_previous: bool = False
@@ -141,7 +142,12 @@ CAPABILITIES: dict[tuple[Controller, ComputePlatform | None], Capabilities] = {
     (Controller.CODE_DEPLOY, None): _CODE_DEPLOY,
     (Controller.CODE_DEPLOY, ComputePlatform.SERVER): _CODE_DEPLOY,
     (Controller.CODE_DEPLOY, ComputePlatform.LAMBDA): replace(
-        _CODE_DEPLOY, reads_live=True, native_moves_traffic=True, alias_may_split=True, drift_stops_updates=True
+        _CODE_DEPLOY,
+        reads_live=True,
+        native_moves_traffic=True,
+        names_before=True,
+        alias_may_split=True,
+        drift_stops_updates=True,
     ),
     (Controller.CODE_DEPLOY, ComputePlatform.ECS): replace(
         _CODE_DEPLOY,

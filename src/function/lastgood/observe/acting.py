@@ -108,7 +108,7 @@ def _good(look: Look) -> tuple[Deployment | None, str]:
     good = good or look.deployer.deployment(choice.good_deployment_id)
     if good is None:
         return None, ""
-    evidence = look.closer().at([good])[good.deployment_id]
+    evidence = look.closer().at([good], noted=bool(choice.good_digests))[good.deployment_id]
     found = replace(good, revision=evidence.revision)
     return found, evidence.problem or changed_since(look.rollback, evidence.revision)
 

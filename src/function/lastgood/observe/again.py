@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from lastgood.alarms import HISTORY_KEPT
@@ -29,7 +30,15 @@ def with_history(look: Look, seen: Observation, good: Deployment) -> Observation
             break
     seen = replace(seen, history=_with_known(told_apart(found), good))
     between = [d for d in seen.history if d != good and d.created_at > since and d.status == "Succeeded"]
-    return replace(with_evidence(look, seen, between), alarm_history=in_time(reading) or AlarmHistory())
+    seen = _without_renamed(look, with_evidence(look, seen, between), between)
+    return replace(seen, alarm_history=in_time(reading) or AlarmHistory())
+
+
+def _without_renamed(look: Look, seen: Observation, between: Sequence[Deployment]) -> Observation:
+    """Deployments that were passed over because a tag of theirs means another image by now are so again."""
+    asked = {d.deployment_id for d in between}
+    renamed = {d.deployment_id: look.deployer.renamed(d.revision) for d in seen.history if d.deployment_id in asked}
+    return replace(seen, unusable={**{name: why for name, why in renamed.items() if why}, **seen.unusable})
 
 
 def _with_known(history: tuple[Deployment, ...], good: Deployment) -> tuple[Deployment, ...]:

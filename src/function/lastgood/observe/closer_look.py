@@ -20,18 +20,25 @@ class CloserLook:
     ledger: Ledger
     pool: ThreadPoolExecutor
 
-    def at(self, asked: Sequence[Deployment], among: Iterable[Deployment] = ()) -> dict[str, Evidence]:
+    def at(
+        self, asked: Sequence[Deployment], among: Iterable[Deployment] = (), *, noted: bool = False
+    ) -> dict[str, Evidence]:
         """The evidence for each, by its id; `among` are deployments that were looked at before.
 
-        The notebook is read only where AWS does not say what a deployment contained.
+        The notebook is read only where AWS does not say what a deployment contained, or with `noted`.
         """
         found = list(self.pool.map(self.deployer.evidence, asked))
         seen = [replace(d, revision=evidence.revision) for d, evidence in zip(asked, found, strict=True)]
-        unsettled = _unsettled(seen, among)
+        unsettled = seen if noted else _unsettled(seen, among)
         notes = {note.deployment_id: note for note in self.ledger.notebook.read(self.group)} if unsettled else {}
-        noted = self.pool.map(lambda d: self._noted(d, notes.get(d.deployment_id)), unsettled)
-        more = {d.deployment_id: evidence for d, evidence in zip(unsettled, noted, strict=True)}
+        added = self.pool.map(lambda d: self._noted(d, notes.get(d.deployment_id)), unsettled)
+        more = {d.deployment_id: evidence for d, evidence in zip(unsettled, added, strict=True)}
         return {d.deployment_id: _with(e, more.get(d.deployment_id)) for d, e in zip(asked, found, strict=True)}
+
+    def by_the_notebook(self, deployment: Deployment) -> Evidence:
+        """One deployment with what the notebook adds to it."""
+        notes = self.ledger.notebook.read(self.group)
+        return self._noted(deployment, next((n for n in notes if n.deployment_id == deployment.deployment_id), None))
 
     def _noted(self, deployment: Deployment, note: Note | None) -> Evidence:
         trusted = note is not None and note.is_of(deployment)

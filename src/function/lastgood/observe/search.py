@@ -20,6 +20,7 @@ from lastgood.model import (
     Marks,
     Observation,
     Reason,
+    Revision,
     same_content,
 )
 from lastgood.observe.look import Look, in_time
@@ -82,15 +83,31 @@ def _examined(look: Look, seen: Observation, batches: Batches) -> Observation:
             seen = replace(seen, alarm_history=with_others(seen.alarm_history, pasts))
         elif not case.selection.settled and (more := next(batches, ())):
             seen = _with_batch(look, seen, more)
-        elif case.selection.good is not None:
-            return _with_live(look, case)
+        elif (good := case.selection.good) is not None:
+            seen, accepted = _last_look(look, case, good)
+            if accepted:
+                return seen
         else:
             before = _before_the_first(look, case)
             if before is None:
                 return seen
-            history = sorted((*seen.history, before), key=lambda d: d.created_at, reverse=True)
-            seen = replace(seen, history=tuple(history))
+            seen = _with_one(seen, before)
     return seen
+
+
+def _last_look(look: Look, case: Case, good: Deployment) -> tuple[Observation, bool]:
+    """Whether nothing more speaks against what was chosen; and what is live, or else what speaks for another one."""
+    if before := _set_by_hand(look, case):
+        return _with_one(case.seen, before), False
+    seen, renamed = _with_live(look, case, good)
+    if renamed:
+        return _by_the_notebook(look, seen, good, renamed), False
+    return _settled(seen, good), True
+
+
+def _with_one(seen: Observation, found: Deployment) -> Observation:
+    """The history with one that no deployment made, in its place."""
+    return replace(seen, history=tuple(sorted((*seen.history, found), key=lambda d: d.created_at, reverse=True)))
 
 
 def _to_examine(case: Case) -> list[Deployment]:
@@ -194,6 +211,20 @@ def _as_found(deployment: Deployment, evidence: Evidence | None) -> Deployment:
     )
 
 
+def _set_by_hand(look: Look, case: Case) -> Deployment | None:
+    """What the oldest suspect names as live before it, where that is not what was deployed last: somebody set it."""
+    first, group = next(iter(case.attribution.suspects[::-1]), None), case.seen.group
+    if first is None or group is None or not case.rollback.group.can(group.compute_platform).names_before:
+        return None
+    last = deployed_before(first, case.seen.history)
+    known = {d.deployment_id for d in case.seen.history}
+    if last is None or not last.revision.identity or first.deployment_id + BEFORE in known:
+        return None
+    before = look.deployer.before(first, group)
+    since = [d for d in case.seen.history if last.created_at <= d.created_at < first.created_at]
+    return before if before and before.revision.identity not in {d.revision.identity for d in since} else None
+
+
 def _before_the_first(look: Look, case: Case) -> Deployment | None:
     """What was live before the oldest suspect, by that itself: where nothing older was ever deployed to its target.
 
@@ -213,9 +244,33 @@ def _before_the_first(look: Look, case: Case) -> Deployment | None:
     return replace(before, completed_at=last.completed_at) if before and last else before
 
 
-def _with_live(look: Look, case: Case) -> Observation:
-    suspect, good, facts = case.attribution.suspect, case.selection.good, case.seen.group
+def _with_live(look: Look, case: Case, good: Deployment) -> tuple[Observation, str]:
+    """Add what is live; and say whether a tag of the good revision means another image by now, which ECS would start.
+
+    A suspect that still runs is stopped first, and what was there before it may still be running.
+    """
+    suspect, facts = case.attribution.suspect, case.seen.group
     readable = facts is not None and case.rollback.group.can(facts.compute_platform).reads_live
-    if suspect is None or suspect.active or good is None or facts is None or not readable:
-        return case.seen
-    return replace(case.seen, live=look.deployer.live(facts, good.revision))
+    if suspect is None or suspect.active or facts is None or not readable:
+        return case.seen, ""
+    asking = look.eyes.pool.submit(look.deployer.renamed, good.revision)
+    return replace(case.seen, live=look.deployer.live(facts, good.revision)), asking.result()
+
+
+def _settled(seen: Observation, good: Deployment) -> Observation:
+    """Its tags were asked for, where that could be: nobody needs to ask again."""
+    images = tuple(replace(image, deployed_at=None) for image in good.revision.images)
+    return _with_revision(seen, good, replace(good.revision, images=images))
+
+
+def _with_revision(seen: Observation, deployment: Deployment, revision: Revision) -> Observation:
+    known = (replace(d, revision=revision) if d.deployment_id == deployment.deployment_id else d for d in seen.history)
+    return replace(seen, history=tuple(known))
+
+
+def _by_the_notebook(look: Look, seen: Observation, good: Deployment, renamed: str) -> Observation:
+    """Add the digests that the notebook has of the good revision; without them it cannot be deployed any more."""
+    found = look.closer().by_the_notebook(good)
+    if found.problem or found.revision == good.revision:
+        return replace(seen, unusable={**seen.unusable, good.deployment_id: found.problem or renamed})
+    return _with_revision(seen, good, found.revision)

@@ -15,7 +15,7 @@ from lastgood.deployers.appspec import AppSpec, AppSpecError, appspec_location
 from lastgood.deployers.contents import AppSpecText, read_appspec
 from lastgood.deployers.hooks import in_the_way, left_out, missing_hooks, rejection
 from lastgood.deployers.protocol import never_asked
-from lastgood.deployers.registry import lost, stored
+from lastgood.deployers.registry import lost, no_longer_means, stored
 from lastgood.deployers.task_definitions import TaskDefinitions
 from lastgood.deployers.tasks import running_images, task_sets
 from lastgood.model import (
@@ -138,6 +138,10 @@ class EcsPlatform:
             return image, ""
         noted = replace(image, digest=digest)
         return noted, lost(noted) if found.there is False else ""
+
+    def renamed(self, good: Revision) -> str:
+        """Whether ECR has another image under a tag than it had then, where nobody recorded the digest."""
+        return no_longer_means(self.clients, good.images)
 
     def before(self, first: Deployment, group: GroupFacts) -> Revision | None:
         """The task set that was there before it, while that still is: until the first deployment succeeds."""

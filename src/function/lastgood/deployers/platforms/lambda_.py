@@ -84,6 +84,10 @@ class LambdaPlatform:
         """Nothing more: a published version never changes."""
         return Evidence(deployment.revision)
 
+    def renamed(self, good: Revision) -> str:
+        """Never: no tags are deployed here."""
+        return ""
+
     def before(self, first: Deployment, group: GroupFacts) -> Revision | None:
         """The version that its AppSpec names as current: CodeDeploy refuses any but the alias's own."""
         if first.revision.unreadable:

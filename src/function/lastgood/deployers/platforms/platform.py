@@ -37,6 +37,10 @@ class Platform(Protocol):
         """What the notebook adds to what is known of a deployment's revision, where AWS does not contradict it."""
         ...
 
+    def renamed(self, good: Revision) -> str:
+        """A sentence if a tag of it means another image than the one that was deployed; empty where none is known."""
+        ...
+
     def before(self, first: Deployment, group: GroupFacts) -> Revision | None:
         """What was live before the group's first deployment, where that can still be read."""
         ...

@@ -83,6 +83,10 @@ class ServerPlatform:
         revision = deployment.revision
         return Evidence(as_noted(self.clients, deployment, note) if revision.kind == "S3" else revision)
 
+    def renamed(self, good: Revision) -> str:
+        """Never: no tags are deployed here."""
+        return ""
+
     def before(self, first: Deployment, group: GroupFacts) -> Revision | None:
         """None: nobody knows what was on the servers before CodeDeploy."""
         return None
