@@ -91,6 +91,27 @@ def test_an_alarm_that_led_to_an_earlier_rollback_of_the_group_counts_too() -> N
         assert candidate(it, ill)["rejection"] == "UNPROVEN"
 
 
+@pytest.mark.parametrize("later", [False, True], ids=["at once", "at a later visit"])
+def test_a_quiet_revision_that_is_gone_is_passed_over_though_the_alarm_is_known_to_have_been_quiet(later: bool) -> None:
+    """It fired before both, so its history shows that the newer one served quietly; its version is gone."""
+    with scene("Lambda", versions=5) as it:
+        goes_off_for(it, 60)
+        it.sim.advance(DAY)
+        it.good_history(2, 3)
+        it.release(4, settle=True, rest=120)
+        it.sim.engine.lambda_world.function("shop").versions.pop("3")
+        if later:
+            it.sim.throttle("CreateDeployment", 20)
+            with pytest.raises(RetryableError):
+                it.alarm_fires()
+            it.sim.faults.clear()
+            it.rollback_id = it.lock()
+        else:
+            it.alarm_fires()
+        assert it.run_to_end()["outcome"] == "ROLLED_BACK", it.head["explanation"]
+        assert it.is_live(2)
+
+
 def test_where_nothing_is_proven_the_newest_goes_back_and_people_are_told() -> None:
     with scene("Server") as it:
         first = it.release(1, settle=True, rest=300)

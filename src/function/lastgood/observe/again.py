@@ -19,7 +19,8 @@ def with_history(look: Look, seen: Observation, good: Deployment) -> Observation
     """
     if look.last is not None and look.last.history:
         history = _with_known(look.last.history, good)
-        return replace(seen, history=history, alarm_history=look.last.alarm_history)
+        past = look.last.alarm_history
+        return replace(seen, history=history, alarm_history=past, unusable={**look.last.unusable, **seen.unusable})
     healed = good.revision.identity in seen.controls.known_bad
     since = look.now - HISTORY_KEPT if healed else min(good.created_at, look.now)
     reading = look.reading_alarm_history()
