@@ -102,7 +102,7 @@ def _last_look(look: Look, case: Case, good: Deployment) -> tuple[Observation, b
     seen, renamed = _with_live(look, case, good)
     if renamed:
         return _by_the_notebook(look, seen, good, renamed), False
-    return _settled(seen, good), True
+    return seen, True
 
 
 def _with_one(seen: Observation, found: Deployment) -> Observation:
@@ -254,13 +254,12 @@ def _with_live(look: Look, case: Case, good: Deployment) -> tuple[Observation, s
     if suspect is None or suspect.active or facts is None or not readable:
         return case.seen, ""
     asking = look.eyes.pool.submit(look.deployer.renamed, good.revision)
-    return replace(case.seen, live=look.deployer.live(facts, good.revision)), asking.result()
-
-
-def _settled(seen: Observation, good: Deployment) -> Observation:
-    """Its tags were asked for, where that could be: nobody needs to ask again."""
+    seen = replace(case.seen, live=look.deployer.live(facts, good.revision))
+    if renamed := asking.result():
+        return seen, renamed
+    # Nobody needs to ask for its tags again.
     images = tuple(replace(image, deployed_at=None) for image in good.revision.images)
-    return _with_revision(seen, good, replace(good.revision, images=images))
+    return _with_revision(seen, good, replace(good.revision, images=images)), ""
 
 
 def _with_revision(seen: Observation, deployment: Deployment, revision: Revision) -> Observation:
