@@ -152,15 +152,15 @@ def _perhaps_attempts(case: Case) -> list[Deployment]:
 
 
 def _perhaps_a_release(case: Case) -> list[Deployment]:
-    """A redeployment of the same task definition, and the deployment before it, while its images are unread.
+    """A redeployment of the same task definition, and the deployment before it, while they were not looked at closely.
 
-    It is a release only if a tag in the definition moved.
+    It is a release only if a tag in the definition moved; and its containers may read other secrets.
     """
     newest = next((d for d in case.seen.history if d.is_release), None)
     unsure = case.attribution.reason is Reason.NOT_ATTRIBUTABLE and _runs_images(case)
     if newest is None or not unsure:
         return []
-    read = newest.deployment_id in case.seen.examined or newest.revision.images or not newest.revision.identity
+    read = newest.deployment_id in case.seen.examined or not newest.revision.identity
     before = next((d for d in case.seen.history if d.created_at < newest.created_at and d.status == "Succeeded"), None)
     again = before is not None and same_content(before.revision, newest.revision)
     return (
@@ -221,8 +221,19 @@ def _set_by_hand(look: Look, case: Case) -> Deployment | None:
     if last is None or not last.revision.identity or first.deployment_id + BEFORE in known:
         return None
     before = look.deployer.before(first, group)
-    since = [d for d in case.seen.history if last.created_at <= d.created_at < first.created_at]
-    return before if before and before.revision.identity not in {d.revision.identity for d in since} else None
+    if before is None or before.revision.identity == last.revision.identity:
+        return None
+    return None if _deployed_since(look, last, before.revision.identity) else before
+
+
+def _deployed_since(look: Look, last: Deployment, identity: str) -> bool:
+    """Whether a deployment brought this since the last success, though it failed: the history alone lists successes."""
+    for batch in look.deployer.survey(last.created_at, look.now)[1]:
+        if any(d.revision.identity == identity for d in batch if d.created_at >= last.created_at):
+            return True
+        if batch and batch[-1].created_at <= last.created_at:
+            break
+    return False
 
 
 def _before_the_first(look: Look, case: Case) -> Deployment | None:
