@@ -82,6 +82,8 @@ READS: dict[str, tuple[str, ...]] = {
         "ecs:DescribeTaskDefinition",
         "ecs:DescribeTasks",
         "ecs:ListTasks",
+        # Whether an image that served is still there, and since when its tag means it.
+        "ecr:DescribeImages",
         "events:DescribeEventBus",
         "elasticloadbalancing:DescribeTargetGroupAttributes",
         "elasticloadbalancing:DescribeTargetGroups",
