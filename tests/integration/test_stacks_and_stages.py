@@ -85,6 +85,35 @@ def test_without_a_stage_people_get_the_command_once_the_update_has_cleaned_up()
         assert " deploy --stack-name app " in it.head["stack_command"], "not the one that was right before"
 
 
+def test_an_update_that_began_meanwhile_may_be_the_fix_and_is_not_cancelled() -> None:
+    """The request was never received; when it is repeated, its update is over and the fix is on its way."""
+    with sam(CANCELS, monitoring_minutes=20) as it:
+        before = monitored(it)
+        it.sim.timeout_without_effect("CancelUpdateStack", 50)
+        it.alarm_fires()
+        it.sim.faults.clear()
+        it.sim.advance(1800)
+        assert state(it) == "UPDATE_COMPLETE"
+        it.sim.update_stack("app", 4)
+        it.sim.advance(60)
+        asked = len(it.calls("CancelUpdateStack"))
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"]) == ("BLOCKED", "OTHER_DEPLOYMENT"), head["explanation"]
+        it.sim.settle()
+        assert (it.is_live(4), moves(it), len(it.calls("CancelUpdateStack"))) == (True, before, asked)
+
+
+def test_an_update_that_has_not_deployed_anything_yet_did_not_make_the_suspect() -> None:
+    with sam(CANCELS) as it:
+        before = updated(it)
+        it.sim.advance(600)
+        stack = it.sim.stacks.stack("app")
+        stack.status, stack.updated_at = "UPDATE_IN_PROGRESS", it.now()
+        it.alarm_fires()
+        stays(it, before, "cancel-update-stack")
+        assert not it.calls("CancelUpdateStack")
+
+
 # --- what the stage would put back ---
 
 

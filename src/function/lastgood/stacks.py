@@ -173,7 +173,8 @@ class Stacks:
         if found.get("StackStatus") == "DELETE_COMPLETE":
             # A deleted stack is listed for ninety days; what it retained belongs to no stack now.
             return Origin()
-        return Origin(stack, str(state.get("StackStatus", "")), root, groups=groups)
+        began = state.get("LastUpdatedTime")
+        return Origin(stack, str(state.get("StackStatus", "")), root, groups=groups, updated_at=began)
 
     def _described(self, stack: str) -> dict[str, Any]:
         found: dict[str, Any] = call(self.clients.cloudformation, "describe_stacks", StackName=stack)["Stacks"][0]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from builders import NOW, by_operator, observation, release, rollback, seconds
+from builders import NOW, at, by_operator, observation, release, rollback, seconds
 from judging import BAD, BAD_RUNNING, GOOD, refused
 from lastgood.judgement.cancelling import CANCELLED_AGAIN_AFTER, after_cancel, cancel_update, may_be_cancelled
 from lastgood.judgement.case import Case
@@ -55,6 +55,24 @@ def test_an_update_that_runs_is_cancelled_where_the_settings_name_its_stack() ->
 )
 def test_an_update_is_left_to_run_unless_everything_speaks_for_cancelling_it(found: Case) -> None:
     assert not may_be_cancelled(found)
+
+
+@pytest.mark.parametrize(
+    ("began_minutes_ago", "undone"), [(10, True), (0.5, False), (None, False)], ids=["one", "two", "nobody knows"]
+)
+def test_of_two_blamed_releases_both_have_to_be_of_the_update_that_is_undone(
+    began_minutes_ago: float | None, undone: bool
+) -> None:
+    history = (release("d-3", "v3", -0.4), release("d-2", "v2", -2), GOOD)
+    began = NOW if began_minutes_ago is None else at(-began_minutes_ago)
+    found = case(*history, origin=replace(RUNS, updated_at=began if began_minutes_ago else None))
+    assert len(found.attribution.suspects) == 2
+    assert may_be_cancelled(found) is undone
+
+
+def test_an_update_that_began_after_the_suspect_is_not_its_own() -> None:
+    assert not may_be_cancelled(case(BAD, GOOD, origin=replace(RUNS, updated_at=BAD.created_at + seconds(6))))
+    assert may_be_cancelled(case(BAD, GOOD, origin=replace(RUNS, updated_at=BAD.created_at)))
 
 
 def test_an_update_is_cancelled_only_if_that_puts_back_what_would_go_back() -> None:

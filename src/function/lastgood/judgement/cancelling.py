@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from lastgood.judgement.case import Case
 from lastgood.judgement.stacks import advice, name_of
 from lastgood.judgement.steps import CancelUpdate, Close, Decision, Wait, block, wait
 from lastgood.judgement.theirs import same
-from lastgood.judgement.wording import subject
+from lastgood.judgement.wording import clock, subject
 from lastgood.model import BEFORE, Origin, Outcome, Reason, goes_back_by_itself
 
 RUNNING = "UPDATE_IN_PROGRESS"
+
+CLOCKS_DIFFER_BY = timedelta(seconds=5)
+"""CloudFormation and CodeDeploy may date one moment so differently."""
 
 CANCELLED_AGAIN_AFTER = timedelta(seconds=30)
 """An unconfirmed cancellation is asked for again after this long, with the same token."""
@@ -23,11 +26,19 @@ def may_be_cancelled(case: Case) -> bool:
     origin, good, suspects = case.seen.origin, case.selection.good, case.attribution.suspects
     if origin is None or origin.status != RUNNING or not _named(case, origin) or good is None or not suspects:
         return False
+    if _is_another(origin, suspects[0].created_at):
+        return False
     if case.forced or case.rollback.trigger.to_deployment_id or case.late:
         return False
-    first = suspects[-1]
-    older = (d for d in case.seen.history if d.status == "Succeeded" and d.created_at < first.created_at)
+    # It goes back to what was there before this update; an earlier one that is blamed too would stay.
+    began = origin.updated_at or suspects[0].created_at
+    older = (d for d in case.seen.history if d.status == "Succeeded" and d.created_at < began)
     return next((before.deployment_id == good.deployment_id or same(before, good) for before in older), False)
+
+
+def _is_another(origin: Origin, suspect_created_at: datetime) -> bool:
+    """Whether the update that runs began after the suspect was made: it did not make that, and may be the fix."""
+    return origin.updated_at is not None and origin.updated_at > suspect_created_at + CLOCKS_DIFFER_BY
 
 
 def _named(case: Case, origin: Origin) -> bool:
@@ -52,6 +63,13 @@ def after_cancel(case: Case) -> Decision | None:
     asked = progress.stack_cancel_requested_at
     if asked is None or origin is None or case.late:
         return None
+    made = case.seen.suspect.created_at if case.seen.suspect else case.rollback.choice.suspect_created_at
+    if origin.status == RUNNING and made and _is_another(origin, made):
+        return block(
+            Reason.OTHER_DEPLOYMENT,
+            f"The update of {origin.acted_on} was to be cancelled and is over. Another one runs since "
+            f"{clock(origin.updated_at or made)}: it may be the fix, so it is left alone.",
+        )
     if origin.status == RUNNING and case.now - asked >= CANCELLED_AGAIN_AFTER:
         return CancelUpdate(
             Reason.STACK_ROLLING_BACK,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 _GOES_BACK = frozenset(
     {"UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"}
@@ -23,7 +24,8 @@ class Origin:
     `problem`: why nobody can tell whether one holds it. Without `stack` and `problem` it belongs to none. `groups` are
     the keys of what the same stack deploys. `stage` is the key of the pipeline's stage that releases it, where the
     settings name one that may be rolled back, and `stage_run` is the execution in it that released what would go back.
-    `logical_id` is the template's name of what is moved.
+    `logical_id` is the template's name of what is moved. `updated_at` is when the outermost stack's last update began,
+    as far as that is known.
     """
 
     stack: str = ""
@@ -34,6 +36,7 @@ class Origin:
     stage: str = ""
     stage_run: str = ""
     logical_id: str = ""
+    updated_at: datetime | None = None
 
     @property
     def acted_on(self) -> str:
