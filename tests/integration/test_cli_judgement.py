@@ -187,9 +187,9 @@ def test_a_deployment_group_that_does_not_exist_is_wrong(shop: Terminal, answers
     with answering(unknown_to_moto(shop, **answers)):
         ran = shop.call("-o", "json", "doctor", "-g", "shop/prd")
     assert ran.code == 1
-    assert wrong(ran) == {"it exists": "By hand: lastgood doctor --group shop/prod"}
+    assert wrong(ran) == {"it exists": "By hand: name a group that exists: lastgood doctor --group shop/prod"}
     (found,) = [row for row in ran.json if row["ok"] is False]
-    assert found["detail"] == "There is no shop/prd; there is shop/prod."
+    assert found["detail"] == "CodeDeploy has no deployment group shop/prd; there is shop/prod."
 
 
 def test_an_alarm_that_does_not_exist_is_the_first_thing_that_doctor_says(shop: Terminal) -> None:

@@ -72,7 +72,7 @@ def test_doctor_says_that_a_service_does_not_exist_and_how_to_mend_it(it: Termin
     with answering(unknown_to_moto(it)):
         ran = it.call("-o", "json", "doctor", "--group", "ecs:main/nobody")
     assert ran.code == 1
-    assert "lastgood alarms" in wrong(ran)["it exists"]
+    assert wrong(ran)["it exists"].startswith("By hand: name a group that exists: lastgood ")
     assert "ECS has no service main/nobody" in next(row["detail"] for row in ran.json if row["ok"] is False)
 
 

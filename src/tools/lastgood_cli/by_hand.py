@@ -49,7 +49,8 @@ def sort_out_routes() -> Fix:
 
 def name_another_group(meant: str) -> Fix:
     """A name that was typed; `meant` is the likeliest one."""
-    return ByHand(f"lastgood doctor --group {meant}" if meant else "which groups there are: lastgood alarms")
+    command = f"lastgood doctor --group {meant}" if meant else "lastgood alarms"
+    return ByHand(f"name a group that exists: {command}")
 
 
 # --- the function ---

@@ -45,8 +45,9 @@ def alarm_actions(
 def _reach(alarm: Mapping[str, Any], settings: Settings, function_arn: str, groups: Sequence[DeploymentGroup]) -> Fix:
     if len(groups) > 1:
         return by_hand.add_actions(", ".join(settings.alarm_topic_arns) or "the stack's AlarmTopic")
-    named = alarm["AlarmName"] if at_home(str(alarm.get("AlarmArn", "")), function_arn) else alarm["AlarmArn"]
-    return fixes.connect(function_arn, str(named), groups[0].key if groups else "")
+    arn = str(alarm.get("AlarmArn", ""))
+    name = arn if arn and not at_home(arn, function_arn) else str(alarm["AlarmName"])
+    return fixes.connect(function_arn, name, groups[0].key if groups else "")
 
 
 def alarm_suppressed(alarm: Mapping[str, Any]) -> Check:

@@ -53,8 +53,7 @@ def _missing(patient: Patient, eyes: Lookout, group: DeploymentGroup, alarms: Se
     near = nearest(group, known_groups(eyes.clients.codedeploy))
     there_is = f"; there is {' and '.join(near)}" if near else ""
     meant = near[0] if near else ""
-    elsewhere = group.can().no_such_group.format(place=group.place)
-    said = f"{elsewhere if group.can().key_prefix else f'There is no {group.key}'}{there_is}."
+    said = f"{group.can().no_such_group.format(place=group.place)}{there_is}."
     if not alarms:
         return Check("it exists", False, said, by_hand.name_another_group(meant))
     return Check("it exists", False, said, fixes.connect(patient.arn, called(patient, alarms[0]), meant))
