@@ -470,6 +470,15 @@ def test_a_person_who_asks_means_what_was_released_until_then():
     assert too_new.reason is Reason.NEWER_DEPLOYMENT
     assert "after the rollback was asked for at 10:00:00Z" in too_new.explanation
     assert blame(*history, alarm_at=None, requested_at=at(0), force=True).suspect == history[0]
+    assert blame(*history, alarm_at=None, requested_at=at(1)).suspect == history[0]
+
+
+def test_where_one_deployment_of_a_release_is_meant_nothing_newer_is_blamed_for_it():
+    history = (release("d-3", "v3", -5), release("d-2", "v2", -10), release("d-1", "v1", -900))
+    newer = blame(*history, alarm_at=None, only="d-2")
+    assert (newer.suspects, newer.reason) == ((), Reason.NEWER_DEPLOYMENT)
+    assert newer.explanation.startswith("d-3 came after d-2, which was of the release in question.")
+    assert blame(*history[1:], alarm_at=None, only="d-2").suspect == history[1]
 
 
 # --- when the breach began --------------------------------------------------------------------------------------------
