@@ -22,7 +22,7 @@ def test_what_happened_is_explained_and_reported_from_the_record(tmp_path: Path)
         explained = it.call("explain", rollback_id)
         assert explained.code == 0
         assert "ROLLED_BACK (VERIFIED)" in explained.out and "CHOSEN" in explained.out
-        assert re.search(r"a\.zip\?etag=\w+ +its ETag +24 h, ", explained.out)
+        assert re.search(r"a\.zip\?etag=\w+… +its ETag +24 h, ", explained.out)
         out = tmp_path / "report.html"
         made = it.run("report", "--since", START.date().isoformat(), "--out", str(out))
         assert made.code == 0, made.err
