@@ -497,6 +497,13 @@ def test_a_release_that_still_runs_is_not_blamed_either_if_it_came_after_the_bre
     assert blame(running("d-3", "v3", -5), release("d-2", "v2", -30), onset=MEASURED).reason is Reason.NEWER_DEPLOYMENT
 
 
+def test_what_aws_rolled_back_only_when_the_breach_had_begun_answers_the_alarm():
+    failed = release("d-2", "v2", -14, took=1, status="Failed")
+    back = native_rollback("d-3", "v1", -12, of="d-2", took=9)
+    found = blame(back, failed, release("d-1", "v1", -600), onset=MEASURED)
+    assert (found.adopt, found.suspects) == (back, (failed,))
+
+
 def test_a_release_in_the_first_period_of_the_breach_may_be_its_cause():
     assert blamed(release("d-2", "v2", -9.5), release("d-1", "v1", -600), onset=MEASURED) == ["d-2"]
 

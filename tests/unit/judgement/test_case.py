@@ -97,6 +97,11 @@ def test_a_refusal_keeps_whom_it_blames_and_what_was_looked_at() -> None:
     assert case(GOOD).refuse(Reason.NOT_ATTRIBUTABLE, "Long ago.").candidates == ()
 
 
+def test_a_refusal_keeps_whose_rollback_failed_before() -> None:
+    failed = native_rollback("d-3", "v1", -1, of="d-2", status="Failed")
+    assert case(failed, BAD, GOOD).refuse(Reason.COOLDOWN, "A moment ago there was one.").chosen.failed == failed
+
+
 @pytest.mark.parametrize(("reason", "floor"), [(Reason.BELOW_FLOOR, "d-2"), (Reason.COOLDOWN, "")])
 def test_a_refusal_below_the_floor_names_the_floor(reason: Reason, floor: str) -> None:
     controls = Controls(floor=Floor("d-2", BAD.created_at, "ann"))

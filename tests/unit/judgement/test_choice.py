@@ -13,7 +13,7 @@ from builders import (
 )
 from judging import choose, chosen
 from lastgood.judgement.choice import MAX_CANDIDATES_RECORDED, effective_floor, floor_source
-from lastgood.model import Controls, Deployment, Floor, Rejection
+from lastgood.model import Controls, Deployment, Floor, Reach, Rejection
 
 
 def rejection_of(deployment_id: str, *history: Deployment, **more: Any) -> Rejection | None:
@@ -124,6 +124,14 @@ def test_a_revision_that_codedeploy_rolled_back_later_is_not_good_although_it_su
     )
     assert rejection_of("d-2", *history, suspects=("d-4",)) is Rejection.ROLLED_BACK_BY_CODEDEPLOY
     assert chosen(*history, suspects=("d-4",)) == "d-1"
+
+
+@pytest.mark.parametrize(
+    "attempt", [{"error_code": "ALARM_ACTIVE", "took": 0.1}, {"reach": Reach()}], ids=["alarm", "reached nobody"]
+)
+def test_an_attempt_that_said_nothing_of_what_it_contained_speaks_against_no_success(attempt):
+    stopped = release("d-3", "v2", -50, status="Stopped", rollback_deployment_id="d-x", **attempt)
+    assert chosen(release("d-4", "v4"), stopped, release("d-2", "v2", -100), suspects=("d-4",)) == "d-2"
 
 
 def test_a_revision_that_succeeded_after_codedeploy_had_rolled_it_back_is_good():
@@ -298,6 +306,7 @@ def test_every_candidate_that_was_looked_at_is_recorded_with_its_reason():
     ]
     assert [(c.revision, c.created_at) for c in candidates] == [("v4", at(-10)), ("v4", at(-90)), ("v2", at(-100))]
     assert all(c.explanation for c in candidates)
+    assert {(c.content_known, c.content_known_by) for c in candidates} == {(True, "its task definition")}
 
 
 def test_the_record_is_capped_and_keeps_the_chosen_one():

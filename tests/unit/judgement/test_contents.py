@@ -37,6 +37,9 @@ def task(identity: str, *images: Image, digest: str = "", kind: str = "TaskDefin
     return Revision(kind, identity, digest=digest, images=images)
 
 
+WEB = image("shop/web@sha256:1", "sha256:1")
+"""An image that its name pins."""
+
 # --- names that move --------------------------------------------------------------------------------------------------
 
 MAIN = Revision("AppSpecContent", "main", moves="main is a branch")
@@ -128,6 +131,12 @@ def test_a_tag_that_both_name_would_start_what_it_means_now(good: Revision, bad:
     assert found.explanation.startswith("task:1 names shop/web:latest, as the suspect does: going back to it would")
 
 
+def test_each_suspect_counts() -> None:
+    same, other = of("d-2", task("task:1", image()), -20), of("d-3", task("task:9", WEB))
+    found = verdict(choose(of("d-1", task("task:1", image()), -600), same, other, suspects=("d-2", "d-3")))
+    assert found.rejection is Rejection.CONTENT_UNKNOWN
+
+
 def test_only_the_images_that_move_are_named() -> None:
     pinned = image("shop/log@sha256:1", "sha256:1", "log")
     found = judged(task("task:1", image(), pinned), task("task:1", image(), pinned))
@@ -143,14 +152,11 @@ def test_only_the_images_that_move_are_named() -> None:
         pytest.param(task("task:1", image()), task("task:2", image()), id="another definition"),
         pytest.param(task("task:1", image(), digest="c0"), task("task:2", image(), digest="c1"), id="another content"),
         pytest.param(task("task:1", image()), task("task:2", image(), digest=""), id="neither content is known"),
+        pytest.param(task("task:1", WEB, digest="c0"), task("task:2", WEB, digest="c1"), id="the same images"),
     ],
 )
 def test_a_definition_that_differs_may_go_back(good: Revision, bad: Revision) -> None:
     assert judged(good, bad).rejection is None
-
-
-WEB = image("shop/web@sha256:1", "sha256:1")
-"""An image that its name pins."""
 
 
 def settings(identity: str, parts: str) -> Revision:
@@ -179,6 +185,7 @@ def test_that_ends_the_search() -> None:
         ({"active": True, "native": True}, False),
         ({"active": False, "native": True}, True),
         ({"active": True, "native": False}, True),
+        ({"active": True}, True),
         ({"active": True, "native": True, "to_deployment_id": "d-1"}, True),
     ],
 )

@@ -57,6 +57,22 @@ def test_where_the_alarm_tells_no_period_the_message_tells_how_far_it_looks_back
     assert latest_cause(blurred, ALARM_AT) == ALARM_AT
 
 
+@pytest.mark.parametrize(
+    ("state", "changed", "began"),
+    [
+        (AlarmState.ALARM, at(-30), -32),
+        (AlarmState.ALARM, None, -2),
+        (AlarmState.ALARM, at(0.01), -2),
+        (AlarmState.OK, at(-30), -2),
+    ],
+)
+def test_of_an_alarm_that_was_held_back_cloudwatchs_own_date_is_counted_from(
+    state: AlarmState, changed: Any, began: float
+) -> None:
+    found = onset_of(rollback(), alarm(state=state, changed_at=changed))
+    assert found is not None and found.at == at(began)
+
+
 def test_without_anything_the_breach_began_when_the_alarm_fired() -> None:
     assert onset_of(rollback(), None) == Onset(ALARM_AT)
 

@@ -162,7 +162,7 @@ def test_if_no_proven_one_can_go_back_the_newest_unproven_one_does_and_is_marked
     found = chosen(LONG, SHORT, SUSPECT, **against)
     assert good(found) == "d-2"
     assert "served only 13 min" in found.doubt
-    assert not found.settled
+    assert found.settled is False
     marked = next(c for c in found.candidates if c.deployment_id == "d-2")
     assert marked.rejection is None
     assert marked.explanation.startswith("Not proven, but no older revision is.")

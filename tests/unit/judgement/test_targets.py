@@ -76,6 +76,8 @@ def test_where_nothing_can_be_blamed_it_is_told_of_the_newest() -> None:
 def test_what_could_not_be_read_belongs_to_the_only_function_that_there_is() -> None:
     unread = release("d-9", "", -10)
     assert blamed(ORDERS_1, ORDERS_2, unread) == ["d-9"]
+    back = of("orders", release("d-10", "orders:1", -2))
+    assert blame(ORDERS_1, unread, back).adopt == back
 
 
 def test_what_could_not_be_read_is_a_target_of_its_own_among_several_functions() -> None:

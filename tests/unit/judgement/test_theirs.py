@@ -202,7 +202,9 @@ def test_a_rollback_without_an_end_ended_when_it_began() -> None:
 
 
 def test_an_attempt_that_reached_nobody_is_no_event() -> None:
-    assert without_attempts((replace(FAILED, reach=Reach()), FIRST), BREACH) == [FIRST]
+    nobody = release("d-4", "v4", -10, status="Failed", reach=Reach())
+    assert without_attempts((nobody, FIRST), BREACH) == [FIRST]
+    assert without_attempts((nobody, UNDONE, FAILED, FIRST), BREACH) == [FIRST]
 
 
 @pytest.mark.parametrize(
