@@ -99,6 +99,14 @@ def test_status_shows_the_groups_that_alarms_lead_to_before_anything_has_happene
     assert "shop/prod" in ran.out and "No deployment group is connected" not in ran.out
 
 
+def test_the_command_that_connects_the_first_alarm_is_not_broken_over_lines(it: Terminal) -> None:
+    session = Session(clock=it.sim.clock.now, wait=it.pass_time)
+    session.out.width = 40
+    with answering({"GetResources": {"ResourceTagMappingList": []}}):
+        lines = it.call("status", session=session).out.splitlines()
+    assert lines[-1] == "    lastgood connect ALARM --group APPLICATION/GROUP"
+
+
 def test_the_last_rollback_is_told_with_its_phase_while_it_is_open(it: Terminal) -> None:
     rollback_id = it.alarm_fires()
     (line,) = (line for line in it.call("status").out.splitlines() if line.startswith("last rollback"))

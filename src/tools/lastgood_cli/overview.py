@@ -167,7 +167,8 @@ def as_page(found: Mapping[str, Any]) -> RenderableType:
         columns = [name for name in ("group", "mode", "paused", "until", "floor", "known_bad") if _any(said, name)]
         parts += [Text("\nDeployment groups", style="bold"), as_table(said, columns)]
     else:
-        parts.append(Text("\nNo deployment group is connected yet: lastgood connect ALARM --group APPLICATION/GROUP"))
+        connect = whole("    lastgood connect ALARM --group APPLICATION/GROUP")
+        parts += [Text("\nNo deployment group is connected yet:"), connect]
     return Group(*parts)
 
 
