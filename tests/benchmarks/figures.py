@@ -23,10 +23,8 @@ _CALLS = (
     "written after the stop: one call and one round more, which leave a single path after a crash. That people were "
     "told can be written only when they were, or a crash would lose the notice: it is the last round, after that of "
     "the notices and of the record beside them. Two calls more read evidence, beside other reads and in no round of "
-    "their own: when the alarm fired before, and whether its tags in CloudWatch lead here. Two more, in a round of "
-    "their own before the stop, ask S3 whether the bundles of the suspect and of what goes back are there, unchanged: "
-    "after the stop it would be late to choose another. The two queries are for the group and for all groups: two "
-    "partitions of the table, which one query cannot span."
+    "their own: when the alarm fired before, and whether its tags in CloudWatch lead here. The two queries are for the "
+    "group and for all groups: two partitions of the table, which one query cannot span."
 )
 _INIT = (
     "BARE has one client of one service and nothing to decide. lastgood starts with four clients of three services, "
@@ -39,18 +37,18 @@ _INIT = (
     "services cut to what is called, which could come to differ from the runtime's own."
 )
 _SWEPT = (
-    "Claim, lists, details, the bundles' heads and intent come before the stop, the stop and a second intent before "
-    "the redeployment. Waiting for these answers alone takes 91 and 124 ms, which no machine makes shorter, while "
-    "nearly all of BARE2's time is computing: where BARE2 needs less than 455 ms to its stop, or 517 to its "
-    "redeployment, waiting alone is more than the goal, and the busier the machine that measures, the smaller the "
-    "ratio. What is left is nearly all botocore's work for twelve calls, about two ms of a whole processor each "
-    "(lastgood's own code is less than a tenth of it), and the connections that the sweep does not open: a second one "
-    "to CloudWatch, whose reads are paid for; those to S3; and the one over which the redeployment is created, since "
-    "a write over a connection that AWS has closed meanwhile would not know whether it was received."
+    "Claim, lists, details and intent come before the stop, the stop and a second intent before the redeployment. "
+    "Waiting for these answers alone takes 66 and 99 ms, which no machine makes shorter, while nearly all of BARE2's "
+    "time is computing: where BARE2 needs less than 330 ms to its stop, or 412 to its redeployment, waiting alone is "
+    "more than the goal, and the busier the machine that measures, the smaller the ratio. What is left is nearly all "
+    "botocore's work for eleven calls, about two ms of a whole processor each (lastgood's own code is less than a "
+    "tenth of it), and two connections that the sweep does not open: a second one to CloudWatch, whose reads are paid "
+    "for, and the one over which the redeployment is created, since a write over a connection that AWS has closed "
+    "meanwhile would not know whether it was received."
 )
 _COLD = (
-    "It begins later than BARE, as the row above says, makes the clients for S3 and for notices on its way, and opens "
-    "connections to six services where BARE opens one. The floor counts none of that."
+    "It begins later than BARE, as the row above says, makes the clients for notices on its way, and opens connections "
+    "to five services where BARE opens one. The floor counts none of that."
 )
 
 FIGURES = (
@@ -102,10 +100,9 @@ FIGURES = (
         "memory",
         "peak memory × BARE",
         1.10,
-        "Six services instead of one. When it is ready, lastgood holds 1.07 of BARE. A rollback then makes the clients "
-        "for S3 (3.3 MB: botocore knows most rules about its addresses), SNS and EventBridge (0.3 and 0.6 MB), and "
-        "opens connections from several threads. The clients before it take 1.3 to 1.5 MB each, without the "
-        "documentation in their models, which is not kept.",
+        "Five services instead of one. When it is ready, lastgood holds 1.07 of BARE. A rollback then makes clients "
+        "for SNS and EventBridge (0.3 and 0.6 MB), and opens connections from several threads. The clients before it "
+        "take 1.3 to 1.5 MB each, without the documentation in their models, which is not kept.",
     ),
 )
 

@@ -165,6 +165,8 @@ class Laboratory:
             "LASTGOOD_NOTIFICATION_TOPIC_ARN": TOPIC,
             # A storm on many groups would rightly stop lastgood; here its speed is asked for.
             "LASTGOOD_STORM_GROUPS": "0",
+            # As in a stack that was given no access to S3, which is the default.
+            "LASTGOOD_CHECK_BUNDLES": "false",
             "POWERTOOLS_METRICS_NAMESPACE": "lastgood",
             "POWERTOOLS_SERVICE_NAME": "lastgood",
             **{name: value.format(bundle=self.bundle("amazon")) for name, value in variant.environment},

@@ -37,7 +37,6 @@ GUARDED_CHAIN = (
     "dynamodb",  # the claim
     "codedeploy",  # the lists; alarm, operators and other groups beside them
     "codedeploy",  # what the listed deployments are
-    "s3",  # whether their bundles are still there, unchanged
     "dynamodb",  # the intent
     "codedeploy",  # the stop
     "dynamodb",  # the intent of the redeployment

@@ -242,6 +242,22 @@ def test_one_key_for_every_appspec_leads_to_what_the_suspect_found_live(settle: 
         named_by_the_suspect(it, bad)
 
 
+@pytest.mark.parametrize(("setting", "asked"), [("false", False), ("present", True), ("true", True)])
+def test_s3_is_asked_about_bundles_named_exactly_as_the_setting_says(setting: str, asked: bool) -> None:
+    with scene("Server", settings={"LASTGOOD_CHECK_BUNDLES": setting}) as it:
+        s3, reads = bucket(), []
+        for number in (1, 2):
+            put = s3.put_object(Bucket="artifacts", Key=f"{number}.zip", Body=f"v{number}".encode())
+            place = {"bucket": "artifacts", "key": f"{number}.zip", "bundleType": "zip", "eTag": put["ETag"].strip('"')}
+            it.sim.advance(5)
+            deploy(it, {"revisionType": "S3", "s3Location": place}, rest=7200 if number == 1 else 15)
+        asks = it.local.application._parts.reach._clients.s3.meta.events
+        asks.register("before-call.s3.HeadObject", lambda params, **_: reads.append(params["url_path"]))
+        it.alarm_fires()
+        assert bool(reads) is asked
+        assert it.run_to_end()["outcome"] == "ROLLED_BACK"
+
+
 @pytest.mark.parametrize("settle", [False, True], ids=["active", "succeeded"])
 def test_the_version_of_an_appspec_that_was_current_then_is_read_where_the_bucket_keeps_it(settle: bool) -> None:
     """CodeDeploy's own rollback would read the key as it is now, so it is not asked for one."""

@@ -7,6 +7,7 @@ the module is imported; those that come after it, or are rarely needed, are made
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
@@ -152,9 +153,9 @@ class Clients:
         """Only after a rollback has moved."""
         return self._on_first_use("events", READS)
 
-    def prepare(self) -> None:
-        """Make the clients that most rollbacks need, so that the first one of this environment need not."""
-        for service in ("s3", "sns", "events"):
+    def prepare(self, services: Iterable[str]) -> None:
+        """Make the clients of these services, so that the first rollback of this environment need not."""
+        for service in services:
             self._on_first_use(service, READS)
 
     def cloudwatch_at(self, place: AlarmPlace) -> Any:

@@ -14,6 +14,7 @@ from lastgood.clients import Clients
 from lastgood.deployers import DeployerFor, deployers
 from lastgood.group_alarms import GroupAlarms
 from lastgood.ledger import Ledger
+from lastgood.model import CheckBundles
 from lastgood.notice_text import Place
 from lastgood.notices import Notices
 from lastgood.observe import Observer
@@ -86,7 +87,7 @@ class Parts:
             group_alarms=GroupAlarms(clients, settings, pool, clock),
             pipelines=Pipelines(clients),
             notices=Notices(clients, settings.notification_topic_arn, settings.event_bus, pool, place),
-            reach=Reach(clients, pool, settings.alarm_regions),
+            reach=Reach(clients, pool, settings.alarm_regions, bundles=settings.check_bundles is not CheckBundles.NO),
             deployer_for=deployers(clients, settings, pool),
             stacks=Stacks(clients, settings),
             pool=pool,

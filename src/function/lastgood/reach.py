@@ -25,11 +25,14 @@ type Look = tuple[str, Future[object]]
 class Reach:
     """Checks the services that are read before anything is stopped."""
 
-    def __init__(self, clients: Clients, pool: ThreadPoolExecutor, regions: Iterable[str] = ()) -> None:
-        """`regions`: the other regions whose alarms are accepted."""
+    def __init__(
+        self, clients: Clients, pool: ThreadPoolExecutor, regions: Iterable[str] = (), *, bundles: bool = False
+    ) -> None:
+        """`regions`: the other regions whose alarms are accepted. `bundles`: a rollback asks S3 about them."""
         self._clients = clients
         self._pool = pool
         self._regions = tuple(regions)
+        self._prepared = ("sns", "events", *(("s3",) if bundles else ()))
 
     def begin(self) -> Sequence[Look]:
         """Ask each service in the background, CodeDeploy twice: a history is read over two connections at once.
@@ -50,7 +53,7 @@ class Reach:
 
     def prepare(self) -> None:
         """Make the clients that a rollback would have to make, while nobody waits for it. Nothing is called."""
-        self._clients.prepare()
+        self._clients.prepare(self._prepared)
         for region in self._regions:
             self._clients.cloudwatch_at(AlarmPlace(region=region))
 

@@ -15,6 +15,7 @@ from lastgood.errors import SettingsError
 from lastgood.model import (
     AppSpecHooks,
     AppSpecParts,
+    CheckBundles,
     DeploymentGroup,
     FloorsFrom,
     Mode,
@@ -175,11 +176,12 @@ class Settings:
         "Who may say that nothing older goes back: a release, in its description or in the tags of its revision; "
         "operators, with lastgood floor set; or both.",
     )
-    check_bundles: bool = _setting(
-        "false",
-        parse_flag,
-        "Look also at what the tags of a bundle in S3 say (a floor, a wish for approval), before anything is stopped; "
-        "needs s3:GetObjectTagging on it.",
+    check_bundles: CheckBundles = _setting(
+        "present",
+        one_of(CheckBundles),
+        "Whether a bundle in S3 is still there is asked before anything is stopped (present), and what its tags say, a "
+        "floor or a wish for approval (true; needs s3:GetObjectTagging too). With false, only a bundle without version "
+        "and ETag is looked for. Without ArtifactBucketArns nothing can be read, and it is false.",
     )
     find_stacks: bool = _setting(
         "false",

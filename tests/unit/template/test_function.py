@@ -57,6 +57,12 @@ def test_what_an_organisation_may_require_is_an_option(
     }
 
 
+def test_a_stack_without_access_to_s3_does_not_ask_it(stack: Stack) -> None:
+    granted = Stack(ArtifactBucketArns="arn:aws:s3:::artifacts")
+    asked = [each.environment["LASTGOOD_CHECK_BUNDLES"] for each in (stack, granted)]
+    assert asked == ["false", "present"]
+
+
 def test_fips_endpoints_are_called_only_on_request(stack: Stack) -> None:
     assert "AWS_USE_FIPS_ENDPOINT" not in stack.environment
     assert Stack(UseFipsEndpoints="true").environment["AWS_USE_FIPS_ENDPOINT"] == "true"

@@ -27,8 +27,8 @@ ASKED_FOR = sorted(SETTINGS.keys() - KNOWN_TO_THE_STACK.keys())
 
 def parameter_of(setting: str) -> tuple[str, dict[str, Any]]:
     """The parameter that the setting's variable refers to."""
-    variables = TEMPLATE["Resources"]["RollbackFunction"]["Properties"]["Environment"]["Variables"]
-    name = variables[variable(setting)]["Ref"]
+    given = TEMPLATE["Resources"]["RollbackFunction"]["Properties"]["Environment"]["Variables"][variable(setting)]
+    name = given["Fn::If"][1]["Ref"] if "Fn::If" in given else given["Ref"]
     return name, TEMPLATE["Parameters"][name]
 
 

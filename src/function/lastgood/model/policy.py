@@ -57,6 +57,14 @@ class OthersOfARelease(StrEnum):
     FOLLOW = "follow"
 
 
+class CheckBundles(StrEnum):
+    """What S3 is asked about a bundle of known version or ETag: nothing, whether it is there, or its tags too."""
+
+    NO = "false"
+    PRESENT = "present"
+    TAGS = "true"
+
+
 class AppSpecHooks(StrEnum):
     """Whether a rollback runs the validation functions of the old AppSpec."""
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from lastgood.errors import LostLeaseError, RefusedError, RetryableError
 from lastgood.ledger import Kind
-from lastgood.model import Controls, FollowUp, OthersOfARelease, Rollback, follow_up_due
+from lastgood.model import CheckBundles, Controls, FollowUp, OthersOfARelease, Rollback, follow_up_due
 from lastgood.parts import Parts
 from lastgood.pipelines.wording import PURPOSE
 from lastgood.settings import Settings
@@ -33,7 +33,7 @@ def with_pipeline_rule(rollback: Rollback, settings: Settings) -> Rollback:
         return rollback.changed(looks_for_commits=bool(others), pipeline=group.application, others_of_release=others)
     if rule is None:
         follow = others if others == OthersOfARelease.FOLLOW else ""
-        return rollback.changed(looks_for_commits=settings.check_bundles, others_of_release=follow)
+        return rollback.changed(looks_for_commits=settings.check_bundles is CheckBundles.TAGS, others_of_release=follow)
     return rollback.changed(
         looks_for_commits=True,
         pipeline=rule.pipeline,

@@ -13,7 +13,7 @@ from lastgood.deployers.bundles import as_deployed, as_noted, s3_object, s3_revi
 from lastgood.deployers.marks import marks_in, unless_denied
 from lastgood.deployers.protocol import never_asked
 from lastgood.errors import RefusedError
-from lastgood.model import Chore, Deployment, Evidence, GroupFacts, Live, Note, Preparation, Revision
+from lastgood.model import CheckBundles, Chore, Deployment, Evidence, GroupFacts, Live, Note, Preparation, Revision
 from lastgood.settings import Settings
 
 _FULL_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
@@ -63,10 +63,11 @@ class ServerPlatform:
 
         A bundle that may not be read may be there: it is deployed, and CodeDeploy says if it is gone.
         """
-        if deployment.revision.kind != "S3":
-            return Evidence(deployment.revision)
+        revision, asked = deployment.revision, self.settings.check_bundles
+        if revision.kind != "S3" or (asked is CheckBundles.NO and not revision.moves):
+            return Evidence(revision)
         revision, problem = as_deployed(self.clients, deployment)
-        if problem or not self.settings.check_bundles:
+        if problem or asked is not CheckBundles.TAGS:
             return Evidence(revision, problem)
         try:
             answer = call(self.clients.s3, "get_object_tagging", **s3_object(revision.location))
