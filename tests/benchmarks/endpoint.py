@@ -108,13 +108,10 @@ class Endpoint:
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-                method, path = head[0].split(" ")[:2]
+                path = head[0].split(" ")[1]
                 headers = {k.strip().lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:])}
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
                 at = time.monotonic()
-                if method == "HEAD":
-                    await self._head(writer, path, at)
-                    continue
                 status, kind, text, seconds = self._handle(path, headers, body, at)
                 await asyncio.sleep(max(0.0, at + seconds - time.monotonic()))
                 data = text.encode()
@@ -125,14 +122,6 @@ class Endpoint:
             return
         finally:
             writer.close()
-
-    async def _head(self, writer: asyncio.StreamWriter, path: str, at: float) -> None:
-        """What S3 says of a bundle, which has no body."""
-        self.scene.answer("s3", "HeadObject", {"path": path}, at)
-        await asyncio.sleep(max(0.0, at + self.scene.seconds("s3") - time.monotonic()))
-        about = "".join(f"{name}: {value}\r\n" for name, value in bundle_head(path).items())
-        writer.write(f"HTTP/1.1 200 -\r\n{about}\r\n".encode())
-        await writer.drain()
 
     def _handle(self, path: str, headers: dict[str, str], body: bytes, at: float) -> tuple[int, str, str, float]:
         if path == "/bench/reset":
@@ -154,12 +143,6 @@ class Endpoint:
             return 200, "text/xml", PUBLISHED, self.scene.seconds("sns")
         # A connection that is opened ahead of its first call.
         return 404, "text/plain", "", 0.0
-
-
-def bundle_head(path: str) -> dict[str, str]:
-    """The headers with which S3 tells of a bundle: it is there, unchanged, and older than every deployment."""
-    key = path.partition("?")[0].rpartition("/")[2]
-    return {"ETag": f'"{key}"', "Last-Modified": "Thu, 01 Jan 2015 00:00:00 GMT", "Content-Length": "1000"}
 
 
 PUBLISHED = (

@@ -23,6 +23,7 @@ from datetime import datetime
 from types import SimpleNamespace
 from lastgood import handler
 from lastgood.app import Application
+from lastgood.parts import POOL_SIZE
 
 said = os.fdopen(os.dup(1), "w", buffering=1)
 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # where logs and metrics go
@@ -30,6 +31,10 @@ time = ""
 handler.application = Application.make(
     os.environ, handler.logger, handler.metrics, clock=lambda: datetime.fromisoformat(time), wait=lambda seconds: None
 )
+# A pool makes a thread whenever none is idle: all of them are made before anything is counted.
+parts = handler.application._parts
+everybody = threading.Barrier(POOL_SIZE)
+list(parts.pool.map(lambda _: everybody.wait(), range(POOL_SIZE)))
 for number, line in enumerate(sys.stdin):
     event, time = json.loads(line)
     if event:

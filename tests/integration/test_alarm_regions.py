@@ -124,14 +124,17 @@ def test_a_release_that_meets_an_alarm_that_fires_in_a_named_region_is_told() ->
         assert told["alarm_arn"] == alarm_arn(ALARM, EDGE)
 
 
-def test_clients_of_other_regions_are_made_when_the_first_alarm_comes_and_not_before() -> None:
+def test_clients_of_other_regions_are_made_by_the_first_sweep_or_alarm_and_not_while_the_function_starts() -> None:
     with scene("Server", settings=NAMED) as it:
         clients = it.local.application._parts.notices._clients
+        assert not clients._made
         it.sweep()
-        made = set(clients._made)
+        assert {key[2] for key in clients._made} == {EDGE, "ap-south-1", ""}
+        it.local.restart()
+        clients = it.local.application._parts.notices._clients
         it.local.alarm(ALARM, region=EDGE)
         it.deliver(message(it))
-        assert {key[2] for key in set(clients._made) - made} == {EDGE, "ap-south-1", ""}
+        assert {key[2] for key in clients._made} == {EDGE, "ap-south-1", ""}
 
 
 def test_the_daily_drill_asks_each_named_region_whether_its_alarms_can_be_read() -> None:

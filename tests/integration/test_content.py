@@ -147,7 +147,7 @@ def test_a_key_that_was_deleted_still_has_the_version_that_served() -> None:
 @pytest.mark.parametrize("settle", [False, True], ids=["active", "succeeded"])
 def test_a_bundle_named_exactly_that_is_gone_is_passed_over_before_anything_is_touched(lost: str, settle: bool) -> None:
     """Named by its version or its ETag: S3 is asked whether it is still there."""
-    with scene("Server") as it:
+    with scene("Server", settings={"LASTGOOD_CHECK_BUNDLES": "present"}) as it:
         s3, made = bucket(versioned=lost == "the version"), []
         for number in (1, 2, 3):
             put = s3.put_object(Bucket="artifacts", Key=f"{number}.zip", Body=f"v{number}".encode())

@@ -47,7 +47,7 @@ def test_codedeploy_is_asked_twice_at_once_so_that_the_two_lists_of_a_history_fi
 def test_after_a_sweep_a_rollback_of_servers_makes_no_client_any_more() -> None:
     made: list[str] = []
     settings = {"LASTGOOD_ACCOUNT_ID": ACCOUNT, "AWS_REGION": REGION, "LASTGOOD_ALARM_REGIONS": "ap-south-1"}
-    with scene(settings=settings) as it:
+    with scene(settings=settings | {"LASTGOOD_CHECK_BUNDLES": "present"}) as it:
         it.good_history(2)
         it.release(3)
         it.sweep()

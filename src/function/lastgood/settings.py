@@ -177,11 +177,11 @@ class Settings:
         "operators, with lastgood floor set; or both.",
     )
     check_bundles: CheckBundles = _setting(
-        "present",
+        "false",
         one_of(CheckBundles),
         "Whether a bundle in S3 is still there is asked before anything is stopped (present), and what its tags say, a "
         "floor or a wish for approval (true; needs s3:GetObjectTagging too). With false, only a bundle without version "
-        "and ETag is looked for. Without ArtifactBucketArns nothing can be read, and it is false.",
+        "and ETag is looked for. A stack says present, or false where ArtifactBucketArns is empty.",
     )
     find_stacks: bool = _setting(
         "false",

@@ -54,8 +54,9 @@ def test_each_setting_has_a_parameter_of_its_own_that_carries_its_name() -> None
         assert parameter_of(setting)[0] == named_after(setting)
 
 
-# Whoever deploys has to say that it shall act; a function whose variable is missing goes on as it did before.
-OWN_DEFAULTS = {"mode": "observe"}
+# Whoever deploys has to say that it shall act, and what it may read; a function whose variable is missing goes on as it
+# did before.
+OWN_DEFAULTS = {"mode": "observe", "check_bundles": "present"}
 
 
 @pytest.mark.parametrize("setting", ASKED_FOR)
