@@ -1,4 +1,7 @@
-"""CloudFormation: which stack holds the alias or the service that a rollback would move; and cancelling its update."""
+"""CloudFormation: which stack holds the alias or the service that a rollback would move; and cancelling its update.
+
+It is asked each time, beside other reads: a stack may have imported the resource since, or let go of it.
+"""
 
 from __future__ import annotations
 
