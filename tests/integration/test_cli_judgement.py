@@ -23,15 +23,19 @@ from terminal import START, Ran, Terminal, terminal
 def shop() -> Iterator[Terminal]:
     """The stack, with what moto's CloudFormation does not make, and a group whose second release is bad."""
     with terminal() as it:
-        mend(it)
-        it.sim.server_group("shop", "prod")
-        it.sim.release("shop", "prod", "a.zip", settle=True)
-        it.sim.advance(86_400)
-        it.sim.release("shop", "prod", "b.zip", settle=True)
-        it.sim.advance(300)
-        it.alarm(ALARM, "OK")
-        it.tag_alarm(ALARM, group_tags("shop", "prod"))
+        two_releases(it, apart=86_400, rest=300)
         yield it
+
+
+def two_releases(it: Terminal, *, apart: float = 3600, rest: float = 3600) -> None:
+    """A group with two releases, so many seconds apart and ago, and an alarm that leads to it."""
+    mend(it)
+    it.sim.server_group("shop", "prod")
+    for name, seconds in (("a.zip", apart), ("b.zip", rest)):
+        it.sim.release("shop", "prod", name, settle=True)
+        it.sim.advance(seconds)
+    it.alarm(ALARM, "OK")
+    it.tag_alarm(ALARM, group_tags("shop", "prod"))
 
 
 def mend(it: Terminal) -> None:

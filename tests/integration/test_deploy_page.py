@@ -16,9 +16,9 @@ from samcli.commands.deploy.command import cli as sam_deploy
 
 from answering import answering
 from aws_cli import call_aws
-from integration.test_cli_judgement import ALARM, mend, unknown_to_moto
+from integration.test_cli_judgement import two_releases, unknown_to_moto
 from lastgood_cli.stack_template import StackTemplate
-from stage.local import ROOT, group_tags
+from stage.local import ROOT
 from terminal import ACTS, Terminal, terminal
 from typing_it import can_be_typed
 
@@ -38,13 +38,7 @@ def commands(heading: str = "") -> list[str]:
 def it() -> Iterator[Terminal]:
     """The stack, with a group that has a bad release, and a rollback of it in the record."""
     with terminal() as made:
-        mend(made)
-        made.sim.server_group("shop", "prod")
-        for name in ("a.zip", "b.zip"):
-            made.sim.release("shop", "prod", name, settle=True)
-            made.sim.advance(3600)
-        made.alarm(ALARM, "OK")
-        made.tag_alarm(ALARM, group_tags("shop", "prod"))
+        two_releases(made)
         yield made
 
 

@@ -22,7 +22,7 @@ import pytest
 from answering import Answer, answering
 from aws_cli import call_aws
 from iam import Request, applies, listed
-from integration.test_cli_judgement import ALARM, configuration, mend, unknown_to_moto
+from integration.test_cli_judgement import ALARM, configuration, two_releases, unknown_to_moto
 from lastgood import __version__
 from lastgood.model import Reason
 from lastgood.times import iso
@@ -38,13 +38,7 @@ from terminal import Terminal, terminal
 def shop() -> Iterator[Terminal]:
     """A whole stack with one alarm that leads to a group with two releases."""
     with terminal() as it:
-        mend(it)
-        it.sim.server_group("shop", "prod")
-        for name in ("a.zip", "b.zip"):
-            it.sim.release("shop", "prod", name, settle=True)
-            it.sim.advance(3600)
-        it.alarm(ALARM, "OK")
-        it.tag_alarm(ALARM, group_tags("shop", "prod"))
+        two_releases(it)
         yield it
 
 

@@ -10,7 +10,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from lastgood.deployers.yaml_document import one_document
 from lastgood.deployers.yaml_text import Plain, Text, YamlError
+from lastgood.deployers.yaml_values import typed
 
 __all__ = ["YamlError", "compose", "load"]
 
@@ -20,77 +22,22 @@ DEEPEST = 60
 MOST_NODES = 20_000
 """How many nodes all aliases together may expand to, so that a few lines cannot fill the memory."""
 
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_DIRECTIVE = re.compile(r"%YAML 1\.[0-9]+ *(?: #.*)?")
-_MARKER = re.compile(r"(---|\.\.\.)(?= *(?: #.*| \{.*)?$)")
 _ANCHOR = re.compile(r"[&*]([0-9A-Za-z_-]+)(?=[ \n,\]}]|$)")
 _TAG = re.compile(r"!!(str|map|seq)(?=[ \n,\]}]|$)")
 _TAGGED: dict[str, type] = {"str": str, "map": dict, "seq": list}
 _NEXT = re.compile(r"(?:[ \n]|#[^\n]*)*([*&!]?)")
-_BLANK = re.compile(r"(?: *(?:#[^\n]*)?(?:\n|$))+")
-_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
-_FLOAT = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+")
-_WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "false": False}
 _FLOW = frozenset("'\"[{*")
 _COLON = re.compile(r":(?=[ \n]|$)")
 
 
 def load(text: str) -> Any:
     """The one document of a text, as dictionaries, lists, strings, numbers, truth values and None."""
-    return _typed(compose(text))
+    return typed(compose(text))
 
 
 def compose(text: str) -> Any:
     """The same with every scalar as text: `Plain` where it had no quotes."""
-    return _Parser(_one_document(text)).document()
-
-
-def _one_document(text: str) -> str:
-    """The text between its document markers. Raises YamlError unless there is exactly one document."""
-    if _UNPRINTABLE.search(text):
-        raise YamlError("it holds a character that no AppSpec needs")
-    documents, lines, may_direct, begun = list[str](), list[str](), True, False
-    for line in [*text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n"), "..."]:
-        marker = _MARKER.match(line)
-        if marker is None and line.startswith(("---", "...")):
-            raise YamlError("a marker of documents is written in a way that is not read")
-        if marker is None and not (may_direct and _DIRECTIVE.fullmatch(line)):
-            lines.append(line)
-            may_direct = may_direct and _BLANK.fullmatch(line + "\n") is not None
-        elif marker:
-            found = "\n".join([*lines, ""])
-            # Behind --- there is a document even if nothing is in it.
-            documents += [found] if begun or not _BLANK.fullmatch(found) else []
-            lines, may_direct, begun = [" " * 3 + line[3:]], marker[1] == "...", marker[1] == "---"
-    if len(documents) != 1 or _BLANK.fullmatch(documents[0]):
-        raise YamlError(f"it holds {len(documents)} documents, not one with something in it")
-    return documents[0]
-
-
-def _typed(node: Any) -> Any:
-    if isinstance(node, dict):
-        return _merged({str(key): _typed(value) for key, value in node.items()}, node)
-    if isinstance(node, list):
-        return [_typed(each) for each in node]
-    if not isinstance(node, Plain):
-        return node
-    if node.lower() in _WORDS and node in {node.lower(), node.capitalize(), node.upper()}:
-        return _WORDS[node.lower()]
-    if _INTEGER.fullmatch(node) and len(node) < 19:
-        return int(node)
-    return float(node) if _FLOAT.fullmatch(node) else str(node)
-
-
-def _merged(values: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    """`<<` takes over the keys of other maps that a map does not have itself."""
-    if not any(isinstance(key, Plain) and key == "<<" for key in node):
-        return values
-    others = values.pop("<<")
-    for other in others if isinstance(others, list) else [others]:
-        if not isinstance(other, dict):
-            raise YamlError("<< takes over what is no map")
-        values = {**other, **values}
-    return values
+    return _Parser(one_document(text)).document()
 
 
 def _size(node: Any) -> int:
