@@ -539,3 +539,42 @@ def test_releases_that_ended_since_the_onset_cannot_be_told_apart_whatever_the_w
 def test_what_was_released_into_a_breach_is_blamed_with_what_came_before_it():
     history = release("d-3", "v3", -5), release("d-2", "v2", -30), release("d-1", "v1", -600)
     assert blamed(*history, onset=MEASURED, released_in_alarm="d-3") == ["d-3", "d-2"]
+
+
+def drawing(deployment_id: str, identity: str, at: float, **more: Any) -> Deployment:
+    """A release of what reads secrets when it starts."""
+    made = release(deployment_id, identity, at, **more)
+    return replace(made, revision=replace(made.revision, draws=True))
+
+
+def test_what_was_deployed_again_and_reads_secrets_may_have_brought_others_so_people_look() -> None:
+    found = blame(release("d-1", "v1", -600), drawing("d-2", "v1", -10))
+    assert (found.reason, found.undecided, found.suspect) == (Reason.NOT_ATTRIBUTABLE, True, None)
+    plain = blame(release("d-1", "v1", -600), release("d-2", "v1", -10))
+    assert not plain.undecided
+    assert found.explanation == (
+        f"{plain.explanation} But d-2 deployed v1 again, whose containers read secrets or files when they start: what "
+        "these held then is not known, and is not put back by a redeployment."
+    )
+
+
+@pytest.mark.parametrize(
+    ("ended", "window", "asked", "undecided"),
+    [
+        (-60, 60, {}, True),
+        (-60.1, 60, {}, False),
+        (-65, 60, {"onset": Onset(at(-5), minutes(1), measured=True)}, True),
+        (-66, 60, {"onset": Onset(at(-5), minutes(1), measured=True)}, False),
+        (-10, 60, {"alarm_at": None}, False),
+    ],
+)
+def test_they_look_only_where_it_ended_within_the_window_before_the_breach(
+    ended: float, window: float, asked: dict[str, Any], undecided: bool
+) -> None:
+    history = release("d-1", "v1", -600), drawing("d-2", "v1", ended - 2)
+    assert blame(*history, attribution_window=minutes(window), **asked).undecided is undecided
+
+
+def test_a_rollback_that_reads_secrets_leaves_nothing_undecided() -> None:
+    history = release("d-1", "v1", -600), drawing("d-2", "v1", -10, creator="codeDeployRollback")
+    assert not blame(*history).undecided

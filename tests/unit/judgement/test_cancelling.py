@@ -12,7 +12,8 @@ from judging import BAD, BAD_RUNNING, GOOD, refused
 from lastgood.judgement.cancelling import CANCELLED_AGAIN_AFTER, after_cancel, cancel_update, may_be_cancelled
 from lastgood.judgement.case import Case
 from lastgood.judgement.steps import CancelUpdate, Decision, Wait
-from lastgood.model import Controls, Deployment, Image, Origin, Outcome, Phase, Policy, Reason, Rollback
+from lastgood.judgement.wording import clock
+from lastgood.model import BEFORE, Controls, Deployment, Image, Origin, Outcome, Phase, Policy, Reason, Rollback
 
 STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/shop-prod/1"
 RUNS = Origin(STACK, "UPDATE_IN_PROGRESS")
@@ -145,6 +146,60 @@ def test_while_it_goes_back_it_is_watched() -> None:
 
 def test_what_it_put_back_is_to_be_proven() -> None:
     assert after(60, status="UPDATE_ROLLBACK_COMPLETE") is None
+
+
+@pytest.mark.parametrize(("began", "another"), [(5.1, True), (5, False), (-600, False), (None, False)])
+def test_another_update_that_runs_by_now_may_be_the_fix(began: float | None, another: bool) -> None:
+    """Seconds after the suspect was made: AWS's services may date one moment a few seconds apart."""
+    record = rollback(Phase.STOPPING, stack_cancel_requested_at=NOW)
+    runs = replace(RUNS, updated_at=None if began is None else at(-10) + seconds(began))
+    found = after_cancel(case(record=record, later=40, origin=runs, suspect=release("d-2", "v2", -10)))
+    if not another:
+        assert isinstance(found, CancelUpdate)
+        return
+    told = refused(found, Reason.OTHER_DEPLOYMENT, Outcome.BLOCKED).explanation
+    since = clock(at(-10) + seconds(began or 0))
+    assert told == (
+        f"The update of {STACK} was to be cancelled and is over. Another one runs since {since}: it may be the fix, so "
+        "it is left alone."
+    )
+
+
+def test_where_the_suspect_is_not_read_again_the_record_says_when_it_was_made() -> None:
+    record = rollback(Phase.STOPPING, stack_cancel_requested_at=NOW, suspect_created_at=at(-10))
+    runs = replace(RUNS, updated_at=at(-5))
+    assert refused(after_cancel(case(record=record, origin=runs)), Reason.OTHER_DEPLOYMENT, Outcome.BLOCKED)
+    unknown = rollback(Phase.STOPPING, stack_cancel_requested_at=NOW)
+    assert isinstance(after_cancel(case(record=unknown, origin=runs)), Wait)
+
+
+def too_late(good: str = "d-1", **origin: Any) -> Decision | None:
+    """What is decided where the update was complete before it could be cancelled."""
+    record = rollback(Phase.STOPPING, stack_cancel_requested_at=NOW, good_deployment_id=good)
+    facts = {"status": "UPDATE_COMPLETE", **origin}
+    return after_cancel(case(record=record, later=60, origin=replace(RUNS, **facts)))
+
+
+@pytest.mark.parametrize("good, run", [("d-1", "run-1"), (f"d-2{BEFORE}", "")])
+def test_an_update_that_was_complete_before_goes_back_with_the_stage_that_released_it(good: str, run: str) -> None:
+    found = refused(too_late(good, stage="pipeline:shop/Prod", stage_run=run), Reason.RELEASED_BY_PIPELINE)
+    assert (found.passes_on, found.passes_to) == ("pipeline:shop/Prod", run)
+    assert found.explanation == (
+        f"The update of {STACK} was complete before it could be cancelled. It goes back with the stage "
+        "pipeline:shop/Prod, which released it: that is rolled back instead."
+    )
+
+
+def test_while_a_complete_update_cleans_up_it_is_waited_for() -> None:
+    found = too_late(status="UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
+    assert isinstance(found, Wait)
+    assert found.explanation == (f"The update of {STACK} was complete before it could be cancelled; it cleans up.")
+
+
+@pytest.mark.parametrize("origin", [{}, {"stage": "pipeline:shop/Prod"}, {"status": "UPDATE_ROLLBACK_FAILED"}])
+def test_what_no_stage_can_put_back_is_left_to_people(origin: dict[str, str]) -> None:
+    found = refused(too_late(**origin), Reason.MANAGED_BY_CLOUDFORMATION, Outcome.BLOCKED)
+    assert found.explanation.startswith(f"The update of {STACK} was to be cancelled and did not go back. ")
 
 
 def test_after_the_deadline_nothing_more_is_waited_for() -> None:

@@ -155,3 +155,28 @@ def test_the_short_ways_to_say_a_decision() -> None:
     assert block(Reason.BELOW_FLOOR, "No.").chosen.floor == ""
     ends = [outcome_of(said) for said in (block(Reason.COOLDOWN, "No."), fail(Reason.COOLDOWN, "No."), wait("Later."))]
     assert ends == [Outcome.BLOCKED, Outcome.FAILED, None]
+
+
+FLOOR = Controls(floor=Floor("d-05", at(-700), "ann"))
+
+
+def test_that_somebody_released_a_revision_again_that_is_older_than_the_floor_is_told() -> None:
+    older, again = release("d-03", "v1", -900), release("d-1", "v1", -600)
+    found = case(BAD, again, release("d-05", "v5", -700), older, controls=FLOOR)
+    assert found.selection.good == again
+    assert found.caution == (
+        "v1 (from d-1) is older than the floor d-05, and was released again since: see whether the database still fits."
+    )
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param(case(BAD, GOOD, release("d-03", "v1", -900)), id="there is no floor"),
+        pytest.param(case(BAD, GOOD, release("d-03", "v0", -900), controls=FLOOR), id="another one is older"),
+        pytest.param(case(BAD, GOOD, release("d-03", "v1", -700), controls=FLOOR), id="the floor itself"),
+        pytest.param(case(BAD, GOOD, release("d-03", "v1", -650), controls=FLOOR), id="it was released since alone"),
+    ],
+)
+def test_nothing_is_told_of_the_floor_where_what_goes_back_was_not_below_it(found: Case) -> None:
+    assert "floor" not in found.caution

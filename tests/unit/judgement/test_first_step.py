@@ -36,6 +36,7 @@ from lastgood.judgement.choice import MAX_CANDIDATES_RECORDED
 from lastgood.judgement.first_step import native_flip, stops_for_a_stack
 from lastgood.judgement.steps import Action, Adopt, Stop, outcome_of
 from lastgood.model import (
+    BEFORE,
     AlarmHistory,
     AlarmState,
     ComputePlatform,
@@ -218,6 +219,38 @@ def test_so_it_does_where_the_last_success_contains_what_goes_back_under_another
     last = replace(GOOD, revision=moving)
     found = first_step(BAD_RUNNING, last, group=group(last_successful_id="d-1"))
     assert (found.good, found.native) == (last, True)
+
+
+@pytest.mark.parametrize("deployment_id", ["d-1", "d-15"], ids=["itself", "the same under another id"])
+def test_what_was_written_over_since_is_not_fetched_again_by_the_deployers_own_rollback(deployment_id):
+    good = release(deployment_id, "v1", -600)
+    rewritten = replace(good, revision=replace(good.revision, rewritten=True))
+    for last, native in ((good, True), (rewritten, False)):
+        seen = Case(
+            rollback(),
+            observation(BAD_RUNNING, last, group=group(last_successful_id=deployment_id)),
+            Policy(),
+            NOW,
+        )
+        assert native_flip(seen) is native
+
+
+@pytest.mark.parametrize(
+    ("good", "last", "native"),
+    [
+        ("d-1", release("d-1", "v1", -600), True),
+        (f"d-2{BEFORE}", release("d-1", "", -600), True),
+        ("d-1", release("d-0", "v0", -700), False),
+    ],
+    ids=["the last success", "what the original task set says", "an older one"],
+)
+def test_where_the_traffic_only_goes_back_to_what_still_stands_that_is_what_has_to_be_chosen(good, last, native):
+    chosen = last if last.deployment_id == good else release(good, "v1", -20, took=0)
+    facts = group(ComputePlatform.ECS, last_successful_id=last.deployment_id)
+    history = dict.fromkeys((BAD_RUNNING, chosen, last))
+    seen = Case(rollback(), observation(*history, group=facts), Policy(), NOW)
+    assert seen.selection.good == chosen
+    assert native_flip(seen) is native
 
 
 def test_the_deployers_own_rollback_needs_a_group_and_a_revision_to_go_back_to():

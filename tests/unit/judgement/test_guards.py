@@ -152,6 +152,54 @@ def test_cloudwatch_has_a_moment_to_know_that_it_took_the_actions_of_a_late_mess
     assert isinstance(found, Wait) and found.a_moment
 
 
+SAID = at(0.5)
+"""Half a minute before the message came."""
+
+
+@pytest.mark.parametrize("state", [AlarmState.OK, AlarmState.ALARM])
+@pytest.mark.parametrize(
+    ("opened", "said", "waits"),
+    [
+        pytest.param(NOW, SAID, True, id="it just came"),
+        pytest.param(NOW - seconds(2.9), SAID, True, id="seconds ago"),
+        pytest.param(NOW - seconds(3), SAID, False, id="three seconds ago"),
+        pytest.param(NOW, NOW - seconds(59.9), True, id="after nearly a minute on its way"),
+        pytest.param(NOW, NOW - seconds(60), False, id="after a minute on its way"),
+    ],
+)
+def test_cloudwatch_has_a_moment_to_know_of_a_change_that_just_happened(state, opened, said, waits):
+    """What it says is from before the message: it has not recovered since, or went into ALARM at another time."""
+    earlier = replace(alarm(state), changed_at=said - minutes(5))
+    asked = rollback(opened_at=opened, alarm_changed_at=said)
+    found = objection(Reason.ALARM_NOT_CONFIRMED, BAD, GOOD, asked=asked, alarm=earlier)
+    if waits:
+        assert isinstance(found, Wait) and found.a_moment
+        assert found.reason is Reason.ALARM_NOT_CONFIRMED
+        assert found.explanation.endswith(" CloudWatch is asked again.")
+    else:
+        refused(found, Reason.ALARM_NOT_CONFIRMED)
+
+
+@pytest.mark.parametrize(
+    ("policy", "more"),
+    [(Policy(mode=Mode.OBSERVE), {}), (Policy(), {"dry_run": True})],
+    ids=["in observe mode", "in a dry run"],
+)
+def test_it_has_none_where_the_answer_is_wanted_at_once(policy, more):
+    asked = rollback(alarm_changed_at=SAID, **more)
+    found = objection(Reason.ALARM_NOT_CONFIRMED, BAD, GOOD, asked=asked, policy=policy, alarm=alarm(AlarmState.OK))
+    refused(found, Reason.ALARM_NOT_CONFIRMED)
+
+
+def test_the_metric_of_an_alarm_has_a_moment_to_show_what_set_it_off():
+    evident, doubted = Policy(require_evidence=True), replace(alarm(changed=0.5), doubt="0 of 2 datapoints breached.")
+    for opened, waits in ((NOW, True), (NOW - seconds(3), False)):
+        asked = rollback(opened_at=opened, alarm_changed_at=SAID)
+        found = objection(Reason.ALARM_NOT_CONFIRMED, BAD, GOOD, asked=asked, policy=evident, alarm=doubted)
+        assert isinstance(found, Wait) is waits
+        assert found is not None and "0 of 2 datapoints breached." in found.explanation
+
+
 def test_the_age_that_counts_is_the_age_at_which_the_message_came():
     in_time = rollback(alarm_changed_at=at(-15), opened_at=at(0))
     assert objection(Reason.STALE_SIGNAL, BAD, GOOD, asked=in_time) is None

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from builders import ALARM_AT, at, by_operator, minutes, release, rollback, seconds
-from lastgood.judgement.onset import came_too_late, latest_cause, onset_attributes, onset_of
+from lastgood.judgement.onset import came_too_late, evaluation_of, latest_cause, onset_attributes, onset_of
 from lastgood.model import AlarmFacts, AlarmState, Onset, Reach
 
 MEASURED = Onset(at(-3), minutes(1), measured=True)
@@ -131,3 +131,15 @@ def test_what_came_or_reached_users_after_the_first_period_is_not_the_cause(
     found = came_too_late(release("d-2", "v2", created, reach=reach), MEASURED, ALARM_AT)
     assert found.startswith(told) if told else found == ""
     assert came_too_late(release("d-2", "v2", 0, reach=Reach()), None, ALARM_AT) == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "known", "counts"),
+    [(600, minutes(5), 300), (120, minutes(5), 120), (600, None, 600), (600, minutes(0), 0), (0, minutes(5), 0)],
+)
+def test_an_alarm_looks_back_as_far_as_its_message_says_and_no_further_than_cloudwatch_says(
+    said: int, known: timedelta | None, counts: int
+) -> None:
+    asked = rollback(evaluation_seconds=said)
+    assert evaluation_of(asked, alarm(looks_back=known)) == seconds(counts)
+    assert evaluation_of(asked, None) == seconds(said)

@@ -85,3 +85,14 @@ def test_what_does_not_follow_by_itself_is_left_to_people(more: dict[str, object
     made = {"shop/jobs": "d-J", "shop/prod": "d-P", "shop/cron": "d-C"}
     record = rollback(**{"outcome": Outcome.ROLLED_BACK, "release_deployments": made, **more})
     assert left_to_people(record) == left
+
+
+def test_where_nobody_says_which_pipeline_releases_here_people_are_told_that_nothing_follows() -> None:
+    asked = {"outcome": Outcome.ROLLED_BACK, "others_of_release": "follow"}
+    assert the_release(rollback(**asked)) == (
+        "Release: LASTGOOD_PIPELINES names no pipeline that releases to shop/prod, so what else the same run changed "
+        "is not known, and nothing follows"
+    )
+    assert the_release(rollback(**asked, pipeline="shop")) == ""
+    assert the_release(rollback(**asked | {"others_of_release": "tell"})) == ""
+    assert the_release(rollback(**asked | {"outcome": Outcome.FAILED})) == ""
