@@ -193,13 +193,20 @@ def test_a_throttled_answer_is_asked_for_again() -> None:
         assert assert_left(it, before)["origin"] == "stack"
 
 
-def test_a_service_that_a_stack_holds_is_not_updated_behind_it() -> None:
+@contextmanager
+def held_service() -> Iterator[Scene]:
+    """A service that a stack holds, whose newest update is bad."""
     with service_scene(settings=ASKS) as it:
         it.sim.stack("app", "main", "web")
         it.sim.update_stack("app", "web:2", settle=True)
         it.sim.advance(7200)
         it.sim.update_stack("app", "web:3", settle=True)
         it.sim.advance(300)
+        yield it
+
+
+def test_a_service_that_a_stack_holds_is_not_updated_behind_it() -> None:
+    with held_service() as it:
         before = moves(it)
         it.alarm_fires()
         head = assert_left(it, before)

@@ -14,6 +14,7 @@ from integration.test_stacks import (
     INSISTS,
     STAGE,
     assert_left,
+    held_service,
     monitored,
     moves,
     of_the_stage,
@@ -23,7 +24,7 @@ from integration.test_stacks import (
     state,
     updated,
 )
-from scene import ALARM, Scene, scene, service_scene
+from scene import ALARM, Scene, scene
 from simulated_aws.cloudformation.stacks import Resource
 from stage.local import ACCOUNT, group_tags
 
@@ -326,12 +327,7 @@ def holds(it: Scene, **changes: Any) -> None:
 
 
 def test_a_service_that_its_stack_knows_by_the_old_arn_without_the_cluster_is_held_all_the_same() -> None:
-    with service_scene(settings=ASKS) as it:
-        it.sim.stack("app", "main", "web")
-        it.sim.update_stack("app", "web:2", settle=True)
-        it.sim.advance(7200)
-        it.sim.update_stack("app", "web:3", settle=True)
-        it.sim.advance(300)
+    with held_service() as it:
         holds(it, physical=f"arn:aws:ecs:us-east-1:{ACCOUNT}:service/web")
         before = moves(it)
         it.alarm_fires()
