@@ -107,6 +107,11 @@ def test_all_of_the_update_is_cancelled_and_people_are_told() -> None:
     )
 
 
+def test_an_update_that_began_before_what_goes_back_was_released_puts_something_older_back() -> None:
+    assert may_be_cancelled(case(origin=replace(RUNS, updated_at=at(-599)))) is True
+    assert may_be_cancelled(case(origin=replace(RUNS, updated_at=at(-700)))) is False
+
+
 # --- and then ---------------------------------------------------------------------------------------------------------
 
 

@@ -34,6 +34,7 @@ from judging import (
 )
 from lastgood.judgement.guards import GUARDS
 from lastgood.judgement.steps import Action, Close, Decision, Wait
+from lastgood.judgement.wording import clock
 from lastgood.model import (
     AlarmFacts,
     AlarmState,
@@ -150,6 +151,8 @@ def test_cloudwatch_has_a_moment_to_know_that_it_took_the_actions_of_a_late_mess
     late = rollback(alarm_changed_at=at(-60), opened_at=NOW)
     found = objection(Reason.STALE_SIGNAL, BAD, GOOD, asked=late)
     assert isinstance(found, Wait) and found.a_moment
+    assert found.reason is Reason.STALE_SIGNAL
+    assert found.explanation.startswith("It may not know yet that it took the alarm's action just now.")
 
 
 SAID = at(0.5)
@@ -175,7 +178,12 @@ def test_cloudwatch_has_a_moment_to_know_of_a_change_that_just_happened(state, o
     if waits:
         assert isinstance(found, Wait) and found.a_moment
         assert found.reason is Reason.ALARM_NOT_CONFIRMED
-        assert found.explanation.endswith(" CloudWatch is asked again.")
+        told = (
+            f"the alarm is OK since {clock(said - minutes(5))}, before this message; it may not know of the change yet."
+        )
+        if state is AlarmState.ALARM:
+            told = f"the alarm in ALARM since {clock(said - minutes(5))}; it may not know of the newest change yet."
+        assert found.explanation.endswith(f"{told} CloudWatch is asked again.")
     else:
         refused(found, Reason.ALARM_NOT_CONFIRMED)
 
@@ -197,7 +205,8 @@ def test_the_metric_of_an_alarm_has_a_moment_to_show_what_set_it_off():
         asked = rollback(opened_at=opened, alarm_changed_at=SAID)
         found = objection(Reason.ALARM_NOT_CONFIRMED, BAD, GOOD, asked=asked, policy=evident, alarm=doubted)
         assert isinstance(found, Wait) is waits
-        assert found is not None and "0 of 2 datapoints breached." in found.explanation
+        assert found is not None and found.reason is Reason.ALARM_NOT_CONFIRMED
+        assert "0 of 2 datapoints breached." in found.explanation
 
 
 def test_the_age_that_counts_is_the_age_at_which_the_message_came():

@@ -11,6 +11,7 @@ from builders import NOW, group, observation, rollback, seconds
 from judging import BAD, BAD_RUNNING, GOOD, refused
 from lastgood.judgement.case import Case
 from lastgood.judgement.managed import not_cloudformation
+from lastgood.judgement.stacks import advice
 from lastgood.judgement.steps import AskApproval, Close, Decision, Wait
 from lastgood.model import BEFORE, ComputePlatform, Mode, Origin, Outcome, Policy, Reason, Rollback, TriggerKind
 
@@ -175,3 +176,13 @@ def test_codedeploys_hook_lets_nobody_stop_what_a_stack_deploys_to_ecs() -> None
         facts = group(platform, last_successful_id="d-1")
         assert (asked(running, GOOD, group=facts) is None) is stopped
         assert asked(HELD_RUNNING, GOOD, group=facts) is None
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [Origin(STACK, "UPDATE_COMPLETE"), Origin(STACK, "UPDATE_FAILED", stage="pipeline:shop/Prod")],
+    ids=["no stage released it", "its stack failed"],
+)
+def test_people_are_told_of_no_stage_where_none_could_go_back(origin: Origin) -> None:
+    told = refused(asked(HELD, GOOD, origin=origin), Reason.MANAGED_BY_CLOUDFORMATION, Outcome.BLOCKED).explanation
+    assert told.endswith(f"would leave the stack believing in another version. {advice(STACK, origin)}")
