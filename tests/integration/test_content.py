@@ -251,7 +251,7 @@ def test_s3_is_asked_about_bundles_named_exactly_as_the_setting_says(setting: st
             place = {"bucket": "artifacts", "key": f"{number}.zip", "bundleType": "zip", "eTag": put["ETag"].strip('"')}
             it.sim.advance(5)
             deploy(it, {"revisionType": "S3", "s3Location": place}, rest=7200 if number == 1 else 15)
-        asks = it.local.application._parts.reach._clients.s3.meta.events
+        asks = it.local.application._parts.readiness._clients.s3.meta.events
         asks.register("before-call.s3.HeadObject", lambda params, **_: reads.append(params["url_path"]))
         it.alarm_fires()
         assert bool(reads) is asked

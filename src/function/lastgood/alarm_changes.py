@@ -45,7 +45,7 @@ class AlarmChanges:
     def _fires(self, signal: AlarmSignal) -> list[dict[str, Any]]:
         routing = self._route(signal)
         if routing.lacks and not signal.attributes and (series := self._series(signal)):
-            return [result for each in series for result in self._fires(each)]
+            return [result for fired in series for result in self._fires(fired)]
         if not routing.groups:
             unrouted = self._rollback(signal, DeploymentGroup("", ""))
             return [result_of(self._rollbacks.record(unrouted, Reason.UNROUTED_ALARM, routing.problem))]
@@ -68,8 +68,8 @@ class AlarmChanges:
         if not is_allowed(group, self._parts.settings):
             why = f"{group.key} is not in LASTGOOD_ALLOWED_GROUPS, so nothing is done to it."
             return result_of(self._rollbacks.record(rollback, Reason.NOT_ALLOWED, why))
-        found = self._rollbacks.open(rollback, signal.key)
-        return result_of(found, joined=found.rollback_id != rollback.rollback_id)
+        opened = self._rollbacks.open(rollback, signal.key)
+        return result_of(opened, joined=opened.rollback_id != rollback.rollback_id)
 
     def _route(self, signal: AlarmSignal) -> Routing:
         """Where the alarm leads, by its tags in CloudWatch or in the message; the latter are checked later."""
@@ -105,17 +105,17 @@ class AlarmChanges:
 
     def _recovered(self, signal: AlarmSignal, group: DeploymentGroup) -> dict[str, Any]:
         lock = self._parts.ledger.lock(group)
-        found = self._parts.ledger.load(lock.open_rollback_id or lock.last_rollback_id)
-        ours = found is not None and _same_alarm(found, signal) and found.opened_at <= signal.changed_at
-        if found is None or not ours:
+        rollback = self._parts.ledger.load(lock.open_rollback_id or lock.last_rollback_id)
+        ours = rollback is not None and _same_alarm(rollback, signal) and rollback.opened_at <= signal.changed_at
+        if rollback is None or not ours:
             return ignored(f"{clean(signal.alarm_name, 255)} is OK; no rollback of {group.key} waits for that.")
-        if found.open or self._is_watched(found):
+        if rollback.open or self._is_watched(rollback):
             # One OK is not yet a recovery: the sweep reads the alarm when the recovery window ends.
-            return result_of(found)
-        seen = recovery(self._parts.alarms, found, self._parts.clock())
+            return result_of(rollback)
+        seen = recovery(self._parts.alarms, rollback, self._parts.clock())
         if seen.at is None:
             return ignored(f"{clean(signal.alarm_name, 255)} is said to be OK, but it {NOT_OK[seen.state]}.")
-        return result_of(self._notes.alarm_recovered(found.rollback_id, seen.at) or found)
+        return result_of(self._notes.alarm_recovered(rollback.rollback_id, seen.at) or rollback)
 
     def _is_watched(self, rollback: Rollback) -> bool:
         """Its recovery window has not ended."""

@@ -66,7 +66,7 @@ def _of_promql(alarm: Mapping[str, Any], interval: timedelta) -> int:
 
 
 def _first_count(alarm: Mapping[str, Any], *names: str) -> int:
-    return next((found for name in names if (found := _count(alarm.get(name)))), 0)
+    return next((count for name in names if (count := _count(alarm.get(name)))), 0)
 
 
 def _count(value: object) -> int:
@@ -78,5 +78,5 @@ def changed_at_of(alarm: Mapping[str, Any]) -> datetime | None:
     return _moment(alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp"))
 
 
-def _moment(found: datetime | None) -> datetime | None:
-    return found.astimezone(UTC) if found else None
+def _moment(moment: datetime | None) -> datetime | None:
+    return moment.astimezone(UTC) if moment else None

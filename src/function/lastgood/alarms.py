@@ -85,15 +85,15 @@ class Alarms:
         time series, `contributor` is the series that is meant.
         """
         client = self._at(alarm)
-        found = described(client, [name_of(alarm)])
-        if not found:
+        raw_alarms = described(client, [name_of(alarm)])
+        if not raw_alarms:
             return None
-        facts = facts_of(found[0])
+        facts = facts_of(raw_alarms[0])
         if contributor and facts.state is AlarmState.ALARM:
             facts = self._of_one(alarm, facts, contributor)
         if evidence_at is not None and facts.state is not AlarmState.OK:
-            facts = replace(facts, doubt=evidence.doubt(client, found[0], evidence_at))
-        children = triggering_alarms(parse_reason_data(found[0].get("StateReasonData")))
+            facts = replace(facts, doubt=evidence.doubt(client, raw_alarms[0], evidence_at))
+        children = triggering_alarms(parse_reason_data(raw_alarms[0].get("StateReasonData")))
         if children and facts.state is AlarmState.ALARM:
             return replace(facts, onset=_onset_of_children(client, children, facts.changed_at))
         return facts
@@ -107,29 +107,29 @@ class Alarms:
         listed_now = self.contributors(alarm)
         if listed_now is None:
             return facts
-        one = next((each for each in listed_now if each.contributor == contributor), None)
-        if one is None:
+        series = next((firing for firing in listed_now if firing.contributor == contributor), None)
+        if series is None:
             return replace(facts, state=AlarmState.OK, changed_at=None, onset=None, attributes={})
-        return replace(facts, changed_at=one.changed_at, onset=None, attributes=one.attributes)
+        return replace(facts, changed_at=series.changed_at, onset=None, attributes=series.attributes)
 
     def contributors(self, alarm: str) -> list[FiringAlarm] | None:
         """The time series in ALARM of an alarm over many; None where they may not or cannot be read."""
         client, name = self._at(alarm), name_of(alarm)
         if not hasattr(client, "describe_alarm_contributors"):
             return None
-        found: list[FiringAlarm] = []
+        firing: list[FiringAlarm] = []
         more: dict[str, Any] = {}
         while True:
             try:
                 answer = call(client, "describe_alarm_contributors", AlarmName=name, **more)
             except RefusedError:
                 return None
-            for each in answer.get("AlarmContributors", []):
-                changed, attributes = changed_at_of(each), each.get("ContributorAttributes") or {}
+            for contributor in answer.get("AlarmContributors", []):
+                changed, attributes = changed_at_of(contributor), contributor.get("ContributorAttributes") or {}
                 if changed is not None:
-                    found.append(FiringAlarm(name, alarm, changed, each["ContributorId"], attributes))
+                    firing.append(FiringAlarm(name, alarm, changed, contributor["ContributorId"], attributes))
             if not answer.get("NextToken"):
-                return found
+                return firing
             more = {"NextToken": answer["NextToken"]}
 
     def history(self, alarm: str, since: datetime, now: datetime, contributor: str = "") -> AlarmHistory:
@@ -161,7 +161,7 @@ class Alarms:
         if contributor and not _knows_contributors(client):
             return None
         one: dict[str, Any] = {"AlarmContributorId": contributor} if contributor else {}
-        found: list[Mapping[str, Any]] = []
+        items: list[Mapping[str, Any]] = []
         token: dict[str, Any] = {}
         try:
             for _ in range(MOST_HISTORY_PAGES):
@@ -178,22 +178,22 @@ class Alarms:
                     **one,
                     **token,
                 )
-                found += (item for item in answer.get("AlarmHistoryItems", []) if item.get("Timestamp"))
+                items += (item for item in answer.get("AlarmHistoryItems", []) if item.get("Timestamp"))
                 token = {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}
                 if not token:
                     break
         except LastgoodError:
             return None
-        return found
+        return items
 
     def firing(self) -> list[FiringAlarm]:
         """The alarms that are in ALARM now and whose actions are not suppressed, in each accepted region."""
-        found = self._firing(self._client, MaxRecords=MOST_FIRING)[0]
+        firing = self._firing(self._client, MaxRecords=MOST_FIRING)[0]
         for region in self.regions[1:]:
             # A region that cannot be read must not hide the alarms of this one; the daily drill reports it.
             with suppress(LastgoodError):
-                found += self._firing(self._client_at(AlarmPlace(region=region)), MaxRecords=MOST_FIRING)[0]
-        return found
+                firing += self._firing(self._client_at(AlarmPlace(region=region)), MaxRecords=MOST_FIRING)[0]
+        return firing
 
     def _firing(self, client: Any, **asked: Any) -> tuple[list[FiringAlarm], dict[str, Any]]:
         """A page of the alarms in ALARM, and the parameters that ask for the next page."""
@@ -207,17 +207,17 @@ class Alarms:
 
     def fired_since(self, since: datetime, region: str = "") -> list[FiringAlarm]:
         """A region's alarms that went into ALARM since then; none where they may not, or cannot be read right now."""
-        found: list[FiringAlarm] = []
+        firing: list[FiringAlarm] = []
         token: dict[str, Any] = {}
         try:
             for _ in range(MOST_FIRING_PAGES):
                 alarms, token = self._firing(self._client_at(AlarmPlace(region=region)), MaxRecords=100, **token)
-                found += [alarm for alarm in alarms if alarm.changed_at >= since]
+                firing += [alarm for alarm in alarms if alarm.changed_at >= since]
                 if not token:
                     break
         except LastgoodError:
-            return found
-        return found
+            return firing
+        return firing
 
     def tags(self, alarm_arn: str) -> dict[str, str]:
         """The alarm's tags, for routing; none if it is gone. Raises RefusedError where they may not be read."""
@@ -257,7 +257,7 @@ def _onset_of_children(client: Any, arns: Iterable[str], fired: datetime | None)
     """
     names = sorted({arn.partition(":alarm:")[2] for arn in arns} - {""})[:MOST_CHILDREN]
     try:
-        children = [facts_of(each) for each in described(client, names)] if names else []
+        children = [facts_of(raw) for raw in described(client, names)] if names else []
     except LastgoodError:
         return None
     changes = [

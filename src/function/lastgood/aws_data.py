@@ -62,11 +62,11 @@ class SmallFiles(JSONFileLoader):
         return super().load_file(file_path)
 
 
-def _undocumented(found: dict[str, Any]) -> dict[str, Any]:
+def _undocumented(part: dict[str, Any]) -> dict[str, Any]:
     """A part of a model without its documentation, which is text; a member of that name has a dictionary there."""
-    if isinstance(found.get("documentation"), str):
-        found["documentation"] = ""
-    return found
+    if isinstance(part.get("documentation"), str):
+        part["documentation"] = ""
+    return part
 
 
 class SmallLoader(Loader):
@@ -90,8 +90,8 @@ class SmallLoader(Loader):
         path = Path(self.BUILTIN_DATA_PATH, _ENDPOINTS)
         if name == _ENDPOINTS and _is_known(path.with_suffix(".json")):
             return json.loads(OURS.read_bytes()), str(path)
-        found: tuple[Any, str] = super().load_data_with_path(name)
-        return found
+        loaded: tuple[Any, str] = super().load_data_with_path(name)
+        return loaded
 
 
 def _is_known(path: Path) -> bool:
@@ -113,7 +113,10 @@ def use_small_data(session: Session) -> None:
 def cut(endpoints: dict[str, Any]) -> dict[str, Any]:
     """botocore's endpoints with our services alone."""
     partitions = [
-        {**each, "services": {name: each["services"][name] for name in SERVICES if name in each["services"]}}
-        for each in endpoints["partitions"]
+        {
+            **partition,
+            "services": {name: partition["services"][name] for name in SERVICES if name in partition["services"]},
+        }
+        for partition in endpoints["partitions"]
     ]
     return {**endpoints, "partitions": partitions}

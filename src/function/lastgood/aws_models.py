@@ -100,8 +100,8 @@ UNKNOWN_MEMBERS = "MembersThatBotocoreDoesNotKnow"
 
 def missing(clients: Any) -> list[str]:
     """What this botocore lacks, as sentences; empty if nothing. Loads the models of services not used so far."""
-    found = [name for service, needed in NEEDED.items() for name in _lacking(getattr(clients, service), needed)]
-    return [f"botocore {botocore.__version__} does not know {name}: what needs it is refused." for name in found]
+    lacking = [name for service, needed in NEEDED.items() for name in _lacking(getattr(clients, service), needed)]
+    return [f"botocore {botocore.__version__} does not know {name}: what needs it is refused." for name in lacking]
 
 
 def unseen(clients: Any) -> list[str]:
@@ -120,8 +120,8 @@ def _names(model: Any, shape: str) -> Collection[str]:
     """The members of a structure, or the values of an enumeration; none for an unknown shape."""
     if shape not in model.shape_names:
         return ()
-    found = model.shape_for(shape)
-    return list(found.members if found.type_name == "structure" else found.enum)
+    described = model.shape_for(shape)
+    return list(described.members if described.type_name == "structure" else described.enum)
 
 
 def _lacking(client: Any, needed: Mapping[str, Iterable[str]]) -> Iterator[str]:
@@ -147,8 +147,8 @@ def _note_unknown(http_response: Any, parsed: dict[str, Any], **_: Any) -> None:
         sent = json.loads(http_response.content)
     except ValueError:
         return
-    if found := sorted(set(_unknown(sent, parsed, ""))):
-        parsed[UNKNOWN_MEMBERS] = found
+    if unknown := sorted(set(_unknown(sent, parsed, ""))):
+        parsed[UNKNOWN_MEMBERS] = unknown
 
 
 def _unknown(sent: Any, parsed: Any, path: str) -> Iterator[str]:

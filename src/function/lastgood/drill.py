@@ -44,7 +44,7 @@ class Drill:
 
     def run(self) -> dict[str, Any]:
         """Try everything. Returns one result; people are told of problems, and of nothing else."""
-        groups = [found for group in self._turn() if (found := self._group(group))]
+        groups = [drilled for group in self._turn() if (drilled := self._group(group))]
         self._attempt("CloudWatch's alarms", lambda: self._parts.alarms.read(ALARM_THAT_IS_NOT_THERE))
         for region in self._parts.settings.alarm_regions:
             absent = f"arn:aws:cloudwatch:{region}:{self._parts.settings.account_id}:alarm:{ALARM_THAT_IS_NOT_THERE}"
@@ -60,9 +60,9 @@ class Drill:
 
     def _turn(self) -> list[DeploymentGroup]:
         """Today's groups: those of the routes and the default, each once; in turns where there are many."""
-        each = named_groups(self._parts.settings)
-        start = self._parts.clock().toordinal() * MOST_GROUPS % len(each) if len(each) > MOST_GROUPS else 0
-        return (each[start:] + each[:start])[:MOST_GROUPS]
+        groups = named_groups(self._parts.settings)
+        start = self._parts.clock().toordinal() * MOST_GROUPS % len(groups) if len(groups) > MOST_GROUPS else 0
+        return (groups[start:] + groups[:start])[:MOST_GROUPS]
 
     def _group(self, group: DeploymentGroup) -> dict[str, Any] | None:
         if not is_allowed(group, self._parts.settings):
@@ -103,12 +103,12 @@ class Drill:
 
     def _runtime(self) -> None:
         """An operation that this botocore does not know would fail a rollback in the middle; the rest is a warning."""
-        found, key = self._parts.missing_models(), "what the runtime does not see"
+        missing, key = self._parts.missing_models(), "what the runtime does not see"
         self._drilled.add(key)
         if unseen := self._parts.unseen_features():
             self._warnings[key] = " ".join(unseen)
-        self._problems += found
-        self._parts.telemetry.runtime_lacks(found)
+        self._problems += missing
+        self._parts.telemetry.runtime_lacks(missing)
 
     def _note(self) -> None:
         """Write when the drill was and what it found, which also proves that the table can be written.

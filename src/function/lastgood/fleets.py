@@ -14,8 +14,8 @@ def speakers(
     alarm: FiringAlarm, tags: Mapping[str, str], alarms: Alarms, settings: Settings, lists: Lists
 ) -> list[tuple[FiringAlarm, tuple[DeploymentGroup, ...]]]:
     """The alarm with its groups; or each firing time series with its own, where only these say which group is meant."""
-    found = speaks_for(alarm, tags, settings, lists)
-    if not found.lacks:
-        return [(alarm, found.groups)]
+    routing = speaks_for(alarm, tags, settings, lists)
+    if not routing.lacks:
+        return [(alarm, routing.groups)]
     series = alarms.contributors(alarm.arn) or []
     return [(one, speaks_for(one, tags, settings).groups) for one in series]

@@ -49,11 +49,11 @@ class GroupAlarms:
 
     def _read(self) -> dict[str, tuple[DeploymentGroup, ...]]:
         applications = _pages(self._applications, "applications")
-        found: dict[str, tuple[DeploymentGroup, ...]] = {}
-        for each in self._pool.map(self._of_application, list(applications)):
-            for group, alarms in each:
-                found |= {name: (*found.get(name, ()), group) for name in alarms}
-        return found
+        by_alarm: dict[str, tuple[DeploymentGroup, ...]] = {}
+        for listed in self._pool.map(self._of_application, list(applications)):
+            for group, alarms in listed:
+                by_alarm |= {name: (*by_alarm.get(name, ()), group) for name in alarms}
+        return by_alarm
 
     def _of_application(self, application: str) -> list[tuple[DeploymentGroup, frozenset[str]]]:
         """Each allowed group of an application, with its list; the list is empty where it may not be read."""
@@ -80,8 +80,8 @@ class GroupAlarms:
             if not (half and error.permission_denied):
                 return []
             return self._described(application, names[:half]) + self._described(application, names[half:])
-        found: list[dict[str, Any]] = answer.get("deploymentGroupsInfo", [])
-        return found
+        infos: list[dict[str, Any]] = answer.get("deploymentGroupsInfo", [])
+        return infos
 
     def _applications(self, **page: Any) -> dict[str, Any]:
         return call(self._codedeploy, "list_applications", **page)
@@ -101,5 +101,5 @@ def _pages(ask: Callable[..., dict[str, Any]], listed: str) -> Iterator[str]:
 def _alarms(info: Mapping[str, Any]) -> frozenset[str]:
     """The alarms that a group lists; none if the list is switched off, as CodeDeploy ignores it then."""
     watching = info.get("alarmConfiguration") or {}
-    names = (each.get("name", "") for each in watching.get("alarms") or [])
+    names = (alarm.get("name", "") for alarm in watching.get("alarms") or [])
     return frozenset(names) - {""} if watching.get("enabled") else frozenset()

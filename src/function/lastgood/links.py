@@ -35,8 +35,8 @@ def of_deployment(region: str, group: DeploymentGroup, deployment_id: str, who: 
 
 def _page(region: str, page: tuple[str, str], shown: str, **names: str) -> dict[str, str]:
     what, path = page
-    found = path.format(**{name: quote(value, safe="") for name, value in names.items()})
-    return {shown.format(what): f"{_console(region)}/{found}?region={region}"} if what else {}
+    address = path.format(**{name: quote(value, safe="") for name, value in names.items()})
+    return {shown.format(what): f"{_console(region)}/{address}?region={region}"} if what else {}
 
 
 def alarm(region: str, name: str) -> str:

@@ -149,8 +149,8 @@ def _links(rollback: Rollback, place: Place) -> tuple[str, ...]:
         "rollback_deployment_id": rollback.progress.rollback_deployment_id,
         "compare_url": rollback.trail.compare_url,
     }
-    found = links.of_record(place.region, place.table, head)
-    return tuple(f"{what}: {address}" for what, address in found.items() if place.table or what != "record")
+    addresses = links.of_record(place.region, place.table, head)
+    return tuple(f"{what}: {address}" for what, address in addresses.items() if place.table or what != "record")
 
 
 def _story(rollback: Rollback, kind: str, place: Place) -> str:

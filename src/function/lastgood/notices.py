@@ -69,13 +69,13 @@ class Notices:
             return ""
         more: dict[str, Any] = {}
         while True:
-            found = call(self._clients.sns, "list_subscriptions_by_topic", TopicArn=self._topic_arn, **more)
+            answer = call(self._clients.sns, "list_subscriptions_by_topic", TopicArn=self._topic_arn, **more)
             # An unconfirmed subscription has a word in place of its ARN.
-            if any(each["SubscriptionArn"].startswith("arn:") for each in found["Subscriptions"]):
+            if any(subscription["SubscriptionArn"].startswith("arn:") for subscription in answer["Subscriptions"]):
                 return ""
-            if not found.get("NextToken"):
+            if not answer.get("NextToken"):
                 return f"Nobody has subscribed to {self._topic_arn}: no notice would reach anybody."
-            more = {"NextToken": found["NextToken"]}
+            more = {"NextToken": answer["NextToken"]}
 
     def _publish(self, rollback: Rollback, notice: Notice) -> None:
         if not self._topic_arn:

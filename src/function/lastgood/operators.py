@@ -60,8 +60,8 @@ class Operators:
         )
         # Lambda repeats an asynchronous request under the same id, so a retry finds what the first try opened.
         rollback = Rollback.opened(rollback_id(f"manual|{self._rollbacks.owner}", group, None), group, trigger, now)
-        found = self._rollbacks.open(rollback, self._rollbacks.owner)
-        return result_of(found, joined=found.rollback_id != rollback.rollback_id)
+        opened = self._rollbacks.open(rollback, self._rollbacks.owner)
+        return result_of(opened, joined=opened.rollback_id != rollback.rollback_id)
 
     def approve(self, request: OperatorRequest) -> dict[str, Any]:
         note = f"{request.requested_by} approved it{self._through()}. {request.reason}".strip()
@@ -72,31 +72,32 @@ class Operators:
         return self._answer(request, note, rejected_by=request.requested_by)
 
     def _answer(self, request: OperatorRequest, note: str, **changes: str) -> dict[str, Any]:
-        found = self._parts.ledger.load(request.rollback_id)
-        if found is None:
+        rollback = self._parts.ledger.load(request.rollback_id)
+        if rollback is None:
             return _unknown(request.rollback_id)
-        if found.phase is not Phase.AWAITING_APPROVAL:
-            return refusal("not_waiting", f"{found.rollback_id} does not wait for approval: it is {found.phase}.")
+        if rollback.phase is not Phase.AWAITING_APPROVAL:
+            return refusal("not_waiting", f"{rollback.rollback_id} does not wait for approval: it is {rollback.phase}.")
         if (
             self._parts.settings.doors
             and "approved_by" in changes
-            and _same(found.trigger.requested_by, request.requested_by)
+            and _same(rollback.trigger.requested_by, request.requested_by)
         ):
             return refusal(
-                "own_request", f"{request.requested_by} asked for {found.rollback_id}: somebody else has to approve it."
+                "own_request",
+                f"{request.requested_by} asked for {rollback.rollback_id}: somebody else has to approve it.",
             )
-        answered = self._notes.answer(found.rollback_id, note, **changes)
+        answered = self._notes.answer(rollback.rollback_id, note, **changes)
         if answered is None:
-            return refusal("busy", f"{found.rollback_id} is being advanced right now; send it again in a moment.")
+            return refusal("busy", f"{rollback.rollback_id} is being advanced right now; send it again in a moment.")
         return result_of(answered)
 
     def status(self, request: OperatorRequest) -> dict[str, Any]:
-        found = self._parts.ledger.load(request.rollback_id)
-        if found is None:
+        rollback = self._parts.ledger.load(request.rollback_id)
+        if rollback is None:
             return _unknown(request.rollback_id)
-        steps = self._parts.ledger.steps(found.rollback_id)
+        steps = self._parts.ledger.steps(rollback.rollback_id)
         told = [{k: s.get(k, "") for k in ("occurred_at", "kind", "step_name", "explanation")} for s in steps]
-        return {**result_of(found), **pipeline_of(found), "steps": told}
+        return {**result_of(rollback), **pipeline_of(rollback), "steps": told}
 
     def pause(self, request: OperatorRequest) -> dict[str, Any]:
         if self._is_nowhere(request):
@@ -126,11 +127,11 @@ class Operators:
         if self._parts.settings.floors_from is FloorsFrom.DESCRIPTION:
             told = "LASTGOOD_FLOORS_FROM is description: a floor comes with a release. Nothing was changed."
             return refusal("not_allowed", told)
-        found = self._deployment(request)
-        if found is None:
+        deployment = self._deployment(request)
+        if deployment is None:
             return _no_deployment(request)
-        self._set(request, "FLOOR", deployment_id=found.deployment_id, created_at=iso(found.created_at))
-        return answer("set_floor", f"Nothing older than {found.deployment_id} is redeployed to {_what(request)}.")
+        self._set(request, "FLOOR", deployment_id=deployment.deployment_id, created_at=iso(deployment.created_at))
+        return answer("set_floor", f"Nothing older than {deployment.deployment_id} is redeployed to {_what(request)}.")
 
     def clear_floor(self, request: OperatorRequest) -> dict[str, Any]:
         if self._is_nowhere(request):
@@ -146,19 +147,19 @@ class Operators:
         return answer("clear_floor", f"{request.deployment_id} is no longer a floor of {_what(request)}{so_far}.")
 
     def mark(self, request: OperatorRequest) -> dict[str, Any]:
-        found = self._deployment(request)
-        if found is None or not found.revision.identity:
+        deployment = self._deployment(request)
+        if deployment is None or not deployment.revision.identity:
             return _no_deployment(request)
         good = request.action == "mark_good"
         self._parts.ledger.mark_revision(
             _group(request),
-            found.revision.identity,
+            deployment.revision.identity,
             good=good,
             by=request.requested_by,
             why=request.reason,
             now=self._parts.clock(),
         )
-        return answer(request.action, f"{found.revision.identity} is marked {'good' if good else 'bad'}.")
+        return answer(request.action, f"{deployment.revision.identity} is marked {'good' if good else 'bad'}.")
 
     def release(self, request: OperatorRequest) -> dict[str, Any]:
         """Open the stage that a rollback holds; one that somebody else closed stays closed."""

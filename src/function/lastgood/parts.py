@@ -19,7 +19,7 @@ from lastgood.notice_text import Place
 from lastgood.notices import Notices
 from lastgood.observe import Observer
 from lastgood.pipelines.adapter import Pipelines
-from lastgood.reach import Reach
+from lastgood.readiness import Readiness
 from lastgood.release_sets import ReleaseSets
 from lastgood.settings import Settings
 from lastgood.stacks import Stacks
@@ -38,7 +38,7 @@ class Parts:
     group_alarms: GroupAlarms
     pipelines: Pipelines
     notices: Notices
-    reach: Reach
+    readiness: Readiness
     deployer_for: DeployerFor
     stacks: Stacks
     pool: ThreadPoolExecutor
@@ -87,7 +87,9 @@ class Parts:
             group_alarms=GroupAlarms(clients, settings, pool, clock),
             pipelines=Pipelines(clients),
             notices=Notices(clients, settings.notification_topic_arn, settings.event_bus, pool, place),
-            reach=Reach(clients, pool, settings.alarm_regions, bundles=settings.check_bundles is not CheckBundles.NO),
+            readiness=Readiness(
+                clients, pool, settings.alarm_regions, bundles=settings.check_bundles is not CheckBundles.NO
+            ),
             deployer_for=deployers(clients, settings, pool),
             stacks=Stacks(clients, settings),
             pool=pool,

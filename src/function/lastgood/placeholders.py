@@ -31,10 +31,10 @@ def placeholders(text: str) -> tuple[str, ...]:
     """The placeholders of a text, in order. Raises ValueError where a `<` is not closed, or a placeholder is empty."""
     if "<" in _PLACEHOLDER.sub("", text):
         raise ValueError(f'has a "<" that no ">" closes: {text[:80]!r}')
-    found = tuple(match[1] for match in _PLACEHOLDER.finditer(text))
-    if not all(name.strip() == name != "" for name in found):
+    names = tuple(match[1] for match in _PLACEHOLDER.finditer(text))
+    if not all(name.strip() == name != "" for name in names):
         raise ValueError(f"has a placeholder without a name, or with a space at its end: {text[:80]!r}")
-    return found
+    return names
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
@@ -98,14 +98,14 @@ class NamePattern:
     def _latest(self, name: str) -> tuple[int, ...]:
         """The latest beginning of each segment such that everything after it still fits; empty if nothing fits."""
         end = len(name) - self.segments[-1].width
-        found = [end] if self.segments[-1].fits(name, end) else []
+        ends = [end] if self.segments[-1].fits(name, end) else []
         for segment, gap in zip(self.segments[-2::-1], self.gaps[::-1], strict=True):
-            if not found:
+            if not ends:
                 return ()
-            last = found[-1] - segment.width - _least(gap)
+            last = ends[-1] - segment.width - _least(gap)
             at = next((at for at in range(last, -1, -1) if segment.fits(name, at)), None)
-            found = [*found, at] if at is not None else []
-        return tuple(found[::-1])
+            ends = [*ends, at] if at is not None else []
+        return tuple(ends[::-1])
 
     def _from(self, name: str, latest: tuple[int, ...], begins: tuple[int, ...]) -> Iterator[dict[str, str]]:
         """The ways to go on from the segments that are placed already; there is always at least one."""

@@ -34,10 +34,10 @@ def parse_reason_data(text: object) -> Mapping[str, Any]:
     if not isinstance(text, str) or len(text) > LONGEST_REASON_DATA:
         return {}
     try:
-        found = json.loads(text)
+        data = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return data if isinstance(data, dict) else {}
 
 
 def breach_began(data: Mapping[str, Any], comparison: str = "", datapoints: int = 0, period: float = 0) -> Onset | None:
@@ -71,7 +71,7 @@ def has_no_data(data: Mapping[str, Any]) -> bool:
 def triggering_alarms(data: Mapping[str, Any]) -> tuple[str, ...]:
     """The ARNs of the alarms that made a composite alarm fire."""
     children = data.get("triggeringAlarms")
-    arns = [each.get("arn") for each in children if isinstance(each, dict)] if isinstance(children, list) else []
+    arns = [child.get("arn") for child in children if isinstance(child, dict)] if isinstance(children, list) else []
     return tuple(arn for arn in arns if isinstance(arn, str))
 
 
@@ -87,11 +87,11 @@ def _points(data: Mapping[str, Any], period: timedelta) -> dict[datetime, float]
 
 
 def _evaluated(data: Mapping[str, Any]) -> Iterator[tuple[datetime, float | None]]:
-    found = data.get("evaluatedDatapoints")
-    for each in found if isinstance(found, list) else []:
-        at = _time(each.get("timestamp")) if isinstance(each, dict) else None
+    points = data.get("evaluatedDatapoints")
+    for point in points if isinstance(points, list) else []:
+        at = _time(point.get("timestamp")) if isinstance(point, dict) else None
         if at is not None:
-            yield at, _number(each.get("value"))
+            yield at, _number(point.get("value"))
 
 
 def _breached(data: Mapping[str, Any], comparison: str, values: list[float]) -> list[bool]:
@@ -109,13 +109,13 @@ def _breached(data: Mapping[str, Any], comparison: str, values: list[float]) -> 
         return []
     under = [below and value < least for value, least in zip(values, lower, strict=True)] if lower else []
     over = [above and value > most for value, most in zip(values, upper, strict=True)] if upper else []
-    return [any(each) for each in zip(*filter(None, (under, over)), strict=True)]
+    return [any(sides) for sides in zip(*filter(None, (under, over)), strict=True)]
 
 
 def _numbers(value: object) -> list[float]:
     """The numbers of a list; empty if any element is not a number."""
-    found = [_number(each) for each in value] if isinstance(value, list) else []
-    return [each for each in found if each is not None] if None not in found else []
+    numbers = [_number(number) for number in value] if isinstance(value, list) else []
+    return [number for number in numbers if number is not None] if None not in numbers else []
 
 
 def _breaches(comparison: str, threshold: float, newest: float) -> Breaches:
@@ -135,7 +135,7 @@ def _time(value: object) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
-        found = datetime.fromisoformat(value)
-        return found.astimezone(UTC) if found.tzinfo and found.year < LAST_YEAR else None
+        moment = datetime.fromisoformat(value)
+        return moment.astimezone(UTC) if moment.tzinfo and moment.year < LAST_YEAR else None
     except (ValueError, OverflowError):
         return None

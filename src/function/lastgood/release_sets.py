@@ -43,10 +43,10 @@ class ReleaseSets:
     def of(self, key: str, asking: Rollback) -> ReleaseSet | None:
         """What the last release to another group changed."""
         group = parse_key(key)
-        found = self._last(group)
-        if found is None:
+        last = self._last(group)
+        if last is None:
             return None
-        facts, newest = found
+        facts, newest = last
         probe = Rollback.opened(asking.rollback_id, group, asking.trigger, asking.opened_at)
         try:
             origin = self.stacks.origin(probe, facts, newest)

@@ -72,11 +72,11 @@ class Releases:
         """Resume the group's open rollback, or look at the release. The event's own words are not believed."""
         open_id = self._parts.ledger.lock(group).open_rollback_id
         if open_id:
-            found = self._rollbacks.resume(open_id)
+            resumed = self._rollbacks.resume(open_id)
             # A stale lock, whose rollback is not in the table, must not hide a release.
-            if found:
-                return [result_of(found)]
-        told = [result_of(each) for each in self.noticed(group, state, deployment_id)]
+            if resumed:
+                return [result_of(resumed)]
+        told = [result_of(rollback) for rollback in self.noticed(group, state, deployment_id)]
         what = deployment_id or "its newest deployment"
         return told or [ignored(f"No rollback of {group.key} is open, and nothing is wrong with {what}.")]
 
@@ -92,9 +92,9 @@ class Releases:
             return []
         ignores = self._parts.settings.release_in_alarm is ReleaseInAlarm.IGNORE
         alarm = None if ignores else self._firing(group, deployment)
-        found = [self._known_bad(group, deployment, alarm)] if state == "START" else []
-        found += [self._floor(group, deployment), self._in_alarm(group, deployment, alarm) if alarm else None]
-        return [each for each in found if each is not None]
+        rollbacks = [self._known_bad(group, deployment, alarm)] if state == "START" else []
+        rollbacks += [self._floor(group, deployment), self._in_alarm(group, deployment, alarm) if alarm else None]
+        return [rollback for rollback in rollbacks if rollback is not None]
 
     def _deployment(self, group: DeploymentGroup, deployment_id: str) -> Deployment | None:
         deployer = self._parts.deployer_for(group, None)
@@ -215,17 +215,17 @@ class Releases:
         `deployment` is one of them if it deploys the same revision; others come from a run of the pipeline for the good
         commit. Raises RetryableError or RefusedError.
         """
-        ledger, found = self._parts.ledger, dict[str, str]()
+        ledger, made_by = self._parts.ledger, dict[str, str]()
         for past in ledger.controls(group, self._parts.clock()).past:
             soon = deployment.created_at - past.closed_at <= BROUGHT_BACK_WITHIN
             recent = past.outcome is Outcome.ROLLED_BACK and soon
             rollback = ledger.load(past.rollback_id) if recent else None
             if rollback is None:
                 continue
-            found |= dict.fromkeys(self._made_again(rollback), rollback.rollback_id)
+            made_by |= dict.fromkeys(self._made_again(rollback), rollback.rollback_id)
             if brings_back(deployment, rollback):
-                found[deployment.deployment_id] = rollback.rollback_id
-        return found
+                made_by[deployment.deployment_id] = rollback.rollback_id
+        return made_by
 
     def _made_again(self, rollback: Rollback) -> list[str]:
         """The deployments that runs of the pipeline for the good commit made after a rollback."""
@@ -233,7 +233,9 @@ class Releases:
         if not pipeline or not (rollback.trail.good_execution_id or rollback.trail.good_commit):
             return []
         again = runs_again(pipelines.recent(pipeline), rollback)
-        return [each for execution_id in again for each in pipelines.deployments(pipeline, execution_id)]
+        return [
+            deployment_id for execution_id in again for deployment_id in pipelines.deployments(pipeline, execution_id)
+        ]
 
     def _firing(self, group: DeploymentGroup, deployment: Deployment) -> FiringAlarm | None:
         """The alarm of this group that fires longest, if it began before the release."""

@@ -45,8 +45,8 @@ def pipeline_of(rollback: Rollback) -> dict[str, Any]:
         "released_at",
         "pipeline_problem",
     )
-    found = {name: value for name in names if (value := getattr(rollback.trail, name))}
-    return {name: iso(value) if isinstance(value, datetime) else value for name, value in found.items()}
+    fields = {name: value for name in names if (value := getattr(rollback.trail, name))}
+    return {name: iso(value) if isinstance(value, datetime) else value for name, value in fields.items()}
 
 
 def refusal(code: str, message: str, hint: str = "") -> dict[str, Any]:

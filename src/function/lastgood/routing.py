@@ -90,8 +90,8 @@ def needs_tags(signal: AlarmSignal, settings: Settings) -> bool:
 
 def route(speaker: Speaker, tags: Mapping[str, str] | None, settings: Settings, lists: Lists = no_lists) -> Routing:
     """The deployment groups of an alarm. `tags` are the alarm's, from the message or from CloudWatch."""
-    found = speaks_for(speaker, tags or {}, settings, lists)
-    return found if found.source or found.problem else _by_default(speaker, settings)
+    routing = speaks_for(speaker, tags or {}, settings, lists)
+    return routing if routing.source or routing.problem else _by_default(speaker, settings)
 
 
 def contradiction(rollback: Rollback, tags: Mapping[str, str] | None, settings: Settings) -> str:
@@ -105,11 +105,11 @@ def contradiction(rollback: Rollback, tags: Mapping[str, str] | None, settings: 
         if rollback.group in speaks_for(speaker, {}, settings).groups:
             return ""
         return f"The message's tags name {named}, but the tags of the alarm {alarm} may not be read in CloudWatch."
-    found = route(speaker, tags, settings)
-    if rollback.group in found.groups:
+    routing = route(speaker, tags, settings)
+    if rollback.group in routing.groups:
         return ""
-    elsewhere = " and ".join(group.key for group in found.groups)
-    why = f"there it leads to {elsewhere}." if elsewhere else found.problem
+    elsewhere = " and ".join(group.key for group in routing.groups)
+    why = f"there it leads to {elsewhere}." if elsewhere else routing.problem
     return f"The message's tags name {named}, but the alarm {alarm} does not have them in CloudWatch: {why}"
 
 
@@ -123,7 +123,7 @@ def other_series(trigger: Trigger, attributes: Mapping[str, str] | None) -> str:
     wrong = [name for name, said in trigger.alarm_attributes.items() if attributes.get(name) != said]
     if not wrong:
         return ""
-    said, listed = (clean(each.get(wrong[0], "nothing"), 100) for each in (trigger.alarm_attributes, attributes))
+    said, listed = (clean(series.get(wrong[0], "nothing"), 100) for series in (trigger.alarm_attributes, attributes))
     return f"The message says that the time series has {clean(wrong[0], 100)} {said}; CloudWatch says {listed}."
 
 
@@ -138,7 +138,7 @@ def speaks_for(speaker: Speaker, tags: Mapping[str, str], settings: Settings, li
 
 def named_groups(settings: Settings) -> list[DeploymentGroup]:
     """The groups that the settings name in full, by a route or as the default; tags and placeholders lead to others."""
-    groups = [group for found in settings.routes if (group := found.group)]
+    groups = [group for route in settings.routes if (group := route.group)]
     if settings.default_application:
         groups.append(DeploymentGroup(settings.default_application, settings.default_deployment_group))
     return list(dict.fromkeys(groups))
@@ -149,7 +149,7 @@ def other_alarms(rollback: Rollback, seen: Observation, settings: Settings) -> t
 
     The deployment group's own, those of earlier rollbacks, and those that a route names in full.
     """
-    routed = [found.alarm for found in settings.routes if found.group == rollback.group]
+    routed = [route.alarm for route in settings.routes if route.group == rollback.group]
     names = [
         *(seen.group.alarm_names if seen.group else ()),
         *(past.alarm_name for past in reversed(seen.controls.past)),
@@ -181,7 +181,7 @@ def _by_tags(tags: Mapping[str, str], attributes: Mapping[str, str]) -> Routing 
         return Routing(problem=f"A tag of the alarm cannot be filled in: {error}")
     others = {key: value for key, value in told.items() if key in both_names}
     named = {key: value for key, value in told.items() if key not in others}
-    problem = _group_problem(named) or next(filter(None, (_other_problem(*each) for each in others.items())), "")
+    problem = _group_problem(named) or next(filter(None, (_other_problem(*tag) for tag in others.items())), "")
     if problem:
         return Routing(problem=problem)
     groups = (DeploymentGroup(named[APPLICATION_TAG].strip(), named[DEPLOYMENT_GROUP_TAG].strip()),) if named else ()
@@ -215,60 +215,60 @@ def _by_routes(speaker: Speaker, settings: Settings) -> Routing | None:
 
     A route that fits but does not say clearly which group is meant counts only where no other one does.
     """
-    found = [one for each in settings.routes if (one := _by_route(each, speaker, settings))]
-    groups = dict.fromkeys(group for one in found for group in one.groups)
+    routings = [routing for route in settings.routes if (routing := _by_route(route, speaker, settings))]
+    groups = dict.fromkeys(group for routing in routings for group in routing.groups)
     if groups:
         return Routing(tuple(groups), "LASTGOOD_ROUTES")
-    return next(iter(found), None)
+    return next(iter(routings), None)
 
 
-def _by_route(each: Route, speaker: Speaker, settings: Settings) -> Routing | None:
+def _by_route(route: Route, speaker: Speaker, settings: Settings) -> Routing | None:
     """Where one route leads; None where it is not about this alarm."""
-    name = speaker.alarm_arn if each.alarm.startswith("arn:") else speaker.alarm_name
-    if "<" not in each.alarm:
-        return _one_of(each, [{}], speaker, settings) if fnmatchcase(name, each.alarm) else None
-    ways = list(islice(parse_pattern(each.alarm).bindings(name), MOST_WAYS + 1))
-    return _one_of(each, ways, speaker, settings) if ways else None
+    name = speaker.alarm_arn if route.alarm.startswith("arn:") else speaker.alarm_name
+    if "<" not in route.alarm:
+        return _one_of(route, [{}], speaker, settings) if fnmatchcase(name, route.alarm) else None
+    ways = list(islice(parse_pattern(route.alarm).bindings(name), MOST_WAYS + 1))
+    return _one_of(route, ways, speaker, settings) if ways else None
 
 
-def _one_of(each: Route, ways: list[dict[str, str]], speaker: Speaker, settings: Settings) -> Routing:
+def _one_of(route: Route, ways: list[dict[str, str]], speaker: Speaker, settings: Settings) -> Routing:
     """The one group that the ways of reading the alarm's name lead to; of several, the one that is allowed."""
     named: dict[DeploymentGroup, None] = {}
     problems: list[str] = []
     for way in ways:
         try:
-            named[_group_of(each, way, speaker.attributes)] = None
+            named[_group_of(route, way, speaker.attributes)] = None
         except MissingValueError as missing:
             return _lacking(missing.name, speaker.attributes)
         except (_NoName, ValueError) as error:
             problems.append(str(error))
     if not named:
-        return Routing(problem=f"The route {each.alarm!r} leads to no group: {problems[0]}")
+        return Routing(problem=f"The route {route.alarm!r} leads to no group: {problems[0]}")
     clear = len(named) == 1 and len(ways) <= MOST_WAYS
     meant = list(named) if clear else [group for group in named if is_allowed(group, settings)]
     if len(meant) == 1 and len(ways) <= MOST_WAYS:
         return Routing((meant[0],), "LASTGOOD_ROUTES")
-    return Routing(problem=_ambiguous(each, speaker, list(named)))
+    return Routing(problem=_ambiguous(route, speaker, list(named)))
 
 
-def _ambiguous(each: Route, speaker: Speaker, named: list[DeploymentGroup]) -> str:
+def _ambiguous(route: Route, speaker: Speaker, named: list[DeploymentGroup]) -> str:
     keys = ", ".join(clean(group.key, 100) for group in named[:3])
     return (
-        f"The route {each.alarm!r} fits {clean(speaker.alarm_name, 255)} in several ways: {keys}"
+        f"The route {route.alarm!r} fits {clean(speaker.alarm_name, 255)} in several ways: {keys}"
         f"{' and more' if len(named) > 3 else ''}. Write out a part of the pattern (<app>-prod-errors), leave out of "
         "LASTGOOD_ALLOWED_GROUPS what does not exist, or add a route for this alarm alone."
     )
 
 
-def _group_of(each: Route, way: Mapping[str, str], attributes: Mapping[str, str]) -> DeploymentGroup:
+def _group_of(route: Route, way: Mapping[str, str], attributes: Mapping[str, str]) -> DeploymentGroup:
     """Raises MissingValueError, _NoName, or ValueError for what can be no service or stage."""
     values = {**attributes, **way}
-    application, group = (_filled(text, values, attributes) for text in (each.application, each.deployment_group))
-    if controllers()[each.controller].key_prefix:
-        return parse_place(each.controller, f"{application}/{group}")
+    application, group = (_filled(text, values, attributes) for text in (route.application, route.deployment_group))
+    if controllers()[route.controller].key_prefix:
+        return parse_place(route.controller, f"{application}/{group}")
     if problem := next(filter(None, map(name_problem, (application, group))), ""):
         raise _NoName(f"{clean(application, 100)!r} and {clean(group, 100)!r}: one {problem}.")
-    return DeploymentGroup(application, group, each.controller)
+    return DeploymentGroup(application, group, route.controller)
 
 
 def _filled(text: str, values: Mapping[str, str], attributes: Mapping[str, str]) -> str:
@@ -286,7 +286,7 @@ def _filled(text: str, values: Mapping[str, str], attributes: Mapping[str, str])
 
 def _lacking(name: str, attributes: Mapping[str, str]) -> Routing:
     """The problem that the group depends on the time series, and this one, or the whole alarm, does not name it."""
-    has = f" This one has {', '.join(clean(each, 100) for each in attributes)}." if attributes else ""
+    has = f" This one has {', '.join(clean(key, 100) for key in attributes)}." if attributes else ""
     return Routing(
         problem=f"Which group is meant is said by the attribute {clean(name, 100)!r} of the time series that fires."
         f"{has or ' The message is about the alarm as a whole: GROUP BY that attribute in its query.'}",

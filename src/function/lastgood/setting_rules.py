@@ -185,7 +185,7 @@ def _pipeline(row: object) -> PipelineRule:
     named = set(row) - _PIPELINE_OPTIONS if isinstance(row, dict) else set()
     can = next((can for can in released if named == {*can.address, "pipeline"}), None)
     if can is None:
-        either = " or ".join(_quoted(*each.address) for each in released)
+        either = " or ".join(_quoted(*group.address) for group in released)
         raise ValueError(
             f'each pipeline must have "pipeline" and either {either}, may have "after_rollback", "hold" and "stage", '
             "and nothing else"
@@ -210,8 +210,8 @@ def _pipeline(row: object) -> PipelineRule:
 def _route(row: object) -> Route:
     ways = {frozenset({"alarm", *can.address}): controller for controller, can in controllers().items()}
     if not isinstance(row, dict) or frozenset(row) not in ways:
-        each = (_quoted("alarm", *can.address) for can in controllers().values())
-        raise ValueError(f"each route must have exactly {', or '.join(each)}")
+        forms = (_quoted("alarm", *can.address) for can in controllers().values())
+        raise ValueError(f"each route must have exactly {', or '.join(forms)}")
     values, controller = cast(dict[str, Any], row), ways[frozenset(row)]
     if not all(isinstance(value, str) and 0 < len(value.strip()) <= _longest(key) for key, value in values.items()):
         raise ValueError("each value of a route must be a text of 1 to 255 characters")

@@ -67,8 +67,8 @@ class Stacks:
         if not account and not moved.startswith("arn:"):
             return Origin(problem="the account is not known; set LASTGOOD_ACCOUNT_ID")
         try:
-            found = self._holder(moved if moved.startswith("arn:") else self._arn(moved, account))
-            return replace(found, stage=self._stage(rollback.group, suspect)) if found.stack else found
+            origin = self._holder(moved if moved.startswith("arn:") else self._arn(moved, account))
+            return replace(origin, stage=self._stage(rollback.group, suspect)) if origin.stack else origin
         except RetryableError as error:
             if not suspect.active:
                 raise
@@ -96,16 +96,16 @@ class Stacks:
 
         Empty where the pipeline is gone, or may not be read.
         """
-        found: set[str] = set()
+        execution_ids: set[str] = set()
         try:
             for action in Pipelines(self.clients).actions(stage.application):
                 if action["startTime"] < moment - LONGEST_ACTION:
                     break
                 here = action.get("stageName") == stage.deployment_group and not asks_people(action)
-                found |= {action["pipelineExecutionId"]} if here and _ran_at(moment, action) else set()
+                execution_ids |= {action["pipelineExecutionId"]} if here and _ran_at(moment, action) else set()
         except RefusedError:
             return set()
-        return found
+        return execution_ids
 
     def _arn(self, moved: str, account: str) -> str:
         meta = self.clients.cloudformation.meta
@@ -117,10 +117,10 @@ class Stacks:
 
         Once its update is complete, only the stage that released the suspect can put it back: that is looked up then.
         """
-        found = self._in_its_state(stack, frozenset())
-        if suspect is None or found.status not in _COMPLETED:
-            return found
-        return replace(found, stage=self._stage(group, suspect))
+        origin = self._in_its_state(stack, frozenset())
+        if suspect is None or origin.status not in _COMPLETED:
+            return origin
+        return replace(origin, stage=self._stage(group, suspect))
 
     def cancel(self, stack: str, token: str) -> None:
         """Cancel the update of an outermost stack. With the same token it is the same request."""
@@ -128,8 +128,8 @@ class Stacks:
 
     def _holder(self, arn: str) -> Origin:
         """The stack that holds what this ARN names, also where the stack knows it by the ARN that it had once."""
-        found = (self._held(name) for name in _physical_ids(arn))
-        return next((each for each in found if each.stack or each.problem), Origin())
+        origins = (self._held(name) for name in _physical_ids(arn))
+        return next((origin for origin in origins if origin.stack or origin.problem), Origin())
 
     def _held(self, arn: str) -> Origin:
         client = self.clients.cloudformation
@@ -148,40 +148,40 @@ class Stacks:
             return Origin(problem=f"CloudFormation answered without {arn}")
         if held.get("ResourceStatus") in _LET_GO:
             return Origin()
-        found = self._in_its_state(stack, _deploys(resources))
-        return replace(found, logical_id=str(held.get("LogicalResourceId", "")))
+        origin = self._in_its_state(stack, _deploys(resources))
+        return replace(origin, logical_id=str(held.get("LogicalResourceId", "")))
 
     def _all_resources(self, stack: str, first: list[Any]) -> list[Any]:
         """Every resource of a large stack; only the `first` ones where the rest may not be listed."""
-        found: list[Any] = []
+        resources: list[Any] = []
         more: dict[str, Any] = {}
         try:
             for _ in range(MAX_PAGES):
                 answer = call(self.clients.cloudformation, "list_stack_resources", StackName=stack, **more)
-                found += answer.get("StackResourceSummaries") or ()
+                resources += answer.get("StackResourceSummaries") or ()
                 if not answer.get("NextToken"):
                     break
                 more = {"NextToken": answer["NextToken"]}
         except RefusedError:
             return first
-        return found
+        return resources
 
     def _in_its_state(self, stack: str, groups: frozenset[str]) -> Origin:
         try:
-            found = self._described(stack)
-            root = str(found.get("RootId") or "")
-            state = self._described(root) if root else found
+            described = self._described(stack)
+            root = str(described.get("RootId") or "")
+            state = self._described(root) if root else described
         except RefusedError:
             return Origin(stack, groups=groups)
-        if found.get("StackStatus") == "DELETE_COMPLETE":
+        if described.get("StackStatus") == "DELETE_COMPLETE":
             # A deleted stack is listed for ninety days; what it retained belongs to no stack now.
             return Origin()
         began = state.get("LastUpdatedTime")
         return Origin(stack, str(state.get("StackStatus", "")), root, groups=groups, updated_at=began)
 
     def _described(self, stack: str) -> dict[str, Any]:
-        found: dict[str, Any] = call(self.clients.cloudformation, "describe_stacks", StackName=stack)["Stacks"][0]
-        return found
+        described: dict[str, Any] = call(self.clients.cloudformation, "describe_stacks", StackName=stack)["Stacks"][0]
+        return described
 
 
 def _ran_at(moment: datetime, action: Mapping[str, Any]) -> bool:

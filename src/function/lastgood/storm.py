@@ -64,5 +64,5 @@ class Storm:
 
     def _at_most(self, alarm: FiringAlarm, policy: Policy) -> int:
         """How many groups an alarm may be for; an alarm over a fleet counts as enough for its series to be read."""
-        found = speaks_for(alarm, {}, self.settings)
-        return policy.storm_groups if found.lacks else max(1, len(found.groups))
+        routing = speaks_for(alarm, {}, self.settings)
+        return policy.storm_groups if routing.lacks else max(1, len(routing.groups))

@@ -39,21 +39,21 @@ class Sweep:
         made last.
         """
         visited = failed = 0
-        asked = self._parts.reach.begin()
+        asked = self._parts.readiness.begin()
         now, ledger = self._parts.clock(), self._parts.ledger
         work: list[tuple[Callable[[], object], str]] = []
-        work += [(partial(self._visit, each), each) for each in ledger.due(now)]
+        work += [(partial(self._visit, rollback_id), rollback_id) for rollback_id in ledger.due(now)]
         work += [(partial(self._watch, watch), watch.rollback_id) for watch in ledger.watched(now)]
-        for step, each in work:
+        for step, rollback_id in work:
             if self._rollbacks.deadline - self._parts.clock() < RESERVE:
                 break
-            failed += not self._attempt(step, each)
+            failed += not self._attempt(step, rollback_id)
             visited += 1
         if self._rollbacks.deadline - self._parts.clock() >= RESERVE:
             Notekeeping(self._parts).catch_up()
-        self._parts.telemetry.unanswered(self._parts.reach.problems(asked))
+        self._parts.telemetry.unanswered(self._parts.readiness.problems(asked))
         self._parts.telemetry.swept(visited, failed)
-        self._parts.reach.prepare()
+        self._parts.readiness.prepare()
         return {"swept": visited, "failed": failed}
 
     def _attempt(self, work: Callable[[], object], rollback_id: str) -> bool:
@@ -89,9 +89,9 @@ class Sweep:
             return
         rollback = ledger.load(watch.rollback_id)
         if rollback is not None and rollback.progress.alarm_recovered_at is None:
-            found = recovery(self._parts.alarms, rollback, now)
-            if found.at is not None:
-                self._notes.alarm_recovered(watch.rollback_id, found.at)
+            seen = recovery(self._parts.alarms, rollback, now)
+            if seen.at is not None:
+                self._notes.alarm_recovered(watch.rollback_id, seen.at)
             else:
-                self._notes.not_recovered(rollback, found.state)
+                self._notes.not_recovered(rollback, seen.state)
         ledger.settle(watch, now)

@@ -116,8 +116,8 @@ class Telemetry:
 
     def runtime_lacks(self, missing: list[str]) -> None:
         """What the runtime's botocore does not know; the drill and `health` ask."""
-        for each in missing:
-            self.logger.error("runtime_lacks", missing=each)
+        for name in missing:
+            self.logger.error("runtime_lacks", missing=name)
             self._count("RuntimeLacks")
 
     def _seconds(self, name: str, seconds: int) -> None:

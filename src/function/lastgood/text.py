@@ -113,10 +113,10 @@ def read_json(text: str, max_characters: int) -> object:
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """An object's pairs as a dictionary. A duplicate key means different things to two readers, so it is refused."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    values = dict(pairs)
+    if len(values) != len(pairs):
         raise UnreadableError("duplicate_key", f"it gives {clean(_first_repeated(pairs), 80)!r} twice in one object")
-    return found
+    return values
 
 
 def _first_repeated(pairs: list[tuple[str, object]]) -> str:

@@ -36,9 +36,9 @@ class Vouching:
 
     def _made(self, deployment: Deployment) -> bool:
         """Whether its rollback is of this group, tried to create a deployment, and knows of no other one."""
-        found = self.ledger.load(deployment.made_by)
-        if found is None or found.group != self.group:
+        rollback = self.ledger.load(deployment.made_by)
+        if rollback is None or rollback.group != self.group:
             return False
-        if found.progress.rollback_deployment_id:
-            return found.progress.rollback_deployment_id == deployment.deployment_id
-        return found.progress.create_attempted_at is not None
+        if rollback.progress.rollback_deployment_id:
+            return rollback.progress.rollback_deployment_id == deployment.deployment_id
+        return rollback.progress.create_attempted_at is not None

@@ -42,16 +42,16 @@ class AppSpec:
     def document(self) -> dict[str, Any]:
         """The whole file. Raises AppSpecError if lastgood cannot parse it."""
         try:
-            found = json.loads(self.text, object_pairs_hook=_once) if self._is_json else _yaml(self.text)
+            document = json.loads(self.text, object_pairs_hook=_once) if self._is_json else _yaml(self.text)
         except AppSpecError:
             raise
         except (RecursionError, ValueError) as error:
-            found = _yaml_after_all(self.text, error) if self._is_json else None
-            if found is None:
+            document = _yaml_after_all(self.text, error) if self._is_json else None
+            if document is None:
                 raise AppSpecError(f"lastgood cannot parse this AppSpec: {error}") from error
-        if not isinstance(found, dict):
+        if not isinstance(document, dict):
             raise AppSpecError("lastgood cannot parse this AppSpec: it is neither a JSON object nor a YAML map")
-        return found
+        return document
 
     def get(self, name: str) -> str:
         """The value of a resource property, such as `TargetVersion`. Raises AppSpecError unless it occurs just once."""
@@ -63,8 +63,8 @@ class AppSpec:
     @property
     def properties(self) -> Mapping[str, Any]:
         """The properties of its one resource, by their names in lower case; empty if there is not exactly one."""
-        found = _maps(self.document, "properties")
-        return {str(key).lower(): value for key, value in found[0].items()} if len(found) == 1 else {}
+        properties = _maps(self.document, "properties")
+        return {str(key).lower(): value for key, value in properties[0].items()} if len(properties) == 1 else {}
 
     def replaced(self, **properties: str) -> AppSpec:
         """The same file with other values for these properties; everything else keeps its spelling where possible."""
@@ -80,8 +80,8 @@ class AppSpec:
     @property
     def hooks(self) -> tuple[str, ...]:
         """The functions that validate a deployment, each once, by name or ARN as the file writes them."""
-        found = next((value for key, value in self.document.items() if key.lower() == "hooks"), None)
-        entries = found if isinstance(found, list) else []
+        hooks = next((value for key, value in self.document.items() if key.lower() == "hooks"), None)
+        entries = hooks if isinstance(hooks, list) else []
         named = [str(name) for entry in entries if isinstance(entry, dict) for name in entry.values() if name]
         return tuple(dict.fromkeys(named))
 
@@ -165,12 +165,12 @@ def _places(node: Any, name: str) -> list[tuple[dict[str, Any], str]]:
 def _maps(node: Any, name: str) -> list[dict[str, Any]]:
     """The maps under this name; hooks are not searched."""
     if isinstance(node, list):
-        return [found for part in node for found in _maps(part, name)]
+        return [mapping for part in node for mapping in _maps(part, name)]
     if not isinstance(node, dict):
         return []
     here = [value for key, value in node.items() if key.lower() == name and isinstance(value, dict)]
     return here + [
-        found for key, part in node.items() if key.lower() not in {"hooks", name} for found in _maps(part, name)
+        mapping for key, part in node.items() if key.lower() not in {"hooks", name} for mapping in _maps(part, name)
     ]
 
 

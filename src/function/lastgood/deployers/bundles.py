@@ -44,14 +44,14 @@ def as_deployed(clients: Clients, deployment: Deployment) -> tuple[Revision, str
         if head and not revision.moves:
             return revision, overwritten(revision.location, head, where)
         newest = _older(head, deployment.created_at)
-        found = head if newest else _version_then(clients, deployment, bool(head))
+        version = head if newest else _version_then(clients, deployment, bool(head))
     except RefusedError as error:
         if error.code not in _DENIED:
             return revision, ""
         moves = f"{where} may not be read, so nobody knows whether it still is what was deployed. {_HOW}"
         return replace(revision, moves=moves if revision.moves else ""), ""
-    if found:
-        return replace(_pinned_to(revision, found), rewritten=not newest), ""
+    if version:
+        return replace(_pinned_to(revision, version), rewritten=not newest), ""
     if not head:
         return revision, f"{where} is no longer in S3."
     moves = f"{where} was overwritten after {deployment.deployment_id} deployed it: its key holds what came later"
@@ -105,8 +105,8 @@ def _pinned(location: Mapping[str, Any]) -> bool:
     return bool(s3.get("version") or s3.get("eTag"))
 
 
-def _older(found: Mapping[str, Any], made_at: datetime) -> bool:
-    moment: datetime | None = found.get("LastModified")
+def _older(head: Mapping[str, Any], made_at: datetime) -> bool:
+    moment: datetime | None = head.get("LastModified")
     return moment is not None and moment.astimezone(UTC) <= made_at
 
 
@@ -211,9 +211,9 @@ def s3_object(location: Mapping[str, Any]) -> dict[str, Any]:
 
 def overwritten(location: Mapping[str, Any], head: Mapping[str, Any], where: str) -> str:
     """A sentence if the object is not the one that was deployed, by its ETag; empty if it is, or that is unknown."""
-    recorded, found = _bare(location.get("s3Location", {}).get("eTag") or ""), _bare(head.get("ETag", ""))
-    if recorded and found and recorded != found:
-        return f"{where} was overwritten since: its ETag is {found} and was {recorded}."
+    recorded, current = _bare(location.get("s3Location", {}).get("eTag") or ""), _bare(head.get("ETag", ""))
+    if recorded and current and recorded != current:
+        return f"{where} was overwritten since: its ETag is {current} and was {recorded}."
     return ""
 
 

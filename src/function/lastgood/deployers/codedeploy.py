@@ -113,8 +113,8 @@ class CodeDeploy:
         last = facts.last_attempted_id if facts else ""
         if not last or any(info["deploymentId"] == last for info in listed):
             return ()
-        found = self.deployment(last)
-        return (found,) if found and found.created_at >= since else ()
+        deployment = self.deployment(last)
+        return (deployment,) if deployment and deployment.created_at >= since else ()
 
     def _resolved(self, listed: Iterable[list[dict[str, Any]]]) -> Iterator[tuple[Deployment, ...]]:
         for batch in listed:
@@ -127,11 +127,11 @@ class CodeDeploy:
 
     def before(self, first: Deployment, facts: GroupFacts) -> Deployment | None:
         """What was live before the group's first deployment, as if it had been deployed; None if that is unknown."""
-        found = self._platform.before(first, facts)
-        if found is None:
+        revision = self._platform.before(first, facts)
+        if revision is None:
             return None
         earlier = first.created_at - timedelta(microseconds=1)
-        return Deployment(first.deployment_id + BEFORE, "Succeeded", earlier, found, completed_at=earlier)
+        return Deployment(first.deployment_id + BEFORE, "Succeeded", earlier, revision, completed_at=earlier)
 
     def deployment(self, deployment_id: str) -> Deployment | None:
         """One deployment as it is now; None if CodeDeploy does not know it, or it belongs to another group.
@@ -151,8 +151,12 @@ class CodeDeploy:
         here = (info.get("applicationName"), info.get("deploymentGroupName"))
         if here != (self._group.application, self._group.deployment_group):
             return None
-        found = self._deployment(info)
-        return replace(found, revision=self._platform.evidence(found).revision) if found.revision.moves else found
+        deployment = self._deployment(info)
+        return (
+            replace(deployment, revision=self._platform.evidence(deployment).revision)
+            if deployment.revision.moves
+            else deployment
+        )
 
     def newest(self, facts: GroupFacts) -> Deployment | None:
         """The deployment that was attempted last. If one is active, it is this one."""
@@ -217,8 +221,8 @@ class CodeDeploy:
             return "AlreadyCompleted"
         except RefusedError as error:
             # Whatever the error code: the deployment may have ended meanwhile; if it succeeded, we redeploy over it.
-            found = None if error.permission_denied else self.deployment(deployment_id)
-            if found is None or found.active:
+            current = None if error.permission_denied else self.deployment(deployment_id)
+            if current is None or current.active:
                 raise
             return "AlreadyCompleted"
         return str(answer.get("status", "Pending"))

@@ -120,8 +120,8 @@ class EcsService:
         )
         listed = [raw for raw in listing.result().items if suspect is None or created(raw) > suspect.created_at]
         wanted = rollback.progress.redeployed_revision or rollback.choice.good_revision
-        found = self._history.deployments(newest_first(listed))
-        return next((d for d in found if d.is_release and d.revision.identity == wanted), None)
+        deployments = self._history.deployments(newest_first(listed))
+        return next((d for d in deployments if d.is_release and d.revision.identity == wanted), None)
 
     def live(self, facts: GroupFacts, revision: Revision) -> Live:
         """The task definition of the primary deployment; split while another has tasks, or it is not stable."""
@@ -138,9 +138,9 @@ class EcsService:
         """Whether the task definition, and the image under a moving tag, still exist, and what its tags say."""
         if not deployment.revision.identity:
             return Evidence(deployment.revision)
-        found = self._definitions.evidence(deployment.revision)
-        moving = [image for image in found.revision.images if image.moves and image.digest]
-        return replace(found, problem=found.problem or gone(self._clients, moving))
+        evidence = self._definitions.evidence(deployment.revision)
+        moving = [image for image in evidence.revision.images if image.moves and image.digest]
+        return replace(evidence, problem=evidence.problem or gone(self._clients, moving))
 
     def contents(self, deployment: Deployment) -> Revision:
         """The definition with the digests that its service revision recorded."""
@@ -179,11 +179,11 @@ class EcsService:
             if error.permission_denied:
                 raise
             # It is undocumented which error a deployment gives that has just ended, so its status is read.
-            found = self.deployment(deployment.deployment_id)
-            if found is not None and not found.active:
+            current = self.deployment(deployment.deployment_id)
+            if current is not None and not current.active:
                 return "AlreadyCompleted"
-            if found is not None and found.gate != deployment.gate:
-                self._roll_back(found)
+            if current is not None and current.gate != deployment.gate:
+                self._roll_back(current)
             elif error.code == "ConflictException":
                 raise RetryableError(str(error)) from error
             else:

@@ -71,7 +71,7 @@ class ServiceHistory:
 
     def listed(self, **filters: Any) -> Page:
         """A page of service deployments, newest first. The order is undocumented, so it is checked."""
-        found: list[Raw] = []
+        raws: list[Raw] = []
         token = ""
         for _ in range(MAX_PAGES):
             asked = {**filters, **({"nextToken": token} if token else {})}
@@ -82,11 +82,11 @@ class ServiceHistory:
                     # CodeDeploy, or somebody else, deploys this service.
                     raise GroupNotFoundError(error.operation, error.code, error.message) from error
                 raise
-            found += answer.get("serviceDeployments", [])
+            raws += answer.get("serviceDeployments", [])
             token = answer.get("nextToken") or ""
-            if not token or all(created(a) >= created(b) for a, b in pairwise(found)):
+            if not token or all(created(a) >= created(b) for a, b in pairwise(raws)):
                 break
-        return Page(newest_first(found), token)
+        return Page(newest_first(raws), token)
 
     @property
     def _names(self) -> dict[str, Any]:
@@ -118,13 +118,13 @@ class ServiceHistory:
         """A service revision in the place of the deployment that brought it and is no longer listed."""
         return tuple(
             Deployment(
-                deployment_id=str(found["serviceRevisionArn"]).rsplit("/", 1)[-1] + REVISION,
+                deployment_id=str(raw["serviceRevisionArn"]).rsplit("/", 1)[-1] + REVISION,
                 status="Succeeded",
-                created_at=created(found),
-                completed_at=created(found),
-                revision=_revision(found),
+                created_at=created(raw),
+                completed_at=created(raw),
+                revision=_revision(raw),
             )
-            for found in self._describe_revisions((arn,))
+            for raw in self._describe_revisions((arn,))
         )
 
     def describe(self, arns: list[str]) -> dict[str, Raw]:
@@ -138,7 +138,7 @@ class ServiceHistory:
         briefly = [r["serviceDeploymentArn"] for r in raws if _told_briefly(r)]
         reading = [self._pool.submit(self.describe, list(arns)) for arns in batched(briefly, AT_A_TIME, strict=False)]
         self._learn(_target(raw) for raw in raws)
-        details = {arn: raw for each in reading for arn, raw in each.result().items()}
+        details = {arn: raw for batch in reading for arn, raw in batch.result().items()}
         raws = [details.get(raw["serviceDeploymentArn"], raw) for raw in raws]
         self._learn(_goes_back_to(raw) for raw in raws)
         return tuple(deployment for raw in raws for deployment in self._release_and_rollback(raw))
@@ -148,10 +148,10 @@ class ServiceHistory:
         known = self._memory.revisions.keys() | self._incomplete.keys()
         unknown = [arn for arn in dict.fromkeys(revision_arns) if arn and arn not in known]
         for answer in self._pool.map(self._describe_revisions, batched(unknown, AT_A_TIME, strict=False)):
-            for found in answer:
-                made = _revision(found)
+            for raw in answer:
+                made = _revision(raw)
                 whole = made.images and all(image.digest for image in made.images)
-                (self._memory.revisions if whole else self._incomplete)[found["serviceRevisionArn"]] = made
+                (self._memory.revisions if whole else self._incomplete)[raw["serviceRevisionArn"]] = made
 
     def _describe_revisions(self, arns: tuple[str, ...]) -> list[Raw]:
         answer = call(self._clients.ecs, "describe_service_revisions", serviceRevisionArns=list(arns))
@@ -213,13 +213,13 @@ _PARTS = ("networkConfiguration", "capacityProviderStrategy", "launchType", "pla
           "fargateEphemeralStorage", "gatewayConnectors")  # fmt: skip
 
 
-def _revision(found: Mapping[str, Any]) -> Revision:
+def _revision(described: Mapping[str, Any]) -> Revision:
     """Identity is the task definition's ARN; empty where the service revision can no longer be described."""
-    definition = str(found.get("taskDefinition", ""))
-    parts = {name: found[name] for name in _PARTS if found.get(name)}
+    definition = str(described.get("taskDefinition", ""))
+    parts = {name: described[name] for name in _PARTS if described.get(name)}
     images = tuple(
         Image(raw.get("containerName", ""), raw.get("image", ""), raw.get("imageDigest") or _digest_in(raw))
-        for raw in found.get("containerImages") or ()
+        for raw in described.get("containerImages") or ()
     )
     return Revision(
         "TaskDefinition",
@@ -283,7 +283,7 @@ def _told_briefly(raw: Mapping[str, Any]) -> bool:
 def _gate(raw: Mapping[str, Any]) -> Gate | None:
     """The hook that pauses it and waits for people; None for a Lambda hook, which answers by itself."""
     hooks = raw.get("lifecycleHookDetails") or ()
-    hook = next((each for each in hooks if each.get("status") == "AWAITING_ACTION"), None)
+    hook = next((hook for hook in hooks if hook.get("status") == "AWAITING_ACTION"), None)
     if hook is None:
         return None
     expires, hook_id = hook.get("expiresAt"), str(hook.get("hookId", ""))

@@ -67,7 +67,7 @@ def facts_of(info: Mapping[str, Any]) -> GroupFacts:
 
 def _own_instances(info: Mapping[str, Any]) -> dict[str, Any]:
     """The group's own instances as `targetInstances`, where tag filters and tag sets exclude each other."""
-    scaling = [each["name"] for each in info.get("autoScalingGroups") or () if each.get("name")]
+    scaling = [group["name"] for group in info.get("autoScalingGroups") or () if group.get("name")]
     tags = {"ec2TagSet": info["ec2TagSet"]} if info.get("ec2TagSet") else {}
     tags = tags or ({"tagFilters": info["ec2TagFilters"]} if info.get("ec2TagFilters") else {})
     return tags | ({"autoScalingGroups": scaling} if scaling else {})

@@ -259,8 +259,8 @@ class PipelineStage:
 
     def _target_of(self, deployment_id: str) -> str:
         """The execution to name to RollbackStage where this one is the good one."""
-        found = self.deployment(deployment_id) if deployment_id else None
-        return str(found.revision.location.get("execution", "")) if found else ""
+        deployment = self.deployment(deployment_id) if deployment_id else None
+        return str(deployment.revision.location.get("execution", "")) if deployment else ""
 
     def _problem(self, deployment: Deployment) -> str:
         definition, stage = self._definition, self._group.deployment_group
@@ -295,4 +295,4 @@ class PipelineStage:
 
 
 def _sources(execution: dict[str, Any]) -> str:
-    return "+".join(sorted(str(each.get("revisionId") or "") for each in execution.get("sourceRevisions") or ()))
+    return "+".join(sorted(str(source.get("revisionId") or "") for source in execution.get("sourceRevisions") or ()))

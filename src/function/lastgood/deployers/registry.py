@@ -40,11 +40,11 @@ def lost(image: Image) -> str:
 
 def stored(clients: Clients, reference: str, digest: str) -> Stored:
     """Look up an image by its digest in the repository that a reference names. Unknown where that may not be read."""
-    found = _described(clients, reference, {"imageDigest": digest})
-    if found is None:
+    detail = _described(clients, reference, {"imageDigest": digest})
+    if detail is None:
         return Stored()
-    pushed: datetime | None = found.get("imagePushedAt")
-    return Stored(bool(found), pushed.astimezone(UTC) if pushed else None)
+    pushed: datetime | None = detail.get("imagePushedAt")
+    return Stored(bool(detail), pushed.astimezone(UTC) if pushed else None)
 
 
 def means(clients: Clients, image: Image) -> str:
@@ -60,10 +60,10 @@ def no_longer_means(clients: Clients, images: Iterable[Image]) -> str:
     for image in images:
         if image.digest or image.moves or image.deployed_at is None:
             continue
-        found = _tagged(clients, image)
-        if found == {}:
+        detail = _tagged(clients, image)
+        if detail == {}:
             return f"{image.reference} is no longer in the registry."
-        pushed: datetime | None = (found or {}).get("imagePushedAt")
+        pushed: datetime | None = (detail or {}).get("imagePushedAt")
         if pushed and pushed.astimezone(UTC) > image.deployed_at:
             return (
                 f"{image.reference} was pushed again after it was deployed, so it names another image by now, and "

@@ -56,15 +56,15 @@ class StageState:
     def of(cls, answer: Mapping[str, Any], name: str) -> StageState:
         """The stage as `GetPipelineState` answers; empty where it has none of that name."""
         stages: list[dict[str, Any]] = answer.get("stageStates") or []
-        found = next((each for each in stages if each.get("stageName") == name), {})
-        latest, way = found.get("latestExecution") or {}, found.get("inboundTransitionState") or {}
-        waiting = [*(found.get("inboundExecutions") or ()), found.get("inboundExecution") or {}]
+        stage = next((stage for stage in stages if stage.get("stageName") == name), {})
+        latest, way = stage.get("latestExecution") or {}, stage.get("inboundTransitionState") or {}
+        waiting = [*(stage.get("inboundExecutions") or ()), stage.get("inboundExecution") or {}]
         closed = not way.get("enabled", True)
         who = f"{way.get('lastChangedBy') or 'somebody'} ({way.get('disabledReason') or 'no reason is given'})"
         return cls(
             latest_id=str(latest.get("pipelineExecutionId", "")),
             latest_status=str(latest.get("status", "")),
-            waiting=frozenset(each["pipelineExecutionId"] for each in waiting if each),
+            waiting=frozenset(inbound["pipelineExecutionId"] for inbound in waiting if inbound),
             closed_by=who if closed else "",
         )
 

@@ -59,8 +59,8 @@ class StageHistory:
 
     def definition(self) -> StageDefinition | None:
         """The stage as it is defined; None if the pipeline has none of that name. Raises GroupNotFoundError."""
-        found = call(self._clients.codepipeline, "get_pipeline", name=self._pipeline)["pipeline"]
-        return StageDefinition.of(found, self._stage)
+        pipeline = call(self._clients.codepipeline, "get_pipeline", name=self._pipeline)["pipeline"]
+        return StageDefinition.of(pipeline, self._stage)
 
     def state(self) -> StageState:
         """The stage's present state."""
@@ -69,15 +69,15 @@ class StageHistory:
 
     def succeeded(self, pages: int = 1) -> tuple[str, ...]:
         """The executions that succeeded in the stage under the pipeline's present structure, newest first."""
-        found: list[str] = []
+        execution_ids: list[str] = []
         more: dict[str, Any] = {}
         for _ in range(pages):
             answer = self._list(filter={"succeededInStage": {"stageName": self._stage}}, **more)
-            found += (each["pipelineExecutionId"] for each in self._noted(answer))
+            execution_ids += (execution["pipelineExecutionId"] for execution in self._noted(answer))
             if not answer.get("nextToken"):
                 break
             more = {"nextToken": answer["nextToken"]}
-        return tuple(found)
+        return tuple(execution_ids)
 
     def newest(self) -> list[Raw]:
         """The newest executions as CodePipeline lists them, read anew."""
@@ -90,12 +90,12 @@ class StageHistory:
 
         The last to enter the stage comes first, however long it had waited before it.
         """
-        page = sorted(page, key=lambda each: each["pipelineExecutionId"] != state.latest_id)
+        page = sorted(page, key=lambda execution: execution["pipelineExecutionId"] != state.latest_id)
         for _ in range(MAX_PAGES):
             for some in batched(page, AT_A_TIME, strict=False):
-                read = self._pool.map(self._actions, [each["pipelineExecutionId"] for each in some])
-                found = (self._reached(e, a, definition, state) for e, a in zip(some, read, strict=True))
-                yield tuple(sorted((d for d in found if d), key=lambda d: d.created_at, reverse=True))
+                read = self._pool.map(self._actions, [execution["pipelineExecutionId"] for execution in some])
+                deployments = (self._reached(e, a, definition, state) for e, a in zip(some, read, strict=True))
+                yield tuple(sorted((d for d in deployments if d), key=lambda d: d.created_at, reverse=True))
             if self._token is None:
                 return
             page = self._page(nextToken=self._token)
@@ -132,7 +132,7 @@ class StageHistory:
 
     def _noted(self, answer: Raw) -> list[Raw]:
         page: list[Raw] = answer.get("pipelineExecutionSummaries") or []
-        self._listed |= {each["pipelineExecutionId"]: each for each in page}
+        self._listed |= {execution["pipelineExecutionId"]: execution for execution in page}
         return page
 
     def _find(self, execution_id: str) -> Raw | None:
@@ -146,7 +146,7 @@ class StageHistory:
 
     def _actions(self, execution_id: str) -> list[Raw]:
         """Every action of an execution, newest first."""
-        found: list[Raw] = []
+        actions: list[Raw] = []
         more: dict[str, Any] = {}
         for _ in range(MAX_PAGES):
             answer = call(
@@ -157,11 +157,11 @@ class StageHistory:
                 maxResults=PAGE,
                 **more,
             )
-            found += answer.get("actionExecutionDetails") or ()
+            actions += answer.get("actionExecutionDetails") or ()
             if not answer.get("nextToken"):
                 break
             more = {"nextToken": answer["nextToken"]}
-        return sorted(found, key=lambda each: _utc(each["startTime"]), reverse=True)
+        return sorted(actions, key=lambda action: _utc(action["startTime"]), reverse=True)
 
     # --- inside: one execution as a deployment ------------------------------------------------------------------------
 
@@ -169,16 +169,16 @@ class StageHistory:
         self, execution: Raw, actions: list[Raw], definition: StageDefinition, state: StageState
     ) -> Deployment | None:
         """The execution in this stage; None where it has not got that far."""
-        here = [each for each in actions if each.get("stageName") == self._stage]
+        here = [action for action in actions if action.get("stageName") == self._stage]
         if not here:
             return None
-        latest = list({each["actionName"]: each for each in reversed(here)}.values())
-        passed = any(each.get("stageName") in definition.later for each in actions)
+        latest = list({action["actionName"]: action for action in reversed(here)}.values())
+        passed = any(action.get("stageName") in definition.later for action in actions)
         status = _status(execution, latest, state, passed=passed)
-        failed = next((each for each in latest if each.get("status") == "Failed"), {})
+        failed = next((action for action in latest if action.get("status") == "Failed"), {})
         error = ((failed.get("output") or {}).get("executionResult") or {}).get("errorDetails") or {}
-        asks = next((each["actionName"] for each in latest if _waits_for_people(each)), "")
-        made = self._deployment(execution, status, min(_utc(each["startTime"]) for each in here), definition)
+        asks = next((action["actionName"] for action in latest if _waits_for_people(action)), "")
+        made = self._deployment(execution, status, min(_utc(action["startTime"]) for action in here), definition)
         return replace(
             made,
             completed_at=_ended(execution, latest, status),
@@ -203,7 +203,7 @@ class StageHistory:
         trigger = execution.get("trigger") or {}
         own = trigger.get("triggerType") == AUTOMATIC
         goes_back = bool(back_to(execution))
-        text = " ".join(str(each.get("revisionSummary") or "") for each in execution.get("sourceRevisions") or ())
+        text = " ".join(str(source.get("revisionSummary") or "") for source in execution.get("sourceRevisions") or ())
         return Deployment(
             deployment_id=execution["pipelineExecutionId"],
             status=status,
@@ -221,9 +221,9 @@ class StageHistory:
         """CodePipeline's own rollback of an execution, as far as it was listed; newer ones are listed first."""
         return next(
             (
-                each["pipelineExecutionId"]
-                for each in self._listed.values()
-                if (trigger := each.get("trigger") or {}).get("triggerType") == AUTOMATIC
+                execution["pipelineExecutionId"]
+                for execution in self._listed.values()
+                if (trigger := execution.get("trigger") or {}).get("triggerType") == AUTOMATIC
                 and _failed_one(trigger) == execution_id
             ),
             "",
@@ -237,7 +237,7 @@ class StageHistory:
         if not sources or definition.has_variables:
             details = self._details(source_id)
         sources = sources or details.get("artifactRevisions") or ()
-        revisions = sorted(str(each.get("revisionId") or "") for each in sources)
+        revisions = sorted(str(source.get("revisionId") or "") for source in sources)
         if not revisions or not all(revisions):
             unknown = f"CodePipeline does not say which source revisions {source_id} has"
             return Revision(KIND, "", unreadable=unknown, location={"execution": source_id})
@@ -245,8 +245,8 @@ class StageHistory:
         return Revision(
             KIND,
             "+".join(revisions),
-            "+".join(each[:SHORT] if commit_in(each) == each else each for each in revisions),
-            commit=next(filter(None, (commit_in(text) for each in sources for text in _texts(each))), ""),
+            "+".join(revision[:SHORT] if commit_in(revision) == revision else revision for revision in revisions),
+            commit=next(filter(None, (commit_in(text) for source in sources for text in _texts(source))), ""),
             location={"execution": source_id},
             other_parts=json.dumps(variables, sort_keys=True) if variables else "",
         )
@@ -263,8 +263,8 @@ class StageHistory:
             if error.permission_denied:
                 raise
             return {}
-        found: Raw = answer["pipelineExecution"]
-        return found
+        execution: Raw = answer["pipelineExecution"]
+        return execution
 
 
 def back_to(execution: Mapping[str, Any]) -> str:
@@ -285,7 +285,7 @@ def _status(execution: Raw, latest: Iterable[Raw], state: StageState, *, passed:
     """An execution's status in the stage, in CodeDeploy's words; one that reached the next stage succeeded here."""
     if execution["pipelineExecutionId"] == state.latest_id and state.latest_status:
         return state.latest_status if state.latest_status in TERMINAL_STATUSES | RUNNING else "Stopped"
-    whole, actions = str(execution.get("status", "")), {each.get("status", "") for each in latest}
+    whole, actions = str(execution.get("status", "")), {action.get("status", "") for action in latest}
     if passed or whole in {"Succeeded", "Superseded"}:
         return "Succeeded"
     if "Failed" in actions or whole == "Failed":
@@ -296,7 +296,7 @@ def _status(execution: Raw, latest: Iterable[Raw], state: StageState, *, passed:
 def _ended(execution: Raw, latest: Iterable[Raw], status: str) -> datetime | None:
     if status not in TERMINAL_STATUSES:
         return None
-    last = max(_utc(each["lastUpdateTime"]) for each in latest)
+    last = max(_utc(action["lastUpdateTime"]) for action in latest)
     # A condition may have ended the stage well after its last action.
     return last if status == "Succeeded" else max(last, _utc(execution["lastUpdateTime"]))
 

@@ -58,6 +58,6 @@ def _described(client: Any, deployment_id: str, statuses: Sequence[str]) -> tupl
     listed = call(client, "list_deployment_targets", targetFilters={"TargetStatus": [*statuses]}, **asked)
     ids = listed.get("targetIds", [])
     whole = len(ids) <= BATCH and not listed.get("nextToken")
-    found = call(client, "batch_get_deployment_targets", targetIds=ids[:BATCH], **asked) if ids else {}
-    targets = [target for each in found.get("deploymentTargets", []) for target in each.values()]
+    answer = call(client, "batch_get_deployment_targets", targetIds=ids[:BATCH], **asked) if ids else {}
+    targets = [target for described in answer.get("deploymentTargets", []) for target in described.values()]
     return [target for target in targets if isinstance(target, Mapping)], whole

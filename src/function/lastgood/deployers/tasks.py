@@ -30,9 +30,11 @@ def running_images(clients: Clients, cluster: str, task_set_id: str) -> tuple[Im
         answer = call(clients.ecs, "describe_tasks", cluster=cluster, tasks=arns[:MOST_TASKS]) if arns else {}
     except RefusedError:
         return ()
-    found: dict[str, tuple[str, set[str]]] = {}
+    containers: dict[str, tuple[str, set[str]]] = {}
     for task in answer.get("tasks") or ():
         for box in task.get("containers") or ():
-            _, digests = found.setdefault(box["name"], (str(box.get("image", "")), set()))
+            _, digests = containers.setdefault(box["name"], (str(box.get("image", "")), set()))
             digests.add(str(box.get("imageDigest") or ""))
-    return tuple(Image(name, reference, " and ".join(sorted(ds - {""}))) for name, (reference, ds) in found.items())
+    return tuple(
+        Image(name, reference, " and ".join(sorted(ds - {""}))) for name, (reference, ds) in containers.items()
+    )

@@ -25,9 +25,9 @@ def one_document(text: str) -> str:
             lines.append(line)
             may_direct = may_direct and _BLANK.fullmatch(line + "\n") is not None
         elif marker:
-            found = "\n".join([*lines, ""])
+            document = "\n".join([*lines, ""])
             # Behind --- there is a document even if nothing is in it.
-            documents += [found] if begun or not _BLANK.fullmatch(found) else []
+            documents += [document] if begun or not _BLANK.fullmatch(document) else []
             lines, may_direct, begun = [" " * 3 + line[3:]], marker[1] == "...", marker[1] == "---"
     if len(documents) != 1 or _BLANK.fullmatch(documents[0]):
         raise YamlError(f"it holds {len(documents)} documents, not one with something in it")

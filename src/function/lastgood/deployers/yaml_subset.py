@@ -42,7 +42,7 @@ def compose(text: str) -> Any:
 
 def _size(node: Any) -> int:
     inside = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-    return 1 + sum(_size(each) for each in inside)
+    return 1 + sum(_size(member) for member in inside)
 
 
 class _Parser(Text):
@@ -55,11 +55,11 @@ class _Parser(Text):
         self._expanded = 0
 
     def document(self) -> Any:
-        found = self._block(-1)
+        document = self._block(-1)
         self._skip_lines()
         if self._at < len(self._text):
             raise self._error("this belongs to nothing before it")
-        return found
+        return document
 
     def _sequence_here(self) -> bool:
         return self._here == "-" and self._text[self._at + 1 : self._at + 2] in {"", " ", "\n", "\t"}
@@ -68,9 +68,9 @@ class _Parser(Text):
         self._depth += 1
         if self._depth > DEEPEST:
             raise self._error("it is nested too deeply")
-        found = read(column)
+        node = read(column)
         self._depth -= 1
-        return found
+        return node
 
     # --- block style --------------------------------------------------------------------------------------------------
 
@@ -87,26 +87,26 @@ class _Parser(Text):
         return self._value(parent, sequences=False)
 
     def _sequence(self, column: int) -> list[Any]:
-        found: list[Any] = []
+        nodes: list[Any] = []
         while self._at < len(self._text) and self._column == column and self._sequence_here():
             self._at += 1
-            found.append(self._block(column) if self._spaces() else self._below(column, sequences=False))
+            nodes.append(self._block(column) if self._spaces() else self._below(column, sequences=False))
             self._skip_lines()
         self._must_not_be_inside(column)
-        return found
+        return nodes
 
     def _mapping(self, column: int) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        mapping: dict[str, Any] = {}
         while self._at < len(self._text) and self._column == column and not self._sequence_here():
             explicit = self._explicit_key_here()
             key = self._explicit_key(column) if explicit else self._key()
-            if any(key.lower() == other.lower() for other in found):
+            if any(key.lower() == other.lower() for other in mapping):
                 raise self._error(f"{key} occurs 2 times, not once")
             read = self._block if explicit else self._value
-            found[key] = read(column) if self._spaces() else self._below(column)
+            mapping[key] = read(column) if self._spaces() else self._below(column)
             self._skip_lines()
         self._must_not_be_inside(column)
-        return found
+        return mapping
 
     def _explicit_key_here(self) -> bool:
         return self._text.startswith("? ", self._at)
@@ -116,7 +116,7 @@ class _Parser(Text):
         self._at += 1
         self._spaces()
         began = self._at
-        found: str = self._quoted() if self._here in {'"', "'"} else self._plain(column, "")
+        key: str = self._quoted() if self._here in {'"', "'"} else self._plain(column, "")
         if "\n" in self._text[began : self._at]:
             raise self._error("a key is no single text")
         self._ends_line()
@@ -124,7 +124,7 @@ class _Parser(Text):
         if self._column != column or not _COLON.match(self._text, self._at):
             raise self._error("a key is not followed by a colon")
         self._at += 1
-        return found
+        return key
 
     def _must_not_be_inside(self, column: int) -> None:
         if self._at < len(self._text) and self._column > column:
@@ -145,9 +145,9 @@ class _Parser(Text):
             )
         if self._here in {"|", ">"}:
             return self._literal(column)
-        found = self._flow(0) if self._here in _FLOW else self._plain(column, "")
+        node = self._flow(0) if self._here in _FLOW else self._plain(column, "")
         self._ends_line()
-        return found
+        return node
 
     def _with_property(self, read: Callable[[], Any]) -> Any:
         """A node after its anchor, or its tag, or both."""
@@ -165,10 +165,10 @@ class _Parser(Text):
         if match is None:
             raise self._error("it has a tag that is not read")
         self._past(match)
-        found = read()
-        if not isinstance(found, _TAGGED[match[1]]):
+        node = read()
+        if not isinstance(node, _TAGGED[match[1]]):
             raise self._error(f"what follows !!{match[1]} is something else")
-        return str(found) if match[1] == "str" else found
+        return str(node) if match[1] == "str" else node
 
     def _anchored(self, read: Callable[[], Any]) -> Any:
         match = _ANCHOR.match(self._text, self._at)
@@ -177,20 +177,20 @@ class _Parser(Text):
         if match[1] in self._anchors:
             raise self._error("two anchors have one name")
         self._past(match)
-        found = read()
-        self._anchors[match[1]] = found
-        return found
+        node = read()
+        self._anchors[match[1]] = node
+        return node
 
     def _alias(self) -> Any:
         match = _ANCHOR.match(self._text, self._at)
         if match is None or match[1] not in self._anchors:
             raise self._error("an alias names no anchor before it")
         self._at = match.end()
-        found = self._anchors[match[1]]
-        self._expanded += _size(found)
+        node = self._anchors[match[1]]
+        self._expanded += _size(node)
         if self._expanded > MOST_NODES:
             raise self._error("its aliases expand to too much")
-        return found
+        return node
 
     # --- flow style ---------------------------------------------------------------------------------------------------
 
@@ -214,26 +214,26 @@ class _Parser(Text):
         return self._flow(0)
 
     def _flow_sequence(self, _: int) -> list[Any]:
-        found: list[Any] = []
+        nodes: list[Any] = []
         for _ in self._entries("]"):
             value = self._flow(0)
             self._skip_lines()
             if self._here == ":":
                 raise self._error("a list has a pair without braces")
-            found.append(value)
-        return found
+            nodes.append(value)
+        return nodes
 
     def _flow_mapping(self, _: int) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        mapping: dict[str, Any] = {}
         for _ in self._entries("}"):
             began, key = self._at, self._flow(0)
             self._skip_lines()
             if not isinstance(key, str) or (self._here == ":" and "\n" in self._text[began : self._at]):
                 raise self._error("a key is no single text")
-            if any(key.lower() == other.lower() for other in found):
+            if any(key.lower() == other.lower() for other in mapping):
                 raise self._error(f"{key} occurs 2 times, not once")
-            found[key] = self._flow_value()
-        return found
+            mapping[key] = self._flow_value()
+        return mapping
 
     def _flow_value(self) -> Any:
         if self._here != ":":

@@ -89,17 +89,17 @@ class Text:
     def _key(self) -> str:
         line = self._line_end()
         if self._here in {'"', "'"}:
-            found: str = self._quoted()
+            key: str = self._quoted()
             self._spaces()
         else:
             match = _KEY.match(self._text, self._at, line)
             if match is None:
                 raise self._error("there is no key here")
-            found, self._at = Plain(match[0].rstrip(" ")), match.end()
+            key, self._at = Plain(match[0].rstrip(" ")), match.end()
         if self._at > line or self._here != ":" or self._text[self._at + 1 : self._at + 2] not in {"", " ", "\n"}:
             raise self._error("a key is not followed by a colon")
         self._at += 1
-        return found
+        return key
 
     # --- scalars ------------------------------------------------------------------------------------------------------
 
@@ -112,10 +112,10 @@ class Text:
             or (self._here in _NO_TEXT_ALONE and following in {"", " ", "\n", *ends})
         ):
             raise self._error(f"{self._here or 'the end'} cannot begin a text")
-        found = self._plain_line(ends)
+        text = self._plain_line(ends)
         while breaks := self._goes_on(column, ends):
-            found += (" " if breaks == 1 else "\n" * (breaks - 1)) + self._plain_line(ends)
-        return Plain(found)
+            text += (" " if breaks == 1 else "\n" * (breaks - 1)) + self._plain_line(ends)
+        return Plain(text)
 
     def _goes_on(self, column: int, ends: str) -> int:
         """Move to the next line of a text. Returns how many line ends were before it; 0 if the text ends here."""
@@ -142,9 +142,9 @@ class Text:
             if self._here == "\t" or (ends and self._here == "?"):
                 raise self._error("a text without quotes has a character that only quotes allow")
             self._at += 1
-        found = self._text[began : self._at].rstrip(" ")
-        self._at = began + len(found)
-        return found
+        line = self._text[began : self._at].rstrip(" ")
+        self._at = began + len(line)
+        return line
 
     def _quoted(self) -> str:
         """Text in quotes; line ends in it are folded to spaces, and blank lines are kept."""

@@ -17,7 +17,7 @@ def typed(node: Any) -> Any:
     if isinstance(node, dict):
         return _merged({str(key): typed(value) for key, value in node.items()}, node)
     if isinstance(node, list):
-        return [typed(each) for each in node]
+        return [typed(item) for item in node]
     if not isinstance(node, Plain):
         return node
     if node.lower() in _WORDS and node in {node.lower(), node.capitalize(), node.upper()}:

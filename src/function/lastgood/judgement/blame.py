@@ -74,7 +74,7 @@ def attribute(history: Sequence[Deployment], asked: Question) -> Attribution:
     by_target = _by_target(events)
     if len(by_target) > 1:
         since = asked.alarm_at - asked.evaluation_window if asked.alarm_at else None
-        return _of_one_target([_judge(each, asked) for each in by_target.values()], since, asked.now)
+        return _of_one_target([_judge(releases, asked) for releases in by_target.values()], since, asked.now)
     return _judge(events, asked)
 
 
@@ -310,12 +310,12 @@ def _ended(deployment: Deployment, now: datetime) -> datetime:
 
 def _by_target(events: Sequence[Deployment]) -> dict[str, list[Deployment]]:
     """The events of each target, newest first. What could not be read belongs to the only target there is."""
-    found: dict[str, list[Deployment]] = {}
+    by_target: dict[str, list[Deployment]] = {}
     targets = {d.revision.target for d in events} - {""}
     for deployment in events:
         target = deployment.revision.target or (next(iter(targets)) if len(targets) == 1 else "")
-        found.setdefault(target, []).append(deployment)
-    return found
+        by_target.setdefault(target, []).append(deployment)
+    return by_target
 
 
 def _of_one_target(blamed: Sequence[Attribution], since: datetime | None, now: datetime) -> Attribution:
@@ -324,12 +324,16 @@ def _of_one_target(blamed: Sequence[Attribution], since: datetime | None, now: d
     Two that changed within one evaluation window cannot be told apart, and only one of them could be put back: then
     nothing is blamed.
     """
-    ours = [each for each in blamed if each.reason is None]
+    ours = [attribution for attribution in blamed if attribution.reason is None]
     if not ours:
         return blamed[0]
-    at_once = [each for each in ours if each.suspect and since and _ended(each.suspect, now) >= since]
+    at_once = [
+        attribution
+        for attribution in ours
+        if attribution.suspect and since and _ended(attribution.suspect, now) >= since
+    ]
     if len(at_once) > 1:
-        names = " and ".join(each.suspect.revision.name for each in at_once if each.suspect)
+        names = " and ".join(attribution.suspect.revision.name for attribution in at_once if attribution.suspect)
         why = f"{names} were released at the same time; the alarm does not say which of them is ill."
         return Attribution(reason=Reason.NOT_ATTRIBUTABLE, explanation=why, undecided=True)
-    return max(ours, key=lambda each: each.suspect.created_at if each.suspect else now)
+    return max(ours, key=lambda attribution: attribution.suspect.created_at if attribution.suspect else now)

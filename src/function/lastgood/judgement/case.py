@@ -222,12 +222,12 @@ class Case:
         if suspect is None or onset is None or not onset.measured or group is None:
             return ()
         if suspect.failed_alone:
-            found = tuple(itertools.takewhile(lambda d: d.status != "Succeeded", self.seen.history))
+            doubtful = tuple(itertools.takewhile(lambda d: d.status != "Succeeded", self.seen.history))
         elif self.rollback.group.moves_traffic(group) and (suspect.completed_at or self.now) > onset.at:
-            found = (suspect,)
+            doubtful = (suspect,)
         else:
-            found = ()
-        return tuple(d for d in found if d.is_release) if found and self._blames_others(found) else ()
+            doubtful = ()
+        return tuple(d for d in doubtful if d.is_release) if doubtful and self._blames_others(doubtful) else ()
 
     def _blames_others(self, left_out: Sequence[Deployment]) -> bool:
         """Whether something else would be blamed without these and without AWS's rollbacks of them."""

@@ -15,7 +15,7 @@ from lastgood.model import Reason
 def judge(case: Case) -> Decision:
     """The first guard's objection; if no guard objects, the first step."""
     objections = (guard.check(case) for guard in GUARDS)
-    decision = next((each for each in objections if each is not None), None) or first_step(case)
+    decision = next((objection for objection in objections if objection is not None), None) or first_step(case)
     return replace(decision, explanation=f"{decision.explanation} {decision.chosen.remark}".strip())
 
 

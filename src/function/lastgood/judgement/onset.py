@@ -32,7 +32,7 @@ def onset_of(rollback: Rollback, alarm: AlarmFacts | None) -> Onset | None:
     margin = timedelta(seconds=rollback.trigger.onset_margin_seconds)
     stored = Onset(rollback.trigger.onset_at or fired, margin, rollback.trigger.onset_measured)
     told = (alarm.onset if alarm and _speaks_of(alarm, fired) else None, stored if stored.measured else None)
-    believed = (each for each in told if each and fired - LONGEST_BREACH <= each.at <= fired)
+    believed = (onset for onset in told if onset and fired - LONGEST_BREACH <= onset.at <= fired)
     if alarm and alarm.state is AlarmState.ALARM:
         fired = min(fired, alarm.changed_at or fired)
     return next(believed, None) or _estimated(fired, alarm, timedelta(seconds=rollback.trigger.evaluation_seconds))

@@ -119,16 +119,16 @@ def _prove_live(case: Case, running: Deployment) -> Decision:
             Outcome.ROLLED_BACK,
         )
     ended = running.completed_at or case.now
-    found = _found(case.rollback, live)
+    serving = _found(case.rollback, live)
     if live.identity == wanted and same is False:
-        found += " with other images"
+        serving += " with other images"
     if case.now - ended < LIVE_GRACE:
-        return wait(f"{running.deployment_id} succeeded; live is still {found}.")
+        return wait(f"{running.deployment_id} succeeded; live is still {serving}.")
     if not live.identity and running.revision.moves:
         unknown = f"{running.deployment_id} succeeded, and nobody knows what it put back: {running.revision.moves}."
         return fail(Reason.LIVE_DIFFERS, unknown)
     meant = "what was there before the suspect" if not wanted or _suspects_own(case.rollback, live) else wanted
-    return fail(Reason.LIVE_DIFFERS, f"{running.deployment_id} succeeded, yet live is {found} and not {meant}.")
+    return fail(Reason.LIVE_DIFFERS, f"{running.deployment_id} succeeded, yet live is {serving} and not {meant}.")
 
 
 def _found(rollback: Rollback, live: Live) -> str:
@@ -192,9 +192,9 @@ def _digests_as_wanted(rollback: Rollback, live: Live) -> bool | None:
     if not wanted:
         return None if any(running.values()) else True
     pairs = [(digest, running.get(container)) for container, digest in wanted.items()]
-    if any(good and found and good != found for good, found in pairs):
+    if any(good and runs and good != runs for good, runs in pairs):
         return False
-    return True if all(good and found for good, found in pairs) else None
+    return True if all(good and runs for good, runs in pairs) else None
 
 
 def by_the_suspect(rollback: Rollback, live: Live) -> bool:

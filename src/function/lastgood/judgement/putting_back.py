@@ -68,7 +68,7 @@ def _chore(seen: Observation, good: Deployment) -> Decision | None:
 def _created(rollback: Rollback, seen: Observation, good: Deployment, group: GroupFacts) -> Decision:
     choice, put_back = rollback.choice, rollback.group.can().put_back
     again = f"{choice.good_revision}, deployed by {choice.good_deployment_id}, {put_back}."
-    told = (each.told for each in seen.preparations if isinstance(each, LeftOut))
+    told = (preparation.told for preparation in seen.preparations if isinstance(preparation, LeftOut))
     return Create(Reason.IN_PROGRESS, " ".join([again, *told]), good, group, seen.live, seen.suspect)
 
 

@@ -11,15 +11,15 @@ from lastgood.model import Observation, OthersOfARelease, Outcome, ReleaseSet, R
 def release_of(rollback: Rollback, seen: Observation) -> ReleaseSet:
     """The groups that the suspect's release is known to have changed, including this one; only this one if unknown."""
     own, choice, origin = rollback.group.key, rollback.choice, seen.origin
-    found = [release for release in seen.releases if own in release.groups]
+    releases = [release for release in seen.releases if own in release.groups]
     if origin and origin.stack:
-        found = [ReleaseSet(origin.groups, f"the stack {origin.stack}"), *found]
+        releases = [ReleaseSet(origin.groups, f"the stack {origin.stack}"), *releases]
     if choice.release_groups:
         kept = ReleaseSet(frozenset(choice.release_groups), choice.release_joined_by, choice.release_deployments)
-        found = [kept, *found]
-    joined = " and ".join(dict.fromkeys(release.joined_by for release in found if release.joined_by))
-    deployments = {key: made for release in found for key, made in release.deployments.items()}
-    return ReleaseSet(frozenset({own}).union(*(release.groups for release in found)), joined, deployments)
+        releases = [kept, *releases]
+    joined = " and ".join(dict.fromkeys(release.joined_by for release in releases if release.joined_by))
+    deployments = {key: made for release in releases for key, made in release.deployments.items()}
+    return ReleaseSet(frozenset({own}).union(*(release.groups for release in releases)), joined, deployments)
 
 
 def releases_among(groups: Iterable[str], releases: Iterable[ReleaseSet]) -> tuple[int, list[str]]:

@@ -141,7 +141,7 @@ def noise(alarms: AlarmHistory, alarm_name: str, released_at: datetime) -> str:
 
 def with_ledger(alarms: AlarmHistory, past: Sequence[Firing]) -> AlarmHistory:
     """CloudWatch's history, with the firings that earlier rollbacks answered and that CloudWatch no longer lists."""
-    missing = [each for each in past if not any(_same_firing(each, told) for told in alarms.firings)]
+    missing = [firing for firing in past if not any(_same_firing(firing, told) for told in alarms.firings)]
     return AlarmHistory((*missing, *alarms.firings), alarms.known_since)
 
 

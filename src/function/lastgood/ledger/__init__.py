@@ -159,8 +159,8 @@ class Ledger:
         """The signals that joined a rollback: the key of each, and the rollback that it would have opened."""
         rows = self._table.query(rollback_pk(holder), low="SIGNAL#", high="SIGNAL#~")
         # Items of older versions hold no rollback.
-        found = ((str(row.get("signal_key", "")), readable(row)) for row in rows)
-        return [(key, rollback) for key, rollback in found if rollback]
+        rollbacks = ((str(row.get("signal_key", "")), readable(row)) for row in rows)
+        return [(key, rollback) for key, rollback in rollbacks if rollback]
 
     # --- advancing ----------------------------------------------------------------------------------------------------
 
@@ -297,8 +297,8 @@ class Ledger:
     def due(self, now: datetime, limit: int = 50) -> list[str]:
         """Open rollbacks (and closed ones with a notice still to send) whose next check has come."""
         condition, values = "open_key = :key AND next_check_at <= :now", {":key": OPEN_KEY, ":now": iso(now)}
-        found = self._table.query_index("open", condition, values, limit)
-        return [str(item["pk"]).removeprefix(rollback_pk("")) for item in found]
+        items = self._table.query_index("open", condition, values, limit)
+        return [str(item["pk"]).removeprefix(rollback_pk("")) for item in items]
 
     def put_off(self, rollback_id: str, until: datetime) -> None:
         """Let others have their turn first: a rollback whose visits all fail must not crowd them out."""

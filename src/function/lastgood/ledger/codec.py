@@ -94,11 +94,11 @@ def read_rollback(item: Mapping[str, Any]) -> Rollback:
     # An unknown phase, of a newer version, must not read as a fresh start: such a rollback is only watched.
     values: dict[str, Any] = {"phase": Phase.VERIFYING, "trigger_kind": TriggerKind.SNS}
     for name, read in _READERS.items():
-        found = item.get(stored_name(name))
-        if found is None:
+        stored = item.get(stored_name(name))
+        if stored is None:
             continue
         try:
-            values[name] = read(found)
+            values[name] = read(stored)
         except (ValueError, TypeError, KeyError):
             continue
     # A record without the signal's time: it came, at the latest, when it opened the rollback.
@@ -106,9 +106,9 @@ def read_rollback(item: Mapping[str, Any]) -> Rollback:
     # Older versions, and the records of releases, held the one suspect's revision alone.
     if item.get("suspect_revision") and not values.get("suspect_revisions"):
         values["suspect_revisions"] = (str(item["suspect_revision"]),)
-    found = Rollback.of(values)
+    rollback = Rollback.of(values)
     called = item.get("needs_human")
-    return found if called in {None, found.needs_human} else found.changed(people=bool(called))
+    return rollback if called in {None, rollback.needs_human} else rollback.changed(people=bool(called))
 
 
 def readable(item: Mapping[str, Any] | None) -> Rollback | None:

@@ -95,8 +95,8 @@ def _mode(row: Mapping[str, Any], now: datetime) -> Mode | None:
     if until and until <= now:
         return None
     # A mode that this version does not know must not let it act by itself.
-    found = text_of(row, "mode")
-    return Mode(found) if found in set(Mode) else Mode.OBSERVE
+    mode = text_of(row, "mode")
+    return Mode(mode) if mode in set(Mode) else Mode.OBSERVE
 
 
 def _floor(row: Mapping[str, Any], now: datetime) -> Floor | None:
@@ -131,8 +131,8 @@ def _past(row: Mapping[str, Any], now: datetime) -> PastRollback | None:
 
 def text_of(row: Mapping[str, Any], name: str) -> str:
     """A text of an item; empty where there is none, or something else."""
-    found = row.get(name)
-    return found if isinstance(found, str) else ""
+    value = row.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def _time(row: Mapping[str, Any], name: str) -> datetime | None:

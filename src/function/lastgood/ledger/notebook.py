@@ -54,7 +54,7 @@ def _sk(note: Note) -> str:
 
 def _item(note: Note) -> dict[str, Any]:
     images = [{"container": i.container, "image": i.reference, "digest": i.digest} for i in note.images]
-    found = {
+    values = {
         "deployment_id": note.deployment_id,
         "created_at": iso(note.created_at),
         "revision": note.revision,
@@ -65,7 +65,7 @@ def _item(note: Note) -> dict[str, Any]:
         "replaced": note.replaced,
         "replaced_by": note.replaced_by,
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in values.items() if value}
 
 
 def _read(row: Mapping[str, Any]) -> Note | None:
@@ -75,7 +75,7 @@ def _read(row: Mapping[str, Any]) -> Note | None:
             created_at=parse_iso(row["created_at"]),
             revision=str(row.get("revision", "")),
             content=str(row.get("content", "")),
-            images=tuple(_image(each) for each in row.get("images", ())),
+            images=tuple(_image(image) for image in row.get("images", ())),
             served_from=parse_iso(row["served_from"]) if row.get("served_from") else None,
             served_until=parse_iso(row["served_until"]) if row.get("served_until") else None,
             replaced=str(row.get("replaced", "")),
@@ -85,5 +85,5 @@ def _read(row: Mapping[str, Any]) -> Note | None:
         return None
 
 
-def _image(each: Mapping[str, Any]) -> Image:
-    return Image(str(each["container"]), str(each.get("image", "")), str(each.get("digest", "")))
+def _image(row: Mapping[str, Any]) -> Image:
+    return Image(str(row["container"]), str(row.get("image", "")), str(row.get("digest", "")))

@@ -126,10 +126,10 @@ def same_images(some: Sequence[Image], others: Sequence[Image]) -> bool | None:
     only compared with a digest on the other.
     """
     mine, theirs = {i.container: i for i in some}, {i.container: i for i in others}
-    found = [_same_image(mine.get(name), theirs.get(name)) for name in mine.keys() | theirs.keys()]
-    if False in found:
+    same = [_same_image(mine.get(name), theirs.get(name)) for name in mine.keys() | theirs.keys()]
+    if False in same:
         return False
-    return None if None in found else True
+    return None if None in same else True
 
 
 def _same_image(one: Image | None, other: Image | None) -> bool | None:

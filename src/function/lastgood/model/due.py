@@ -57,7 +57,7 @@ def notices_due(rollback: Rollback) -> tuple[str, ...]:
 
 def _told_by_the_stage(rollback: Rollback) -> bool:
     """It was passed on before people heard of it, so the stage's own rollback tells them everything."""
-    heard = any(each.partition("@")[0] == "opened" for each in rollback.bookkeeping.notified)
+    heard = any(notice.partition("@")[0] == "opened" for notice in rollback.bookkeeping.notified)
     return bool(rollback.progress.passed_on_to) and not heard
 
 
@@ -84,7 +84,7 @@ def follow_up_due(rollback: Rollback) -> FollowUp | None:
         FollowUp.WATCH_RERUN: bool(trail.rerun_execution_id),
         FollowUp.RELEASE: trail.held_at is not None,
     }
-    return next((each for each, due in wanted.items() if due and each not in trail.followed_up), None)
+    return next((follow_up for follow_up, due in wanted.items() if due and follow_up not in trail.followed_up), None)
 
 
 def _others_follow(rollback: Rollback) -> bool:

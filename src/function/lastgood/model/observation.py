@@ -123,4 +123,4 @@ class Observation:
 
     def needs[Kind: Preparation](self, kind: type[Kind]) -> Kind | None:
         """The preparation of this kind; None if there is none."""
-        return next((found for found in self.preparations if isinstance(found, kind)), None)
+        return next((preparation for preparation in self.preparations if isinstance(preparation, kind)), None)

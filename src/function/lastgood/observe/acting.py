@@ -48,11 +48,11 @@ def after_stop(look: Look) -> Observation:
 def _stack(look: Look, suspect: Deployment | None) -> Origin:
     """The stack whose update was cancelled, and what could put the good revision back if that came too late."""
     choice, stacks = look.rollback.choice, look.eyes.stacks
-    found = stacks.state(choice.suspect_stack, look.rollback.group, suspect)
+    origin = stacks.state(choice.suspect_stack, look.rollback.group, suspect)
     named = choice.good_deployment_id
-    if not found.stage or not named or named.endswith(BEFORE):
-        return found
-    return stacks.with_run(found, look.known(named) or look.deployer.deployment(named))
+    if not origin.stage or not named or named.endswith(BEFORE):
+        return origin
+    return stacks.with_run(origin, look.known(named) or look.deployer.deployment(named))
 
 
 def before_create(look: Look) -> Observation:
@@ -95,7 +95,7 @@ def _ready(look: Look, seen: Observation) -> Observation:
     live = deployer.live(facts, good.revision) if readable else Live()
     todo = deployer.prepare(facts, good.revision, live)
     if rollback.progress.redeployed_revision:
-        todo = tuple(each for each in todo if not isinstance(each, Unregistered))
+        todo = tuple(preparation for preparation in todo if not isinstance(preparation, Unregistered))
     return replace(seen, group=facts, newest=newest, good=good, live=live, preparations=todo)
 
 
@@ -109,8 +109,8 @@ def _good(look: Look) -> tuple[Deployment | None, str]:
     if good is None:
         return None, ""
     evidence = look.closer().at([good], noted=bool(choice.good_digests))[good.deployment_id]
-    found = replace(good, revision=evidence.revision)
-    return found, evidence.problem or changed_since(look.rollback, evidence.revision)
+    deployment = replace(good, revision=evidence.revision)
+    return deployment, evidence.problem or changed_since(look.rollback, evidence.revision)
 
 
 def _is_suspect(rollback: Rollback, facts: GroupFacts) -> bool:

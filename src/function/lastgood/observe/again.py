@@ -24,12 +24,12 @@ def with_history(look: Look, seen: Observation, good: Deployment) -> Observation
     healed = good.revision.identity in seen.controls.known_bad
     since = look.now - HISTORY_KEPT if healed else min(good.created_at, look.now)
     reading = look.reading_alarm_history()
-    found: tuple[Deployment, ...] = ()
+    read: tuple[Deployment, ...] = ()
     for batch in look.deployer.survey(since, look.now)[1]:
-        found += look.signed(batch, seen.controls)
-        if found and found[-1].created_at <= since:
+        read += look.signed(batch, seen.controls)
+        if read and read[-1].created_at <= since:
             break
-    seen = replace(seen, history=_with_known(told_apart(found), good))
+    seen = replace(seen, history=_with_known(told_apart(read), good))
     between = [d for d in seen.history if d != good and d.created_at > since and d.status == "Succeeded"]
     seen = _without_renamed(look, with_evidence(look, seen, between), between)
     return replace(seen, alarm_history=in_time(reading) or AlarmHistory())

@@ -27,13 +27,13 @@ class CloserLook:
 
         The notebook is read only where AWS does not say what a deployment contained, or with `noted`.
         """
-        found = list(self.pool.map(self.deployer.evidence, asked))
-        seen = [replace(d, revision=evidence.revision) for d, evidence in zip(asked, found, strict=True)]
+        read = list(self.pool.map(self.deployer.evidence, asked))
+        seen = [replace(d, revision=evidence.revision) for d, evidence in zip(asked, read, strict=True)]
         unsettled = seen if noted else _unsettled(seen, among)
         notes = {note.deployment_id: note for note in self.ledger.notebook.read(self.group)} if unsettled else {}
         added = self.pool.map(lambda d: self._noted(d, notes.get(d.deployment_id)), unsettled)
         more = {d.deployment_id: evidence for d, evidence in zip(unsettled, added, strict=True)}
-        return {d.deployment_id: _with(e, more.get(d.deployment_id)) for d, e in zip(asked, found, strict=True)}
+        return {d.deployment_id: _with(e, more.get(d.deployment_id)) for d, e in zip(asked, read, strict=True)}
 
     def by_the_notebook(self, deployment: Deployment) -> Evidence:
         """One deployment with what the notebook adds to it."""

@@ -106,4 +106,4 @@ def in_time[Found](reading: Future[Found] | None) -> Found | None:
 def all_in_time[Found](readings: Sequence[Future[list[Found]]]) -> list[Found]:
     """The results of those reads that end within the same few seconds."""
     done = wait(readings, WAIT_FOR_OTHER_ALARMS).done
-    return [each for reading in readings if reading in done for each in reading.result()]
+    return [item for reading in readings if reading in done for item in reading.result()]

@@ -27,8 +27,8 @@ def with_releases(look: Look, seen: Observation) -> Observation:
     return seen
 
 
-def _with(seen: Observation, found: ReleaseSet | None) -> Observation:
-    return replace(seen, releases=(*seen.releases, found)) if found else seen
+def _with(seen: Observation, release: ReleaseSet | None) -> Observation:
+    return replace(seen, releases=(*seen.releases, release)) if release else seen
 
 
 def _unknown(look: Look, seen: Observation) -> set[str]:

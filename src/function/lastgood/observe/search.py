@@ -79,7 +79,7 @@ def _examined(look: Look, seen: Observation, batches: Batches) -> Observation:
         if unread:
             reading = look.reading_other_alarms(seen) if not seen.examined else ()
             seen = with_evidence(look, seen, unread, case.doubtful)
-            pasts = [past for each in reading if (past := in_time(each))]
+            pasts = [past for history in reading if (past := in_time(history))]
             seen = replace(seen, alarm_history=with_others(seen.alarm_history, pasts))
         elif not case.selection.settled and (more := next(batches, ())):
             seen = _with_batch(look, seen, more)
@@ -105,9 +105,9 @@ def _last_look(look: Look, case: Case, good: Deployment) -> tuple[Observation, b
     return seen, True
 
 
-def _with_one(seen: Observation, found: Deployment) -> Observation:
+def _with_one(seen: Observation, deployment: Deployment) -> Observation:
     """The history with one that no deployment made, in its place."""
-    return replace(seen, history=tuple(sorted((*seen.history, found), key=lambda d: d.created_at, reverse=True)))
+    return replace(seen, history=tuple(sorted((*seen.history, deployment), key=lambda d: d.created_at, reverse=True)))
 
 
 def _to_examine(case: Case) -> list[Deployment]:
@@ -181,19 +181,19 @@ def with_evidence(
     """Add a closer look at these deployments of the history, and when the doubtful ones began to serve users."""
     asked, facts = [d for d in unread if d in doubtful], seen.group
     reading = {d.deployment_id: look.eyes.pool.submit(look.deployer.reach, d, facts) for d in asked if facts}
-    found = look.closer().at(unread, seen.history)
+    read = look.closer().at(unread, seen.history)
     reached = {name: reach.result() for name, reach in reading.items()}
-    problems = {name: evidence.problem for name, evidence in found.items() if evidence.problem}
+    problems = {name: evidence.problem for name, evidence in read.items() if evidence.problem}
     return replace(
         seen,
         history=tuple(
             look.as_counts(
-                replace(_as_found(d, found.get(d.deployment_id)), reach=reached.get(d.deployment_id, d.reach))
+                replace(_as_found(d, read.get(d.deployment_id)), reach=reached.get(d.deployment_id, d.reach))
             )
             for d in seen.history
         ),
         unusable={**seen.unusable, **problems},
-        examined=seen.examined | found.keys(),
+        examined=seen.examined | read.keys(),
     )
 
 
@@ -280,7 +280,7 @@ def _with_revision(seen: Observation, deployment: Deployment, revision: Revision
 
 def _by_the_notebook(look: Look, seen: Observation, good: Deployment, renamed: str) -> Observation:
     """Add the digests that the notebook has of the good revision; without them it cannot be deployed any more."""
-    found = look.closer().by_the_notebook(good)
-    if found.problem or found.revision == good.revision:
-        return replace(seen, unusable={**seen.unusable, good.deployment_id: found.problem or renamed})
-    return _with_revision(seen, good, found.revision)
+    evidence = look.closer().by_the_notebook(good)
+    if evidence.problem or evidence.revision == good.revision:
+        return replace(seen, unusable={**seen.unusable, good.deployment_id: evidence.problem or renamed})
+    return _with_revision(seen, good, evidence.revision)

@@ -33,14 +33,14 @@ class Pipelines:
 
     def made(self, pipeline: str, deployment_ids: Iterable[str]) -> dict[str, Run]:
         """The run that made each deployment; deployments without a known run are left out."""
-        wanted, found = set(deployment_ids), dict[str, str]()
+        wanted, execution_ids = set(deployment_ids), dict[str, str]()
         for action in self.actions(pipeline):
             made = _result(action).get("externalExecutionId", "")
             if made in wanted:
-                found.setdefault(made, action.get("pipelineExecutionId", ""))
-            if found.keys() == wanted:
+                execution_ids.setdefault(made, action.get("pipelineExecutionId", ""))
+            if execution_ids.keys() == wanted:
                 break
-        return {made: self.run(pipeline, execution_id) for made, execution_id in found.items()}
+        return {made: self.run(pipeline, execution_id) for made, execution_id in execution_ids.items()}
 
     def run(self, pipeline: str, execution_id: str) -> Run:
         """One run with its sources. A stage rollback has none of its own: it gets those of the run it went back to."""
@@ -52,9 +52,9 @@ class Pipelines:
 
     def _run(self, pipeline: str, execution_id: str) -> tuple[Run, str]:
         answer = self._execution(pipeline, execution_id)
-        artifacts = {each.get("name", ""): each for each in answer.get("artifactRevisions") or ()}
-        found = list(self.actions(pipeline, filter={"pipelineExecutionId": execution_id}))
-        sources = {each["actionName"]: _source(each, artifacts) for each in found if _provider(each)}
+        artifacts = {artifact.get("name", ""): artifact for artifact in answer.get("artifactRevisions") or ()}
+        actions = list(self.actions(pipeline, filter={"pipelineExecutionId": execution_id}))
+        sources = {action["actionName"]: _source(action, artifacts) for action in actions if _provider(action)}
         variables = ((v.get("name", ""), v.get("resolvedValue", "")) for v in answer.get("variables") or ())
         run = Run(
             execution_id,
@@ -62,8 +62,10 @@ class Pipelines:
             answer.get("pipelineVersion", 0),
             tuple(sources[name] for name in sorted(sources)),
             tuple((name, value) for name, value in variables if name and value),
-            tuple(sorted(_released(pipeline, found).items())),
-            tuple((key, each["startTime"], each["lastUpdateTime"]) for each in found for key in _services(each)),
+            tuple(sorted(_released(pipeline, actions).items())),
+            tuple(
+                (key, action["startTime"], action["lastUpdateTime"]) for action in actions for key in _services(action)
+            ),
         )
         return run, (answer.get("rollbackMetadata") or {}).get("rollbackTargetPipelineExecutionId", "")
 
@@ -82,8 +84,8 @@ class Pipelines:
     def deployments(self, pipeline: str, execution_id: str) -> frozenset[str]:
         """The ids of the deployments that a run made, as far as its deploy actions have begun."""
         actions = self.actions(pipeline, filter={"pipelineExecutionId": execution_id})
-        made = (_result(each).get("externalExecutionId", "") for each in actions if category_of(each) == "Deploy")
-        return frozenset(each for each in made if each)
+        made = (_result(action).get("externalExecutionId", "") for action in actions if category_of(action) == "Deploy")
+        return frozenset(name for name in made if name)
 
     def status(self, pipeline: str, execution_id: str) -> str:
         """A run's status: InProgress, Succeeded, Failed, Stopped, Superseded, Cancelled …"""
@@ -91,42 +93,42 @@ class Pipelines:
 
     def _execution(self, pipeline: str, execution_id: str) -> dict[str, Any]:
         answer = call(self._client, "get_pipeline_execution", pipelineName=pipeline, pipelineExecutionId=execution_id)
-        found: dict[str, Any] = answer["pipelineExecution"]
-        return found
+        execution: dict[str, Any] = answer["pipelineExecution"]
+        return execution
 
     def recent(self, pipeline: str) -> tuple[Recent, ...]:
         """The hundred newest runs."""
         answer = call(self._client, "list_pipeline_executions", pipelineName=pipeline, maxResults=100)
         return tuple(
             Recent(
-                each["pipelineExecutionId"],
-                each.get("status", ""),
-                each["startTime"],
-                frozenset(s["revisionId"] for s in each.get("sourceRevisions") or () if s.get("revisionId")),
-                each.get("executionType") == "ROLLBACK",
+                execution["pipelineExecutionId"],
+                execution.get("status", ""),
+                execution["startTime"],
+                frozenset(s["revisionId"] for s in execution.get("sourceRevisions") or () if s.get("revisionId")),
+                execution.get("executionType") == "ROLLBACK",
             )
-            for each in answer.get("pipelineExecutionSummaries") or ()
+            for execution in answer.get("pipelineExecutionSummaries") or ()
         )
 
     def definition(self, pipeline: str) -> Definition:
         """The pipeline as it is now. One that was created before there were types is V1."""
-        found = call(self._client, "get_pipeline", name=pipeline)["pipeline"]
-        return Definition(found.get("version", 0), found.get("pipelineType") or "V1")
+        declaration = call(self._client, "get_pipeline", name=pipeline)["pipeline"]
+        return Definition(declaration.get("version", 0), declaration.get("pipelineType") or "V1")
 
     def stage(self, pipeline: str, stage: str) -> Stage | None:
         """A stage's inbound transition; None if the pipeline has no such stage."""
         answer = call(self._client, "get_pipeline_state", name=pipeline)
-        found = next((each for each in answer.get("stageStates") or () if each.get("stageName") == stage), None)
-        if found is None:
+        state = next((state for state in answer.get("stageStates") or () if state.get("stageName") == stage), None)
+        if state is None:
             return None
-        transition = found.get("inboundTransitionState") or {}
-        waiting = [*(found.get("inboundExecutions") or ()), found.get("inboundExecution") or {}]
+        transition = state.get("inboundTransitionState") or {}
+        waiting = [*(state.get("inboundExecutions") or ()), state.get("inboundExecution") or {}]
         return Stage(
             transition.get("enabled", True),
             transition.get("disabledReason", ""),
             transition.get("lastChangedBy", ""),
             transition.get("lastChangedAt"),
-            frozenset(each["pipelineExecutionId"] for each in waiting if each),
+            frozenset(inbound["pipelineExecutionId"] for inbound in waiting if inbound),
         )
 
     def start(self, request: Mapping[str, Any]) -> str:
@@ -159,7 +161,7 @@ class Pipelines:
             metadata = call(self._clients.s3, "head_object", **wanted).get("Metadata") or {}
         except RefusedError:
             return ""
-        return next((found for key in _SUMMARY_KEYS if (found := commit_in(metadata.get(key, "")))), "")
+        return next((commit for key in _SUMMARY_KEYS if (commit := commit_in(metadata.get(key, "")))), "")
 
     def command(self, request: Mapping[str, Any]) -> str:
         """The command that starts the same run from a terminal, in the region of the pipeline."""
@@ -175,8 +177,8 @@ class Pipelines:
 
 
 def _kind(action: Mapping[str, Any]) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = (action.get("input") or {}).get("actionTypeId") or {}
-    return found
+    kind: Mapping[str, Any] = (action.get("input") or {}).get("actionTypeId") or {}
+    return kind
 
 
 def _provider(action: Mapping[str, Any]) -> str:
@@ -185,8 +187,8 @@ def _provider(action: Mapping[str, Any]) -> str:
 
 
 def _result(action: Mapping[str, Any]) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = (action.get("output") or {}).get("executionResult") or {}
-    return found
+    result: Mapping[str, Any] = (action.get("output") or {}).get("executionResult") or {}
+    return result
 
 
 def _deployed(action: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -213,15 +215,15 @@ def _released(pipeline: str, actions: Sequence[Mapping[str, Any]]) -> dict[str, 
     A stage that also deploys to a group or a service is left out: those go back by themselves, and it would go over
     them.
     """
-    found = {key: made for each in actions for key, made in _deployed(each)}
-    direct = {each.get("stageName") for each in actions if any(_deployed(each))}
-    others = (each for each in actions if category_of(each) == "Deploy" and each.get("stageName") not in direct)
-    stages = {parse_stage(f"{pipeline}/{each['stageName']}").key: each["pipelineExecutionId"] for each in others}
-    return stages | found
+    deployments = {key: made for action in actions for key, made in _deployed(action)}
+    direct = {action.get("stageName") for action in actions if any(_deployed(action))}
+    others = (action for action in actions if category_of(action) == "Deploy" and action.get("stageName") not in direct)
+    stages = {parse_stage(f"{pipeline}/{action['stageName']}").key: action["pipelineExecutionId"] for action in others}
+    return stages | deployments
 
 
 def _source(action: Mapping[str, Any], artifacts: Mapping[str, Mapping[str, Any]]) -> Source:
-    names = [each.get("name", "") for each in (action.get("output") or {}).get("outputArtifacts") or ()]
+    names = [output.get("name", "") for output in (action.get("output") or {}).get("outputArtifacts") or ()]
     artifact = next((artifacts[name] for name in names if name in artifacts), {})
     revision = artifact.get("revisionId") or _result(action).get("externalExecutionId", "")
     return Source(

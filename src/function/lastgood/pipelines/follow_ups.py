@@ -117,7 +117,7 @@ class FollowUps:
         """The other groups of the release follow, each by a rollback of its own."""
         brought = self._brings(self.rollback)
         told = " ".join(said for _, said in brought)
-        followers = tuple(each for each, _ in brought if each)
+        followers = tuple(follower for follower, _ in brought if follower)
         self._turn.settle(FollowUp.BRING_OTHERS, told, follower_ids=followers)
 
     def _held_back(self) -> str:

@@ -24,14 +24,14 @@ class Hold:
         self._pipelines = turn.parts.pipelines
 
     def begin(self) -> None:
-        it, stage = self._turn.rollback, self._stage()
-        trail = it.trail
+        rollback, stage = self._turn.rollback, self._stage()
+        trail = rollback.trail
         if stage is None:
             self._turn.give_up(FollowUp.HOLD, f"The pipeline {trail.pipeline} has no stage {trail.hold_stage}.")
         elif stage.enabled:
-            self._pipelines.disable(trail.pipeline, trail.hold_stage, hold_reason(it.rollback_id))
+            self._pipelines.disable(trail.pipeline, trail.hold_stage, hold_reason(rollback.rollback_id))
             self._held(self._turn.parts.clock())
-        elif stage.held_by(it.rollback_id):
+        elif stage.held_by(rollback.rollback_id):
             self._held(stage.changed_at or self._turn.parts.clock())
         else:
             who = clean(stage.changed_by or "somebody", 100)
@@ -46,7 +46,7 @@ class Hold:
 
     def watch(self) -> None:
         """Open the stage if an operator asks or a newer commit waits; never one that somebody else closed."""
-        it = self._turn.rollback
+        rollback = self._turn.rollback
         try:
             self._release_if_wanted()
         except RetryableError:
@@ -54,17 +54,17 @@ class Hold:
         except RefusedError as error:
             self._turn.give_up(FollowUp.RELEASE, str(error), alert=True)
         else:
-            if self._turn.rollback is it:
+            if self._turn.rollback is rollback:
                 self._turn.look_again()
 
     def _release_if_wanted(self) -> None:
-        it, stage = self._turn.rollback, self._stage()
-        trail = it.trail
+        rollback, stage = self._turn.rollback, self._stage()
+        trail = rollback.trail
         # CodePipeline's own clock, by which its runs are timed too.
-        held_at = (stage.changed_at if stage else None) or trail.held_at or it.opened_at
+        held_at = (stage.changed_at if stage else None) or trail.held_at or rollback.opened_at
         if stage is not None and stage.enabled and trail.follow_up_attempts:
             self._released("We opened it, though no answer came.", alert=not trail.release_requested_by)
-        elif stage is None or not stage.held_by(it.rollback_id):
+        elif stage is None or not stage.held_by(rollback.rollback_id):
             who = clean(stage.changed_by, 100) if stage else ""
             by = f" by {who}" if who else " by nobody that CodePipeline names"
             self._turn.settle(

@@ -23,7 +23,7 @@ CLOCKS_DIFFER_BY = timedelta(minutes=1)
 """CodePipeline and ECS may date one moment so differently."""
 
 
-def release_of(pipeline: str, run: Run, made: dict[str, str]) -> dict[str, Any]:
+def release_fields(pipeline: str, run: Run, made: dict[str, str]) -> dict[str, Any]:
     """The fields of a record that say what else the suspect's run released; none where it released nothing else.
 
     `made` are the deployments of the services among it, as far as they are known.
@@ -49,9 +49,13 @@ class Rerun:
         self._pipelines = turn.parts.pipelines
 
     def find_commits(self) -> None:
-        it = self._turn.rollback
-        trail, choice = it.trail, it.choice
-        wanted = [each for each in (choice.suspect_deployment_id, choice.good_deployment_id) if each]
+        rollback = self._turn.rollback
+        trail, choice = rollback.trail, rollback.choice
+        wanted = [
+            deployment_id
+            for deployment_id in (choice.suspect_deployment_id, choice.good_deployment_id)
+            if deployment_id
+        ]
         runs = self._runs(wanted)
         suspect, good = runs.get(choice.suspect_deployment_id), runs.get(choice.good_deployment_id)
         bad_commit, good_commit = commits(suspect, good)
@@ -60,49 +64,50 @@ class Rerun:
         self._turn.change(
             suspect_commit=bad_commit,
             good_commit=good_commit,
-            compare_url=it.trail.compare_url or compare(commit_page(bad_commit, suspect), good_commit, bad_commit),
+            compare_url=rollback.trail.compare_url
+            or compare(commit_page(bad_commit, suspect), good_commit, bad_commit),
             suspect_execution_id=suspect.execution_id if suspect else "",
             good_execution_id=good.execution_id if good else "",
-            **(release_of(trail.pipeline, suspect, self._of_services(suspect)) if suspect else {}),
+            **(release_fields(trail.pipeline, suspect, self._of_services(suspect)) if suspect else {}),
         )
         self._prepare_rerun(good)
         self._turn.settle(FollowUp.FIND_COMMITS, what_was_found(self._turn.rollback, runs))
 
     def _runs(self, deployment_ids: list[str]) -> dict[str, Run]:
         """The runs that made these deployments; those of a stage are runs themselves."""
-        it = self._turn.rollback
-        pipeline = it.trail.pipeline
-        if it.group.can().deployments_are_runs:
-            return {each: self._pipelines.run(pipeline, each) for each in deployment_ids}
+        rollback = self._turn.rollback
+        pipeline = rollback.trail.pipeline
+        if rollback.group.can().deployments_are_runs:
+            return {deployment_id: self._pipelines.run(pipeline, deployment_id) for deployment_id in deployment_ids}
         return self._pipelines.made(pipeline, deployment_ids) if pipeline else {}
 
     def _of_services(self, run: Run) -> dict[str, str]:
         """The last deployment of each service that a run released to, where it began while the run's action ran."""
-        found: dict[str, str] = {}
+        deployments: dict[str, str] = {}
         for key, began, ended in run.between:
             deployer = self._turn.parts.deployer_for(parse_key(key), None)
             facts = deployer.facts()
             newest = deployer.newest(facts) if facts else None
             if newest and newest.is_release and _within(newest.created_at, began, ended):
-                found[key] = newest.deployment_id
-        return found
+                deployments[key] = newest.deployment_id
+        return deployments
 
     def _prepare_rerun(self, good: Run | None) -> None:
         """What would run the pipeline for the good commit: a request for this function, a command for people."""
-        it = self._turn.rollback
-        trail, choice = it.trail, it.choice
+        rollback = self._turn.rollback
+        trail, choice = rollback.trail, rollback.choice
         if trail.after_rollback not in {AfterRollback.TELL, AfterRollback.RERUN} or not choice.good_deployment_id:
             return
         if good is None:
             self._turn.problem(
                 f"No run of {trail.pipeline} is known that made {choice.good_deployment_id}, so it cannot be re-run "
-                f"for the good commit. {release_the_revert(it)}"
+                f"for the good commit. {release_the_revert(rollback)}"
             )
             return
         definition = self._pipelines.definition(trail.pipeline)
-        request, problem = start_request(trail.pipeline, definition, good, it.rollback_id)
+        request, problem = start_request(trail.pipeline, definition, good, rollback.rollback_id)
         if request is None:
-            self._turn.problem(f"{problem} {release_the_revert(it)}")
+            self._turn.problem(f"{problem} {release_the_revert(rollback)}")
             return
         changed = changed_since(definition, good)
         self._turn.change(
@@ -114,13 +119,13 @@ class Rerun:
             self._turn.problem(f"{changed} Look at it, then run: {self._turn.rollback.trail.rerun_command}")
 
     def start(self) -> None:
-        it = self._turn.rollback
-        trail = it.trail
+        rollback = self._turn.rollback
+        trail = rollback.trail
         request = json.loads(trail.rerun_request)
         # Once a start may have been sent, only the same start is sent again: its token makes it the same run.
         if trail.rerun_status != STARTING:
-            good = frozenset(each["revisionValue"] for each in request["sourceRevisions"])
-            since = it.choice.suspect_created_at or it.opened_at
+            good = frozenset(revision["revisionValue"] for revision in request["sourceRevisions"])
+            since = rollback.choice.suspect_created_at or rollback.opened_at
             newer = overtaken(self._pipelines.recent(trail.pipeline), trail.suspect_execution_id, since, good)
             if newer is not None:
                 self._turn.give_up(
@@ -140,13 +145,13 @@ class Rerun:
         )
 
     def watch(self) -> None:
-        it = self._turn.rollback
-        trail = it.trail
+        rollback = self._turn.rollback
+        trail = rollback.trail
         try:
             status = self._pipelines.status(trail.pipeline, trail.rerun_execution_id)
         except LastgoodError as error:
             status = f"unknown: {error}"
-        late = self._turn.parts.clock() - (it.closed_at or it.opened_at) > RERUN_WATCH
+        late = self._turn.parts.clock() - (rollback.closed_at or rollback.opened_at) > RERUN_WATCH
         waits = status in RUNNING or status.startswith("unknown")
         if waits and not late:
             self._turn.look_again()

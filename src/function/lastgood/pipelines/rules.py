@@ -78,18 +78,18 @@ def overtaken(
     not among the `recent`.
     """
     recent = tuple(recent)
-    suspect = next((each for each in recent if each.execution_id == suspect_id), None)
+    suspect = next((run for run in recent if run.execution_id == suspect_id), None)
     since = suspect.started_at if suspect else suspect_at
     # A run whose sources are not known yet may bring anything.
     harmless = {good_revisions, suspect.revisions if suspect else good_revisions} - {frozenset[str]()}
     return next(
         (
-            each
-            for each in recent
-            if each.started_at > since
-            and each.status in {*RUNNING, "Succeeded"}
-            and not each.rollback
-            and each.revisions not in harmless
+            run
+            for run in recent
+            if run.started_at > since
+            and run.status in {*RUNNING, "Succeeded"}
+            and not run.rollback
+            and run.revisions not in harmless
         ),
         None,
     )
@@ -101,16 +101,13 @@ def runs_again(recent: Iterable[Recent], rollback: Rollback) -> tuple[str, ...]:
     They are recognised by the good run's sources if it is among the `recent`, else by the good commit alone.
     """
     recent = tuple(recent)
-    good = next(
-        (each.revisions for each in recent if each.execution_id == rollback.trail.good_execution_id), frozenset()
-    )
+    good = next((run.revisions for run in recent if run.execution_id == rollback.trail.good_execution_id), frozenset())
     wanted = {good, frozenset({rollback.trail.good_commit})} - {frozenset(), frozenset({""})}
     since = rollback.choice.suspect_created_at or rollback.opened_at
     return tuple(
-        each.execution_id
-        for each in recent
-        if each.execution_id == rollback.trail.rerun_execution_id
-        or (each.started_at > since and each.revisions in wanted)
+        run.execution_id
+        for run in recent
+        if run.execution_id == rollback.trail.rerun_execution_id or (run.started_at > since and run.revisions in wanted)
     )
 
 
@@ -121,10 +118,10 @@ def brings_something_new(recent: Iterable[Recent], waiting: frozenset[str], held
     and has revisions that no earlier run among the `recent` had: neither the bad commit again nor an older one.
     """
     recent = tuple(recent)
-    seen = {each.revisions for each in recent if each.started_at <= held_at}
+    seen = {run.revisions for run in recent if run.started_at <= held_at}
     new = {
-        each.execution_id
-        for each in recent
-        if each.started_at > held_at and not each.rollback and each.revisions and each.revisions not in seen
+        run.execution_id
+        for run in recent
+        if run.started_at > held_at and not run.rollback and run.revisions and run.revisions not in seen
     }
     return bool(waiting) and waiting <= new

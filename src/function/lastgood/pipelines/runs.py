@@ -104,8 +104,8 @@ def commit_in(text: str) -> str:
     alone = text.strip().lower()
     if _COMMIT.fullmatch(alone):
         return alone
-    found = _COMMIT_IN_TEXT.search(text)
-    return found[0] if found else ""
+    match = _COMMIT_IN_TEXT.search(text)
+    return match[0] if match else ""
 
 
 def run_of(pipeline: str, execution_id: str) -> str:

@@ -18,22 +18,22 @@ PURPOSE = {
 }
 
 
-def by_hand(due: FollowUp, it: Rollback, enable_command: str) -> str:
+def by_hand(due: FollowUp, rollback: Rollback, enable_command: str) -> str:
     """What people can do by hand where a follow-up was given up."""
     match due:
         case FollowUp.HOLD:
             return (
-                f"Until the bad commit is reverted, the next run of {it.trail.pipeline} puts it back: disable the "
-                f"transition into {it.trail.hold_stage} by hand."
+                f"Until the bad commit is reverted, the next run of {rollback.trail.pipeline} puts it back: disable "
+                f"the transition into {rollback.trail.hold_stage} by hand."
             )
         case FollowUp.FIND_COMMITS:
-            where = it.trail.pipeline or "what releases it"
-            return f"Look for {it.choice.suspect_deployment_id} in the history of {where}."
+            where = rollback.trail.pipeline or "what releases it"
+            return f"Look for {rollback.choice.suspect_deployment_id} in the history of {where}."
         case FollowUp.BRING_OTHERS:
-            others = listed(sorted(it.choice.release_deployments.keys() - {it.group.key}))
+            others = listed(sorted(rollback.choice.release_deployments.keys() - {rollback.group.key}))
             return f"Look whether they should go back as well: {others}."
         case FollowUp.RERUN:
-            return f"By hand: {it.trail.rerun_command}"
+            return f"By hand: {rollback.trail.rerun_command}"
         case _:
             return f"By hand: {enable_command}"
 

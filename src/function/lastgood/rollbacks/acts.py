@@ -127,15 +127,15 @@ class Acts:
         self._closing.refused(Reason.STOP_REFUSED, error)
 
     def _adopt(self, decision: Adopt) -> None:
-        found = decision.deployment
-        self._step(Kind.DECISION, decision, found.deployment_id)
+        deployment = decision.deployment
+        self._step(Kind.DECISION, decision, deployment.deployment_id)
         self._delays.over()
         self._draft.change(
             phase=Phase.VERIFYING,
-            rollback_deployment_id=found.deployment_id,
-            redeployed_at=found.created_at,
-            redeployed_revision=self._draft.rollback.progress.redeployed_revision or found.revision.identity,
-            adopted=not (decision.ours or found.made_by),
+            rollback_deployment_id=deployment.deployment_id,
+            redeployed_at=deployment.created_at,
+            redeployed_revision=self._draft.rollback.progress.redeployed_revision or deployment.revision.identity,
+            adopted=not (decision.ours or deployment.made_by),
             stack_debt=debt(self._draft.rollback) if decision.ours else "",
         )
 

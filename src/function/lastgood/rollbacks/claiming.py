@@ -35,8 +35,8 @@ def confirmed_since(parts: Parts, rollback: Rollback) -> Rollback | None:
 
     So a message that somebody made up, or that was faster than DescribeAlarms, does not silence the true one.
     """
-    found, trigger = parts.ledger.load(rollback.rollback_id), rollback.trigger
-    unconfirmed = found is not None and not found.open and found.reason_code in _NOT_FIRING
+    recorded, trigger = parts.ledger.load(rollback.rollback_id), rollback.trigger
+    unconfirmed = recorded is not None and not recorded.open and recorded.reason_code in _NOT_FIRING
     said = trigger.alarm_changed_at
     if not unconfirmed or said is None or rollback.rollback_id.endswith(AGAIN):
         return None

@@ -36,7 +36,9 @@ class Notes:
                 "release_requested_by": requested_by,
                 "held_at": leased.trail.held_at or self._parts.clock(),
                 # The release may have been given up before.
-                "followed_up": tuple(each for each in leased.trail.followed_up if each != FollowUp.RELEASE),
+                "followed_up": tuple(
+                    follow_up for follow_up in leased.trail.followed_up if follow_up != FollowUp.RELEASE
+                ),
                 "follow_up_at": None,
             }
             return self._write(leased, "RELEASE", note, changes)

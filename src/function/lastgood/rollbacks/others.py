@@ -36,8 +36,8 @@ class Others:
         opened_as = rollback_id(key, group, source.opened_at)
         if self.parts.ledger.load(opened_as) is None and (why := self._left_alone(group, deployment_id)):
             return "", f"{group.key} is left alone: {why}."
-        found = self.opens(_following(source, group, deployment_id, opened_as, self.parts), key)
-        return found.rollback_id, f"{group.key} follows: {found.rollback_id}."
+        opened = self.opens(_following(source, group, deployment_id, opened_as, self.parts), key)
+        return opened.rollback_id, f"{group.key} follows: {opened.rollback_id}."
 
     def _left_alone(self, group: DeploymentGroup, deployment_id: str) -> str:
         """Why a group is left alone; empty if the release in question is the last that was deployed there."""

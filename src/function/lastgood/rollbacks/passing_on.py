@@ -26,9 +26,9 @@ def pass_on(draft: Draft, opens: Callable[[Rollback, str], Rollback]) -> None:
         explanation = f"{rollback.explanation} {told}".strip()
         return draft.change(passed_on_to="", people=True, notified=heard, explanation=explanation)
     key = f"passed on|{rollback.rollback_id}"
-    found = opens(_of_the_stage(rollback, stage, key), key)
-    draft.note(Kind.RESULT, "PASS_ON", f"{found.rollback_id} rolls {stage.key} back.")
-    draft.change(passed_on_id=found.rollback_id, notified=(*rollback.bookkeeping.notified, PASSED_ON))
+    opened = opens(_of_the_stage(rollback, stage, key), key)
+    draft.note(Kind.RESULT, "PASS_ON", f"{opened.rollback_id} rolls {stage.key} back.")
+    draft.change(passed_on_id=opened.rollback_id, notified=(*rollback.bookkeeping.notified, PASSED_ON))
 
 
 def _of_the_stage(rollback: Rollback, stage: DeploymentGroup, key: str) -> Rollback:

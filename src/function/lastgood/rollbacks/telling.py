@@ -52,7 +52,7 @@ class Telling:
         """Send the notices that the record calls for, and note who got them. The sweep sends again what fails."""
         draft = self._draft
         # What is only listed like a notice is done by the story itself, or by the next visit if that was cut short.
-        for kind in (each for each in notices_due(draft.rollback) if each not in {PASSED_ON, JOINED}):
+        for kind in (due for due in notices_due(draft.rollback) if due not in {PASSED_ON, JOINED}):
             draft.change(notified=(*draft.rollback.bookkeeping.notified, *self._told(kind)))
         now, written = draft.rollback.bookkeeping, draft.written.bookkeeping
         if now.notified != written.notified or now.lease_owner:

@@ -194,8 +194,8 @@ def read_alarm_detail(body: dict[str, Any], delivery: Delivery) -> Results:
 
 
 def first_tags(*holders: object) -> dict[str, str] | None:
-    found = (_tags(holder, "alarmTags") for holder in holders if isinstance(holder, dict))
-    return next((tags for tags in found if tags is not None), None)
+    tag_maps = (_tags(holder, "alarmTags") for holder in holders if isinstance(holder, dict))
+    return next((tags for tags in tag_maps if tags is not None), None)
 
 
 def stated_alarm(

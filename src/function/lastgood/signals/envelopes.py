@@ -49,7 +49,7 @@ def _event(event: object, delivery: Delivery) -> Results:
     if isinstance(event, str) and event.lstrip().startswith("{"):
         event = [event]
     if isinstance(event, list) and event:
-        return tuple(_no_request(result) for each in event for result in guarded(_piped, each, delivery))
+        return tuple(_no_request(result) for record in event for result in guarded(_piped, record, delivery))
     if not isinstance(event, dict) or not event:
         reject(
             "unknown_event_shape",

@@ -110,17 +110,17 @@ def _ecs(event: dict[str, Any], delivery: Delivery) -> Results:
 def _ecs_hook(event: dict[str, Any], delivery: Delivery) -> Results:
     """A lifecycle hook of ECS. The event's resources are undocumented: one names the service or its deployment."""
     detail, resources = _detail(event), event.get("resources")
-    arns = [parse_arn(each, "ecs") for each in resources] if isinstance(resources, list) else []
-    found = next((arn for arn in arns if arn and _ECS_DEPLOYMENT.fullmatch(arn.resource)), None)
-    found = found or next((arn for arn in arns if arn and _ECS_SERVICE.fullmatch(arn.resource)), None)
-    if found is None:
+    arns = [parse_arn(resource, "ecs") for resource in resources] if isinstance(resources, list) else []
+    arn = next((arn for arn in arns if arn and _ECS_DEPLOYMENT.fullmatch(arn.resource)), None)
+    arn = arn or next((arn for arn in arns if arn and _ECS_SERVICE.fullmatch(arn.resource)), None)
+    if arn is None:
         ignore("bad_field", "None of the event's resources is the ARN of an ECS service or of its deployment.")
-    check_home(found, delivery.home)
+    check_home(arn, delivery.home)
     event_name = detail.get("eventName")
     if not isinstance(event_name, str) or not _HOOK.fullmatch(event_name):
         ignore("bad_state", "The event's name is not one of a lifecycle hook.")
-    service = _ECS_DEPLOYMENT.sub(r"service/\1", found.resource)
-    return (ServiceDeploymentSignal(str(replace(found, resource=service)), event_name),)
+    service = _ECS_DEPLOYMENT.sub(r"service/\1", arn.resource)
+    return (ServiceDeploymentSignal(str(replace(arn, resource=service)), event_name),)
 
 
 def _codepipeline(event: dict[str, Any], delivery: Delivery) -> Results:

@@ -105,10 +105,10 @@ def _id_field(controller: Controller) -> Callable[[object, str, datetime, Refuse
     def read(value: object, name: str, now: datetime, refuse: Refuse) -> str:
         if can.deployment_ids is None:
             return _text_field(MAX_REQUESTED_BY)(value, name, now, refuse)
-        found = can.deployment_ids.fullmatch(value.strip()) if isinstance(value, str) else None
-        if found is None:
+        match = can.deployment_ids.fullmatch(value.strip()) if isinstance(value, str) else None
+        if match is None:
             refuse("bad_field", f"{name} must be {can.deployment_id_is}.")
-        return found[found.lastindex or 0]
+        return match[match.lastindex or 0]
 
     return read
 

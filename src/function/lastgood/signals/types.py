@@ -162,7 +162,7 @@ class Home:
 
     def takes_from(self, topic_arn: str) -> bool:
         """Whether messages of a topic are accepted. In `alarm_topic_arns` a * stands for any region."""
-        return not self.alarm_topic_arns or any(_fits(topic_arn, each) for each in self.alarm_topic_arns)
+        return not self.alarm_topic_arns or any(_fits(topic_arn, accepted) for accepted in self.alarm_topic_arns)
 
 
 def _fits(topic_arn: str, accepted: str) -> bool:

@@ -91,15 +91,17 @@ class EcsPlatform:
         """
         if deployment.revision.moves:
             return Evidence(deployment.revision)
-        found = TaskDefinitions(self.clients).evidence(deployment.revision)
+        evidence = TaskDefinitions(self.clients).evidence(deployment.revision)
         content = partial(self.content, deployment.revision.location)
-        problem = found.problem or rejection(self.clients, content, self.settings.appspec_hooks)
+        problem = evidence.problem or rejection(self.clients, content, self.settings.appspec_hooks)
         ended = deployment.completed_at
-        images = tuple(replace(image, deployed_at=ended) for image in found.revision.images)
-        found = replace(found, problem=problem, revision=replace(found.revision, images=images))
-        if not any(image.moves and not image.digest for image in found.revision.images):
-            return found
-        return replace(found, revision=replace(found.revision, images=self.ran(deployment, found.revision.images)))
+        images = tuple(replace(image, deployed_at=ended) for image in evidence.revision.images)
+        evidence = replace(evidence, problem=problem, revision=replace(evidence.revision, images=images))
+        if not any(image.moves and not image.digest for image in evidence.revision.images):
+            return evidence
+        return replace(
+            evidence, revision=replace(evidence.revision, images=self.ran(deployment, evidence.revision.images))
+        )
 
     def ran(self, deployment: Deployment, images: tuple[Image, ...]) -> tuple[Image, ...]:
         """The images of a deployment, with the digests that its tasks run while its task set exists."""
@@ -113,8 +115,8 @@ class EcsPlatform:
         """The definition with the digests that its tasks run."""
         if deployment.revision.moves:
             return deployment.revision
-        found = TaskDefinitions(self.clients).evidence(deployment.revision).revision
-        return replace(found, images=self.ran(deployment, found.images))
+        revision = TaskDefinitions(self.clients).evidence(deployment.revision).revision
+        return replace(revision, images=self.ran(deployment, revision.images))
 
     def noted(self, deployment: Deployment, note: Note) -> Evidence:
         """The digests that its tasks ran, from the notebook: once its task set is gone, AWS no longer knows them.
@@ -133,11 +135,11 @@ class EcsPlatform:
         """An image with its noted digest; and a sentence if the registry no longer has it."""
         if image.digest or not digest:
             return image, ""
-        found = stored(self.clients, image.reference, digest)
-        if found.pushed_at and found.pushed_at > ended:
+        kept = stored(self.clients, image.reference, digest)
+        if kept.pushed_at and kept.pushed_at > ended:
             return image, ""
         noted = replace(image, digest=digest)
-        return noted, lost(noted) if found.there is False else ""
+        return noted, lost(noted) if kept.there is False else ""
 
     def renamed(self, good: Revision) -> str:
         """Whether ECR has another image under a tag than it had then, where nobody recorded the digest."""
@@ -160,12 +162,12 @@ class EcsPlatform:
 
     def prepare(self, group: GroupFacts, revision: Revision, live: Live) -> tuple[Preparation, ...]:
         """ECS refuses new task sets from an INACTIVE task definition, and resolves a tag anew."""
-        found = TaskDefinitions(self.clients).prepare(revision, live.images)
-        if any(isinstance(each, Gone) for each in found):
-            return found
+        preparations = TaskDefinitions(self.clients).prepare(revision, live.images)
+        if any(isinstance(preparation, Gone) for preparation in preparations):
+            return preparations
         missing = missing_hooks(self.clients, AppSpec(self.content(revision.location)), self.settings.appspec_hooks)
         differ = self._parts_that_differ(revision, live)
-        return (*in_the_way(missing, self.settings.appspec_hooks), *found, *left_out(missing), *differ)
+        return (*in_the_way(missing, self.settings.appspec_hooks), *preparations, *left_out(missing), *differ)
 
     def _parts_that_differ(self, revision: Revision, live: Live) -> tuple[LeftOut, ...]:
         differ = differing(revision.other_parts, live.other_parts)
@@ -239,7 +241,7 @@ def as_written(value: Any) -> Any:
     """`awsvpcConfiguration` of the API is `AwsvpcConfiguration` in an AppSpec, and so on."""
     if isinstance(value, Mapping):
         return {f"{str(name)[:1].upper()}{str(name)[1:]}": as_written(part) for name, part in value.items()}
-    return [as_written(each) for each in value] if isinstance(value, list) else value
+    return [as_written(item) for item in value] if isinstance(value, list) else value
 
 
 def differing(old: str, today: Mapping[str, Any]) -> str:
@@ -251,8 +253,8 @@ def differing(old: str, today: Mapping[str, Any]) -> str:
 
 def _parts(properties: Mapping[str, Any]) -> str:
     """What an AppSpec deploys besides the task definition; what it leaves out is removed from the service."""
-    found = {name: _plain(properties[name]) for name in _PARTS if properties.get(name)}
-    return json.dumps(found, sort_keys=True) if found else ""
+    parts = {name: _plain(properties[name]) for name in _PARTS if properties.get(name)}
+    return json.dumps(parts, sort_keys=True) if parts else ""
 
 
 def _plain(value: Any) -> Any:

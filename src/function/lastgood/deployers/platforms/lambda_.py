@@ -64,17 +64,21 @@ class LambdaPlatform:
         revision = deployment.revision
         function, _, version = _lambda_parts(revision)
         try:
-            found = call(self.clients.lambda_, "get_function_configuration", FunctionName=function, Qualifier=version)
+            configuration = call(
+                self.clients.lambda_, "get_function_configuration", FunctionName=function, Qualifier=version
+            )
         except RefusedError as error:
             gone = error.code == "ResourceNotFoundException"
             problem = f"Version {version} of the function {function} no longer exists." if gone else ""
             return Evidence(revision, problem, unless_denied(error))
-        state = found.get("State", "Active")
+        state = configuration.get("State", "Active")
         # An Inactive version is only idle: Lambda wakes it at the next call.
         problem = "" if state in {"Active", "Inactive"} else f"Version {version} of {function} is {state}."
         content = partial(self.content, revision.location)
         problem = problem or rejection(self.clients, content, self.settings.appspec_hooks)
-        return Evidence(replace(revision, digest=_digest(found)), problem, marks_in(found.get("Description") or ""))
+        return Evidence(
+            replace(revision, digest=_digest(configuration)), problem, marks_in(configuration.get("Description") or "")
+        )
 
     def contents(self, deployment: Deployment) -> Revision:
         """The version with a digest of its code and configuration."""
@@ -125,16 +129,16 @@ class LambdaPlatform:
     def _clear_alias(self, revision: Revision) -> None:
         """Send all traffic to the alias's own version; its RevisionId is the lock against somebody else's change."""
         function, alias, _ = _lambda_parts(revision)
-        found = call(self.clients.lambda_, "get_alias", FunctionName=function, Name=alias)
+        current = call(self.clients.lambda_, "get_alias", FunctionName=function, Name=alias)
         call(
             self.clients.lambda_,
             "update_alias",
             writes=True,
             FunctionName=function,
             Name=alias,
-            FunctionVersion=found["FunctionVersion"],
+            FunctionVersion=current["FunctionVersion"],
             RoutingConfig={"AdditionalVersionWeights": {}},
-            RevisionId=found["RevisionId"],
+            RevisionId=current["RevisionId"],
         )
 
 
@@ -169,9 +173,9 @@ _CONTENT = (
 """The fields of `GetFunctionConfiguration`'s answer that are a version's content; the rest is its name and state."""
 
 
-def _digest(found: Mapping[str, Any]) -> str:
+def _digest(configuration: Mapping[str, Any]) -> str:
     """A digest of code and configuration, equal for equal versions; empty where AWS does not identify the code."""
-    if not found.get("CodeSha256"):
+    if not configuration.get("CodeSha256"):
         return ""
-    content = {name: found[name] for name in _CONTENT if name in found}
+    content = {name: configuration[name] for name in _CONTENT if name in configuration}
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

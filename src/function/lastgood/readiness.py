@@ -22,7 +22,7 @@ type Look = tuple[str, Future[object]]
 """A service, and the read of it."""
 
 
-class Reach:
+class Readiness:
     """Checks the services that are read before anything is stopped."""
 
     def __init__(

@@ -39,7 +39,7 @@ def test_codedeploy_is_asked_twice_at_once_so_that_the_two_lists_of_a_history_fi
         return {}
 
     with scene() as it:
-        codedeploy = it.local.application._parts.reach._clients.codedeploy
+        codedeploy = it.local.application._parts.readiness._clients.codedeploy
         with patch.object(codedeploy, "get_deployment_config", side_effect=answers):
             assert counted(it) == ["SweepRan"]
 
@@ -51,7 +51,7 @@ def test_after_a_sweep_a_rollback_of_servers_makes_no_client_any_more() -> None:
         it.good_history(2)
         it.release(3)
         it.sweep()
-        session = it.local.application._parts.reach._clients.session
+        session = it.local.application._parts.readiness._clients.session
         make = session.client
         with patch.object(session, "client", lambda name, **more: made.append(name) or make(name, **more)):
             it.alarm_fires()
@@ -78,6 +78,6 @@ def test_cloudwatch_that_does_not_answer_is_counted() -> None:
     with scene() as it:
         refused = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "DescribeAlarms")
         with patch.object(
-            it.local.application._parts.reach._clients.cloudwatch, "describe_alarms", side_effect=refused
+            it.local.application._parts.readiness._clients.cloudwatch, "describe_alarms", side_effect=refused
         ):
             assert counted(it) == ["ReadFailed", "SweepRan"]
