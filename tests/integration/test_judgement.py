@@ -6,6 +6,8 @@ Floors in tags, bad revisions again, limits, storms, alarms that fire already, a
 from __future__ import annotations
 
 from contextlib import nullcontext
+from datetime import timedelta
+from threading import Event
 from typing import Any
 from unittest.mock import patch
 
@@ -547,6 +549,47 @@ def test_people_hear_of_a_rollback_again_under_the_same_id_where_what_it_did_cou
         assert len(opened) == 2 and len({*opened}) == 1
         assert len(it.sim.calls("CreateDeployment")) == before + 1
         assert it.is_live(2)
+
+
+def redeployments_written(written: Event | None = None) -> tuple[list[tuple[str, ...]], Any]:
+    """Who had been told by each write of a rollback whose redeployment is under way, and the patch that listens."""
+    write, told_by_then = Ledger.write, []
+
+    def listening(ledger: Ledger, before: Rollback, after: Rollback, *rest: Any, **more: Any) -> Rollback:
+        kept = write(ledger, before, after, *rest, **more)
+        if after.progress.redeployed_at and after.open:
+            told_by_then.append(after.bookkeeping.notified)
+            (written or Event()).set()
+        return kept
+
+    return told_by_then, patch.object(Ledger, "write", listening)
+
+
+def test_one_write_says_what_was_redeployed_and_that_people_were_told() -> None:
+    told_by_then, listening = redeployments_written()
+    with scene("Server") as it, listening:
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=600)
+        it.alarm_fires()
+        assert told_by_then == [("opened",)]
+
+
+def test_a_topic_that_does_not_answer_keeps_the_record_of_the_redeployment_waiting_only_for_a_moment() -> None:
+    """Here it answers only once the record is written: if the record waited for it for ever, neither would come."""
+    written, publish = Event(), Notices._publish
+    told_by_then, listening = redeployments_written(written)
+
+    def hangs(notices: Notices, *notice: Any) -> None:
+        assert written.wait(60), "the record waits for the topic"
+        publish(notices, *notice)
+
+    slow, at_once = patch.object(Notices, "_publish", hangs), patch("lastgood.rollbacks.telling.PATIENCE", timedelta(0))
+    with scene("Server") as it, listening, slow, at_once:
+        it.good_history(1, 2)
+        it.release(3, settle=True, rest=600)
+        it.alarm_fires()
+        assert told_by_then == [(), ("opened",)]
+        assert [title[:1] for title in told(it)] == ["⏪"]
 
 
 def test_a_bus_that_hears_again_is_told_what_it_missed_and_people_are_not() -> None:

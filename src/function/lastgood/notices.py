@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Container, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import timedelta
 from typing import Any
 
 from lastgood.clients import Clients, call
@@ -103,6 +104,11 @@ class Notices:
         if answer.get("FailedEntryCount"):
             failed = answer.get("Entries", [{}])[0]
             raise LastgoodError(f"put_events failed: {failed.get('ErrorCode')} {failed.get('ErrorMessage')}")
+
+
+def all_done(sending: Sending, patience: timedelta) -> bool:
+    """Wait until every channel is done, but no longer than that. Returns whether they all are."""
+    return not wait(sending.values(), patience.total_seconds()).not_done
 
 
 def problems(sending: Sending) -> dict[str, str]:

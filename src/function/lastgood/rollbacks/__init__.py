@@ -102,5 +102,5 @@ class Rollbacks:
             parts.telemetry.decided(draft.rollback, decision)
             seen = acts.perform(decision, seen)
             if acts.must_wait(decision, seen):
-                telling.begin()
+                telling.under_way()
                 return draft.save(next_check_at=parts.clock() + NEXT_CHECK, yields_lease=True)

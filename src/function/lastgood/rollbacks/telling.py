@@ -9,13 +9,16 @@ from lastgood.errors import LastgoodError, LostLeaseError
 from lastgood.judgement.wording import duration
 from lastgood.ledger import Kind
 from lastgood.model import JOINED, PASSED_ON, Outcome, Reason, Rollback, notices_due
-from lastgood.notices import CLOSED, OPENED, PEOPLE, Sending, problems
+from lastgood.notices import CLOSED, OPENED, PEOPLE, Sending, all_done, problems
 from lastgood.parts import Parts
 from lastgood.rollbacks.closing import LONGEST_EXPLANATION
 from lastgood.text import clean
 
 TELLING_ENDS_AFTER = timedelta(days=1)
 """A notice that cannot be sent is not tried for ever; UnheardAlarm has called people all that time."""
+
+PATIENCE = timedelta(seconds=1)
+"""So long the record of a redeployment waits for the notice of it; a slower channel is waited for afterwards."""
 
 MOST_UNFOUNDED = 10
 """People are told of so many signals within the storm window that lead nowhere; further ones are recorded only."""
@@ -36,30 +39,39 @@ class Telling:
         self._parts = parts
         self._draft = draft
         self._begun: dict[str, Sending] = {}
+        self._tried: set[str] = set()
 
-    def begin(self) -> None:
-        """Notify people that a rollback is under way, in parallel with the write of what it did.
+    def under_way(self) -> None:
+        """Notify people that a rollback is under way, before what it did is written: one write then says both.
 
-        What was done is true already. Should the write fail, the next visit writes it, and says it again under the same
-        id. How a rollback ended is told only when that is written, for until then it could end otherwise; and of a
-        release of several groups, only once it is known which of them tells.
+        What was done is true already. Should the write fail, the next visit finds it in AWS, and says it again under
+        the same id. A slow channel does not keep the write waiting. How a rollback ended is told only when that is
+        written, for until then it could end otherwise; and of a release of several groups, only once it is known which
+        of them tells.
         """
         rollback = self._draft.rollback
-        if OPENED in notices_due(rollback) and not _of_several(rollback):
-            self._begun[OPENED] = self._parts.notices.begin(rollback, OPENED, _heard(rollback, OPENED))
+        if OPENED not in notices_due(rollback) or _of_several(rollback):
+            return
+        self._begun[OPENED] = self._parts.notices.begin(rollback, OPENED, _heard(rollback, OPENED))
+        if all_done(self._begun[OPENED], PATIENCE):
+            self._tell(OPENED)
 
     def finish(self) -> None:
         """Send the notices that the record calls for, and note who got them. The sweep sends again what fails."""
         draft = self._draft
         # What is only listed like a notice is done by the story itself, or by the next visit if that was cut short.
-        for kind in (due for due in notices_due(draft.rollback) if due not in {PASSED_ON, JOINED}):
-            draft.change(notified=(*draft.rollback.bookkeeping.notified, *self._told(kind)))
+        for kind in (due for due in notices_due(draft.rollback) if due not in {PASSED_ON, JOINED, *self._tried}):
+            self._tell(kind)
         now, written = draft.rollback.bookkeeping, draft.written.bookkeeping
         if now.notified != written.notified or now.lease_owner:
             try:
                 draft.save(yields_lease=True)
             except LostLeaseError:
                 return
+
+    def _tell(self, kind: str) -> None:
+        self._tried.add(kind)
+        self._draft.change(notified=(*self._draft.rollback.bookkeeping.notified, *self._told(kind)))
 
     def _told(self, kind: str) -> tuple[str, ...]:
         """Send one notice. Returns what is to be kept of that: the kind when all heard it, else who did.
