@@ -83,10 +83,7 @@ class ReleaseSets:
 
     def by_run(self, group: DeploymentGroup, deployment: Deployment) -> ReleaseSet | None:
         """What the run that made a deployment released to; None where no run is known."""
-        try:
-            named = next(self._run(group, deployment), None)
-        except LastgoodError:
-            return None
+        named = self.run_that_made(group, deployment)
         if named is None:
             return None
         pipeline, run = named
@@ -95,6 +92,13 @@ class ReleaseSets:
             run_of(pipeline, run.execution_id),
             {key: made for key, made in run.deployed if made},
         )
+
+    def run_that_made(self, group: DeploymentGroup, deployment: Deployment) -> tuple[str, Run] | None:
+        """The pipeline that made a deployment, and its run; None where neither is known."""
+        try:
+            return next(self._run(group, deployment), None)
+        except LastgoodError:
+            return None
 
     def _run(self, group: DeploymentGroup, deployment: Deployment) -> Iterator[tuple[str, Run]]:
         if group.can().deployments_are_runs:

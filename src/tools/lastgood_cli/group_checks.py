@@ -15,7 +15,7 @@ from lastgood_cli import by_hand
 from lastgood_cli.checks import Check
 from lastgood_cli.expected import Expected
 from lastgood_cli.fix import NOTHING
-from lastgood_cli.lookout import Plan
+from lastgood_cli.planned import Plan
 from lastgood_cli.questions import Answer, Verdict
 
 # --- the deployment group ---------------------------------------------------------------------------------------------

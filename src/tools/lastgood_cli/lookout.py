@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -20,15 +20,13 @@ from lastgood.judgement import decide
 from lastgood.judgement.case import Case
 from lastgood.judgement.choice import effective_floor
 from lastgood.judgement.onset import onset_attributes
-from lastgood.judgement.steps import AskApproval, Close, Decision, Proceed, Stop, Wait
+from lastgood.judgement.steps import Close, Decision, Proceed, Stop
 from lastgood.judgement.wording import ago
 from lastgood.model import (
     AlarmFacts,
     AlarmPlace,
     AlarmState,
-    Candidate,
     DeploymentGroup,
-    Floor,
     Observation,
     Origin,
     Phase,
@@ -38,44 +36,22 @@ from lastgood.model import (
     Trigger,
     TriggerKind,
     name_of,
+    parse_prefixed,
 )
 from lastgood.observe import Observer
 from lastgood.rollbacks.choosing import chosen_by
+from lastgood.rollbacks.passing_on import of_the_stage
 from lastgood.routing import BY_MESSAGE, Routing, is_allowed, needs_tags, route
 from lastgood.settings import Settings
 from lastgood.signals import AlarmSignal, Home, OperatorRequest, Refusal, Signal, parse
 from lastgood_cli.alarm_paths import alarm_message
 from lastgood_cli.carried import left_out, stands_before
 from lastgood_cli.headlines import headline
+from lastgood_cli.planned import Plan
 from lastgood_cli.questions import ALLOWED, ALONE, ROUTED, Answer, Verdict, answers
 from lastgood_cli.readonly import ReadOnlySession
 
 POOL_SIZE = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What would happen to one deployment group; `decision` is None where not even a rollback would be opened."""
-
-    about: str
-    headline: str
-    explanation: str
-    answers: tuple[Answer, ...] = ()
-    group: DeploymentGroup | None = None
-    decision: Decision | None = None
-    candidates: tuple[Candidate, ...] = ()
-    then: str = ""
-    mode: str = ""
-    floor: Floor | None = None
-    suppositions: tuple[str, ...] = ()
-    expects: str = ""
-
-    @property
-    def acts(self) -> bool:
-        """True where something would be stopped, adopted or deployed."""
-        if isinstance(self.decision, Close):
-            return bool(self.decision.passes_on)
-        return self.decision is not None and not isinstance(self.decision, Wait | AskApproval)
 
 
 class Suppose(StrEnum):
@@ -192,7 +168,7 @@ class Lookout:
         """What would happen to a group if an alarm of its own fired now."""
         rollback = self._opened(group, Trigger(TriggerKind.SNS, self.now, alarm_changed_at=self.now))
         supposed = "Supposed: an alarm that leads here goes into ALARM now."
-        return self._judged(f"Plan for an alarm of {group.key}", rollback, self.observer, (supposed,))
+        return self.judged(f"Plan for an alarm of {group.key}", rollback, self.observer, (supposed,))
 
     def for_request(self, request: OperatorRequest) -> Plan:
         """What would happen if an operator asked for this rollback now."""
@@ -206,7 +182,7 @@ class Lookout:
             to_deployment_id=request.to_deployment_id,
         )
         about = f"Plan for a rollback of {group.key} by hand"
-        return self._judged(about, self._opened(group, trigger), self.observer, ())
+        return self.judged(about, self._opened(group, trigger), self.observer)
 
     def _for_signal(self, signal: Signal | Refusal, suppose: Suppose) -> tuple[Plan, ...]:
         match signal:
@@ -244,7 +220,7 @@ class Lookout:
             said = f"Supposed: the alarm goes into ALARM now (CloudWatch says {real.state if real else 'nothing'})."
         how = Answer(ROUTED, Verdict.YES, explanation=f"By {routing.source}.")
         return tuple(
-            self._judged(about, self._rollback(signal, group, routing.source), observer, (said,), (how,))
+            self.judged(about, self._rollback(signal, group, routing.source), observer, (said,), (how,))
             for group in routing.groups
         )
 
@@ -274,33 +250,48 @@ class Lookout:
     def _opened(self, group: DeploymentGroup, trigger: Trigger) -> Rollback:
         return Rollback.opened("rb-plan", group, trigger, self.now)
 
-    def _judged(
+    def judged(
         self,
         about: str,
         rollback: Rollback,
         observer: Observer,
-        suppositions: tuple[str, ...],
+        suppositions: tuple[str, ...] = (),
         before: tuple[Answer, ...] = (),
     ) -> Plan:
+        """What would happen to a rollback that were opened now."""
         found = self._not_opened(rollback)
         if found is not None:
             no = f"It would open no rollback ({found.reason})"
             return Plan(about, no, found.explanation, (*before, found), rollback.group, suppositions=suppositions)
         seen, policy = observer.look(rollback, self.settings.policy(), self.now, None)
         decision, case = decide(rollback, seen, policy, self.now), Case(rollback, seen, policy, self.now)
+        instead = self._instead(rollback, decision, seen, observer)
         return Plan(
             about,
-            headline(decision),
+            headline(decision) if instead is None or instead.acts else f"{headline(decision)}. {instead.headline}",
             decision.explanation,
             (*before, *(Answer(q, Verdict.YES) for q in (ALLOWED, ALONE)), *answers(case)),
             rollback.group,
             decision,
             decision.candidates or case.selection.recorded,
-            self._then(rollback, decision, seen, policy),
+            f"{instead.explanation} {instead.then}".strip()
+            if instead
+            else self._then(rollback, decision, seen, policy),
             str(policy.mode),
             effective_floor(seen.history, seen.controls),
             suppositions,
+            case=case,
+            instead=instead,
         )
+
+    def _instead(self, rollback: Rollback, decision: Decision, seen: Observation, observer: Observer) -> Plan | None:
+        """The plan for the stage that is rolled back in the group's place; None where none is."""
+        stage = parse_prefixed(decision.passes_on) if isinstance(decision, Close) else None
+        if stage is None or not isinstance(decision, Close):
+            return None
+        chosen = chosen_by(decision, rollback.group.deployer, seen.origin)
+        passed = rollback.changed(**chosen, passed_on_to=stage.key, passed_on_run=decision.passes_to)
+        return self.judged(f"Plan for {stage.key}", of_the_stage(passed, stage, "plan"), observer)
 
     def _not_opened(self, rollback: Rollback) -> Answer | None:
         """Why no rollback would be opened for the group at all."""

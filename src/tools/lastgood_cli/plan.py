@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import IO, Any
 
@@ -23,12 +23,14 @@ from lastgood_cli.completing import alarm_names, rollback_ids
 from lastgood_cli.context import Session
 from lastgood_cli.coverage import no_such_group
 from lastgood_cli.expecting import Expecting
-from lastgood_cli.lookout import Lookout, Plan, Suppose
+from lastgood_cli.lookout import Lookout, Suppose
 from lastgood_cli.names import group_option
 from lastgood_cli.output import Fitting, Format, brief, show_rows, text
+from lastgood_cli.planned import Plan, Rest
 from lastgood_cli.problems import Exit, Problem
 from lastgood_cli.questions import Answer, Verdict, recorded
 from lastgood_cli.readonly import ReadOnlySession
+from lastgood_cli.release_rest import rest_of_release
 from lastgood_cli.when import life
 
 MOST_EVENT_CHARACTERS = 1_048_576
@@ -49,6 +51,9 @@ def render(plan: Plan) -> Group:
         parts.append(Text.assemble(("Then: ", "bold"), brief(plan.then)))
     if plan.expects:
         parts.append(Text.assemble(("Expected: ", "bold"), plan.expects))
+    if plan.release:
+        parts.append(Text.assemble(("Released with it", "bold"), f", by {plan.release.joined_by}:"))
+        parts.append(neighbours(plan.release))
     if plan.mode:
         floor = f"; floor {plan.floor.deployment_id} (from {plan.floor.source})" if plan.floor else ""
         parts.append(text(f"Mode {plan.mode}{floor}", "dim"))
@@ -68,6 +73,14 @@ def questions(given: Sequence[Answer]) -> Table:
         why = f"{answer.reason}: {answer.explanation}" if answer.reason else answer.explanation
         verdict = Text(str(answer.verdict), _VERDICT_STYLES[answer.verdict])
         table.add_row(str(number), Text(answer.question), verdict, text(why))
+    return table
+
+
+def neighbours(release: Rest) -> Table:
+    """The other groups that the release changed, and what would happen to each."""
+    table = Table.grid(padding=(0, 2, 0, 2))
+    for each in release.neighbours:
+        table.add_row(text(each.key), text(each.told, "green" if each.goes_back else ""))
     return table
 
 
@@ -116,6 +129,8 @@ def as_dict(plan: Plan) -> dict[str, Any]:
         "good_deployment_id": decision.good.deployment_id if decision and decision.good else "",
         "good_revision": decision.good.revision.identity if decision and decision.good else "",
         "floor_deployment_id": plan.floor.deployment_id if plan.floor else "",
+        "release_joined_by": plan.release.joined_by if plan.release else "",
+        "release_neighbours": [asdict(each) for each in plan.release.neighbours] if plan.release else [],
         "suppositions": list(plan.suppositions),
         "questions": [_answer_dict(answer) for answer in plan.answers],
         "candidates": [_candidate_dict(candidate) for candidate in plan.candidates],
@@ -230,7 +245,10 @@ def plan(
             plans = eyes.for_alarm(described[0], supposed or Suppose.WHERE_NEEDED)
         expecting = Expecting(ReadOnlySession(session.aws), eyes.settings.attribution_window)
         plans = tuple(
-            replace(each, expects=expecting.of(each.group, described).told) if each.group else each for each in plans
+            replace(each, expects=expecting.of(each.group, described).told, release=rest_of_release(eyes, each))
+            if each.group
+            else each
+            for each in plans
         )
     show(session, plans)
     return None

@@ -14,9 +14,10 @@ from lastgood.model import Deployment, DeploymentGroup
 from lastgood.signals import Act, OperatorRequest
 from lastgood_cli.context import Session
 from lastgood_cli.coverage import no_such_group
-from lastgood_cli.lookout import Lookout, Plan
+from lastgood_cli.lookout import Lookout
 from lastgood_cli.output import brief, show_one
 from lastgood_cli.plan import lookout
+from lastgood_cli.planned import Plan
 from lastgood_cli.problems import Exit, Problem
 
 LOOKED_AT = frozenset({"rollback", "pause", "resume", "set_mode", "clear_floor"})

@@ -6,6 +6,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
+from lastgood.deployers import DeployerFor
 from lastgood.errors import LastgoodError
 from lastgood.judgement.wording import duration
 from lastgood.links import compare
@@ -23,18 +24,27 @@ CLOCKS_DIFFER_BY = timedelta(minutes=1)
 """CodePipeline and ECS may date one moment so differently."""
 
 
-def release_fields(pipeline: str, run: Run, made: dict[str, str]) -> dict[str, Any]:
-    """The fields of a record that say what else the suspect's run released; none where it released nothing else.
-
-    `made` are the deployments of the services among it, as far as they are known.
-    """
+def release_fields(pipeline: str, run: Run, deployer_for: DeployerFor) -> dict[str, Any]:
+    """The fields of a record that say what else the suspect's run released; none where it released nothing else."""
     if len(run.deployed) < 2:
         return {}
     return {
         "release_groups": tuple(key for key, _ in run.deployed),
         "release_joined_by": run_of(pipeline, run.execution_id),
-        "release_deployments": {key: by for key, by in run.deployed if by} | made,
+        "release_deployments": {key: by for key, by in run.deployed if by} | _of_services(run, deployer_for),
     }
+
+
+def _of_services(run: Run, deployer_for: DeployerFor) -> dict[str, str]:
+    """The last deployment of each service that a run released to, where it began while the run's action ran."""
+    deployments: dict[str, str] = {}
+    for key, began, ended in run.between:
+        deployer = deployer_for(parse_key(key), None)
+        facts = deployer.facts()
+        newest = deployer.newest(facts) if facts else None
+        if newest and newest.is_release and _within(newest.created_at, began, ended):
+            deployments[key] = newest.deployment_id
+    return deployments
 
 
 def _within(moment: datetime, began: datetime, ended: datetime) -> bool:
@@ -68,7 +78,7 @@ class Rerun:
             or compare(commit_page(bad_commit, suspect), good_commit, bad_commit),
             suspect_execution_id=suspect.execution_id if suspect else "",
             good_execution_id=good.execution_id if good else "",
-            **(release_fields(trail.pipeline, suspect, self._of_services(suspect)) if suspect else {}),
+            **(release_fields(trail.pipeline, suspect, self._turn.parts.deployer_for) if suspect else {}),
         )
         self._prepare_rerun(good)
         self._turn.settle(FollowUp.FIND_COMMITS, what_was_found(self._turn.rollback, runs))
@@ -80,17 +90,6 @@ class Rerun:
         if rollback.group.can().deployments_are_runs:
             return {deployment_id: self._pipelines.run(pipeline, deployment_id) for deployment_id in deployment_ids}
         return self._pipelines.made(pipeline, deployment_ids) if pipeline else {}
-
-    def _of_services(self, run: Run) -> dict[str, str]:
-        """The last deployment of each service that a run released to, where it began while the run's action ran."""
-        deployments: dict[str, str] = {}
-        for key, began, ended in run.between:
-            deployer = self._turn.parts.deployer_for(parse_key(key), None)
-            facts = deployer.facts()
-            newest = deployer.newest(facts) if facts else None
-            if newest and newest.is_release and _within(newest.created_at, began, ended):
-                deployments[key] = newest.deployment_id
-        return deployments
 
     def _prepare_rerun(self, good: Run | None) -> None:
         """What would run the pipeline for the good commit: a request for this function, a command for people."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
+from lastgood.deployers import DeployerFor
 from lastgood.errors import RefusedError
 from lastgood.model import DeploymentGroup, Rollback, Trigger, TriggerKind, parse_key
 from lastgood.parts import Parts
 from lastgood.rollbacks.opening import rollback_id
 from lastgood.routing import is_allowed
+from lastgood.settings import Settings
 
 type Opens = Callable[[Rollback, str], Rollback]
 
@@ -34,28 +37,31 @@ class Others:
     def _follows(self, source: Rollback, group: DeploymentGroup, deployment_id: str) -> tuple[str, str]:
         key = f"follows|{source.rollback_id}"
         opened_as = rollback_id(key, group, source.opened_at)
-        if self.parts.ledger.load(opened_as) is None and (why := self._left_alone(group, deployment_id)):
+        settings, deployer_for = self.parts.settings, self.parts.deployer_for
+        begun = self.parts.ledger.load(opened_as) is not None
+        if not begun and (why := left_alone(group, deployment_id, settings, deployer_for)):
             return "", f"{group.key} is left alone: {why}."
-        opened = self.opens(_following(source, group, deployment_id, opened_as, self.parts), key)
+        opened = self.opens(following(source, group, deployment_id, opened_as, self.parts.clock()), key)
         return opened.rollback_id, f"{group.key} follows: {opened.rollback_id}."
 
-    def _left_alone(self, group: DeploymentGroup, deployment_id: str) -> str:
-        """Why a group is left alone; empty if the release in question is the last that was deployed there."""
-        if not is_allowed(group, self.parts.settings):
-            return "it is not in LASTGOOD_ALLOWED_GROUPS"
-        deployer = self.parts.deployer_for(group, None)
-        try:
-            facts = deployer.facts()
-            newest = deployer.newest(facts) if facts else None
-        except RefusedError as error:
-            return str(error).rstrip(".")
-        if newest is None or newest.deployment_id == deployment_id:
-            return "" if newest else "nothing is deployed there any more"
-        return f"{newest.deployment_id} came after {deployment_id}, which was of this release"
+
+def left_alone(group: DeploymentGroup, deployment_id: str, settings: Settings, deployer_for: DeployerFor) -> str:
+    """Why a group is left alone; empty if the release in question is the last that was deployed there."""
+    if not is_allowed(group, settings):
+        return "it is not in LASTGOOD_ALLOWED_GROUPS"
+    deployer = deployer_for(group, None)
+    try:
+        facts = deployer.facts()
+        newest = deployer.newest(facts) if facts else None
+    except RefusedError as error:
+        return str(error).rstrip(".")
+    if newest is None or newest.deployment_id == deployment_id:
+        return "" if newest else "nothing is deployed there any more"
+    return f"{newest.deployment_id} came after {deployment_id}, which was of this release"
 
 
-def _following(source: Rollback, group: DeploymentGroup, deployment_id: str, opened_as: str, parts: Parts) -> Rollback:
-    now = parts.clock()
+def following(source: Rollback, group: DeploymentGroup, deployment_id: str, opened_as: str, now: datetime) -> Rollback:
+    """The rollback of a group that follows the source's; it goes back only if this deployment is to blame there."""
     trigger = Trigger(
         TriggerKind.MANUAL,
         now,

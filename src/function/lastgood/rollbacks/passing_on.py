@@ -26,12 +26,12 @@ def pass_on(draft: Draft, opens: Callable[[Rollback, str], Rollback]) -> None:
         explanation = f"{rollback.explanation} {told}".strip()
         return draft.change(passed_on_to="", people=True, notified=heard, explanation=explanation)
     key = f"passed on|{rollback.rollback_id}"
-    opened = opens(_of_the_stage(rollback, stage, key), key)
+    opened = opens(of_the_stage(rollback, stage, key), key)
     draft.note(Kind.RESULT, "PASS_ON", f"{opened.rollback_id} rolls {stage.key} back.")
     draft.change(passed_on_id=opened.rollback_id, notified=(*rollback.bookkeeping.notified, PASSED_ON))
 
 
-def _of_the_stage(rollback: Rollback, stage: DeploymentGroup, key: str) -> Rollback:
+def of_the_stage(rollback: Rollback, stage: DeploymentGroup, key: str) -> Rollback:
     """The stage's rollback. It counts as opened when this one was, so that a signal that came in time is not stale."""
     trigger = replace(
         rollback.trigger,
