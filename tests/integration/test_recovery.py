@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 from unittest.mock import patch
 
+import pytest
+
 from lastgood.alarms import Alarms
 from scene import ALARM, Scene, scene
+from stage.local import ERRORS
 
 
 def rolled_back(it: Scene) -> None:
@@ -71,19 +74,51 @@ def test_where_the_alarms_history_cannot_be_read_nobody_knows_how_it_rested() ->
             not_recovered(it, "without data", "no data come any more")
 
 
-def test_an_alarm_that_somebody_edited_since_is_not_the_alarm_that_fired() -> None:
+def edit(it: Scene, **changes: Any) -> None:
+    """Put the alarm once more, as the stage made it, with these changes."""
+    it.local.cloudwatch.put_metric_alarm(**{"AlarmName": ALARM, "DatapointsToAlarm": 2, **ERRORS, **changes})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"Threshold": 0.9}, {"EvaluationPeriods": 9}, {"TreatMissingData": "ignore"}, {"MetricName": "4XXError"}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_an_alarm_that_somebody_edited_since_is_not_the_alarm_that_fired(changes: dict[str, Any]) -> None:
     with scene("Lambda", versions=5) as it:
         rolled_back(it)
-        it.local.cloudwatch.put_metric_alarm(
-            AlarmName=ALARM,
-            MetricName="5XXError",
-            Namespace="AWS/ApiGateway",
-            Statistic="Average",
-            Period=60,
-            EvaluationPeriods=3,
-            Threshold=0.9,
-            ComparisonOperator="GreaterThanThreshold",
-        )
+        edit(it, **changes)
+        it.local.alarm(ALARM, "OK")
+        not_recovered(it, "edited", "is OK only since somebody changed it")
+
+
+def test_an_edit_of_an_alarms_actions_or_words_does_not_change_what_its_ok_means() -> None:
+    """During an incident people silence an alarm or name its runbook; it measures what it measured before."""
+    with scene("Lambda", versions=5) as it:
+        rolled_back(it)
+        edit(it, AlarmDescription="See the runbook", AlarmActions=["arn:aws:sns:us-east-1:123456789012:oncall"])
+        it.sim.advance(60)
+        edit(it, AlarmDescription="See the other runbook", ActionsEnabled=False)
+        it.local.alarm(ALARM, "OK")
+        window_ends(it)
+        assert it.head["alarm_recovered_at"] and "not_recovered_at" not in it.head
+
+
+def test_one_edit_of_the_threshold_among_edits_of_words_counts() -> None:
+    with scene("Lambda", versions=5) as it:
+        rolled_back(it)
+        edit(it, Threshold=0.9)
+        it.sim.advance(60)
+        edit(it, Threshold=0.9, AlarmDescription="Raised for the night")
+        it.local.alarm(ALARM, "OK")
+        not_recovered(it, "edited", "is OK only since somebody changed it")
+
+
+def test_an_alarm_that_was_deleted_and_made_again_is_another_alarm() -> None:
+    """Its history begins with its creation, so nothing shows what the one before measured."""
+    with scene("Lambda", versions=5) as it:
+        rolled_back(it)
+        it.local.cloudwatch.delete_alarms(AlarmNames=[ALARM])
         it.local.alarm(ALARM, "OK")
         not_recovered(it, "edited", "is OK only since somebody changed it")
 

@@ -10,6 +10,19 @@ from typing import Any
 from lastgood.model import AlarmHistory, AlarmState, Firing
 from lastgood.reason_data import has_no_data, parse_reason_data
 
+_CHANGES_NO_STATE = {
+    "actionsenabled",
+    "actionssuppressor",
+    "actionssuppressorextensionperiod",
+    "actionssuppressorwaitperiod",
+    "alarmactions",
+    "alarmconfigurationupdatedtimestamp",
+    "alarmdescription",
+    "insufficientdataactions",
+    "okactions",
+}
+"""Fields of an alarm, in small letters, that say what follows a change of its state and not what its state means."""
+
 ROUNDED = timedelta(seconds=1)
 """A message and the history may round the time of one change differently."""
 
@@ -50,3 +63,18 @@ def rested_without_data(items: Iterable[Mapping[str, Any]], fired: datetime) -> 
     last = next((state for state in states if state.get("stateValue") == AlarmState.OK), {})
     data = last.get("stateReasonData")
     return has_no_data(data if isinstance(data, dict) else parse_reason_data(data))
+
+
+def still_means_the_same(items: Iterable[Mapping[str, Any]], edited_at: datetime) -> bool:
+    """Whether the edits of an alarm, up to the one at `edited_at`, left alone what its states mean.
+
+    False where the history does not say so: it may be behind, or one of the items may be the alarm's creation.
+    """
+    edits = list(items)
+    last = max((item["Timestamp"].astimezone(UTC) for item in edits), default=None)
+    return last is not None and last >= edited_at - ROUNDED and all(map(_changed_no_state, edits))
+
+
+def _changed_no_state(item: Mapping[str, Any]) -> bool:
+    before = parse_reason_data(item.get("HistoryData")).get("originalUpdatedFields")
+    return isinstance(before, dict) and {name.lower() for name in before} <= _CHANGES_NO_STATE

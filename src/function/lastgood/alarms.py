@@ -10,7 +10,7 @@ from typing import Any
 
 from lastgood import evidence
 from lastgood.alarm_facts import changed_at_of, facts_of, silenced_by
-from lastgood.alarm_history import history_of, rested_without_data, was_taken
+from lastgood.alarm_history import history_of, rested_without_data, still_means_the_same, was_taken
 from lastgood.clients import call
 from lastgood.errors import LastgoodError, RefusedError
 from lastgood.model import AlarmFacts, AlarmHistory, AlarmPlace, AlarmState, Onset, name_of
@@ -152,6 +152,11 @@ class Alarms:
         """
         items = self._history_items("StateUpdate", alarm, fired - HISTORY_KEPT, now, contributor) or []
         return rested_without_data(items, fired)
+
+    def still_means_the_same(self, alarm: str, since: datetime, edited_at: datetime, now: datetime) -> bool:
+        """Whether what was edited of an alarm since then left alone what OK means; False where that is unknown."""
+        items = self._history_items("ConfigurationUpdate", alarm, since, now, "")
+        return still_means_the_same(items or [], edited_at)
 
     def _history_items(
         self, kind: str, alarm: str, since: datetime, now: datetime, contributor: str

@@ -21,7 +21,7 @@ class Recovery:
 def recovery(alarms: Alarms, rollback: Rollback, now: datetime) -> Recovery:
     """Look at the alarm of a rollback.
 
-    An alarm that was edited since is not the alarm that fired. One that had data before it fired, and is OK now because
+    An alarm that was edited since is not the alarm that fired, unless only its actions or its words were changed. One that had data before it fired, and is OK now because
     missing data count as good, may only have lost its traffic; for one that counts errors, no data is its rest.
     """
     trigger = rollback.trigger
@@ -30,7 +30,8 @@ def recovery(alarms: Alarms, rollback: Rollback, now: datetime) -> Recovery:
         return Recovery(None, GONE)
     if alarm.state is not AlarmState.OK:
         return Recovery(None, str(alarm.state))
-    if alarm.edited_at and alarm.edited_at > rollback.opened_at:
+    edited, opened = alarm.edited_at, rollback.opened_at
+    if edited and edited > opened and not alarms.still_means_the_same(trigger.alarm, opened, edited, now):
         return Recovery(None, EDITED)
     fired = trigger.alarm_changed_at or rollback.opened_at
     if alarm.without_data and not alarms.rested_without_data(trigger.alarm, fired, now, trigger.alarm_contributor):

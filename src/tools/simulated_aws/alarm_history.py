@@ -16,6 +16,7 @@ from moto.cloudwatch.models import Alarm, CloudWatchBackend, cloudwatch_backends
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult
 
+from simulated_aws.alarm_edits import edits
 from simulated_aws.alarm_series import history_of_series
 
 MOST_ITEMS = 100
@@ -23,16 +24,19 @@ MOST_ITEMS = 100
 
 
 def describe_alarm_history(asked: CloudWatchResponse) -> ActionResult:
-    """The changes of state of one alarm, or of all, and the actions that were taken for it, page by page."""
+    """The changes of state of one alarm, or of all, its edits, and the actions that were taken for it, page by page."""
     name, kind = asked._get_param("AlarmName"), asked._get_param("HistoryItemType")
     alarms = [a for a in asked.cloudwatch_backend.alarms.values() if name in (None, a.name)]
     if kind == "Action":
         found = [item for item in _actions(asked.cloudwatch_backend) if name in (None, item["AlarmName"])]
+    elif kind == "ConfigurationUpdate":
+        found = [item for alarm in alarms for item in edits(alarm)]
     elif one := asked._get_param("AlarmContributorId"):
         found = list(history_of_series(asked.cloudwatch_backend, name, one))
-    else:
+    elif kind in (None, "StateUpdate"):
         found = [item for alarm in alarms for item in _changes(alarm)]
-    found = found if kind in (None, "StateUpdate", "Action") else []
+    else:
+        found = []
     start, end = _moment(asked._get_param("StartDate")), _moment(asked._get_param("EndDate"))
     found = [i for i in found if (start is None or i["Timestamp"] >= start) and (end is None or i["Timestamp"] <= end)]
     oldest_first = asked._get_param("ScanBy") == "TimestampAscending"

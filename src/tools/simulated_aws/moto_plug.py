@@ -18,7 +18,7 @@ from botocore import xform_name
 from botocore.exceptions import ReadTimeoutError
 from moto.awslambda import urls as lambda_urls
 from moto.cloudformation import urls as cloudformation_urls
-from moto.cloudwatch.models import cloudwatch_backends
+from moto.cloudwatch.models import CloudWatchBackend, cloudwatch_backends
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.codedeploy import urls as codedeploy_urls
 from moto.codepipeline import urls as codepipeline_urls
@@ -28,6 +28,7 @@ from moto.ecs import urls as ecs_urls
 from moto.moto_api._internal import urls as control_urls
 from moto.s3.models import s3_backends
 
+from simulated_aws.alarm_edits import put_metric_alarm
 from simulated_aws.alarm_history import describe_alarm_history
 from simulated_aws.alarm_series import describe_alarm_contributors
 from simulated_aws.cloudformation.api import error_to_xml, to_xml
@@ -69,6 +70,7 @@ def unplug(over_http: bool) -> None:
 
 
 def _swap_handlers() -> None:
+    CloudWatchBackend.put_metric_alarm = put_metric_alarm  # type: ignore[method-assign,assignment]
     CloudWatchResponse.describe_alarm_history = describe_alarm_history  # type: ignore[attr-defined]
     CloudWatchResponse.describe_alarm_contributors = describe_alarm_contributors  # type: ignore[attr-defined]
     _swap(codedeploy_urls.url_paths, "{0}/$", _codedeploy)

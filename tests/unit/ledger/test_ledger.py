@@ -236,6 +236,16 @@ def test_every_revision_that_was_rolled_away_from_is_known_bad(ledger, outcome):
     assert ROLLBACK_ID in controls.known_bad["v2"]
 
 
+@pytest.mark.parametrize("count", [99, 250])
+def test_a_rollback_ends_however_many_revisions_it_rolled_away_from(ledger, count):
+    """DynamoDB takes a hundred writes at once."""
+    revisions = tuple(f"v{number}" for number in range(count))
+    close(ledger, opened(ledger), suspect_revisions=(*revisions, "good"), good_revision="good")
+    assert set(ledger.controls(SHOP, NOW).known_bad) == set(revisions)
+    assert ledger.load(ROLLBACK_ID).outcome is Outcome.ROLLED_BACK
+    assert ledger.lock(SHOP).open_rollback_id == ""
+
+
 def test_the_good_revision_and_an_unreadable_one_do_not_become_known_bad(ledger):
     close(ledger, opened(ledger), suspect_revisions=("v1", "", "v2"), good_revision="v1")
     assert set(ledger.controls(SHOP, NOW).known_bad) == {"v2"}

@@ -34,16 +34,17 @@ is ever deleted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import batched
 from typing import Any
 
 from lastgood.errors import LostLeaseError
 from lastgood.ledger.closing import Closing
 from lastgood.ledger.codec import changes, read_rollback, readable, stored_name, to_item
 from lastgood.ledger.controls import bad_sk, group_pk, read_common, read_controls, text_of
-from lastgood.ledger.dynamo import Table
+from lastgood.ledger.dynamo import MOST_WRITES, Table
 from lastgood.ledger.items import OPEN_KEY, Items, Kind, Step, rollback_pk
 from lastgood.ledger.notebook import RELEASE, Notebook
 from lastgood.ledger.told import Told
@@ -209,9 +210,15 @@ class Ledger:
         items = [self._table.set(rollback_pk(after.rollback_id), "META", sets, removes, "version = :expected", version)]
         for number, step in enumerate(steps, start=count + 1):
             items.append(self._table.put(self._items.step(after.rollback_id, number, step), "attribute_not_exists(pk)"))
-        if self._table.transact([*items, *extra]) is not None:
+        if not self._transacted([*items, *extra]):
             raise LostLeaseError(f"{after.rollback_id} was advanced by another invocation")
         return after
+
+    def _transacted(self, writes: Sequence[dict[str, Any]]) -> bool:
+        """Do the writes together. Those beyond what DynamoDB takes at once come first: they only say what is bad."""
+        for some in batched(writes[MOST_WRITES:], MOST_WRITES, strict=False):
+            self._table.transact(list(some))
+        return self._table.transact(list(writes[:MOST_WRITES])) is None
 
     def note_recovery(self, rollback: Rollback, at: datetime) -> None:
         """Record the recovery without taking the lease: the version stays as it is."""
@@ -242,14 +249,14 @@ class Ledger:
         ends = Closing(self._table, self._items, rollback)
         writes = [ends.lock_goes()] if holds_lock else []
         if acted:
-            writes += ends.memory()
+            writes.append(ends.memory())
         if unfounded and rollback.trigger.alarm_name:
             writes.append(ends.uncounted())
         if watch_until is not None:
             writes.append(ends.watched(watch_until))
         if pauses_group:
             writes.append(ends.pause())
-        return writes
+        return [*writes, *ends.known_bad()] if acted else writes
 
     # --- what applies to a deployment group ---------------------------------------------------------------------------
 

@@ -38,8 +38,8 @@ class Closing:
             {":id": self.rollback.rollback_id, ":at": iso(self.at)},
         )
 
-    def memory(self) -> Iterator[dict[str, Any]]:
-        """Remember that it acted, for the cooldown and the limits; and its suspects' revisions, as known bad."""
+    def memory(self) -> dict[str, Any]:
+        """Remember that it acted, for the cooldown and the limits."""
         rollback, at = self.rollback, iso(self.at)
         past = {
             "pk": group_pk(rollback.group),
@@ -50,8 +50,11 @@ class Closing:
         }
         if fired := rollback.trigger.alarm_changed_at:
             past |= {"alarm_name": rollback.trigger.alarm_name, "alarm_changed_at": iso(fired)}
-        yield self.table.put(self.items.expiring(past, self.at, days=30))
-        yield from map(self._known_bad, rolled_away(rollback))
+        return self.table.put(self.items.expiring(past, self.at, days=30))
+
+    def known_bad(self) -> Iterator[dict[str, Any]]:
+        """Remember its suspects' revisions as known bad."""
+        return map(self._known_bad, rolled_away(self.rollback))
 
     def _known_bad(self, identity: str) -> dict[str, Any]:
         why = f"rolled away from by {self.rollback.rollback_id}"

@@ -13,6 +13,9 @@ from lastgood.errors import RefusedError, RetryableError
 ATTEMPTS = 3
 """How often a write is tried that meets a transaction on the same item. botocore does not repeat these by itself."""
 
+MOST_WRITES = 100
+"""`TransactWriteItems` takes at most so many (API reference)."""
+
 _CONTENDED = "the audit table is contended: another transaction touches the same items"
 _encode = TypeSerializer().serialize
 _decode = TypeDeserializer().deserialize
