@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lastgood.errors import RetryableError
-from scene import ALARM, PLATFORMS, Scene, scene
+from scene import ALARM, PLATFORMS, Scene, scene, service_scene
 
 Answer = dict[str, Any]
 READS = ("BatchGetDeployments", "GetDeployment")
@@ -33,7 +33,9 @@ def changes(
             left[0] -= 1
             change(parsed)
 
-    for client in {"codedeploy": (clients.codedeploy,), "cloudwatch": (clients.cloudwatch,)}[service]:
+    for client in {"codedeploy": (clients.codedeploy,), "cloudwatch": (clients.cloudwatch,), "ecs": (clients.ecs,)}[
+        service
+    ]:
         for operation in operations:
             client.meta.events.register(f"after-call.{service}.{operation}", act)
 
@@ -316,3 +318,83 @@ def test_a_newest_deployment_that_the_list_does_not_name_yet_is_blamed_all_the_s
         it.alarm_fires()
         assert it.head["suspect_deployment_id"] == bad, it.head["explanation"]
         assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), it.head["explanation"]
+
+
+# --- ECS's own services: its service model promises none of the members -------------------------------------------
+
+LISTS, DESCRIBES = ("ListServiceDeployments",), ("DescribeServiceDeployments",)
+
+
+def of_each_service_deployment(*names: str) -> Callable[[Answer], object]:
+    """Every service deployment in an answer that has begun lacks these members."""
+
+    def change(answer: Answer) -> None:
+        for raw in answer.get("serviceDeployments", []):
+            for name in names if "startedAt" in raw else ():
+                raw.pop(name, None)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("where", "lacking"),
+    [
+        (LISTS, ("status",)),
+        (LISTS, ("createdAt",)),
+        (LISTS, ("status", "createdAt", "startedAt", "finishedAt")),
+        (LISTS + DESCRIBES, ("createdAt",)),
+        (LISTS + DESCRIBES, ("statusReason", "finishedAt", "updatedAt")),
+    ],
+    ids=["a list without status", "without time", "with nothing", "no time of creation anywhere", "no end"],
+)
+@pytest.mark.parametrize("settle", [True, False], ids=["succeeded", "active"])
+def test_a_services_release_goes_back_though_answers_lack_what_ecs_does_not_promise(
+    where: tuple[str, ...], lacking: tuple[str, ...], settle: bool
+) -> None:
+    with service_scene() as it:
+        it.release(2, settle=True)
+        it.release(3, settle=settle, rest=120)
+        it.sim.advance(25)
+        changes(it, "ecs", where, of_each_service_deployment(*lacking))
+        it.alarm_fires()
+        assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), it.head["explanation"]
+
+
+def test_service_deployments_of_which_ecs_tells_no_status_are_no_good_ones_and_people_are_called() -> None:
+    with service_scene() as it:
+        it.release(2, settle=True)
+        it.release(3, settle=True, rest=120)
+        changes(it, "ecs", LISTS + DESCRIBES, of_each_service_deployment("status"))
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["reason_code"], head["needs_human"]) == ("BLOCKED", "NO_GOOD_REVISION", True)
+        assert not it.calls("StopServiceDeployment") and not it.calls("UpdateService")
+
+
+def test_service_deployments_without_any_time_end_the_rollback_with_a_sentence() -> None:
+    with service_scene() as it:
+        it.release(2, settle=True, rest=120)
+        changes(it, "ecs", LISTS + DESCRIBES, of_each_service_deployment("createdAt", "startedAt"))
+        it.alarm_fires()
+        assert (it.head["outcome"], it.head["reason_code"], it.head["needs_human"]) == ("FAILED", "READ_REFUSED", True)
+        assert "has no time of creation" in it.head["explanation"]
+
+
+def without_containers(answer: Answer) -> None:
+    for revision in answer.get("serviceRevisions", []):
+        revision.pop("containerImages", None)
+    answer.get("taskDefinition", {}).pop("containerDefinitions", None)
+
+
+@pytest.mark.parametrize("settle", [True, False], ids=["succeeded", "active"])
+def test_a_definition_released_again_is_a_release_where_ecs_names_no_image_of_it(settle: bool) -> None:
+    """Nothing says that its images are the same, so it may be the cause."""
+    with service_scene() as it:
+        it.release(2, settle=True)
+        again = it.release(2, settle=settle, rest=120)
+        it.sim.advance(25)
+        changes(it, "ecs", ("DescribeServiceRevisions", "DescribeTaskDefinition"), without_containers)
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["suspect_deployment_id"], head["needs_human"]) == (again, True), head["explanation"]
+        assert head["reason_code"] != "VERIFIED"

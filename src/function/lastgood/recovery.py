@@ -21,8 +21,9 @@ class Recovery:
 def recovery(alarms: Alarms, rollback: Rollback, now: datetime) -> Recovery:
     """Look at the alarm of a rollback.
 
-    An alarm that was edited since is not the alarm that fired, unless only its actions or its words were changed. One that had data before it fired, and is OK now because
-    missing data count as good, may only have lost its traffic; for one that counts errors, no data is its rest.
+    An alarm that was edited since is not the alarm that fired, unless the edit left alone what its states mean. One
+    that had data before it fired, and is OK now because missing data count as good, may only have lost its traffic; for
+    one that counts errors, no data is its rest.
     """
     trigger = rollback.trigger
     alarm = alarms.read(trigger.alarm, contributor=trigger.alarm_contributor)

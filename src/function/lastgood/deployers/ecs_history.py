@@ -39,6 +39,9 @@ REVISION = "/revision"
 ROLLBACK = "/rollback"
 """The end of the id of ECS's own rollback, after the id of the service deployment that it undoes."""
 
+UNTOLD = "UNKNOWN"
+"""The status of a service deployment of which ECS tells none: it may run, and is no success."""
+
 DONE = ("SUCCESSFUL", "ROLLBACK_SUCCESSFUL")
 _GO_ON = "aws ecs continue-service-deployment --action CONTINUE --hook-id {} --service-deployment-arn {}"
 _ENDED = {"SUCCESSFUL": "Succeeded", "STOPPED": "Stopped"}
@@ -82,11 +85,19 @@ class ServiceHistory:
                     # CodeDeploy, or somebody else, deploys this service.
                     raise GroupNotFoundError(error.operation, error.code, error.message) from error
                 raise
-            raws += answer.get("serviceDeployments", [])
+            raws += self._in_full(answer.get("serviceDeployments", []))
             token = answer.get("nextToken") or ""
             if not token or all(created(a) >= created(b) for a, b in pairwise(raws)):
                 break
         return Page(newest_first(raws), token)
+
+    def _in_full(self, listed: Iterable[Raw]) -> list[Raw]:
+        """What was listed. The API promises neither status nor time: what lacks one of them is described."""
+        named = {raw["serviceDeploymentArn"]: raw for raw in listed if raw.get("serviceDeploymentArn")}
+        lacking = [arn for arn, raw in named.items() if not (raw.get("status") and raw.get("createdAt"))]
+        for arns in batched(lacking, AT_A_TIME, strict=False):
+            named |= {arn: {**named.get(arn, {}), **told} for arn, told in self.describe(list(arns)).items()}
+        return [{"status": UNTOLD, **raw} for raw in named.values()]
 
     @property
     def _names(self) -> dict[str, Any]:
@@ -115,7 +126,10 @@ class ServiceHistory:
         return self.from_revision(sources[0]) if len(sources) == 1 else ()
 
     def from_revision(self, arn: str) -> tuple[Deployment, ...]:
-        """A service revision in the place of the deployment that brought it and is no longer listed."""
+        """A service revision in the place of the deployment that brought it and is no longer listed.
+
+        One without a time has no place.
+        """
         return tuple(
             Deployment(
                 deployment_id=str(raw["serviceRevisionArn"]).rsplit("/", 1)[-1] + REVISION,
@@ -125,12 +139,14 @@ class ServiceHistory:
                 revision=_revision(raw),
             )
             for raw in self._describe_revisions((arn,))
+            if raw.get("createdAt")
         )
 
     def describe(self, arns: list[str]) -> dict[str, Raw]:
         """Service deployments by their ARN."""
         answer = call(self._clients.ecs, "describe_service_deployments", serviceDeploymentArns=arns)
-        return {raw["serviceDeploymentArn"]: raw for raw in answer.get("serviceDeployments", [])}
+        told = [raw for raw in answer.get("serviceDeployments", []) if raw.get("serviceDeploymentArn")]
+        return {raw["serviceDeploymentArn"]: {"status": UNTOLD, **raw} for raw in told}
 
     def deployments(self, listed: Iterable[Raw]) -> tuple[Deployment, ...]:
         """What was listed or described, as deployments. Details that lists leave out are read beside the revisions."""
@@ -155,7 +171,7 @@ class ServiceHistory:
 
     def _describe_revisions(self, arns: tuple[str, ...]) -> list[Raw]:
         answer = call(self._clients.ecs, "describe_service_revisions", serviceRevisionArns=list(arns))
-        return list(answer.get("serviceRevisions", []))
+        return [raw for raw in answer.get("serviceRevisions", []) if raw.get("serviceRevisionArn")]
 
     def _release_and_rollback(self, raw: Raw) -> Iterator[Deployment]:
         if not _goes_back_to(raw) or raw["status"] not in _UNDONE:
@@ -240,8 +256,12 @@ def newest_first(listed: Iterable[Raw]) -> list[Raw]:
 
 
 def created(raw: Mapping[str, Any]) -> datetime:
-    """When a service deployment or a service revision was created."""
-    return _utc(raw["createdAt"])
+    """When a service deployment or a service revision was created, or else when it was started."""
+    moment = raw.get("createdAt") or raw.get("startedAt")
+    if moment is None:
+        what = raw.get("serviceDeploymentArn") or raw.get("serviceRevisionArn")
+        raise RefusedError("describe_service_deployments", "NoTime", f"{what} has no time of creation")
+    return _utc(moment)
 
 
 def _utc(moment: datetime) -> datetime:

@@ -28,6 +28,8 @@ _READ_ONLY = {
     "deleteRequestedAt",
 }
 _GONE = {"ClientException", "InvalidParameterException"}
+_UNTOLD = (Image("?", "an image that ECS does not name"),)
+"""The images of a definition whose answer has none: they are not known to be those of any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +125,8 @@ def _digest(definition: Mapping[str, Any]) -> str:
 
 
 def _images(definition: Mapping[str, Any]) -> tuple[Image, ...]:
-    named = [(box["name"], box.get("image", "")) for box in definition.get("containerDefinitions") or ()]
-    return tuple(Image(name, image, image.partition("@")[2]) for name, image in named)
+    named = [(box.get("name", ""), box.get("image", "")) for box in definition.get("containerDefinitions") or ()]
+    return tuple(Image(name, image, image.partition("@")[2]) for name, image in named) or _UNTOLD
 
 
 def _draws(definition: Mapping[str, Any]) -> bool:

@@ -33,7 +33,7 @@ def running_images(clients: Clients, cluster: str, task_set_id: str) -> tuple[Im
     containers: dict[str, tuple[str, set[str]]] = {}
     for task in answer.get("tasks") or ():
         for box in task.get("containers") or ():
-            _, digests = containers.setdefault(box["name"], (str(box.get("image", "")), set()))
+            _, digests = containers.setdefault(box.get("name", ""), (str(box.get("image", "")), set()))
             digests.add(str(box.get("imageDigest") or ""))
     return tuple(
         Image(name, reference, " and ".join(sorted(ds - {""}))) for name, (reference, ds) in containers.items()
