@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lastgood.errors import RetryableError
-from scene import ALARM, PLATFORMS, Scene, scene, service_scene
+from scene import ALARM, PLATFORMS, Scene, scene, service_scene, stage_scene
 
 Answer = dict[str, Any]
 READS = ("BatchGetDeployments", "GetDeployment")
@@ -33,11 +33,26 @@ def changes(
             left[0] -= 1
             change(parsed)
 
-    for client in {"codedeploy": (clients.codedeploy,), "cloudwatch": (clients.cloudwatch,), "ecs": (clients.ecs,)}[
-        service
-    ]:
-        for operation in operations:
-            client.meta.events.register(f"after-call.{service}.{operation}", act)
+    client = getattr(clients, service)
+    for operation in operations:
+        client.meta.events.register(f"after-call.{service}.{operation}", act)
+
+
+def begins_with_an_empty_page(it: Scene, service: str, operation: str, token: str) -> None:
+    """From now on a list begins with a page that holds nothing and names the token of the page that holds all."""
+    client = getattr(it.local.application._parts.notices._clients, service)
+    further: list[bool] = []
+
+    def note(params: Answer, **_: Any) -> None:
+        further.append(params.pop(token, "") == "further")
+
+    def empty(parsed: Answer, **_: Any) -> None:
+        if not further[-1]:
+            parsed.update({name: [] for name, value in parsed.items() if isinstance(value, list)})
+            parsed[token] = "further"
+
+    client.meta.events.register_first(f"provide-client-params.{service}.{operation}", note)
+    client.meta.events.register(f"after-call.{service}.{operation}", empty)
 
 
 def of_each(name: str, value: object) -> Callable[[Answer], object]:
@@ -356,6 +371,24 @@ def test_a_services_release_goes_back_though_answers_lack_what_ecs_does_not_prom
         it.release(3, settle=settle, rest=120)
         it.sim.advance(25)
         changes(it, "ecs", where, of_each_service_deployment(*lacking))
+
+
+# --- lists ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize(
+    ("service", "operation", "token"),
+    [("codedeploy", "ListDeployments", "nextToken"), ("cloudwatch", "DescribeAlarms", "NextToken")],
+    ids=["deployments", "alarms"],
+)
+def test_a_list_that_begins_with_an_empty_page_is_read_on(
+    platform: str, service: str, operation: str, token: str
+) -> None:
+    """A page is filtered after it was cut, so it may be empty and not the last."""
+    with scene(platform) as it:
+        bad_release(it)
+        begins_with_an_empty_page(it, service, operation, token)
         it.alarm_fires()
         assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), it.head["explanation"]
 
@@ -398,3 +431,60 @@ def test_a_definition_released_again_is_a_release_where_ecs_names_no_image_of_it
         head = it.run_to_end()
         assert (head["suspect_deployment_id"], head["needs_human"]) == (again, True), head["explanation"]
         assert head["reason_code"] != "VERIFIED"
+
+
+def test_a_services_list_that_begins_with_an_empty_page_is_read_on() -> None:
+    with service_scene() as it:
+        bad_release(it)
+        begins_with_an_empty_page(it, "ecs", "ListServiceDeployments", "nextToken")
+        it.alarm_fires()
+        assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), it.head["explanation"]
+
+
+def test_a_pipelines_list_that_begins_with_an_empty_page_is_read_on() -> None:
+    """The rollback of a stage is found again there after its answer was lost."""
+    with stage_scene() as it:
+        bad_release(it)
+        begins_with_an_empty_page(it, "codepipeline", "ListPipelineExecutions", "nextToken")
+        it.sim.effect_then_timeout("RollbackStage")
+        it.alarm_fires()
+        assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), it.head["explanation"]
+        assert len(it.calls("RollbackStage")) == 1
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_deployment_behind_a_short_page_is_found(platform: str) -> None:
+    """The first page has the newest deployment alone; the good one is on the next."""
+    with scene(platform) as it:
+        bad = bad_release(it)
+        client = it.local.application._parts.notices._clients.codedeploy
+        further: list[bool] = []
+
+        def note(params: Answer, **_: Any) -> None:
+            further.append(params.pop("nextToken", "") == "further")
+
+        def cut(parsed: Answer, **_: Any) -> None:
+            parsed["deployments"] = [name for name in parsed["deployments"] if (name != bad) == further[-1]]
+            parsed.update({} if further[-1] else {"nextToken": "further"})
+
+        client.meta.events.register_first("provide-client-params.codedeploy.ListDeployments", note)
+        client.meta.events.register("after-call.codedeploy.ListDeployments", cut)
+        it.alarm_fires()
+        assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), it.head["explanation"]
+
+
+# --- reason data ------------------------------------------------------------------------------------------------------
+
+
+def test_reason_data_with_a_number_beyond_all_measure_keep_no_alarm_from_being_answered() -> None:
+    """They may have been written by somebody who set the alarm's state by hand."""
+    with scene("Server") as it:
+        bad_release(it)
+        it.local.alarm(ALARM, tags=it.tags)
+        now = it.now().isoformat()
+        data = f'{{"queryDate": "{now}", "startDate": "{now}", "period": 60, "threshold": 1{"0" * 400}}}'
+        it.local.cloudwatch.set_alarm_state(
+            AlarmName=ALARM, StateValue="ALARM", StateReason="by hand", StateReasonData=data
+        )
+        it.deliver(it.alarm_message())
+        assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), it.head["explanation"]

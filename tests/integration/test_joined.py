@@ -120,3 +120,25 @@ def test_two_alarms_that_joined_lead_to_one_rollback() -> None:
         assert found.pop(ghost) == "ALARM_NOT_CONFIRMED"
         assert list(found.values()) == ["VERIFIED"]
         assert it.is_live(2)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_where_dynamodb_refuses_a_claim_without_naming_what_is_in_its_way_that_is_read(platform: str) -> None:
+    """The same message again is known as such, and another alarm joins the rollback that holds the group."""
+
+    def silent(parsed: dict[str, Any], **_: Any) -> None:
+        for reason in parsed.get("CancellationReasons", []):
+            reason.pop("Item", None)
+
+    with scene(platform) as it:
+        bad_release(it)
+        events = it.local.application._parts.notices._clients.dynamodb.meta.events
+        events.register("after-call.dynamodb.TransactWriteItems", silent)
+        it.alarm_fires()
+        message, holder = it.alarm_message(), it.lock()
+        assert it.deliver(message)["rollback_id"] == holder
+        it.local.alarm("shop-prod-latency", tags=it.tags)
+        joined = it.deliver(it.alarm_message(alarm="shop-prod-latency"))
+        assert (joined["rollback_id"], joined["reason"]) == (holder, "ALREADY_OPEN")
+        it.rollback_id = holder
+        assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True)

@@ -145,6 +145,12 @@ def test_no_reason_data_break_the_reader(value: object) -> None:
     is_of_change(found, TEN)
 
 
+@pytest.mark.parametrize("name", ["threshold", "period"])
+def test_a_number_beyond_all_measure_dates_nothing(name: str) -> None:
+    """JSON has integers of any size, and who sets an alarm's state by hand may write them."""
+    assert breach_began(data((0, 9.0)) | {name: 10**400, "recentDatapoints": [9.0, 10**400]}) is None
+
+
 def test_a_composite_alarm_names_what_made_it_fire() -> None:
     arn = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:errors"
     assert triggering_alarms({"triggeringAlarms": [{"arn": arn, "state": {"value": "ALARM"}}, {}, 7]}) == (arn,)

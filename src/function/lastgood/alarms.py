@@ -34,6 +34,9 @@ MOST_HISTORY_PAGES = 2
 MOST_FIRING_PAGES = 5
 """At most 500 firing alarms are searched for those that began a moment ago."""
 
+MOST_PAGES = 10
+"""At most this many pages are read until one holds an alarm."""
+
 MOST_FIRING = 50
 """When a release comes, at most this many firing alarms are looked at."""
 
@@ -202,13 +205,13 @@ class Alarms:
 
     def _firing(self, client: Any, **asked: Any) -> tuple[list[FiringAlarm], dict[str, Any]]:
         """A page of the alarms in ALARM, and the parameters that ask for the next page."""
-        answer = call(client, "describe_alarms", StateValue="ALARM", AlarmTypes=types(client), **asked)
+        found, token = _page(client, 1, StateValue="ALARM", **asked)
         alarms = [
             FiringAlarm(name_of(alarm["AlarmArn"]), alarm["AlarmArn"], changed)
-            for alarm in listed(answer)
+            for alarm in found
             if (changed := changed_at_of(alarm)) and alarm.get("AlarmArn") and not silenced_by(alarm)
         ]
-        return alarms, {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}
+        return alarms, token
 
     def fired_since(self, since: datetime, region: str = "") -> list[FiringAlarm]:
         """A region's alarms that went into ALARM since then; none where they may not, or cannot be read right now."""
@@ -246,7 +249,23 @@ def described(client: Any, names: list[str]) -> list[dict[str, Any]]:
     """Alarms of any type, as CloudWatch describes them."""
     # CloudWatch returns fifty unless it is asked for more, and any number of names gets one page.
     many: dict[str, Any] = {"MaxRecords": len(names)} if len(names) > DEFAULT_PAGE else {}
-    return listed(call(client, "describe_alarms", AlarmNames=names, AlarmTypes=types(client), **many))
+    return _page(client, len(names), AlarmNames=names, **many)[0]
+
+
+def _page(client: Any, enough: int, **asked: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The alarms of a page, and the parameters that ask for the next one.
+
+    A page may hold less than it could, or nothing, and have a token: then more are read until there are `enough`.
+    """
+    found: list[dict[str, Any]] = []
+    token: dict[str, Any] = {}
+    for _ in range(MOST_PAGES):
+        answer = call(client, "describe_alarms", AlarmTypes=types(client), **{**asked, **token})
+        found += listed(answer)
+        token = {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}
+        if not token or len(found) >= enough:
+            break
+    return found, token
 
 
 def _knows_contributors(client: Any) -> bool:

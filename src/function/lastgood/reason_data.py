@@ -128,7 +128,11 @@ def _breaches(comparison: str, threshold: float, newest: float) -> Breaches:
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """A number; None for anything else, and for an integer beyond what CloudWatch can measure."""
+    try:
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    except OverflowError:
+        return None
 
 
 def _time(value: object) -> datetime | None:

@@ -73,7 +73,10 @@ class ServiceHistory:
         self._incomplete: dict[str, Revision] = {}
 
     def listed(self, **filters: Any) -> Page:
-        """A page of service deployments, newest first. The order is undocumented, so it is checked."""
+        """A page of service deployments, newest first. The order is undocumented, so it is checked.
+
+        A page may be empty and have a token all the same: then the next one is read too.
+        """
         raws: list[Raw] = []
         token = ""
         for _ in range(MAX_PAGES):
@@ -87,7 +90,7 @@ class ServiceHistory:
                 raise
             raws += self._in_full(answer.get("serviceDeployments", []))
             token = answer.get("nextToken") or ""
-            if not token or all(created(a) >= created(b) for a, b in pairwise(raws)):
+            if not token or (raws and all(created(a) >= created(b) for a, b in pairwise(raws))):
                 break
         return Page(newest_first(raws), token)
 

@@ -23,6 +23,7 @@ BATCH = 25
 
 SUCCESSES_WITHIN = (timedelta(days=30), timedelta(days=365))
 NEWEST_OF_ANY_STATUS = 12
+MAX_PAGES = 10
 DEPTH = 100
 """How many deployments are looked at in each time range before the search ends."""
 
@@ -70,16 +71,25 @@ class History:
         return [info for batch in self._batches(ids) for info in batch]
 
     def _list(self, start: datetime, statuses: Sequence[str]) -> _Page:
+        """The first page; more of them while they hold less than a batch, for a page may even be empty."""
         only: dict[str, Any] = {"includeOnlyStatuses": list(statuses)} if statuses else {}
-        answer = call(
-            self.client,
-            "list_deployments",
-            applicationName=self.group.application,
-            deploymentGroupName=self.group.deployment_group,
-            createTimeRange={"start": start},
-            **only,
-        )
-        return _Page(start, tuple(statuses), answer.get("deployments", []), bool(answer.get("nextToken")))
+        ids: list[str] = []
+        token: dict[str, Any] = {}
+        for _ in range(MAX_PAGES):
+            answer = call(
+                self.client,
+                "list_deployments",
+                applicationName=self.group.application,
+                deploymentGroupName=self.group.deployment_group,
+                createTimeRange={"start": start},
+                **only,
+                **token,
+            )
+            ids += answer.get("deployments", [])
+            token = {"nextToken": answer["nextToken"]} if answer.get("nextToken") else {}
+            if not token or len(ids) >= BATCH:
+                break
+        return _Page(start, tuple(statuses), ids, bool(token))
 
     def _in_order(self, page: _Page, enough: int, now: datetime) -> list[str]:
         """The page's ids with the newest first, or at least with the newest all among the first `enough`."""

@@ -126,9 +126,15 @@ class StageHistory:
         )
 
     def _page(self, **more: Any) -> list[Raw]:
-        answer = self._list(**more)
-        self._token = answer.get("nextToken") or None
-        return self._noted(answer)
+        """The next page that holds anything: one may be empty and have a token all the same."""
+        for _ in range(MAX_PAGES):
+            answer = self._list(**more)
+            self._token = answer.get("nextToken") or None
+            page = self._noted(answer)
+            if page or self._token is None:
+                break
+            more = {"nextToken": self._token}
+        return page
 
     def _noted(self, answer: Raw) -> list[Raw]:
         page: list[Raw] = answer.get("pipelineExecutionSummaries") or []

@@ -16,6 +16,7 @@ ATTEMPTS = 3
 MOST_WRITES = 100
 """`TransactWriteItems` takes at most so many (API reference)."""
 
+_UNMET = "ConditionalCheckFailed"
 _CONTENDED = "the audit table is contended: another transaction touches the same items"
 _encode = TypeSerializer().serialize
 _decode = TypeDeserializer().deserialize
@@ -72,11 +73,19 @@ class Table:
                 if error.code != "TransactionCanceledException":
                     raise
                 reasons = error.response.get("CancellationReasons") or []
-                if any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons):
-                    return [_unmarshal(reason.get("Item") or {}) for reason in reasons]
+                if any(reason.get("Code") == _UNMET for reason in reasons):
+                    return [self._in_the_way(*each) for each in zip(writes, reasons, strict=True)]
             else:
                 return None
         raise RetryableError(_CONTENDED)
+
+    def _in_the_way(self, write: dict[str, Any], reason: Mapping[str, Any]) -> dict[str, Any]:
+        """The item that kept a write from being done; read where DynamoDB names the condition and not the item."""
+        if reason.get("Code") != _UNMET or reason.get("Item"):
+            return _unmarshal(reason.get("Item") or {})
+        ((_, asked),) = write.items()
+        key = _unmarshal(asked.get("Key") or {name: asked["Item"][name] for name in ("pk", "sk")})
+        return self.get(key["pk"], key["sk"]) or {}
 
     # --- single items -------------------------------------------------------------------------------------------------
 

@@ -97,8 +97,13 @@ class Pipelines:
         return execution
 
     def recent(self, pipeline: str) -> tuple[Recent, ...]:
-        """The hundred newest runs."""
-        answer = call(self._client, "list_pipeline_executions", pipelineName=pipeline, maxResults=100)
+        """The hundred newest runs: the first page that holds any, for one may be empty and have a token."""
+        more: dict[str, Any] = {}
+        for _ in range(PAGES):
+            answer = call(self._client, "list_pipeline_executions", pipelineName=pipeline, maxResults=100, **more)
+            if answer.get("pipelineExecutionSummaries") or not answer.get("nextToken"):
+                break
+            more = {"nextToken": answer["nextToken"]}
         return tuple(
             Recent(
                 execution["pipelineExecutionId"],
