@@ -31,11 +31,28 @@ for wrong in (lambda: setattr(group, "application", "x"), lambda: DeploymentGrou
 print(Policy.__init__.__code__.co_filename, file=sys.stderr)
 """
 
+EVERY_CLASS = """
+import sys
+from dataclasses import is_dataclass
+from importlib import import_module
+from pathlib import Path
+from pkgutil import walk_packages
+import lastgood
+from lastgood.ready_methods import NAME, use
+use(Path(sys.argv[1]))
+for module in walk_packages(lastgood.__path__, "lastgood."):
+    if module.name != "lastgood.handler":
+        import_module(module.name)
+ours = [module for name, module in sys.modules.items() if name.startswith("lastgood.")]
+made = {each for module in ours for each in vars(module).values() if isinstance(each, type) and is_dataclass(each)}
+print(len(made), [each for each in made if each.__eq__.__code__.co_filename != NAME])
+"""
 
-def run(program: str, kept: Path) -> tuple[str, str]:
-    """What a program writes to its output and to its errors, with the function's code and nothing that is installed."""
+
+def run(program: str, kept: Path, *options: str) -> tuple[str, str]:
+    """What a program writes to its output and to its errors, with the function's code; `-S`: nothing is installed."""
     environment = {**os.environ, "PYTHONPATH": str(FUNCTION)}
-    command = [sys.executable, "-S", "-B", "-c", program, str(kept)]
+    command = [sys.executable, *options, "-B", "-c", program, str(kept)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return done.stdout, done.stderr
 
@@ -44,16 +61,22 @@ def run(program: str, kept: Path) -> tuple[str, str]:
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the build keeps."""
     path = tmp_path_factory.mktemp("kept") / "methods"
-    run(KEEP, path)
+    run(KEEP, path, "-S")
     return path
 
 
 def test_methods_that_were_kept_do_what_those_do_that_are_compiled_at_each_start(kept: Path, tmp_path: Path) -> None:
-    ours, told = run(USE, kept)
+    ours, told = run(USE, kept, "-S")
     assert told == "True\n<kept>\n"
-    theirs, told = run(USE, tmp_path / "none")
+    theirs, told = run(USE, tmp_path / "none", "-S")
     assert told == "False\n<string>\n"
     assert ours == theirs != ""
+
+
+def test_the_build_keeps_the_methods_of_every_class_though_boto3_is_not_there(kept: Path) -> None:
+    made, compiled_now = run(EVERY_CLASS, kept)[0].split(maxsplit=1)
+    assert int(made) > 100
+    assert compiled_now.strip() == "[]"
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00\x00\r\n" + b"of another Python", MAGIC_NUMBER + b"{0"])
@@ -61,5 +84,5 @@ def test_what_was_kept_for_another_python_or_names_no_source_is_left_alone(conte
     """`{0` is an empty table: nothing was kept of the classes that are made."""
     path = tmp_path / "methods"
     path.write_bytes(content)
-    _, told = run(USE, path)
+    _, told = run(USE, path, "-S")
     assert told == f"{content.startswith(MAGIC_NUMBER)}\n<string>\n"

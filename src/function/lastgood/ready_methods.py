@@ -12,15 +12,21 @@ from __future__ import annotations
 
 import dataclasses
 import marshal
+import sys
 from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from pkgutil import walk_packages
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any
 
 KEPT = Path(__file__).with_name("ready_methods.bin")
 """The version of the bytecode, then each source with its code. Only the artifact has it."""
+
+BROUGHT = {"aws_lambda_powertools", "boto3", "botocore"}
+"""What lastgood imports that is installed beside it, or by the runtime."""
 
 NAME = "<kept>"
 """What a traceback shows instead of a file."""
@@ -44,7 +50,7 @@ def use(kept: Path = KEPT) -> bool:
 
 
 def keep(kept: Path = KEPT) -> None:
-    """Write the methods of every dataclass that can be imported without boto3, which a build machine need not have."""
+    """Write the methods of every dataclass. What the runtime brings need not be there: it is stood in for."""
     code: dict[str, CodeType] = {}
 
     def compiled(source: str, *scope: Any) -> None:
@@ -52,17 +58,42 @@ def keep(kept: Path = KEPT) -> None:
         exec(code[source], *scope)
 
     _run_by(compiled)
-    for module in walk_packages([str(Path(__file__).parent)], "lastgood.", onerror=lambda _: None):
-        try:
+    sys.meta_path.append(_StandIns())
+    for module in walk_packages([str(Path(__file__).parent)], "lastgood."):
+        if module.name != "lastgood.handler":  # It makes clients, and no class.
             import_module(module.name)
-        except ModuleNotFoundError:
-            continue
     kept.write_bytes(MAGIC_NUMBER + marshal.dumps(dict(sorted(code.items()))))
 
 
 def _run_by(run: Any) -> None:
     """Define `exec` in the module `dataclasses`, where it hides the builtin, and nowhere else."""
     vars(dataclasses)["exec"] = run
+
+
+class _StandIns(MetaPathFinder, Loader):
+    """Finds a module without content for everything that the runtime brings, where that is not installed."""
+
+    def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:
+        """A package, so that modules can be found in it."""
+        return ModuleSpec(fullname, self, is_package=True) if fullname.split(".")[0] in BROUGHT else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        """It has every name."""
+        vars(module)["__getattr__"] = lambda _: _Anything
+
+
+class _Anything:
+    """What can be inherited from, called and asked for any part, which is as far as modules go when they are loaded."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        """Whatever is given."""
+
+    def __getattr__(self, _: str) -> _Anything:
+        return self
+
+    def __call__(self, *_: object, **__: object) -> _Anything:
+        """Whatever is asked."""
+        return self
 
 
 if __name__ == "__main__":
