@@ -68,21 +68,27 @@ def came_too_late(deployment: Deployment, onset: Onset | None, fired: datetime) 
 
     It was created, or began to reach users, only when the breach had begun.
     """
-    created = f"{deployment.deployment_id} was created at {clock(deployment.created_at)}"
     if deployment.created_at > fired:
-        return f"{created}, after the alarm changed at {clock(fired)}."
+        return f"{_created(deployment)}, after the alarm changed at {clock(fired)}."
     if onset is None:
         return ""
     latest, reach = latest_cause(onset, fired), deployment.reach
-    before = (
-        f"the breach began before, {began(onset)}, though the alarm only fired at {clock(fired)}: it is not the cause."
-    )
     if deployment.created_at > latest:
-        return f"{created}, and {before}"
+        return f"{_created(deployment)}, and {_after_the_onset(onset, fired)}"
     if reach is None or (reach.at is not None and reach.at <= latest):
         return ""
     users = f"began to reach users at {clock(reach.at)}" if reach.at else "has reached no users"
-    return f"{created} and {users}; {before}"
+    return f"{_created(deployment)} and {users}; {_after_the_onset(onset, fired)}"
+
+
+def _created(deployment: Deployment) -> str:
+    return f"{deployment.deployment_id} was created at {clock(deployment.created_at)}"
+
+
+def _after_the_onset(onset: Onset, fired: datetime) -> str:
+    return (
+        f"the breach began before, {began(onset)}, though the alarm only fired at {clock(fired)}: it is not the cause."
+    )
 
 
 def began(onset: Onset) -> str:

@@ -34,6 +34,9 @@ _DERIVED: Mapping[type, tuple[str, ...]] = {
 _IN_ANOTHER: Mapping[type, tuple[str, ...]] = {Rollback: (*GROUPS, "people")}
 """Fields without an attribute of their own: their values are in the attributes of others."""
 
+_AS_THEY_ARE = {str, int, bool, type(None)}
+"""What most values are. Each write looks at some hundreds of them, so these are not asked what else they may be."""
+
 _RESERVED = {"force": "forced", "action": "step_name"}
 
 
@@ -70,6 +73,8 @@ def _stored(kind: type) -> tuple[tuple[str, str], ...]:
 
 
 def _plain(value: Any) -> Any:
+    if value.__class__ in _AS_THEY_ARE:
+        return value
     if isinstance(value, datetime):
         return iso(value)
     if isinstance(value, StrEnum):

@@ -36,20 +36,19 @@ type Batches = Iterator[tuple[Deployment, ...]]
 
 def search(look: Look, seen: Observation, batches: Batches) -> Observation:
     """Read back until a last good revision is found that can be deployed, or it is clear that none is needed."""
+    case = _case(look, seen)
     for batch in batches:
-        seen = _with_batch(look, seen, batch)
-        if _searched_enough(_case(look, seen)):
+        case = _case(look, _with_batch(look, case.seen, batch))
+        if _searched_enough(case):
             break
-    case = _case(look, seen)
-    if case.attribution.reason or case.attribution.suspect is None or seen.group is None:
-        return _examined(look, seen, batches)
-    asking = look.eyes.pool.submit(look.eyes.stacks.origin, look.rollback, seen.group, case.attribution.suspect)
-    seen = _examined(look, seen, batches)
+    if case.attribution.reason or case.attribution.suspect is None or case.seen.group is None:
+        return _examined(look, case, batches).seen
+    asking = look.eyes.pool.submit(look.eyes.stacks.origin, look.rollback, case.seen.group, case.attribution.suspect)
+    case = _examined(look, case, batches)
     origin = asking.result()
-    case = _case(look, seen)
     if origin is not None and origin.stage and not stops_for_a_stack(case):
         origin = look.eyes.stacks.with_run(origin, case.selection.good)
-    seen = held_by_a_stack(look.rollback, seen, look.policy, look.now, origin)
+    seen = held_by_a_stack(look.rollback, case.seen, look.policy, look.now, origin)
     return with_releases(look, seen)
 
 
@@ -69,13 +68,13 @@ def _searched_enough(case: Case) -> bool:
     return bool(blame.reason or blame.adopt or case.selection.settled)
 
 
-def _examined(look: Look, seen: Observation, batches: Batches) -> Observation:
+def _examined(look: Look, case: Case, batches: Batches) -> Case:
     """Look closely at the suspects, at what would go back and at what is between, until the choice is settled."""
-    while len(seen.unusable) < MAX_UNUSABLE:
-        case = _case(look, seen)
+    while len(case.seen.unusable) < MAX_UNUSABLE:
+        seen = case.seen
         unread = _to_examine(case) if not case.attribution.reason else _unsure(case)
         if case.attribution.reason and not unread:
-            return seen
+            return case
         if unread:
             reading = look.reading_other_alarms(seen) if not seen.examined else ()
             seen = with_evidence(look, seen, unread, case.doubtful)
@@ -86,13 +85,14 @@ def _examined(look: Look, seen: Observation, batches: Batches) -> Observation:
         elif (good := case.selection.good) is not None:
             seen, accepted = _last_look(look, case, good)
             if accepted:
-                return seen
+                return case if seen is case.seen else _case(look, seen)
         else:
             before = _before_the_first(look, case)
             if before is None:
-                return seen
+                return case
             seen = _with_one(seen, before)
-    return seen
+        case = _case(look, seen)
+    return case
 
 
 def _last_look(look: Look, case: Case, good: Deployment) -> tuple[Observation, bool]:
