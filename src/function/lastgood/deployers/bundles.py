@@ -20,6 +20,7 @@ from lastgood.model import Deployment, Note, Revision
 
 _APPSPEC_LIMIT = 1_000_000
 _READ_WITHIN = timedelta(minutes=5)
+_MOST_PAGES = 10
 _GONE = {"404", "NoSuchKey", "NoSuchVersion", "NotFound", "NoSuchBucket"}
 _DENIED = {"403", "AccessDenied", "Forbidden", "AllAccessDisabled"}
 _HOW = "Release it with the object's version or ETag, or under a key of its own that the function may read"
@@ -41,8 +42,8 @@ def as_deployed(clients: Clients, deployment: Deployment) -> tuple[Revision, str
     revision, where = deployment.revision, s3_label(deployment.revision.location)
     try:
         head = _newest(clients, revision)
-        if head and not revision.moves:
-            return revision, overwritten(revision.location, head, where)
+        if not revision.moves:
+            return _as_named(clients, revision, head)
         newest = _older(head, deployment.created_at)
         version = head if newest else _version_then(clients, deployment, bool(head))
     except RefusedError as error:
@@ -56,6 +57,35 @@ def as_deployed(clients: Clients, deployment: Deployment) -> tuple[Revision, str
         return revision, f"{where} is no longer in S3."
     moves = f"{where} was overwritten after {deployment.deployment_id} deployed it: its key holds what came later"
     return replace(revision, moves=f"{moves}. {_HOW}"), ""
+
+
+def _as_named(clients: Clients, revision: Revision, head: Mapping[str, Any]) -> tuple[Revision, str]:
+    """A bundle that was deployed by its version or ETag; and why it is gone, if it is.
+
+    It keeps its name, by which it may be known bad. Overwritten or deleted, it may still be there as an older version.
+    """
+    where = s3_label(revision.location)
+    problem = overwritten(revision.location, head, where) if head else f"{where} is no longer in S3."
+    version = _with_etag(clients, revision.location) if problem else {}
+    if not version:
+        return revision, problem
+    pinned = _pinned_to(revision, version)
+    return replace(pinned, identity=revision.identity, deployed_again_as=pinned.identity, rewritten=True), ""
+
+
+def _with_etag(clients: Clients, location: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The newest version of a key that has the ETag which was deployed; empty where none is known."""
+    s3 = location.get("s3Location", {})
+    wanted = "" if s3.get("version") else _bare(s3.get("eTag") or "")
+    if not wanted:
+        return {}
+    try:
+        versions = _versions(clients, s3_object(location))
+    except RefusedError:
+        return {}
+    # What was there before the bucket kept versions has no id by which it could be deployed.
+    named = (v for v in versions if v.get("VersionId", "null") != "null")
+    return next((v for v in named if _bare(v.get("ETag", "")) == wanted), {})
 
 
 def _newest(clients: Clients, revision: Revision) -> Mapping[str, Any]:
@@ -139,10 +169,22 @@ def _possible_versions(clients: Clients, deployment: Deployment) -> list[Mapping
     return [*sorted(older, key=lambda version: version["LastModified"])[-1:], *meanwhile]
 
 
-def _versions(clients: Clients, wanted: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The versions of an object that its bucket keeps."""
-    answer = call(clients.s3, "list_object_versions", Bucket=wanted["Bucket"], Prefix=wanted["Key"])
-    return [dict(v) for v in answer.get("Versions", []) if v.get("Key") == wanted["Key"]]
+def _versions(clients: Clients, wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The versions of an object that its bucket keeps, newest first; of very many, the newest.
+
+    S3 lists keys in alphabetical order, so the key itself comes before those that only begin with its name.
+    """
+    versions: list[dict[str, Any]] = []
+    page: dict[str, Any] = {}
+    for _ in range(_MOST_PAGES):
+        asked = {"Bucket": wanted["Bucket"], "Prefix": wanted["Key"], **page}
+        answer = call(clients.s3, "list_object_versions", **asked)
+        listed = answer.get("Versions", [])
+        versions += [dict(version) for version in listed if version.get("Key") == wanted["Key"]]
+        if not answer.get("IsTruncated") or answer.get("NextKeyMarker") != wanted["Key"]:
+            break
+        page = {"KeyMarker": answer["NextKeyMarker"], "VersionIdMarker": answer.get("NextVersionIdMarker", "")}
+    return versions
 
 
 def s3_identity(location: Mapping[str, Any]) -> str:
@@ -165,15 +207,28 @@ def s3_text(clients: Clients, location: Mapping[str, Any], made_at: datetime | N
     try:
         answer = call(clients.s3, "get_object", **s3_object(location))
     except RefusedError as error:
-        gone = "is no longer in S3" if error.code in _GONE else f"may not be read ({error.code})"
-        raise AppSpecError(f"{where} {gone}") from error
+        if error.code in _GONE:
+            then = _text_then(clients, location, made_at) if bare and made_at else _text_with_etag(clients, location)
+            raise OverwrittenError(f"{where} is no longer in S3", then) from error
+        raise AppSpecError(f"{where} may not be read ({error.code})") from error
     changed = overwritten(location, answer, where)
     if changed:
-        raise AppSpecError(changed)
+        raise OverwrittenError(changed, _text_with_etag(clients, location))
     if bare and made_at is not None and not _older(answer, made_at):
         later = f"{where} was written over later: its key holds what came after this deployment"
         raise OverwrittenError(later, _text_then(clients, location, made_at))
     return _text(answer)
+
+
+def _text_with_etag(clients: Clients, location: Mapping[str, Any]) -> str:
+    """The AppSpec with the ETag that was deployed, from an older version of its key; empty where none is known."""
+    version = _with_etag(clients, location)
+    if not version:
+        return ""
+    try:
+        return _text(call(clients.s3, "get_object", **s3_object(location), VersionId=version["VersionId"]))
+    except RefusedError:
+        return ""
 
 
 def _text_then(clients: Clients, location: Mapping[str, Any], made_at: datetime) -> str:

@@ -57,6 +57,7 @@ class Revision:
     `function:alias`. `noted`: its content is known from the notebook of releases alone. `rewritten`: the deployer
     recorded it under a name that holds other content by now, which the deployer's own rollback would fetch. `draws`:
     its containers read secrets or files when they start, so deployed again it may bring other settings.
+    `deployed_again_as`: the identity that its redeployment will have, where that is another.
     """
 
     kind: str
@@ -73,6 +74,7 @@ class Revision:
     noted: bool = False
     rewritten: bool = False
     draws: bool = False
+    deployed_again_as: str = ""
 
     @property
     def known(self) -> bool:

@@ -201,6 +201,7 @@ class Acts:
                 redeployed_at=self._parts.clock(),
                 stack_debt=debt(self._draft.rollback),
                 redeployed_revision=self._draft.rollback.progress.redeployed_revision
+                or decision.target.revision.deployed_again_as
                 or self._draft.rollback.choice.good_revision,
             )
             self._delays.over()
