@@ -177,15 +177,50 @@ def test_a_tag_that_was_pushed_again_goes_back_by_the_digest_in_the_notebook(lat
         assert it.sim.serving("shop", "prod") == serves
 
 
-def test_a_release_that_still_runs_is_stopped_and_its_tag_asked_for_before_anything_is_deployed() -> None:
-    with scene("ECS", settings={"LASTGOOD_NATIVE_ROLLBACK": "false"}) as it:
+NOT_NATIVE = {"LASTGOOD_NATIVE_ROLLBACK": "false"}
+
+
+@pytest.mark.parametrize("why", ["pushed again", "deleted"])
+def test_for_a_release_that_still_runs_the_good_ones_tag_is_asked_for_before_it_is_chosen(why: str) -> None:
+    with scene("ECS", settings=NOT_NATIVE) as it:
+        older = release_pushed(it, "v0", "older", settle=True)
+        serves = it.sim.serving("shop", "prod")
+        release_pushed(it, "v1", "good", settle=True)
+        it.sim.declare_bad(release_pushed(it, "v2", "bad"))
+        it.sim.advance(90)
+        if why == "deleted":
+            it.sim.delete_image(f"{SHOP}:v1")
+        else:
+            it.sim.push_image(f"{SHOP}:v1", "something else")
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["good_deployment_id"]) == ("ROLLED_BACK", older), head["explanation"]
+        assert it.sim.serving("shop", "prod") == serves
+
+
+def test_where_codedeploy_moves_the_traffic_back_no_tag_is_asked_for() -> None:
+    """The tasks of the good one still run, whatever its tag means by now."""
+    with scene("ECS") as it:
+        good = release_pushed(it, "v1", "good", settle=True)
+        serves = it.sim.serving("shop", "prod")
+        release_pushed(it, "v2", "bad")
+        it.sim.advance(90)
+        it.sim.push_image(f"{SHOP}:v1", "something else")
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert (head["outcome"], head["good_deployment_id"]) == ("ROLLED_BACK", good), head["explanation"]
+        assert it.sim.serving("shop", "prod") == serves and not it.calls("DescribeImages")
+
+
+def test_a_release_that_still_runs_is_stopped_though_the_only_good_ones_tag_means_something_else() -> None:
+    with scene("ECS", settings=NOT_NATIVE) as it:
         release_pushed(it, "v1", "good", settle=True)
         bad = release_pushed(it, "v2", "bad")
         it.sim.advance(90)
         it.sim.push_image(f"{SHOP}:v1", "something else")
         it.alarm_fires()
         head = it.run_to_end()
-        assert (head["outcome"], head["reason_code"]) == ("FAILED", "REDEPLOY_REFUSED"), head["explanation"]
+        assert (head["outcome"], head["reason_code"]) == ("BLOCKED", "NO_GOOD_REVISION"), head["explanation"]
         assert head["needs_human"] is True and f"{SHOP}:v1" in head["explanation"]
         assert it.sim.deployment(bad)["status"] == "Stopped" and not it.calls("CreateDeployment")
 

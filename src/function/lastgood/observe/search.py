@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from lastgood.judgement.case import Case
-from lastgood.judgement.first_step import stops_for_a_stack
+from lastgood.judgement.first_step import native_flip, stops_for_a_stack
 from lastgood.judgement.outdated import told_apart
 from lastgood.judgement.service import with_others
 from lastgood.judgement.theirs import attempts_to_compare, deployed_before, perhaps_nothing_new, to_compare
@@ -258,12 +258,15 @@ def _before_the_first(look: Look, case: Case) -> Deployment | None:
 def _with_live(look: Look, case: Case, good: Deployment) -> tuple[Observation, str]:
     """Add what is live; and say whether a tag of the good revision means another image by now, which ECS would start.
 
-    A suspect that still runs is stopped first, and what was there before it may still be running.
+    A suspect that still runs is stopped first, and what was there before it may still be running: then what is live
+    says nothing yet, and no tag is asked for where the deployer only moves the traffic back to it.
     """
     suspect, facts = case.attribution.suspect, case.seen.group
     readable = facts is not None and case.rollback.group.can(facts.compute_platform).reads_live
-    if suspect is None or suspect.active or facts is None or not readable:
+    if suspect is None or facts is None or not readable:
         return case.seen, ""
+    if suspect.active:
+        return case.seen, "" if native_flip(case) else look.deployer.renamed(good.revision)
     asking = look.eyes.pool.submit(look.deployer.renamed, good.revision)
     seen = replace(case.seen, live=look.deployer.live(facts, good.revision))
     if renamed := asking.result():
