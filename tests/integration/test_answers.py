@@ -335,6 +335,22 @@ def test_a_newest_deployment_that_the_list_does_not_name_yet_is_blamed_all_the_s
         assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), it.head["explanation"]
 
 
+def test_a_newest_deployment_that_is_not_listed_yet_is_found_where_what_is_listed_cannot_be_blamed() -> None:
+    """The release before it is recent enough to be listed, and too old to be the cause."""
+    with scene("Server") as it:
+        it.release(1, settle=True)
+        it.release(2, settle=True, rest=80 * 60)
+        bad = it.release(3, settle=True, rest=120)
+
+        def behind(answer: Answer) -> None:
+            answer["deployments"] = [name for name in answer.get("deployments", []) if name != bad]
+
+        changes(it, "codedeploy", ("ListDeployments",), behind, times=2)
+        it.alarm_fires()
+        assert it.head["suspect_deployment_id"] == bad, it.head["explanation"]
+        assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), it.head["explanation"]
+
+
 # --- ECS's own services: its service model promises none of the members -------------------------------------------
 
 LISTS, DESCRIBES = ("ListServiceDeployments",), ("DescribeServiceDeployments",)

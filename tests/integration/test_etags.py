@@ -13,7 +13,6 @@ import pytest
 from scene import Scene, scene
 from simulated_aws import revisions
 
-
 ASKED = {"LASTGOOD_CHECK_BUNDLES": "present"}
 
 

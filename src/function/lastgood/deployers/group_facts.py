@@ -39,6 +39,7 @@ def facts_in_place(newest_first: Sequence[Mapping[str, Any]]) -> GroupFacts | No
         last_attempted_id=newest["deploymentId"],
         last_attempted_status=newest.get("status", ""),
         last_successful_id=succeeded.get("deploymentId", ""),
+        by_list=True,
     )
 
 

@@ -269,6 +269,7 @@ class GroupFacts:
     `names_instances`: each blue/green deployment has to name the instances that it moves to; `ends_originals`: those
     that it moved from are terminated afterwards. `own_instances`: the group's own instances, in the form in which a
     deployment names them. `express_arn`: the ARN of an Express Mode service, which ECS updates by a call of its own.
+    `by_list`: only the list of deployments was read, and it may be behind.
     """
 
     compute_platform: ComputePlatform
@@ -283,3 +284,4 @@ class GroupFacts:
     names_instances: bool = False
     ends_originals: bool = False
     own_instances: Mapping[str, object] = field(default_factory=dict, compare=False)
+    by_list: bool = False

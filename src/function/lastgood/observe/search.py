@@ -41,6 +41,7 @@ def search(look: Look, seen: Observation, batches: Batches) -> Observation:
         case = _case(look, _with_batch(look, case.seen, batch))
         if _searched_enough(case):
             break
+    case = _with_unlisted(look, case)
     if case.attribution.reason or case.attribution.suspect is None or case.seen.group is None:
         return _examined(look, case, batches).seen
     asking = look.eyes.pool.submit(look.eyes.stacks.origin, look.rollback, case.seen.group, case.attribution.suspect)
@@ -50,6 +51,17 @@ def search(look: Look, seen: Observation, batches: Batches) -> Observation:
         origin = look.eyes.stacks.with_run(origin, case.selection.good)
     seen = held_by_a_stack(look.rollback, case.seen, look.policy, look.now, origin)
     return with_releases(look, seen)
+
+
+def _with_unlisted(look: Look, case: Case) -> Case:
+    """Where nothing that is listed can be blamed, add what the group itself names as its last deployment."""
+    seen, nobody = case.seen, case.attribution.reason is Reason.NOT_ATTRIBUTABLE
+    facts = look.deployer.facts() if nobody and seen.group and seen.group.by_list else None
+    if facts is None or any(d.deployment_id == facts.last_attempted_id for d in seen.history):
+        return case
+    newest = look.deployer.newest(facts)
+    listed = replace(seen, group=facts, history=())
+    return _case(look, _with_batch(look, listed, (newest, *seen.history))) if newest else case
 
 
 def _with_batch(look: Look, seen: Observation, batch: tuple[Deployment, ...]) -> Observation:
