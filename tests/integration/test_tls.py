@@ -89,7 +89,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def call(server: Server, session: Any, host: str = "127.0.0.1") -> Any:
     """One call by a client of its own, and so over a connection of its own."""
-    client = session.client("dynamodb", endpoint_url=f"https://{host}:{server.port}", config=ONE_ATTEMPT)
+    client = session.create_client("dynamodb", endpoint_url=f"https://{host}:{server.port}", config=ONE_ATTEMPT)
     return client.list_tables()["TableNames"]
 
 

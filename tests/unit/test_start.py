@@ -83,3 +83,11 @@ def test_the_collector_rests_while_modules_load_and_works_afterwards() -> None:
         [sys.executable, "-c", script], cwd=FUNCTION, capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.splitlines()[-1] == "True True"
+
+
+def test_a_start_loads_botocore_without_boto3_around_it() -> None:
+    script = "import lastgood.handler, sys; print('botocore' in sys.modules, 'boto3' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=FUNCTION, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.splitlines()[-1] == "True False"

@@ -13,10 +13,10 @@ from functools import cached_property
 from threading import Lock
 from typing import Any
 
-import boto3
 import botocore
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
+from botocore.session import Session as CoreSession
 
 from lastgood import __version__
 from lastgood.errors import (
@@ -33,7 +33,7 @@ from lastgood.model import AlarmPlace
 
 # CloudTrail shows this with every call, so people who ask what stopped a deployment see it at once. It also saves
 # botocore from composing a longer one twice per call.
-USER_AGENT = f"lastgood/{__version__} Boto3/{boto3.__version__} Botocore/{botocore.__version__}"
+USER_AGENT = f"lastgood/{__version__} Botocore/{botocore.__version__}"
 
 READS = Config(
     user_agent=USER_AGENT,
@@ -79,9 +79,16 @@ _SPECIFIC: dict[str, type[RefusedError]] = {
 }
 
 
+class Session:
+    """Makes clients as boto3's session does. boto3 would add nothing to them but the time and memory that it takes."""
+
+    def __init__(self, core: CoreSession | None = None) -> None:
+        self.client = (core or CoreSession()).create_client
+
+
 @dataclass
 class Clients:
-    """One boto3 client per service. `codedeploy_writer` makes one attempt per call; the others retry."""
+    """One client per service. `codedeploy_writer` makes one attempt per call; the others retry."""
 
     session: Any
     codedeploy: Any
@@ -94,7 +101,7 @@ class Clients:
     @classmethod
     def make(cls, session: Any = None) -> Clients:
         """The clients that a rollback needs before it redeploys, one after the other (faster than threads)."""
-        session = session or boto3.Session()
+        session = session or Session()
         return cls(
             session=session,
             codedeploy=session.client("codedeploy", config=PATIENT_READS),

@@ -19,7 +19,7 @@ from aws_lambda_powertools import Logger, Metrics
 
 from lastgood import tls
 from lastgood.app import Application
-from lastgood.clients import Clients
+from lastgood.clients import Clients, Session
 from lastgood.errors import SettingsError
 from lastgood.health import misconfigured
 from lastgood.signals.actions import alias_of
@@ -30,7 +30,7 @@ metrics = Metrics(namespace="lastgood")
 
 def _application() -> Application | SettingsError:
     try:
-        return Application.make(os.environ, logger, metrics, clients=Clients.make(tls.session()))
+        return Application.make(os.environ, logger, metrics, clients=Clients.make(Session(tls.session())))
     except SettingsError as error:
         logger.critical("settings_are_wrong", problems=error.problems)
         return error

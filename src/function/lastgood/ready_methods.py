@@ -25,7 +25,7 @@ from typing import Any
 KEPT = Path(__file__).with_name("ready_methods.bin")
 """The version of the bytecode, then each source with its code. Only the artifact has it."""
 
-BROUGHT = {"aws_lambda_powertools", "boto3", "botocore"}
+BROUGHT = {"aws_lambda_powertools", "botocore"}
 """What lastgood imports that is installed beside it, or by the runtime."""
 
 NAME = "<kept>"

@@ -16,19 +16,18 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-import boto3
 import botocore.session
 from botocore import httpsession
 
 from lastgood.aws_data import use_small_data
 
 
-def session() -> boto3.Session:
+def session() -> botocore.session.Session:
     """A session whose clients share one TLS context. It trusts the certificates that botocore's settings name."""
     core = botocore.session.get_session()
     use_small_data(core)
     read_certificates_once(core.get_config_variable("ca_bundle"))
-    return boto3.Session(botocore_session=core)
+    return core
 
 
 def read_certificates_once(bundle: str | None = None) -> bool:

@@ -4,7 +4,7 @@ To see what a lever is worth, BENCH_WITHOUT takes one away and BENCH_WITH adds o
 `gc` the collector works while modules load, without `methods` those of dataclasses are compiled then, without `data`
 botocore reads all it has, without `parallel` each read waits for the one before, without `certificates` each connection
 reads whom it trusts; with `clients` every platform's clients are made while the module loads, with `connections`
-connections are opened then.
+connections are opened then, with `boto3` its session makes the clients, not botocore's own.
 """
 
 import gc
@@ -41,15 +41,30 @@ if "parallel" in _without:
 
     concurrent.futures.ThreadPoolExecutor = _OneAfterTheOther
 
-if "data" in _without:
-    import lastgood.aws_data
-
-    lastgood.aws_data.use_small_data = lambda _: None
-
 if "methods" in _without:
     import lastgood.ready_methods
 
     lastgood.ready_methods.use = lambda: False
+
+_with = os.environ.get("BENCH_WITH", "").split()
+if "boto3" in _with or {"data", "certificates"}.intersection(_without):
+    # As the handler begins: what is imported here for a lever's sake costs no more than it would there.
+    import lastgood.ready_methods
+
+    gc.disable()
+    lastgood.ready_methods.use()
+
+if "boto3" in _with:
+    import boto3
+
+    import lastgood.clients
+
+    lastgood.clients.Session = lambda core: boto3.Session(botocore_session=core)
+
+if "data" in _without:
+    import lastgood.aws_data
+
+    lastgood.aws_data.use_small_data = lambda _: None
 
 if "certificates" in _without:
     import lastgood.tls
@@ -59,7 +74,6 @@ if "certificates" in _without:
 _module, _name = os.environ["BENCH_HANDLER"].rsplit(".", 1)
 handler = getattr(import_module(_module), _name)
 
-_with = os.environ.get("BENCH_WITH", "").split()
 if "clients" in _with:
     _clients = sys.modules[_module].application._parts.notices._clients
     for _name in ("lambda_", "ecs", "ecs_writer", "s3", "sns", "events"):

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-
 from lastgood.clients import call
 from lastgood.errors import RefusedError, RetryableError
+from lastgood.ledger.values import decode, encode
 
 ATTEMPTS = 3
 """How often a write is tried that meets a transaction on the same item. botocore does not repeat these by itself."""
@@ -18,8 +17,6 @@ MOST_WRITES = 100
 
 _UNMET = "ConditionalCheckFailed"
 _CONTENDED = "the audit table is contended: another transaction touches the same items"
-_encode = TypeSerializer().serialize
-_decode = TypeDeserializer().deserialize
 
 
 class Table:
@@ -186,8 +183,8 @@ def _conditional(condition: str | None) -> dict[str, str]:
 
 
 def _marshal(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _encode(value) for name, value in item.items()}
+    return {name: encode(value) for name, value in item.items()}
 
 
 def _unmarshal(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _decode(value) for name, value in item.items()}
+    return {name: decode(value) for name, value in item.items()}
