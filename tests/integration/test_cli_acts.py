@@ -14,6 +14,7 @@ from lastgood_cli import asking
 from terminal import CTRL_C, Terminal, terminal
 
 GROUP = "shop/prod"
+NAMED = {"application": "shop", "deployment_group": "prod"}
 WHY = ("--reason", "orders get lost")
 
 
@@ -200,12 +201,13 @@ def test_what_the_function_would_not_take_is_not_sent(it: Terminal, command: tup
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        (("approve", "rb-nowhere"), "There is no rollback rb-nowhere"),
+        (("approve", "DONE"), "does not wait for approval"),
         (("mark", "bad", GROUP, "d-AAAAAAAAA"), "has no deployment d-AAAAAAAAA"),
     ],
 )
 def test_what_the_function_refuses_is_said_in_its_words(it: Terminal, command: tuple[str, ...], words: str) -> None:
-    ran = it.call(*command, *WHY, "--yes")
+    done = it.handle({"action": "rollback", **NAMED, "reason": "x", "requested_by": "jane", "dry_run": True})[0]
+    ran = it.call(*(done["rollback_id"] if word == "DONE" else word for word in command), *WHY, "--yes")
     assert ran.code == 1 and ran.out == ""
     assert words in ran.err and len(ran.err.splitlines()) == 1
 

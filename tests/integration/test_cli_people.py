@@ -454,8 +454,8 @@ def test_a_paused_group_that_no_alarm_leads_to_is_seen_in_the_status(it: Termina
 
 def test_an_empty_list_says_that_the_application_is_unknown(it: Terminal) -> None:
     ran = it.call("audit", "list", "--application", "shp")
-    assert "no application shp; there is shop" in ran.out + ran.err
-    assert "no application" not in (again := it.call("audit", "list", "--application", "shop")).out + again.err
+    assert "There is no shp in us-east-1; there is shop" in ran.out + ran.err
+    assert "There is no" not in (again := it.call("audit", "list", "--application", "shop")).out + again.err
 
 
 # --- alarms of other regions ---

@@ -258,7 +258,6 @@ def test_a_command_that_is_misspelt_is_told_what_it_may_have_been(it: Terminal, 
 @pytest.mark.parametrize(
     ("line", "shown"),
     [
-        ("approve rb-20250303T090000000Z-0123456789ab --yes", "lastgood audit show rb-"),
         ("mark bad shop/prod d-NONE12345 --reason x --yes", "lastgood plan --group shop/prod"),
         ("release shop/prod --reason x --yes", "lastgood plan --group shop/prod"),
     ],
@@ -266,6 +265,11 @@ def test_a_command_that_is_misspelt_is_told_what_it_may_have_been(it: Terminal, 
 def test_a_refusal_names_the_command_that_shows_why(it: Terminal, line: str, shown: str) -> None:
     ran = it.call(*line.split())
     assert (ran.code, f"Try: {shown}" in ran.err) == (1, True), ran.err
+
+
+def test_where_no_rollback_waits_for_an_answer_the_list_shows_what_there_is(it: Terminal) -> None:
+    ran = it.call("approve", "rb-20250303T090000000Z-0123456789ab", "--yes")
+    is_one_line(ran, 3, "There is no rollback rb-20250303T090000000Z-0123456789ab", "lastgood audit list")
 
 
 def test_a_plan_for_a_misspelt_group_says_which_there_is(it: Terminal) -> None:

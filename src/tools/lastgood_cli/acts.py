@@ -12,16 +12,17 @@ from typing import Any
 
 import click
 
-from lastgood.model import DeploymentGroup, Mode, Reason
+from lastgood.model import DeploymentGroup, Mode, Phase, Reason
 from lastgood.signals import ACTIONS, GROUP, Act
 from lastgood_cli import proposals
 from lastgood_cli.asking import Event, send, show_answer
 from lastgood_cli.completing import groups, rollback_ids
 from lastgood_cli.context import Session
 from lastgood_cli.names import GROUP as GROUP_NAME
+from lastgood_cli.near import ID_PREFIX, nearest_id
 from lastgood_cli.options import Family
 from lastgood_cli.output import text
-from lastgood_cli.problems import Exit
+from lastgood_cli.problems import Exit, Problem
 from lastgood_cli.status import code_of, wait_for
 from lastgood_cli.when import Span
 
@@ -51,6 +52,7 @@ off      it does nothing
 }
 """What a command's help says beside the action's own sentence."""
 
+MOST_OFFERED = 3
 _SHOW_ONLY = "Show what would be asked of the function, and ask nothing."
 
 
@@ -143,11 +145,11 @@ def _run(act: Act, session: Session, **given: Any) -> int:
         return proposals.show_mode(session, given["group"])
     if "reason" in act.required and not given["reason"]:
         raise click.UsageError("Missing option '--reason' / '-r'.")
-    if "rollback_id" in given:
-        given["rollback_id"] = _meant(session, given["rollback_id"])
     dry_run = bool(given["dry_run"])
     decides = dry_run and "dry_run" in act.known
     yes = given["yes"] or decides
+    if "rollback_id" in given and (not given["rollback_id"].startswith(ID_PREFIX) or _asks(session, yes, dry_run)):
+        given["rollback_id"] = _meant(session, act, given["rollback_id"])
     plan = proposals.of_request(session, act, given) if act.name in proposals.LOOKED_AT and not dry_run else None
     said = proposals.in_words(session, act, given, plan) if session.interactive and not yes else ""
     answer = send(
@@ -166,12 +168,30 @@ def _run(act: Act, session: Session, **given: Any) -> int:
     return Exit.DONE if decides and code == Exit.DRY_RUN else code
 
 
-def _meant(session: Session, said: str) -> str:
-    """The rollback to answer; `last` means the newest one that waits for an answer, if any does."""
-    waiting = [head for head in session.records.open() if head.get("phase") == "AWAITING_APPROVAL"]
-    if said != "last" or not waiting:
+def _asks(session: Session, yes: bool, dry_run: bool) -> bool:
+    """Whether the function will be asked, unless the operator says no."""
+    return not dry_run and (yes or session.interactive)
+
+
+def _meant(session: Session, act: Act, said: str) -> str:
+    """The rollback to answer; `last` means the newest one that waits for an answer, if any does.
+
+    Raises Problem where there is none; it names those that wait, the likeliest first.
+    """
+    heads = (head for head in session.records.open() if head.get("phase") == Phase.AWAITING_APPROVAL)
+    waiting = [
+        str(head["rollback_id"]) for head in sorted(heads, key=lambda head: str(head["opened_at"]), reverse=True)
+    ]
+    if said == "last" and waiting:
+        return waiting[0]
+    try:
         return session.named(said)
-    return str(max(waiting, key=lambda head: str(head["opened_at"]))["rollback_id"])
+    except Problem as problem:
+        if problem.exit_code is not Exit.NOT_FOUND or not waiting:
+            raise
+        offered = nearest_id(said, waiting) or waiting[:MOST_OFFERED]
+        told = f"There is no rollback {said}; waiting for an answer: {', '.join(offered)}"
+        raise Problem(told, f"lastgood {act.command} {offered[0]}", Exit.NOT_FOUND) from problem
 
 
 def _finish(session: Session, answer: Event, given: Mapping[str, Any]) -> int:

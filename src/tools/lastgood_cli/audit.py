@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from itertools import islice
 from typing import Any
 
@@ -14,12 +13,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import RenderableType
 
 from lastgood.errors import SettingsError
-from lastgood.judgement.wording import listed
-from lastgood.model import Outcome, prefix_of
+from lastgood.model import Outcome
 from lastgood_cli.completing import rollback_ids
 from lastgood_cli.context import Session
-from lastgood_cli.coverage import known_groups
 from lastgood_cli.figures import Statistics, statistics
+from lastgood_cli.misspelt import unknown_names
 from lastgood_cli.options import Family
 from lastgood_cli.output import Fitting, Format, as_csv, as_json, as_table, grid, show_rows, text, write
 from lastgood_cli.overview import approval
@@ -103,18 +101,6 @@ def audit() -> None:
 # --- list ---
 
 
-def _unknown(session: Session, application: str) -> str:
-    """That CodeDeploy knows no such application, which an empty list alone would not say; else empty."""
-    is_glob = any(each in application for each in "*?[")
-    if not application or is_glob or prefix_of(application):
-        return ""
-    known = {group.application for group in known_groups(session.client("codedeploy"))}
-    if not known or application in known:
-        return ""
-    near = get_close_matches(application, known, n=3)
-    return f" CodeDeploy knows no application {application}{f'; there is {listed(near)}' if near else ''}."
-
-
 @audit.command("list")
 @filters
 @click.option("--limit", "-n", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many.")
@@ -139,7 +125,7 @@ def list_(
         found = list(islice(session.records.rollbacks(since, until, which, told), limit + 1))
     rows = _shown(session, found[:limit])
     empty = f"No rollback from {short(since.isoformat())} to {short(until.isoformat())} UTC. More: --since 7d"
-    if not found and (unknown := _unknown(session, which.application)):
+    if not found and (unknown := unknown_names(session, which.application, which.alarm)):
         empty = f"{empty}.{unknown}"
     if session.output is Format.TABLE and rows:
         session.out.print(Fitting(rows, SHOWN, SHOWN[4:]))

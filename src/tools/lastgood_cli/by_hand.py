@@ -26,8 +26,10 @@ def similar_alarms(arn: str, name: str) -> str:
     return aws(arn, "cloudwatch", "describe-alarms", "--alarm-name-prefix", name[:3])
 
 
-def no_such_alarm(function: str, name: str) -> Fix:
-    """Which alarm was meant, people know."""
+def no_such_alarm(function: str, name: str, meant: str) -> Fix:
+    """Which alarm was meant, people know; `meant` is the likeliest one."""
+    if meant:
+        return ByHand(f"name an alarm that exists: {shlex.join(['lastgood', 'doctor', meant])}")
     return ByHand(f"name another one; these begin alike: {similar_alarms(function, name)}")
 
 

@@ -13,11 +13,12 @@ from rich.text import Text
 
 from lastgood.alarms import listed, types
 from lastgood.model import AlarmPlace, DeploymentGroup, name_of
-from lastgood_cli import by_hand, fixes
+from lastgood_cli import fixes
 from lastgood_cli.alarm_paths import alarm_topics
 from lastgood_cli.asking import confirm
 from lastgood_cli.context import Session
-from lastgood_cli.coverage import Covers, look, no_such_group
+from lastgood_cli.coverage import Covers, look
+from lastgood_cli.misspelt import no_such_alarm, no_such_group
 from lastgood_cli.names import SERVICE_NAME, STAGE_NAME, group_option
 from lastgood_cli.output import Format, as_json, as_table, show_rows, text, write
 from lastgood_cli.plan import lookout
@@ -167,8 +168,7 @@ def _change(client: Any, alarm: str, group: DeploymentGroup, topic: str) -> Chan
     name = name_of(alarm)
     found = listed(client.describe_alarms(AlarmNames=[name], AlarmTypes=types(client)))
     if not found:
-        told = f"CloudWatch knows no alarm {name} in {client.meta.region_name}"
-        raise Problem(told, by_hand.similar_alarms("", name), Exit.NOT_FOUND)
+        raise no_such_alarm(client, name)
     tags = client.list_tags_for_resource(ResourceARN=found[0]["AlarmArn"])["Tags"]
     return change_of(found[0], {tag["Key"]: tag["Value"] for tag in tags}, group, topic)
 

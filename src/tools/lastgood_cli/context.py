@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from lastgood.times import utc_now
+from lastgood_cli.near import nearest, there_is
 from lastgood_cli.options import DEFAULT_STACK, Format
 from lastgood_cli.output import console
 from lastgood_cli.problems import Exit, Problem
@@ -29,12 +30,14 @@ REGION = re.compile(r"[a-z]{2,}(-[a-z]+)*-(central|(north|south)(east|west)?|eas
 
 def no_such_region(name: str, session: Any) -> Problem:
     """That a region's name is none, with those that may have been meant. `session` is boto3's."""
-    from difflib import get_close_matches
-
     known = [each for part in session.get_available_partitions() for each in session.get_available_regions("ec2", part)]
-    meant = get_close_matches(name.strip().lower(), known, n=2)
-    told = f"{name!r} is no region's name{f'; there is {" and ".join(meant)}' if meant else ''}"
+    meant = nearest(name.strip().lower(), known, 2, 0.6)
+    told = f"{name!r} is no region's name{there_is(meant)}"
     return Problem(told, f"lastgood --region {meant[0] if meant else 'us-east-1'} …", Exit.AWS)
+
+
+OURS = "RollbackFunctionName"
+"""An output that tells lastgood's stacks from others."""
 
 
 class Aws:
@@ -133,9 +136,23 @@ class Session:
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") != "ValidationError":
                 raise
-            told = f"There is no stack {self.stack} in {self.region}"
-            raise Problem(told, "lastgood --stack NAME …, or --table and --function", Exit.NOT_FOUND) from error
+            near = self._near_stacks()
+            told = f"There is no stack {self.stack} in {self.region}{there_is(near)}"
+            named = near[0] if near else "NAME"
+            raise Problem(told, f"lastgood --stack {named} …, or --table and --function", Exit.NOT_FOUND) from error
         return found[0]
+
+    def _near_stacks(self) -> list[str]:
+        """The stacks that are lastgood's, those first whose names are like the one that does not exist."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            pages = self.client("cloudformation").get_paginator("describe_stacks").paginate()
+            every = [stack for page in pages for stack in page["Stacks"]]
+        except (BotoCoreError, ClientError):
+            return []
+        ours = [s["StackName"] for s in every if any(o["OutputKey"] == OURS for o in s.get("Outputs", []))]
+        return nearest(self.stack, ours, alike=0)
 
     @property
     def outputs(self) -> Mapping[str, str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -25,11 +25,8 @@ from lastgood.routing import (
 from lastgood.settings import Settings
 from lastgood.signals import AlarmSignal
 from lastgood_cli.alarm_paths import at_home, points_here
+from lastgood_cli.controllers.codedeploy import applications, groups
 from lastgood_cli.lookout import Lookout
-from lastgood_cli.problems import Exit, Problem
-
-if TYPE_CHECKING:
-    from lastgood_cli.context import Session
 
 _GROUP_BY = re.compile(r"\bGROUP\s+BY\s+(.+?)(?:\s+ORDER\s+BY\b|\s+LIMIT\b|$)", re.IGNORECASE | re.DOTALL)
 TAGS = ("lastgood:application", "lastgood:deployment-group", "lastgood:ecs-service", "lastgood:pipeline")
@@ -110,10 +107,8 @@ def all_tags(tagging: Any) -> dict[str, dict[str, str]]:
 
 def every_group(codedeploy: Any) -> Iterator[DeploymentGroup]:
     """Every deployment group of CodeDeploy here."""
-    for page in codedeploy.get_paginator("list_applications").paginate():
-        for application in page["applications"]:
-            groups = codedeploy.get_paginator("list_deployment_groups").paginate(applicationName=application)
-            yield from (DeploymentGroup(application, name) for each in groups for name in each["deploymentGroups"])
+    for application in applications(codedeploy):
+        yield from (DeploymentGroup(application, name) for name in groups(codedeploy, application))
 
 
 def look(eyes: Lookout, tagging: Any, function_arn: str) -> Coverage:
@@ -199,23 +194,9 @@ def _covers(alarm: Mapping[str, Any], routing: Routing, heard: bool, settings: S
     return Covers.UNCONFIRMED if alarm["StateValue"] == "INSUFFICIENT_DATA" else Covers.YES
 
 
-def nearest(group: DeploymentGroup, known: Iterable[DeploymentGroup]) -> list[str]:
-    """The names that a misspelt one may have meant, the likeliest first."""
-    from difflib import get_close_matches
-
-    return get_close_matches(group.key, [each.key for each in known], n=3, cutoff=0.5)
-
-
 def known_groups(codedeploy: Any) -> list[DeploymentGroup]:
     """The same as `every_group`; empty where they may not be listed."""
     try:
         return list(every_group(codedeploy))
     except (BotoCoreError, ClientError):
         return []
-
-
-def no_such_group(session: Session, group: DeploymentGroup) -> Problem:
-    """That there is no group of that name, with those that may have been meant."""
-    near = nearest(group, known_groups(session.client("codedeploy")))
-    meant = f"; there is {' and '.join(near)}" if near else ""
-    return Problem(f"There is no {group.key} in {session.region}{meant}", "lastgood alarms", Exit.NOT_FOUND)

@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from lastgood import __version__
+from lastgood_cli.near import nearest, there_is
 from lastgood_cli.options import Format, after, before
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -75,11 +76,8 @@ class Commands(click.Group):
         """The command that is meant; what is misspelt is told with what it may have been."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            from difflib import get_close_matches
-
-            near = get_close_matches(name, COMMANDS, n=2)
-            there_is = f"; there is {' and '.join(near)}" if near else ""
-            ctx.fail(f"No such command {name!r}{there_is}.")
+            near = nearest(name, COMMANDS, 2, 0.6)
+            ctx.fail(f"No such command {name!r}{there_is(near)}.")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

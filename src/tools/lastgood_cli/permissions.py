@@ -71,6 +71,10 @@ READS: dict[str, tuple[str, ...]] = {
         "codepipeline:GetPipelineState",
         "codepipeline:ListActionExecutions",
         "codepipeline:ListPipelineExecutions",
+        # What a misspelt name may have meant.
+        "codepipeline:ListPipelines",
+        "ecs:ListClusters",
+        "ecs:ListServices",
         "lambda:GetAlias",
         "lambda:GetFunctionConfiguration",
         # What a bundle's key holds, where a deployment recorded neither version nor ETag; only its head is asked for.

@@ -15,15 +15,14 @@ from rich.text import Text
 from lastgood.clients import READS
 from lastgood.judgement.steps import outcome_of
 from lastgood.ledger import Ledger
-from lastgood.model import Candidate, DeploymentGroup, Rollback
+from lastgood.model import AlarmPlace, Candidate, DeploymentGroup, Rollback
 from lastgood.text import UnreadableError, read_json
 from lastgood.times import iso
-from lastgood_cli import by_hand
 from lastgood_cli.completing import alarm_names, rollback_ids
 from lastgood_cli.context import Session
-from lastgood_cli.coverage import no_such_group
 from lastgood_cli.expecting import Expecting
 from lastgood_cli.lookout import Lookout, Suppose
+from lastgood_cli.misspelt import no_such_alarm, no_such_group
 from lastgood_cli.names import group_option
 from lastgood_cli.output import Fitting, Format, brief, show_rows, text
 from lastgood_cli.planned import Plan, Rest
@@ -257,8 +256,7 @@ def plan(
 def _known_alarm(eyes: Lookout, name: str) -> dict[str, Any]:
     alarm = eyes.described(name)
     if alarm is None:
-        told = f"CloudWatch knows no alarm {name} in this region"
-        raise Problem(told, by_hand.similar_alarms("", name), Exit.NOT_FOUND)
+        raise no_such_alarm(eyes.clients.cloudwatch_at(AlarmPlace.of(name)), name)
     return alarm
 
 

@@ -13,8 +13,8 @@ from lastgood.ledger.controls import read_controls
 from lastgood.model import Deployment, DeploymentGroup
 from lastgood.signals import Act, OperatorRequest
 from lastgood_cli.context import Session
-from lastgood_cli.coverage import no_such_group
 from lastgood_cli.lookout import Lookout
+from lastgood_cli.misspelt import no_such_group
 from lastgood_cli.output import brief, show_one
 from lastgood_cli.plan import lookout
 from lastgood_cli.planned import Plan

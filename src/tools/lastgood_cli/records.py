@@ -5,7 +5,7 @@ Records are plain dictionaries as they are stored, so that attributes of a newer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -20,6 +20,7 @@ from lastgood.ledger import OPEN_KEY
 from lastgood.model import DeploymentGroup
 from lastgood.times import iso
 from lastgood_cli.names import parse_group
+from lastgood_cli.near import ID_PREFIX, nearest_id, there_is
 from lastgood_cli.problems import Exit, Problem
 
 Record = Mapping[str, Any]
@@ -134,28 +135,31 @@ class Records:
         for row in rows:
             by_kind.setdefault(str(row["sk"]).split("#", 1)[0], []).append(row)
         if "META" not in by_kind:
-            told = f"There is no rollback {rollback_id} in the table {self._table}"
-            raise Problem(told, "lastgood audit list --since 7d", Exit.NOT_FOUND)
+            raise self._no_such(rollback_id)
         return Story(by_kind["META"][0], tuple(by_kind.get("STEP", ())), tuple(by_kind.get("SIGNAL", ())))
 
     def named(self, wanted: str, now: datetime) -> str:
-        """The id of a rollback that is meant by `last` or by the unique ending of an id; a whole id as it is.
+        """The id of a rollback that is meant by `last`, by the unique ending of an id, or by a whole id.
 
-        Raises Problem where none, or more than one of the last month ends so.
+        Raises Problem where there is none, with those of the last month that are spelt alike, or more than one.
         """
-        if wanted.startswith("rb-"):
+        if wanted.startswith(ID_PREFIX) and next(self._partition(f"ROLLBACK#{wanted}"), None):
             return wanted
-        ids = (str(head["rollback_id"]) for head in self.rollbacks(now - LOOKS_BACK, now))
-        found = list(
-            islice((each for each in ids if wanted == "last" or each.endswith(wanted)), 1 + (wanted != "last"))
-        )
+        ids = [
+            str(head["rollback_id"])
+            for head in islice(self.rollbacks(now - LOOKS_BACK, now), 1 if wanted == "last" else None)
+        ]
+        found = [each for each in ids if wanted == "last" or each.endswith(wanted)]
         if not found:
-            told = f"There is no rollback {wanted} in the table {self._table}"
-            raise Problem(told, "lastgood audit list --since 7d", Exit.NOT_FOUND)
+            raise self._no_such(wanted, nearest_id(wanted, ids))
         if len(found) > 1:
             told = f"More than one rollback ends with {wanted}: {found[0]} and {found[1]}"
             raise Problem(told, "more of its id", Exit.USAGE)
         return found[0]
+
+    def _no_such(self, rollback_id: str, near: Sequence[str] = ()) -> Problem:
+        told = f"There is no rollback {rollback_id} in the table {self._table}{there_is(near)}"
+        return Problem(told, "lastgood audit list --since 7d", Exit.NOT_FOUND)
 
     def remembered(self, group: DeploymentGroup | None) -> list[Record]:
         """What operators and past rollbacks left for a deployment group; None is for everything."""

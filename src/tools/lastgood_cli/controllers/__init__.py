@@ -8,13 +8,29 @@ from lastgood_cli.controllers.known import Known
 
 KNOWN = {
     Controller.CODE_DEPLOY: Known(
+        service="codedeploy",
         events=("aws.codedeploy", "RollbackFunctionDeploymentMoved"),
+        applications=codedeploy.applications,
+        groups=codedeploy.groups,
         needed=codedeploy.needed,
         past=codedeploy.past,
         history=codedeploy.history,
     ),
     Controller.ECS: Known(
-        events=("aws.ecs", "ServiceDeploymentMoved"), needed=ecs.needed, past=ecs.past, checks=ecs.checks
+        service="ecs",
+        events=("aws.ecs", "ServiceDeploymentMoved"),
+        applications=ecs.clusters,
+        groups=ecs.services,
+        needed=ecs.needed,
+        past=ecs.past,
+        checks=ecs.checks,
     ),
-    Controller.PIPELINE: Known(events=("aws.codepipeline", "StageMoved"), needed=pipeline.needed, past=pipeline.past),
+    Controller.PIPELINE: Known(
+        service="codepipeline",
+        events=("aws.codepipeline", "StageMoved"),
+        applications=pipeline.pipelines,
+        groups=pipeline.stages,
+        needed=pipeline.needed,
+        past=pipeline.past,
+    ),
 }

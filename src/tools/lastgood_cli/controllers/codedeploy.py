@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -18,6 +19,21 @@ from lastgood_cli.replay import GroupHistory
 
 MOST_LOOKED_BACK_AT = 500
 MOST_TIMED = 25
+
+# --- what there is ----------------------------------------------------------------------------------------------------
+
+
+def applications(client: Any) -> Iterator[str]:
+    """The names of all applications."""
+    for page in client.get_paginator("list_applications").paginate():
+        yield from page["applications"]
+
+
+def groups(client: Any, application: str) -> Iterator[str]:
+    """The names of an application's deployment groups."""
+    for page in client.get_paginator("list_deployment_groups").paginate(applicationName=application):
+        yield from page["deploymentGroups"]
+
 
 # --- what the function must be allowed --------------------------------------------------------------------------------
 

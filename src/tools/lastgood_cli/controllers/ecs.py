@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 from lastgood.model import DeploymentGroup, RollbackPauses
 from lastgood.settings import Settings
@@ -15,6 +16,18 @@ MOST_TIMED = 25
 _PAUSE = "PAUSE"
 _LONGEST_PAUSE = 1440
 """Minutes, where a hook does not say."""
+
+
+def clusters(client: Any) -> Iterator[str]:
+    """The names of all clusters."""
+    for page in client.get_paginator("list_clusters").paginate():
+        yield from (arn.rpartition("/")[2] for arn in page["clusterArns"])
+
+
+def services(client: Any, cluster: str) -> Iterator[str]:
+    """The names of a cluster's services."""
+    for page in client.get_paginator("list_services").paginate(cluster=cluster):
+        yield from (arn.rpartition("/")[2] for arn in page["serviceArns"])
 
 
 def needed(group: DeploymentGroup, settings: Settings, here: str) -> Iterator[tuple[str, str]]:

@@ -56,9 +56,14 @@ class Known:
     of what a rollback needs there; its last argument begins an ARN, up to the account, with braces for the service.
     `past`: how long deployments took; the time span is the attribution window. `history`: what was deployed since a
     time, and a note where that is not all. `checks`: what only this controller has to be asked about a target.
+    `service` is boto3's name of it; with its client, `applications` lists what holds its targets, and `groups` what is
+    in one of these.
     """
 
+    service: str
     events: tuple[str, str]
+    applications: Callable[[Any], Iterator[str]]
+    groups: Callable[[Any, str], Iterator[str]]
     needed: Callable[[DeploymentGroup, Settings, str], Iterator[tuple[str, str]]]
     past: Callable[[ReadOnlySession, DeploymentGroup, timedelta], Past]
     history: Callable[[Lookout, DeploymentGroup, datetime], tuple[GroupHistory, str]] = listed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 from lastgood.model import AfterRollback, DeploymentGroup
 from lastgood.settings import PipelineRule, Settings
@@ -17,6 +18,17 @@ _PIPELINE_READS = (
     "ListActionExecutions",
     "ListPipelineExecutions",
 )
+
+
+def pipelines(client: Any) -> Iterator[str]:
+    """The names of all pipelines."""
+    for page in client.get_paginator("list_pipelines").paginate():
+        yield from (found["name"] for found in page["pipelines"])
+
+
+def stages(client: Any, pipeline: str) -> Iterator[str]:
+    """The names of a pipeline's stages, in their order."""
+    yield from (stage["name"] for stage in client.get_pipeline(name=pipeline)["pipeline"]["stages"])
 
 
 def needed(group: DeploymentGroup, settings: Settings, here: str) -> Iterator[tuple[str, str]]:

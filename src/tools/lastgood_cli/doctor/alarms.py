@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lastgood.model import DeploymentGroup
+from lastgood.model import AlarmPlace, DeploymentGroup, name_of
 from lastgood_cli import by_hand, fixes
 from lastgood_cli import checks as check
 from lastgood_cli.alarm_paths import at_home, points_here
@@ -18,6 +18,8 @@ from lastgood_cli.doctor.looking import attempted
 from lastgood_cli.doctor.patient import Patient
 from lastgood_cli.fix import NOTHING
 from lastgood_cli.lookout import Lookout
+from lastgood_cli.misspelt import near_alarms
+from lastgood_cli.near import there_is
 
 type Watched = dict[DeploymentGroup, list[Mapping[str, Any]]]
 """The deployment groups to look at, each with the alarms that lead to it."""
@@ -69,8 +71,10 @@ def _alarm(
 ) -> tuple[Part, tuple[DeploymentGroup, ...]]:
     title = f"Alarm {name}"
     if alarm is None:
-        fix = by_hand.no_such_alarm(patient.arn, name)
-        return Part(title, (Check("it exists", False, "CloudWatch knows no alarm of that name here.", fix),)), ()
+        near = near_alarms(eyes.clients.cloudwatch_at(AlarmPlace.of(name)), name_of(name))
+        fix = by_hand.no_such_alarm(patient.arn, name, near[0] if near else "")
+        said = f"CloudWatch knows no alarm of that name here{there_is(near)}."
+        return Part(title, (Check("it exists", False, said, fix),)), ()
     routing = eyes.routing(eyes.signal_of(name, alarm))
     leads = ", ".join(group.key for group in routing.groups)
     each_its_own = routing.lacks in grouped_by(alarm)

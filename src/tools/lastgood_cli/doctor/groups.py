@@ -11,14 +11,15 @@ from lastgood.signals import OperatorRequest
 from lastgood_cli import by_hand, fixes, stack_checks
 from lastgood_cli.checks import Check, Part
 from lastgood_cli.controllers import KNOWN
-from lastgood_cli.coverage import known_groups, nearest
 from lastgood_cli.doctor.alarms import called
 from lastgood_cli.doctor.looking import Found, attempted
 from lastgood_cli.doctor.patient import Patient
 from lastgood_cli.expecting import Expecting
 from lastgood_cli.group_checks import group_checks, how_long, pipeline_checks, stage_transition
 from lastgood_cli.lookout import Lookout
+from lastgood_cli.misspelt import near_groups
 from lastgood_cli.names import group_names
+from lastgood_cli.near import there_is
 
 
 def examine_group(patient: Patient, eyes: Lookout, group: DeploymentGroup, alarms: Sequence[Mapping[str, Any]]) -> Part:
@@ -33,7 +34,7 @@ def examine_group(patient: Patient, eyes: Lookout, group: DeploymentGroup, alarm
     checks = attempted("a rollback could begin now", lambda: group_checks(eyes.for_request(request)))
     title = f"{_capital(group.can().called)} {group.key}"
     if eyes.exists(group) is False:
-        return Part(title, (_missing(patient, eyes, group, alarms),))
+        return Part(title, (_missing(patient, group, alarms),))
 
     own = KNOWN[group.controller].checks
     checks += attempted("what holds a rollback up", lambda: own(patient.aws, group, eyes.settings))
@@ -48,12 +49,11 @@ def examine_group(patient: Patient, eyes: Lookout, group: DeploymentGroup, alarm
     return Part(title, checks)
 
 
-def _missing(patient: Patient, eyes: Lookout, group: DeploymentGroup, alarms: Sequence[Mapping[str, Any]]) -> Check:
+def _missing(patient: Patient, group: DeploymentGroup, alarms: Sequence[Mapping[str, Any]]) -> Check:
     """A group that does not exist, by the name that was typed, or by an alarm's tags or route."""
-    near = nearest(group, known_groups(eyes.clients.codedeploy))
-    there_is = f"; there is {' and '.join(near)}" if near else ""
+    near = near_groups(patient.aws.client, group)
     meant = near[0] if near else ""
-    said = f"{group.can().no_such_group.format(place=group.place)}{there_is}."
+    said = f"{group.can().no_such_group.format(place=group.place)}{there_is(near)}."
     if not alarms:
         return Check("it exists", False, said, by_hand.name_another_group(meant))
     return Check("it exists", False, said, fixes.connect(patient.arn, called(patient, alarms[0]), meant))

@@ -47,6 +47,15 @@ class PipelinesApi:
             "metadata": {"created": found.created_at, "updated": found.created_at},
         }
 
+    def list_pipelines(self, given: Parameters) -> Answer:
+        """ListPipelines."""
+        found = [
+            {"name": each.name, "version": each.version, "pipelineType": each.pipeline_type, "executionMode": each.mode}
+            for each in self._pipelines.pipelines.values()
+        ]
+        pipelines, more = self._page(found, given)
+        return _present(pipelines=pipelines, nextToken=more)
+
     def get_pipeline_state(self, given: Parameters) -> Answer:
         """GetPipelineState."""
         found = self._pipelines.pipeline(given["name"])

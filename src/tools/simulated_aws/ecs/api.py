@@ -28,7 +28,9 @@ class EcsApi:
         """Whether the simulator answers this call: it is about a cluster or a family that was made here."""
         if self._services.knows(operation, given):
             return True
-        if operation in {"DescribeServices", "UpdateService", "ListTasks", "DescribeTasks"}:
+        if operation == "ListClusters":
+            return bool(self._world.services)
+        if operation in {"DescribeServices", "UpdateService", "ListServices", "ListTasks", "DescribeTasks"}:
             return _last_part(given.get("cluster") or "default") in {cluster for cluster, _ in self._world.services}
         if operation == "UpdateExpressGatewayService":
             return tuple(given["serviceArn"].split("/")[-2:]) in self._world.services
@@ -43,6 +45,8 @@ class EcsApi:
         if self._services.knows(operation, given):
             return self._services.answer(operation, given)
         answers = {
+            "ListClusters": self._list_clusters,
+            "ListServices": self._list_services,
             "DescribeServices": self._describe_services,
             "ListTasks": self._tasks.list,
             "DescribeTasks": self._tasks.describe,
@@ -53,6 +57,15 @@ class EcsApi:
             "DeregisterTaskDefinition": self._deregister,
         }
         return answers[operation](given)
+
+    def _list_clusters(self, given: dict[str, Any]) -> Answer:
+        clusters = sorted({cluster for cluster, _ in self._world.services})
+        return {"clusterArns": [self._world.arn(f"cluster/{cluster}") for cluster in clusters]}
+
+    def _list_services(self, given: dict[str, Any]) -> Answer:
+        wanted = _last_part(given.get("cluster") or "default")
+        names = sorted(name for cluster, name in self._world.services if cluster == wanted)
+        return {"serviceArns": [self._world.arn(f"service/{wanted}/{name}") for name in names]}
 
     def _describe_services(self, given: dict[str, Any]) -> Answer:
         cluster = _last_part(given.get("cluster") or "default")
