@@ -126,7 +126,7 @@ class Scenario:
 
     `platform` is CodeDeploy's compute platform, `Service` for a service that ECS itself deploys, or `Stage` for a stage
     of a pipeline. `effects` are the operations that it needs, no more and no fewer. `then` are later messages, each
-    sent once its function makes one: it is asked every minute.
+    sent once its function makes one: it is asked every minute. `groups`: so many go back, each by its own rollback.
     """
 
     name: str
@@ -140,6 +140,7 @@ class Scenario:
     then: tuple[Callable[[Scene], dict[str, Any] | None], ...] = ()
     events_are_lost: bool = False
     outcome: str = "ROLLED_BACK"
+    groups: int = 1
 
     def __str__(self) -> str:
         return f"{self.platform}: {self.name}"
@@ -323,7 +324,8 @@ class Run:
         """
         rows = sorted(self.rows(), key=lambda row: (row["pk"], row["sk"]))
         mine = (answered, self.waiting, len(self.later), self.requests, self.attempts, self.notices, self.violations)
-        text = canonical((rows, self.it.sim.engine, self.it.sim.pipelines, self.it.sim.clock, mine))
+        sim, races = self.it.sim, [race.count for race in self.it.sim.races]
+        text = canonical((rows, sim.engine, sim.pipelines, sim.stacks.stacks, sim.clock, races, mine))
         return hashlib.sha256(text.encode()).hexdigest()
 
     # --- what there is to see -----------------------------------------------------------------------------------------
@@ -341,33 +343,39 @@ class Run:
         beside = {"RELEASED_IN_ALARM", "ALARM_NOT_CONFIRMED", "RELEASED_BY_PIPELINE"}
         heads = [head for head in self._heads() if head.get("reason_code") not in beside]
         found = list(self.violations)
-        if len(heads) != 1:
+        if len(heads) != self.scenario.groups:
             return [*found, f"there are {len(heads)} rollbacks"]
-        head = heads[0]
-        story = f" [{head.get('phase')} {head.get('outcome')} {head.get('reason_code')}: {head.get('explanation')}]"
         made = {name: what for name, what in _deployed(it).items() if name not in self.before}
-        named = head.get("rollback_deployment_id", "")
-        stopped = _stopped(it)
-        tell_of = {each["rollback_id"] for each in self._heads() if not each.get("passed_on_to")}
-        lock = next((row for row in rows if row["sk"] == "LOCK"), {})
+        named, stopped = {head.get("rollback_deployment_id", "") for head in heads}, _stopped(it)
+        # Of the groups of a release that go back well, people hear once: with the first of them that ends.
+        tell_of = {_first(each) for each in self._heads() if not each.get("passed_on_to")}
+        told = {_first(each) for each in self._heads() if each["rollback_id"] in self._told("lastgood.closed")}
         wrong = {
-            f"{len(made)} deployments were created": len(made) > 1,
-            f"the record names {named!r} and not what was created: {set(made)}": bool(made) and {named} != set(made),
-            f"{set(made.values())} was put back, and {head.get('good_revision')} is good": not all(
-                _same(it, what, str(head.get("good_revision"))) for what in made.values()
-            ),
-            f"the outcome is {head.get('outcome')}": head.get("outcome") != self.scenario.outcome,
+            f"{len(made)} deployments were created": len(made) > len(heads),
+            f"the records name {named} and not what was created: {set(made)}": bool(made) and named != set(made),
             f"live is {it.live or 'split'}, or what was to come afterwards did not": not self.scenario.ends_well(it),
-            f"not only the suspect was stopped: {stopped}": not stopped <= {head.get("suspect_deployment_id")},
-            "the deployment group is locked": bool(lock.get("open_rollback_id")),
-            "it is still in the open index": "open_key" in head or "next_check_at" in head,
-            f"{head.get('lease_owner')} holds a lease": bool(head.get("lease_owner")),
-            "nobody was told of the end": bool(tell_of - self._told("lastgood.closed")),
+            f"not only the suspects were stopped: {stopped}": not stopped
+            <= {head.get("suspect_deployment_id") for head in heads},
+            "the deployment group is locked": any(row.get("open_rollback_id") for row in rows if row["sk"] == "LOCK"),
+            "nobody was told of the end": bool(tell_of - told),
             f"a notice has two ids: {self.notices}": len({notice[:2] for notice in self.notices})
             != len(set(self.notices)),
+        }
+        story = " ".join(map(_story, heads))
+        found += [text + story for text, is_wrong in wrong.items() if is_wrong]
+        return found + [each for head in heads for each in self._wrong_with(head, rows, made)]
+
+    def _wrong_with(self, head: dict[str, Any], rows: list[dict[str, Any]], made: dict[str, str]) -> list[str]:
+        """What does not hold of one rollback; `made` are all deployments that were created."""
+        good, deployed = str(head.get("good_revision")), made.get(head.get("rollback_deployment_id", ""))
+        wrong = {
+            f"{deployed} was put back, and {good} is good": bool(deployed) and not _same(self.it, str(deployed), good),
+            f"the outcome is {head.get('outcome')}": head.get("outcome") != self.scenario.outcome,
+            "it is still in the open index": "open_key" in head or "next_check_at" in head,
+            f"{head.get('lease_owner')} holds a lease": bool(head.get("lease_owner")),
             "the steps have gaps": _step_numbers(rows, head) != list(range(1, len(_step_numbers(rows, head)) + 1)),
         }
-        return found + [text + story for text, is_wrong in wrong.items() if is_wrong]
+        return [text + _story(head) for text, is_wrong in wrong.items() if is_wrong]
 
     def _told(self, kind: str) -> set[str]:
         return {rollback_id for rollback_id, told, _ in self.notices if told == kind}
@@ -478,7 +486,9 @@ def _deployed(it: Scene) -> dict[str, str]:
     ours = [each for each in made if (each.request.get("description") or "").startswith("lastgood rb-")]
     runs = [run for pipeline in it.sim.pipelines.pipelines.values() for run in pipeline.runs]
     stages = {run.id: run.sources["Source"] for run in runs if run.trigger[0] == "ManualRollback"}
-    return {each.id: it.sim.engine.target(each) for each in ours} | stages
+    services = it.sim.engine.service_deployments.services.values()
+    updates = {each.id: each.target.task_definition for service in services for each in service.deployments}
+    return {each.id: it.sim.engine.target(each) for each in ours} | stages | updates
 
 
 def _stopped(it: Scene) -> set[str]:
@@ -488,6 +498,15 @@ def _stopped(it: Scene) -> set[str]:
     arns = {arrival.parameters["serviceDeploymentArn"] for arrival in asks}
     executions = {arrival.parameters["pipelineExecutionId"] for arrival in it.sim.calls("StopPipelineExecution")}
     return asked | executions | {arn.rpartition("/")[2] for arn in arns}
+
+
+def _first(head: dict[str, Any]) -> str:
+    """The rollback that this one follows, or itself."""
+    return str(head.get("follows") or head["rollback_id"])
+
+
+def _story(head: dict[str, Any]) -> str:
+    return f" [{head.get('phase')} {head.get('outcome')} {head.get('reason_code')}: {head.get('explanation')}]"
 
 
 def _same(it: Scene, deployed: str, good: str) -> bool:

@@ -55,6 +55,7 @@ RERUNS = {"LASTGOOD_PIPELINES": json.dumps([{**PIPELINE, "after_rollback": "reru
 HOLDS = {"LASTGOOD_PIPELINES": json.dumps([{**PIPELINE, "hold": "Deploy"}])}
 FINDS_STACKS = {"LASTGOOD_FIND_STACKS": "true", "LASTGOOD_ACCOUNT_ID": ACCOUNT}
 CANCELS = {**FINDS_STACKS, "LASTGOOD_CANCEL_STACK_UPDATES": "app"}
+FOLLOW = {"LASTGOOD_PIPELINES": json.dumps([PIPELINE]), "LASTGOOD_RELEASE_SET": "follow"}
 BY_ITS_STAGE = {**FINDS_STACKS, "LASTGOOD_PIPELINES": json.dumps([{**PIPELINE, "stage": "Deploy"}])}
 RERUN, HOLD, RELEASE = "StartPipelineExecution", "DisableStageTransition", "EnableStageTransition"
 STOP, CREATE, CLEAR, REGISTER = "StopDeployment", "CreateDeployment", "UpdateAlias", "RegisterTaskDefinition"
@@ -128,6 +129,37 @@ def released_through_a_stack(it: Scene) -> None:
         it.sim.settle()
         it.sim.advance(rest)
     it.local.alarm(ALARM)
+
+
+def too_late_to_cancel(it: Scene) -> None:
+    """A pipeline's stage updates a stack in its monitoring time, which ends as the cancellation arrives."""
+    it.sim.stack("app", "shop", "prod")
+    it.sim.pipeline("shop", "shop", "prod", deploys_with="CloudFormation", stack="app")
+    it.sim.push("shop", COMMITS[2], 2, settle=True)
+    it.sim.settle()
+    it.sim.advance(7200)
+    it.sim.stacks.stack("app").monitoring_minutes = 30
+    it.sim.push("shop", COMMITS[3], 3)
+    it.sim.advance(900)
+    it.local.alarm(ALARM)
+    it.sim.meanwhile("CancelUpdateStack", lambda: it.sim.advance(1000))
+
+
+def pushed_to_all(it: Scene) -> None:
+    """One run of a pipeline released to a group, to a service that ECS deploys, and in its last stage to S3."""
+    it.sim.rolling_service("main", "web")
+    it.sim.pipeline("shop", "shop", "prod", beside=(("main", "web"),), last="Copy")
+    for number, rest in ((2, 7200), (3, 600)):
+        it.sim.push("shop", COMMITS[number], it.revision(number), settle=True)
+        it.sim.settle()
+        it.sim.advance(rest)
+    it.local.alarm(ALARM)
+
+
+def all_went_back(it: Scene) -> bool:
+    """The group, the service and the stage have what was there before."""
+    service = it.sim.service_live("main", "web").target.endswith("web:2")
+    return it.is_live(2) and service and set(it.sim.serving("pipeline:shop", "Copy")) == {"v2.zip"}
 
 
 def the_stack_agrees(it: Scene) -> bool:
@@ -345,6 +377,26 @@ SOAK = (
         the_stack_agrees,
         ROLL_STAGE,
         settings=BY_ITS_STAGE,
+    ),
+    scenario(
+        "too late to cancel its stack's update, which goes back by the stage",
+        "Lambda",
+        too_late_to_cancel,
+        the_stack_agrees,
+        CANCEL,
+        ROLL_STAGE,
+        settings=BY_ITS_STAGE | CANCELS,
+    ),
+    scenario(
+        "a service and a stage follow",
+        "Server",
+        pushed_to_all,
+        all_went_back,
+        CREATE,
+        UPDATE,
+        ROLL_STAGE,
+        settings=FOLLOW,
+        groups=3,
     ),
     scenario("active, native", "Lambda", active, 2, STOP),
     scenario("inactive task definition", "ECS", inactive, registered_again, REGISTER, CREATE),

@@ -89,7 +89,7 @@ class Simulator(History, Mishaps, GroundTruth, Releasing):
         self.engine.services_ended.append(lambda each: self.stacks.ended(each.id, each.status == "SUCCESSFUL"))
         self.cloudformation = StacksApi(self.stacks)
         self.pipelines = Pipelines(self.engine, self._build, self.stacks)
-        self.codepipeline = PipelinesApi(self.pipelines, account)
+        self.codepipeline = PipelinesApi(self.pipelines, region, account)
         self.arrivals: list[Arrival] = []
         self.faults: list[Fault] = []
         self.races: list[Race] = []

@@ -41,8 +41,14 @@ def _ecs(shared: Shared, group: DeploymentGroup, _: ComputePlatform | None) -> D
 def _pipeline(shared: Shared, group: DeploymentGroup, _: ComputePlatform | None) -> Deployer:
     from lastgood.deployers.pipeline import PipelineStage
 
-    rerun_outdated = shared.settings.rerun_outdated_stages
-    return PipelineStage(group, shared.clients, shared.pool, rerun_outdated=rerun_outdated)
+    settings = shared.settings
+    return PipelineStage(
+        group,
+        shared.clients,
+        shared.pool,
+        rerun_outdated=settings.rerun_outdated_stages,
+        find_stacks=settings.find_stacks,
+    )
 
 
 # Most deployments are CodeDeploy's: the other adapters are imported when a group needs them.

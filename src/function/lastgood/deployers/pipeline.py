@@ -13,7 +13,7 @@ Facts that shape this module (CodePipeline API reference; user guide, "Configuri
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -22,7 +22,8 @@ from lastgood.clients import Clients, call
 from lastgood.deployers.protocol import never_asked
 from lastgood.deployers.stage import StageDefinition, StageState
 from lastgood.deployers.stage_history import AUTOMATIC, MAX_PAGES, StageHistory, back_to
-from lastgood.errors import GroupBusyError, GroupNotFoundError, PassingError, RefusedError
+from lastgood.deployers.stage_stacks import StageStacks
+from lastgood.errors import GroupBusyError, GroupNotFoundError, PassingError, RefusedError, RetryableError
 from lastgood.model import (
     Chore,
     ComputePlatform,
@@ -49,13 +50,22 @@ class PipelineStage:
     """One stage, for one look: `live` uses what `facts` or `survey` read."""
 
     def __init__(
-        self, group: DeploymentGroup, clients: Clients, pool: ThreadPoolExecutor, *, rerun_outdated: bool = False
+        self,
+        group: DeploymentGroup,
+        clients: Clients,
+        pool: ThreadPoolExecutor,
+        *,
+        rerun_outdated: bool = False,
+        find_stacks: bool = False,
     ) -> None:
-        """`rerun_outdated`: where the pipeline was changed since the good execution, it may be rerun from its start."""
+        """`rerun_outdated`: where the pipeline was changed since the good execution, it may be rerun from its start.
+
+        `find_stacks`: CloudFormation may be asked about the stacks that the stage updates.
+        """
         self._group = group
         self._clients = clients
         self._pool = pool
-        self._rerun_outdated = rerun_outdated
+        self._rerun_outdated, self._find_stacks = rerun_outdated, find_stacks
         self._history = StageHistory(group, clients, pool)
 
     # --- reading ------------------------------------------------------------------------------------------------------
@@ -64,7 +74,7 @@ class PipelineStage:
         """The stage as it is; None if there is no such pipeline, or it has no such stage."""
         reading, listing = self._pool.submit(self._history.state), self._pool.submit(self._history.succeeded)
         try:
-            definition = self._definition
+            definition, _ = self._definition, self._asking_stacks
             self._state, self._succeeded = reading.result(), listing.result()
         except GroupNotFoundError:
             return None
@@ -122,6 +132,8 @@ class PipelineStage:
             return Live(split=True, deployment_id=state.latest_id)
         if definition is None or state.latest_status != "Succeeded":
             return Live()
+        if other := self._stacks.updated_by_others(state.changed_at):
+            return Live(other, deployment_id=state.latest_id)
         return Live(self._history.revision(state.latest_id, definition).identity, deployment_id=state.latest_id)
 
     def evidence(self, deployment: Deployment) -> Evidence:
@@ -145,8 +157,8 @@ class PipelineStage:
         return ""
 
     def prepare(self, facts: GroupFacts, good: Revision, live: Live) -> tuple[Preparation, ...]:
-        """Nothing to prepare: `evidence` reports what is in the way."""
-        return ()
+        """A stack that is being updated has to come to rest; `evidence` reports what else is in the way."""
+        return self._stacks.in_the_way()
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -239,6 +251,16 @@ class PipelineStage:
         return self._history.state()
 
     @cached_property
+    def _asking_stacks(self) -> Future[StageStacks] | None:
+        """The stacks of the stage, asked about beside the other reads; None where there are none, or it may not ask."""
+        names = self._definition.stacks if self._find_stacks and self._definition else ()
+        return self._pool.submit(StageStacks.read, self._clients, names) if names else None
+
+    @property
+    def _stacks(self) -> StageStacks:
+        return self._asking_stacks.result() if self._asking_stacks else StageStacks()
+
+    @cached_property
     def _succeeded(self) -> tuple[str, ...]:
         return self._history.succeeded()
 
@@ -278,9 +300,21 @@ class PipelineStage:
         if definition.pipeline_type != "V2":
             kind = f"{self._group.application} is a {definition.pipeline_type} pipeline"
             return f"{kind}; only stages of V2 pipelines can be rolled back."
+        if definition.executes:
+            return (
+                f"The action {definition.executes} executes a change set that no action of {stage} has made: that of "
+                "another execution is gone, and would bring nothing back. Make the change set in the same stage."
+            )
         if target in self._succeeded or target in self._ever_succeeded:
-            return ""
+            return self._problem_of_stacks()
         return self._outdated(target)
+
+    def _problem_of_stacks(self) -> str:
+        """Why a stack keeps the stage from going back. What could not be read is asked for again before the act."""
+        try:
+            return self._stacks.problem()
+        except RetryableError:
+            return ""
 
     def _outdated(self, target: str) -> str:
         name = self._group.application

@@ -59,8 +59,9 @@ class StageHistory:
 
     def definition(self) -> StageDefinition | None:
         """The stage as it is defined; None if the pipeline has none of that name. Raises GroupNotFoundError."""
-        pipeline = call(self._clients.codepipeline, "get_pipeline", name=self._pipeline)["pipeline"]
-        return StageDefinition.of(pipeline, self._stage)
+        answer = call(self._clients.codepipeline, "get_pipeline", name=self._pipeline)
+        arn = str((answer.get("metadata") or {}).get("pipelineArn", ""))
+        return StageDefinition.of(answer["pipeline"], self._stage, arn)
 
     def state(self) -> StageState:
         """The stage's present state."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lastgood.judgement.case import Case
-from lastgood.judgement.proof import by_the_suspect
+from lastgood.judgement.proof import TOLD_AFTER, by_the_suspect
 from lastgood.judgement.recheck import choice_again
 from lastgood.judgement.stacks import left_alone
 from lastgood.judgement.steps import (
@@ -14,6 +14,7 @@ from lastgood.judgement.steps import (
     RegisterTaskDefinition,
     block,
     fail,
+    wait,
 )
 from lastgood.judgement.theirs import beside
 from lastgood.judgement.wording import listed
@@ -24,6 +25,7 @@ from lastgood.model import (
     LeftOut,
     Live,
     Observation,
+    Occupied,
     Outcome,
     Reason,
     Rollback,
@@ -48,6 +50,8 @@ def put_back(case: Case) -> Decision:
         return Close(Reason.VERIFIED, live_again, Outcome.ROLLED_BACK)
     if left_alone(rollback):
         return _left_to_the_stack(rollback)
+    if occupied := seen.needs(Occupied):
+        return wait(occupied.why, told_after=TOLD_AFTER)
     return _chore(seen, good) or _created(rollback, seen, good, group)
 
 

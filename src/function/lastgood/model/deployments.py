@@ -291,6 +291,13 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
+class Occupied:
+    """Something has to end before the good revision can go back. `why`: a sentence for people."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class SplitAlias:
     """The alias sends traffic to two versions; until it is cleared, every deployment to it fails."""
 
@@ -316,5 +323,5 @@ class LeftOut:
 type Chore = SplitAlias | Unregistered
 """What is done in AWS before the last good revision can be deployed again."""
 
-type Preparation = Gone | Chore | LeftOut
+type Preparation = Gone | Occupied | Chore | LeftOut
 """What has to be done before the last good revision is redeployed, or is in its way, as AWS shows it now."""

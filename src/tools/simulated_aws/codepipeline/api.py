@@ -21,8 +21,8 @@ _OWNERS = {"CodeStarSourceConnection": "AWS", "GitHub": "ThirdParty"}
 class PipelinesApi:
     """The operations, by their names in Python style. `caller` is whom CodePipeline sees calling."""
 
-    def __init__(self, pipelines: Pipelines, account: str) -> None:
-        self._pipelines = pipelines
+    def __init__(self, pipelines: Pipelines, region: str, account: str) -> None:
+        self._pipelines, self.region, self.account = pipelines, region, account
         self.caller = f"arn:aws:sts::{account}:assumed-role/lastgood/RollbackFunction"
         self.page_size = PAGE_SIZE
 
@@ -44,7 +44,11 @@ class PipelinesApi:
                 "pipelineType": found.pipeline_type,
                 **({"variables": declared} if declared else {}),
             },
-            "metadata": {"created": found.created_at, "updated": found.created_at},
+            "metadata": {
+                "pipelineArn": f"arn:aws:codepipeline:{self.region}:{self.account}:{found.name}",
+                "created": found.created_at,
+                "updated": found.created_at,
+            },
         }
 
     def list_pipelines(self, given: Parameters) -> Answer:
@@ -199,11 +203,35 @@ def _action_states(there: list[tuple[Run, ActionRun]]) -> list[Answer]:
 def _declared(pipeline: Pipeline, stage: str) -> list[Answer]:
     if stage == pipeline.last:
         return [{"name": "Copy", "actionTypeId": _type_id("Deploy", "S3")}]
+    if stage == "Deploy" and pipeline.deploys_with == "CloudFormation":
+        return _approval(pipeline) + [
+            action for name in (pipeline.stack, *pipeline.stacks) for action in _updates(pipeline, name)
+        ]
     named = {"Source": pipeline.providers, "Build": {"Build": "CodeBuild"}, "Deploy": {"Deploy": pipeline.deploys_with}}
-    approval = [{"name": "Approve", "actionTypeId": _type_id("Approval", "Manual")}]
-    before = approval if pipeline.approval and stage == "Deploy" else []
+    before = _approval(pipeline) if stage == "Deploy" else []
     own = [{"name": name, "actionTypeId": _type_id(stage, provider)} for name, provider in named[stage].items()]
     return before + own
+
+
+def _approval(pipeline: Pipeline) -> list[Answer]:
+    return [{"name": "Approve", "actionTypeId": _type_id("Approval", "Manual")}] if pipeline.approval else []
+
+
+def _updates(pipeline: Pipeline, stack: str) -> list[Answer]:
+    """The declared actions that update a stack: at once, or by a change set that is made here or elsewhere."""
+    name, kind = "Deploy" if stack == pipeline.stack else f"Deploy-{stack}", _type_id("Deploy", "CloudFormation")
+    mode = "CHANGE_SET_EXECUTE" if pipeline.change_sets else "CREATE_UPDATE"
+    which = {"StackName": stack, **({"ChangeSetName": "release"} if pipeline.change_sets else {})}
+    there = {
+        "another region": {"region": "eu-south-2"},
+        "another account": {"roleArn": "arn:aws:iam::999999999999:role/deploys"},
+    }.get(pipeline.elsewhere, {})
+    if pipeline.elsewhere and not there:
+        which["StackName"] = "#{BuildVariables.STACK}"
+    prepares = {"ActionMode": "CHANGE_SET_REPLACE", **which}
+    before = [{"name": f"Prepare-{stack}", "actionTypeId": kind, "configuration": prepares, **there}]
+    act = {"name": name, "actionTypeId": kind, "configuration": {"ActionMode": mode, **which}, **there}
+    return [*(before if pipeline.change_sets == "here" else []), act]
 
 
 def _stage_state(pipeline: Pipeline, stage: str) -> Answer:

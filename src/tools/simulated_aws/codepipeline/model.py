@@ -72,7 +72,9 @@ class Pipeline:
     or empty; `on_success` names an `alarm`, after how many `minutes` it is looked at, and the `result` (ROLLBACK or
     FAIL) if it fires. Nobody has recorded a rollback into a stage whose transition is disabled: `held_rollbacks_wait`
     plays that it waits. `tells`: EventBridge hears of the stage. `fails`: the revisions whose action fails in the
-    stage, after what it deploys came live.
+    stage, after what it deploys came live. `change_sets`: a stack is updated by a change set, which is made
+    `here` in the stage, or `elsewhere`: then a rollback of the stage finds none any more. `elsewhere`: `another
+    region` or `another account` of the declared stack; anything else: its name comes from an earlier action.
     """
 
     name: str
@@ -103,6 +105,8 @@ class Pipeline:
     fails: set[str] = field(default_factory=set)
     last: str = ""
     stacks: tuple[str, ...] = ()
+    change_sets: str = ""
+    elsewhere: str = ""
 
     @property
     def stages(self) -> tuple[str, ...]:

@@ -172,6 +172,8 @@ class Pipelines:
             ]
             for name, action in ((pipeline.stack, deploy), *further):
                 stack = self.stacks.stack(name)
+                if run.rolls_back_to and pipeline.change_sets == "elsewhere":
+                    raise ServiceError("ChangeSetNotFoundException", "ChangeSet [release] does not exist")
                 action.external_id = stack.id
                 self.stacks.update_stack(stack, str(run.artifact["builds"]))
             return deploy.external_id
