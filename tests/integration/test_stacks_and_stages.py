@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -409,3 +411,54 @@ def test_with_force_what_a_stage_released_is_moved_too_and_the_debt_is_said() ->
         assert (head["outcome"], it.is_live(4)) == ("ROLLED_BACK", True), head["explanation"]
         assert "INVALID_LAMBDA_CONFIGURATION" in head["stack_debt"] and not head.get("passed_on_to")
         assert STAGE not in json.dumps([i for i in it.local.items() if i["sk"] == "META"], default=str)
+
+
+# --- a service whose task definition only CodeDeploy can change ---
+
+
+@contextmanager
+def service_of_codedeploy(settings: dict[str, str] | None = None, **more: Any) -> Iterator[Scene]:
+    """The stack `app` made the service, whose deployment controller is CODE_DEPLOY; a script releases the bad web:3."""
+    with scene("ECS", settings=ASKS | (settings or {})) as it:
+        it.sim.stack("app", "shop", "prod")
+        it.good_history(2)
+        it.release(3, settle=True, rest=300, **more)
+        yield it
+
+
+@pytest.mark.parametrize("mode", ["succeeded", "running", "denied"])
+def test_what_a_stack_holds_and_cannot_release_goes_back_by_codedeploy(mode: str) -> None:
+    with service_of_codedeploy() as it:
+        stack, believed = it.sim.stacks.stack("app"), it.sim.stacks.stack("app").believes
+        if mode == "running":
+            it.release(2, settle=True)
+            it.release(3)
+            it.sim.advance(60)
+        if mode == "denied":
+            it.sim.fail_call("DescribeStackResources", "AccessDenied", "not authorized", count=20, status=403)
+        it.alarm_fires()
+        head = it.run_to_end()
+        it.sim.settle()
+        assert (head["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), head["explanation"]
+        assert (stack.status, stack.believes) == ("CREATE_COMPLETE", believed)
+        assert head["origin"] == ("unknown" if mode == "denied" else "stack")
+
+
+def test_the_debt_of_such_a_service_is_kept_and_true() -> None:
+    with service_of_codedeploy() as it:
+        it.alarm_fires()
+        head = it.run_to_end()
+        assert "cannot change its task definition" in head["stack_debt"] and head["suspect_stack"]
+        it.sim.update_stack("app", "web:3", settle=True)
+        assert (state(it), it.is_live(2)) == ("UPDATE_ROLLBACK_COMPLETE", True)
+
+
+def test_what_codedeploys_hook_released_for_the_stack_is_left_to_the_stack() -> None:
+    """The hook's deployments say themselves that CloudFormation made them."""
+    with service_of_codedeploy() as it:
+        it.sim.deployments("shop", "prod")
+        it.sim.engine.group("shop", "prod").deployments[-1].creator = "CloudFormation"
+        before = moves(it)
+        it.alarm_fires()
+        head = assert_left(it, before)
+        assert it.is_live(3), head["explanation"]

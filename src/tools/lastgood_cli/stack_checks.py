@@ -18,12 +18,17 @@ _FOLLOWS = {
 }
 
 
-def held(origin: Origin | None) -> Check | None:
-    """What can be said without asking about drift; None where that has to be asked."""
+def held(origin: Origin | None, *, releases: bool = True) -> Check | None:
+    """What can be said without asking about drift; None where that has to be asked.
+
+    `releases`: a stack that holds it can release to it too. Where only the deployer can, each release is a drift.
+    """
     if origin is None or origin.problem:
         return Check(NAME, None, origin.problem, by_hand.look_at_function()) if origin else None
     if not origin.stack:
         return Check(NAME, True, "No stack holds it.")
+    if not releases:
+        return Check(NAME, True, f"{origin.stack} holds the service; only CodeDeploy changes its task definition.")
     if origin.status.endswith("_IN_PROGRESS"):
         return Check(NAME, True, f"{origin.stack} is {origin.status}: look again when it is at rest.")
     return None

@@ -19,9 +19,10 @@ def not_cloudformation(case: Case) -> Decision | None:
     Two things are allowed: to watch a rollback that runs already, and to stop a running deployment where CodeDeploy
     then rolls back by itself, as it would for the group's own alarm.
     """
-    managed = next((d for d in case.attribution.suspects if d.stack), None)
+    free = _only_the_deployer_releases(case)
+    managed = next((d for d in case.attribution.suspects if (d.made_by_stack if free else d.stack)), None)
     origin = case.seen.origin
-    unsure = origin.problem if origin and not managed else ""
+    unsure = origin.problem if origin and not managed and not free else ""
     if not (managed or unsure) or case.forced or adoptable(case) or _goes_back_with_its_stack(case):
         return None
     if managed is None:
@@ -42,6 +43,12 @@ def not_cloudformation(case: Case) -> Decision | None:
         f"{put_nothing_back(case)}{made}. A redeployment behind its back would leave the stack believing in another "
         f"version. {_not_by_its_stage(case, origin)}{advice(managed.stack, origin)}",
     )
+
+
+def _only_the_deployer_releases(case: Case) -> bool:
+    """Whether a stack that holds it has no part in its releases: each one leaves the template behind."""
+    group = case.seen.group
+    return group is not None and case.rollback.group.can(group.compute_platform).stack_cannot_release
 
 
 def _not_by_its_stage(case: Case, origin: Origin | None) -> str:

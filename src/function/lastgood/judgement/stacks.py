@@ -99,15 +99,26 @@ def advice(stack: str, origin: Origin | None) -> str:
 
 def left_alone(rollback: Rollback) -> bool:
     """Whether a stack holds, or may hold, what would be moved, and no operator insists on moving it."""
-    return not rollback.trigger.force and bool(rollback.choice.suspect_stack or rollback.choice.origin == "unknown")
+    held = bool(rollback.choice.suspect_stack or rollback.choice.origin == "unknown")
+    can = rollback.group.can(rollback.compute_platform)
+    # What a cancelled update was to put back is the stack's, whoever releases otherwise.
+    free = can.stack_cannot_release and rollback.progress.stack_cancel_requested_at is None
+    return held and not free and not rollback.trigger.force
 
 
 def debt(rollback: Rollback) -> str:
     """What follows for the stack once what it holds was moved without it; empty where no stack holds it."""
     if not rollback.choice.suspect_stack:
         return ""
+    can = rollback.group.can(rollback.compute_platform)
+    if can.stack_cannot_release:
+        return (
+            f"The stack {rollback.choice.suspect_stack} holds the service and cannot change its task definition: its "
+            f"template was left behind by {can.deployer}'s releases, and by this rollback too. An update that changes "
+            "the service fails until the template names what is live."
+        )
     believes = f"The stack {rollback.choice.suspect_stack} believes in {rollback.choice.suspect_revision}"
-    if rollback.group.can(rollback.compute_platform).drift_stops_updates:
+    if can.drift_stops_updates:
         return (
             f"{believes}: its next update that changes the version fails with INVALID_LAMBDA_CONFIGURATION, until the "
             "alias is at that version again or a change set with --deployment-mode REVERT_DRIFT is used."

@@ -229,8 +229,11 @@ class Deployment:
 
         A function of SAM's may be deployed by a `user`.
         """
-        if self.held_by:
-            return self.held_by
+        return self.held_by or self.made_by_stack
+
+    @property
+    def made_by_stack(self) -> str:
+        """The stack that made it, where the deployment itself says so: CodeDeploy's hook for ECS does."""
         if self.creator in CLOUDFORMATION_CREATORS:
             return self.external_id or "the stack that made it"
         return self.external_id if ":cloudformation:" in self.external_id else ""

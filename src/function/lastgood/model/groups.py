@@ -52,7 +52,7 @@ class Capabilities:
     `stack_resource` is the end of the ARN by which a stack holds it; empty where that depends on the platform.
     `runs_images`: a revision consists of images, whose tags may move. `drift_stops_updates`: a stack that expects
     another revision fails at its next update. `held_by_hook`: what a stack deploys there with CodeDeploy's hook cannot
-    be stopped.
+    be stopped. `stack_cannot_release`: a stack that holds it cannot change what it runs, only the deployer can.
 
     `deployment_ids` is what the ids of deployments look like, its group the id itself; None: any short text.
     `deployment_id_is` says it to people. `page` and `deployment_page` are what a page of the console shows, and its
@@ -80,6 +80,7 @@ class Capabilities:
     runs_images: bool = False
     drift_stops_updates: bool = False
     held_by_hook: bool = False
+    stack_cannot_release: bool = False
     reads_live: bool = True
     native_moves_traffic: bool = False
     native_reroutes: bool = False
@@ -156,6 +157,8 @@ CAPABILITIES: dict[tuple[Controller, ComputePlatform | None], Capabilities] = {
         native_reroutes=True,
         runs_images=True,
         held_by_hook=True,
+        # UpdateService refuses another task definition for a service with the deployment controller CODE_DEPLOY.
+        stack_cannot_release=True,
     ),
     (Controller.ECS, None): _ECS_ALONE,
     (Controller.ECS, ComputePlatform.ECS): _ECS_ALONE,

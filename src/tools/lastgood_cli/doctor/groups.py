@@ -64,7 +64,9 @@ def _with_its_stack(patient: Patient, eyes: Lookout, group: DeploymentGroup) -> 
     origin = eyes.origin(group)
     if origin is None:
         return ()
-    if known := stack_checks.held(origin):
+    facts = eyes.observer.deployer_for(group, None).facts()
+    releases = facts is None or not group.can(facts.compute_platform).stack_cannot_release
+    if known := stack_checks.held(origin, releases=releases):
         return known
     client = patient.aws.client("cloudformation")
     told = client.detect_stack_resource_drift(StackName=origin.stack, LogicalResourceId=origin.logical_id)

@@ -1,4 +1,8 @@
-"""How a stack moves what it owns: an alias through CodeDeploy, or a service that ECS itself deploys."""
+"""How a stack moves what it owns: an alias through CodeDeploy, or a service that ECS itself deploys.
+
+The task definition of a service that CodeDeploy deploys it cannot change: ECS refuses that
+(cloudformation-coverage-roadmap#1529).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from simulated_aws.cloudformation.stacks import Resource, Stack
 from simulated_aws.codedeploy import revisions
 from simulated_aws.codedeploy.engine import Engine
 from simulated_aws.codedeploy.model import ALL_AT_ONCE, DeploymentGroup
+from simulated_aws.model import ServiceError
 
 
 class StackReleases:
@@ -21,6 +26,10 @@ class StackReleases:
             service = self._engine.ecs_world.arn(f"service/{group[0]}/{group[1]}")
             return (Resource("Service", service, "AWS::ECS::Service"),)
         found = self._group(group)
+        if found.platform == "ECS":
+            named = found.settings["ecsServices"][0]
+            service = self._engine.ecs_world.arn(f"service/{named['clusterName']}/{named['serviceName']}")
+            return (Resource("Service", service, "AWS::ECS::Service"),)
         function, alias = found.alias or ("", "")
         return (
             Resource("Function", function, "AWS::Lambda::Function"),
@@ -36,6 +45,9 @@ class StackReleases:
             made = self._engine.service_deployments.update(service, to)
             return made.id if made else ""
         group = self._group(stack.group)
+        if group.platform == "ECS":
+            message = "Unable to update task definition on services with a CODE_DEPLOY deployment controller."
+            raise ServiceError("InvalidParameterException", message)
         function, alias = group.alias or ("", "")
         request = {
             "applicationName": group.application.name,
@@ -63,7 +75,10 @@ class StackReleases:
         if service:
             shares = service.shares()
             return service.revisions[next(iter(shares))].task_definition if len(shares) == 1 else ""
-        function, name = self._group(stack.group).alias or ("", "")
+        group = self._group(stack.group)
+        if group.platform == "ECS":
+            return self._engine.platform_of(group).live(group)
+        function, name = group.alias or ("", "")
         alias = self._engine.lambda_world.alias(function, name)
         return "" if alias.weights else alias.version
 
