@@ -138,11 +138,11 @@ def too_late_to_cancel(it: Scene) -> None:
     it.sim.push("shop", COMMITS[2], 2, settle=True)
     it.sim.settle()
     it.sim.advance(7200)
-    it.sim.stacks.stack("app").monitoring_minutes = 30
+    it.sim.stacks.stack("app").monitoring_minutes = 20
     it.sim.push("shop", COMMITS[3], 3)
     it.sim.advance(900)
     it.local.alarm(ALARM)
-    it.sim.meanwhile("CancelUpdateStack", lambda: it.sim.advance(1000))
+    it.sim.meanwhile("CancelUpdateStack", lambda: it.sim.advance(1200))
 
 
 def pushed_to_all(it: Scene) -> None:

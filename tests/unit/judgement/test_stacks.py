@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from builders import rollback
+from builders import NOW, rollback
 from lastgood.judgement.stacks import advice, can_be_updated, command_for, debt, left_alone, name_of
-from lastgood.model import ComputePlatform, Origin
+from lastgood.model import ComputePlatform, Controller, Origin
 
 ROOT = "arn:aws:cloudformation:eu-west-1:123456789012:stack/shop/1"
 NESTED = "arn:aws:cloudformation:eu-west-1:123456789012:stack/shop-Function/2"
@@ -72,14 +72,27 @@ def test_a_stack_whose_state_was_not_asked_for_is_looked_at_first_and_an_unnamed
 
 
 @pytest.mark.parametrize(
-    ("platform", "follows"),
-    [(ComputePlatform.LAMBDA, "INVALID_LAMBDA_CONFIGURATION"), (ComputePlatform.ECS, "over it")],
+    ("controller", "platform", "said", "follows"),
+    [
+        (Controller.CODE_DEPLOY, ComputePlatform.LAMBDA, "believes in v3", "INVALID_LAMBDA_CONFIGURATION"),
+        (Controller.ECS, ComputePlatform.ECS, "believes in v3", "over it"),
+        (Controller.CODE_DEPLOY, ComputePlatform.ECS, "cannot change its task definition", "names what is live"),
+    ],
 )
-def test_what_was_moved_without_its_stack_is_a_debt(platform: ComputePlatform, follows: str) -> None:
-    record = rollback(suspect_stack=ROOT, suspect_revision="v3", compute_platform=platform)
-    assert f"{ROOT} believes in v3" in debt(record)
+def test_what_was_moved_without_its_stack_is_a_debt(
+    controller: Controller, platform: ComputePlatform, said: str, follows: str
+) -> None:
+    record = rollback(suspect_stack=ROOT, suspect_revision="v3", compute_platform=platform, controller=controller)
+    assert ROOT in debt(record) and said in debt(record)
     assert follows in debt(record)
     assert debt(record.changed(suspect_stack="")) == ""
+
+
+def test_what_a_stack_cannot_release_is_left_to_it_only_while_its_own_update_is_cancelled() -> None:
+    service = {"compute_platform": ComputePlatform.ECS, "suspect_stack": ROOT}
+    assert not left_alone(rollback(**service))
+    assert left_alone(rollback(**service, stack_cancel_requested_at=NOW))
+    assert left_alone(rollback(**service, controller=Controller.ECS))
 
 
 def test_what_a_stack_holds_or_may_hold_is_left_alone_unless_somebody_insists() -> None:
