@@ -77,7 +77,8 @@ class StackReleases:
             return service.revisions[next(iter(shares))].task_definition if len(shares) == 1 else ""
         group = self._group(stack.group)
         if group.platform == "ECS":
-            return self._engine.platform_of(group).live(group)
+            live = self._engine.platform_of(group).live(group)
+            return next(iter(live)) if len(live) == 1 else ""
         function, name = group.alias or ("", "")
         alias = self._engine.lambda_world.alias(function, name)
         return "" if alias.weights else alias.version
