@@ -149,6 +149,21 @@ def test_a_rollback_that_fails_is_continued_by_people(sim: Simulator) -> None:
     assert (told()["StackStatus"], sim.live("shop", "prod").target) == ("UPDATE_ROLLBACK_COMPLETE", "2")
 
 
+def test_a_way_back_that_the_groups_own_alarm_stops_leaves_the_stack_unable_to_go_back(sim: Simulator) -> None:
+    sim.update_stack("app", 2, settle=True)
+    sim.stacks.stack("app").monitoring_minutes = 30
+    sim.update_stack("app", 3)
+    sim.advance(6 * 60)
+    sim.set_alarm("errors", "ALARM")
+    cloudformation().cancel_update_stack(StackName="app")
+    sim.settle()
+    assert (told()["StackStatus"], sim.live("shop", "prod").target) == ("UPDATE_ROLLBACK_FAILED", "3")
+    sim.set_alarm("errors", "OK")
+    cloudformation().continue_update_rollback(StackName="app")
+    sim.settle()
+    assert (told()["StackStatus"], sim.live("shop", "prod").target) == ("UPDATE_ROLLBACK_COMPLETE", "2")
+
+
 def test_a_stack_that_owns_an_ecs_service_updates_it(sim: Simulator) -> None:
     sim.rolling_service()
     sim.stack("web", "main", "web")

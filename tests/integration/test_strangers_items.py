@@ -335,3 +335,92 @@ def test_a_signal_that_somebody_wrote_to_a_rollback_commands_nothing_that_nobody
         minutes(it, 5)
         assert effects(it) == before
         assert it.is_live(3)
+
+
+# --- the record of a rollback that is under way -----------------------------------------------------------------------
+
+
+def change_head(it: Scene, **attributes: Any) -> None:
+    """One UpdateItem on the head of the rollback that is under way."""
+    encode = TypeSerializer().serialize
+    names = {f"#{n}": name for n, name in enumerate(attributes)}
+    it.local.dynamodb.update_item(
+        TableName=TABLE,
+        Key={"pk": encode(f"ROLLBACK#{it.rollback_id}"), "sk": encode("META")},
+        UpdateExpression="SET " + ", ".join(f"{name} = :{name[1:]}" for name in names),
+        ExpressionAttributeNames=names,
+        ExpressionAttributeValues={f":{n}": encode(value) for n, value in enumerate(attributes.values())},
+    )
+
+
+def held_up(it: Scene) -> None:
+    """A rollback whose redeployment is refused for a while, so that it waits for its next visit."""
+    it.good_history(1, 2)
+    it.release(3, settle=True, rest=300)
+    it.sim.fail_call("CreateDeployment", "DeploymentLimitExceededException", "occupied", count=4)
+    it.alarm_fires()
+    assert it.head["phase"] == "REDEPLOYING"
+
+
+FAR = "2999-01-01T00:00:00.000Z"
+NO_TIME = "0001-01-01T00:00:00.000Z"
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lease_owner": "stranger", "lease_until": FAR},
+        {"lease_owner": "stranger", "lease_until": 5},
+        {"step_count": 0},
+        {"step_count": "x"},
+        {"create_attempted_at": NO_TIME},
+        {"signal_at": NO_TIME},
+    ],
+    ids=lambda change: "-".join(f"{name}-{value}" for name, value in change.items())[:40],
+)
+def test_what_somebody_writes_into_a_record_keeps_no_visit_from_finishing_it(
+    platform: str, change: dict[str, Any]
+) -> None:
+    with scene(platform) as it:
+        held_up(it)
+        change_head(it, **change)
+        assert (it.run_to_end(15)["outcome"], it.is_live(2), it.lock()) == ("ROLLED_BACK", True, "")
+
+
+def test_a_step_that_somebody_wrote_ahead_keeps_no_visit_from_finishing_the_record() -> None:
+    with scene("Lambda") as it:
+        held_up(it)
+        following = len(it.steps) + 1
+        for number in (following, following + 1, 10**20):
+            put_item(it, pk=f"ROLLBACK#{it.rollback_id}", sk=f"STEP#{number:04d}", explanation="a stranger's")
+        put_item(it, pk=f"ROLLBACK#{it.rollback_id}", sk="STEP#x", explanation="a stranger's")
+        assert (it.run_to_end(15)["outcome"], it.is_live(2)) == ("ROLLED_BACK", True)
+        own = [step for step in it.steps if step["explanation"] != "a stranger's"]
+        assert own[-1]["step_name"] == "CLOSE", own
+
+
+@pytest.mark.parametrize("change", [{"next_check_at": FAR}, {"open_key": "shut"}], ids=["put off", "hidden"])
+def test_a_record_that_the_sweep_no_longer_finds_is_finished_by_the_next_alarm(change: dict[str, Any]) -> None:
+    with scene("Lambda") as it:
+        held_up(it)
+        change_head(it, **change)
+        minutes(it, 10)
+        assert not it.head.get("outcome")
+        first = it.rollback_id
+        it.alarm_fires(alarm="shop-prod-latency")
+        it.rollback_id = first
+        assert (it.run_to_end(15)["outcome"], it.is_live(2)) == ("ROLLED_BACK", True)
+
+
+@pytest.mark.parametrize("change", [{"version": "x"}, {"version": [1]}, {"rollback_id": "rb-other"}], ids=str)
+def test_a_record_that_can_no_longer_be_written_holds_its_group_against_no_alarm(change: dict[str, Any]) -> None:
+    with scene("Lambda") as it:
+        held_up(it)
+        first = it.rollback_id
+        change_head(it, **change)
+        minutes(it, 3)
+        it.alarm_fires(alarm="shop-prod-latency")
+        head = it.run_to_end(15)
+        assert (head["outcome"], head["took_lock_of"], it.is_live(2)) == ("ROLLED_BACK", first, True)
+        assert first in told(it)

@@ -73,6 +73,10 @@ LEASE_MARGIN = timedelta(seconds=30)
 """The clocks of two hosts may differ by this much without a lease being misjudged."""
 
 
+LONGEST_LEASE = timedelta(minutes=20)
+"""An invocation takes at most fifteen minutes (Lambda's quotas)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """The group is claimed for the rollback, which is written."""
@@ -167,7 +171,7 @@ class Ledger:
 
     def load(self, rollback_id: str) -> Rollback | None:
         """A rollback as it is now; None if there is none with that id, or what has it can be no rollback."""
-        return readable(self._table.get(rollback_pk(rollback_id), "META"))
+        return readable(self._table.get(rollback_pk(rollback_id), "META"), rollback_id)
 
     def lease(self, rollback_id: str, owner: str, until: datetime, now: datetime) -> Rollback | None:
         """Take the right to advance a rollback, and load it. None if another invocation holds it.
@@ -178,11 +182,14 @@ class Ledger:
             rollback_pk(rollback_id),
             "META",
             "SET lease_owner = :owner, lease_until = :until ADD version :one",
-            "attribute_exists(pk) AND (attribute_not_exists(lease_owner) OR lease_owner = :owner "
-            "OR lease_owner = :none OR lease_until < :now)",
-            {":owner": owner, ":until": iso(until + LEASE_MARGIN), ":one": 1, ":now": iso(now), ":none": ""},
+            # A lease that no invocation can need so long, or that ends at no time, was not written by us.
+            "attribute_type(version, :number) AND (attribute_not_exists(lease_owner) OR lease_owner = :owner "
+            "OR lease_owner = :none OR NOT attribute_type(lease_until, :text) OR lease_until < :now "
+            "OR lease_until > :longest)",
+            {":owner": owner, ":until": iso(until + LEASE_MARGIN), ":one": 1, ":now": iso(now), ":none": ""}
+            | {":longest": iso(now + LONGEST_LEASE), ":number": "N", ":text": "S"},
         )
-        return readable(item)
+        return readable(item, rollback_id)
 
     def write(
         self,
@@ -210,15 +217,25 @@ class Ledger:
         items = [self._table.set(rollback_pk(after.rollback_id), "META", sets, removes, "version = :expected", version)]
         for number, step in enumerate(steps, start=count + 1):
             items.append(self._table.put(self._items.step(after.rollback_id, number, step), "attribute_not_exists(pk)"))
-        if not self._transacted([*items, *extra]):
-            raise LostLeaseError(f"{after.rollback_id} was advanced by another invocation")
-        return after
+        extra = list(extra)
+        reasons = self._transacted([*items, *extra])
+        if reasons is None:
+            return after
+        if not reasons[0] and any(reasons[1 : len(items)]):
+            # Somebody else wrote a step under one of these numbers: ours come after it.
+            counted = before.changed(step_count=self._last_step(after.rollback_id))
+            return self.write(counted, after, steps, next_check_at=next_check_at, extra=extra)
+        raise LostLeaseError(f"{after.rollback_id} was advanced by another invocation")
 
-    def _transacted(self, writes: Sequence[dict[str, Any]]) -> bool:
+    def _transacted(self, writes: Sequence[dict[str, Any]]) -> list[dict[str, Any]] | None:
         """Do the writes together. Those beyond what DynamoDB takes at once come first: they only say what is bad."""
         for some in batched(writes[MOST_WRITES:], MOST_WRITES, strict=False):
             self._table.transact(list(some))
-        return self._table.transact(list(writes[:MOST_WRITES])) is None
+        return self._table.transact(list(writes[:MOST_WRITES]))
+
+    def _last_step(self, rollback_id: str) -> int:
+        numbers = (str(step["sk"]).partition("#")[2] for step in self.steps(rollback_id))
+        return max(int(number) for number in numbers if number.isdecimal() and len(number) < 10)
 
     def note_recovery(self, rollback: Rollback, at: datetime) -> None:
         """Record the recovery without taking the lease: the version stays as it is."""

@@ -37,6 +37,9 @@ _IN_ANOTHER: Mapping[type, tuple[str, ...]] = {Rollback: (*GROUPS, "people")}
 _AS_THEY_ARE = {str, int, bool, type(None)}
 """What most values are. Each write looks at some hundreds of them, so these are not asked what else they may be."""
 
+_YEARS = range(2009, 9000)
+"""From CloudWatch's first year to far ahead: beyond that, times cannot be added to."""
+
 _RESERVED = {"force": "forced", "action": "step_name"}
 
 
@@ -116,12 +119,26 @@ def read_rollback(item: Mapping[str, Any]) -> Rollback:
     return rollback if called in {None, rollback.needs_human} else rollback.changed(people=bool(called))
 
 
-def readable(item: Mapping[str, Any] | None) -> Rollback | None:
-    """An item as a Rollback; None where there is none, or it lacks what every rollback has."""
+def readable(item: Mapping[str, Any] | None, rollback_id: str = "") -> Rollback | None:
+    """An item as a Rollback; None where there is none, or it lacks what every rollback has, or has another id.
+
+    Each write depends on the version: a record whose version is no whole number can never be written again.
+    """
     try:
-        return read_rollback(item) if item else None
+        if not item or int(item.get("version", 0)) != item.get("version", 0):
+            return None
+        found = read_rollback(item)
+        return found if rollback_id in {"", found.rollback_id} else None
     except (TypeError, ValueError):
         return None
+
+
+def _read_time(text: str) -> datetime:
+    """A time with which one can reckon. Raises ValueError for others, which were not written by us."""
+    found = parse_iso(text)
+    if found.year not in _YEARS:
+        raise ValueError(f"no time of a rollback: {text}")
+    return found
 
 
 _OF_A_LIFE: Mapping[str, Callable[[Any], Any]] = {
@@ -137,7 +154,7 @@ def _read_candidates(rows: list[Mapping[str, Any]]) -> tuple[Candidate, ...]:
         Candidate(
             row["deployment_id"],
             row.get("revision", ""),
-            parse_iso(row["created_at"]),
+            _read_time(row["created_at"]),
             Rejection(row["rejection"]) if row.get("rejection") else None,
             row.get("explanation", ""),
             **{name: read(row[name]) for name, read in _OF_A_LIFE.items() if row.get(name) is not None},
@@ -150,8 +167,8 @@ _BY_TYPE: dict[Any, Callable[[Any], Any]] = {
     str: str,
     bool: bool,
     int: int,
-    datetime: parse_iso,
-    datetime | None: parse_iso,
+    datetime: _read_time,
+    datetime | None: _read_time,
     Phase: Phase,
     Outcome | None: Outcome,
     Reason | None: Reason,

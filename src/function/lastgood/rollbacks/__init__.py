@@ -56,7 +56,7 @@ class Rollbacks:
                 again = confirmed_since(self._parts, rollback)
                 return self.open(again, key) if again else self.resume(rollback.rollback_id) or rollback
             case Busy(holder):
-                return join(ledger, holder, rollback, key, now) or self.open(rollback, key)
+                return join(ledger, holder, rollback, key, now, self.resume) or self.open(rollback, key)
             case _:
                 assert_never(claimed)
 

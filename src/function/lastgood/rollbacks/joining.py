@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lastgood.draft import Draft
 from lastgood.judgement.wording import listed
@@ -12,8 +12,13 @@ from lastgood.model import JOINED, Rollback, TriggerKind, answers_no_other_signa
 from lastgood.rollbacks.closing import LONGEST_EXPLANATION
 from lastgood.text import clean
 
+OVERDUE = timedelta(minutes=5)
+"""The sweep has visited a rollback several times by then; one that it does not find is visited by what joins it."""
 
-def join(ledger: Ledger, holder: str, rollback: Rollback, key: str, now: datetime) -> Rollback | None:
+
+def join(
+    ledger: Ledger, holder: str, rollback: Rollback, key: str, now: datetime, resumes: Callable[[str], Rollback | None]
+) -> Rollback | None:
     """Note the signal with the rollback that holds its group, and return that rollback.
 
     None if it has ended meanwhile in a way that does not answer this signal.
@@ -21,6 +26,8 @@ def join(ledger: Ledger, holder: str, rollback: Rollback, key: str, now: datetim
     ledger.join(holder, key, rollback, now)
     # Read after the note is written: an invocation that ends the rollback from now on finds the note.
     held = ledger.load(holder)
+    if held is not None and held.open and now - held.opened_at > OVERDUE:
+        held = resumes(holder)
     return None if held is not None and answers_no_other_signal(held) else held or rollback
 
 

@@ -60,6 +60,7 @@ class Stack:
     token: str = ""
     tokens: set[str] = field(default_factory=set)
     update: int = 0
+    put_back: bool = False
 
     @property
     def going(self) -> bool:
@@ -167,6 +168,7 @@ class Stacks:
     # --- going back ---------------------------------------------------------------------------------------------------
 
     def _roll_back(self, stack: Stack, reason: str) -> None:
+        stack.put_back = False
         self._become(stack, "UPDATE_ROLLBACK_IN_PROGRESS", reason)
         # CodeDeploy's own rollback of the deployment comes first: the stack waits for it.
         self._while(stack, "UPDATE_ROLLBACK_IN_PROGRESS", ROLLBACK_SECONDS, lambda: self._restore(stack))
@@ -180,6 +182,10 @@ class Stacks:
             self._become(stack, "UPDATE_ROLLBACK_FAILED", "The following resource(s) failed to update.")
         elif not self._releases.live(stack):
             self._become(stack, "UPDATE_ROLLBACK_FAILED", "The alias has more than one version with traffic.")
+        elif stack.put_back and self._releases.live(stack) != stack.believes:
+            # What was to put it back did not succeed, such as when the group's own alarm stopped it.
+            stack.wants = self._releases.live(stack)
+            self._become(stack, "UPDATE_ROLLBACK_FAILED", "The following resource(s) failed to update.")
         elif self._releases.live(stack) == stack.believes or stack.wants == stack.believes:
             self._become(stack, "UPDATE_ROLLBACK_COMPLETE")
         else:
@@ -190,6 +196,7 @@ class Stacks:
         wanted, stack.wants = stack.wants, stack.believes
         if live == wanted:
             stack.deployment = self._releases.deploy(stack, live, stack.believes, "CloudFormationRollback")
+            stack.put_back = bool(stack.deployment)
         if not stack.deployment:
             self._become(stack, "UPDATE_ROLLBACK_COMPLETE")
 
