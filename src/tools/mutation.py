@@ -13,16 +13,18 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import TypeIs
 
 from docs_from_code.fault_figures import append
 
 ROOT = Path(__file__).parents[2]
 SCRATCH = ROOT / ".mutation"
-MUTATED = "judgement"
-"""The package that is mutated, and the folder of its tests."""
+MUTATED = ("judgement", "model")
+"""The packages that are mutated, and the folders of their tests."""
 SUPPORT = ("builders.py", "judging.py")
 CONFIGURATION = f"""
 [tool.pytest.ini_options]
@@ -30,7 +32,7 @@ pythonpath = [".", "tests"]
 addopts = ["--import-mode=importlib"]
 
 [tool.mutmut]
-source_paths = ["lastgood/{MUTATED}"]
+source_paths = {json.dumps([f"lastgood/{package}" for package in MUTATED])}
 also_copy = ["lastgood"]
 pytest_add_cli_args_test_selection = ["tests/unit"]
 use_git_change_detection = false
@@ -56,6 +58,10 @@ def pytest_sessionstart():
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: "test_properties" in item.nodeid)
 '''
+READ_AS_FIELDS = {"property", "cached_property"}
+"""The decorators whose methods are mutated like the others. mutmut leaves out whatever is decorated."""
+SHOWN_BEFORE, SHOWN = 60, 160
+"""How many characters of a changed line are shown before the difference, and in all."""
 UNNOTICED = {0, 5, 33}
 """mutmut's codes for a mutant that the tests passed, and for one that no test ran."""
 
@@ -74,27 +80,44 @@ def prepare(scratch: Path) -> None:
     """Lay out what mutmut works on: the package beside the tests of what is mutated, and nothing else."""
     shutil.rmtree(scratch, ignore_errors=True)
     shutil.copytree(ROOT / "src/function/lastgood", scratch / "lastgood")
-    shutil.copytree(ROOT / "tests/unit" / MUTATED, scratch / "tests/unit" / MUTATED)
+    for package in MUTATED:
+        shutil.copytree(ROOT / "tests/unit" / package, scratch / "tests/unit" / package)
+        for module in (scratch / "lastgood" / package).rglob("*.py"):
+            module.write_text(undecorated(module.read_text()))
     for name in SUPPORT:
         shutil.copy(ROOT / "tests/support" / name, scratch / "tests" / name)
     (scratch / "tests/conftest.py").write_text(RUNNING_THE_TESTS)
     (scratch / "pyproject.toml").write_text(CONFIGURATION)
 
 
-def run(scratch: Path, workers: str) -> None:
+def undecorated(source: str) -> str:
+    """The same module, in which properties are made by an assignment after the method instead of a decorator."""
+    lines = source.splitlines()
+    for method in filter(is_function, ast.walk(ast.parse(source))):
+        match method.decorator_list:
+            case [ast.Name(id=kind, lineno=line)] if kind in READ_AS_FIELDS:
+                indent = " " * method.col_offset
+                lines[line - 1] = ""
+                lines[(method.end_lineno or 0) - 1] += f"\n{indent}{method.name} = {kind}({method.name})"
+    return "\n".join([*lines, ""])
+
+
+def run(scratch: Path, workers: str, only: Sequence[str]) -> None:
     """Try every mutant. The properties try few cases each, for all of them run for every mutant that survives."""
     environment = os.environ | {"LASTGOOD_EXAMPLES": "10"}
     mutmut = Path(sys.executable).with_name("mutmut")
-    subprocess.run([mutmut, "run", "--max-children", workers], cwd=scratch, env=environment, check=True)
+    subprocess.run([mutmut, "run", "--max-children", workers, *only], cwd=scratch, env=environment, check=True)
 
 
-def results(scratch: Path) -> Iterator[Mutant]:
+def results(scratch: Path, only: Sequence[str]) -> Iterator[Mutant]:
     """Every mutant and what became of it. Raises RuntimeError if one was not tried."""
-    for found in sorted((scratch / "mutants/lastgood" / MUTATED).glob("*.py.meta")):
+    for found in sorted((scratch / "mutants/lastgood").rglob("*.py.meta")):
         source = found.with_suffix("")
         functions = {node.name: node for node in ast.walk(ast.parse(source.read_text())) if is_function(node)}
         codes = json.loads(found.read_text())["exit_code_by_key"]
         for key, code in codes.items():
+            if only and not any(fnmatch(key, pattern) for pattern in only):
+                continue
             if code is None:
                 raise RuntimeError(f"{key} was not tried")
             function = key.rpartition(".")[2]
@@ -102,7 +125,7 @@ def results(scratch: Path) -> Iterator[Mutant]:
             yield Mutant(key, code not in UNNOTICED, wordless(original) != wordless(mutated), change(original, mutated))
 
 
-def is_function(node: ast.AST) -> bool:
+def is_function(node: ast.AST) -> TypeIs[ast.FunctionDef]:
     return isinstance(node, ast.FunctionDef)
 
 
@@ -118,10 +141,12 @@ def wordless(function: ast.FunctionDef) -> str:
 
 
 def change(original: ast.FunctionDef, mutated: ast.FunctionDef) -> str:
-    """The lines that differ, each after a minus or a plus."""
+    """The lines that differ, each after a minus or a plus. Long ones begin a little before the difference."""
     before, after = (ast.unparse(function).replace(function.name, "…").splitlines() for function in (original, mutated))
-    lines = list(difflib.unified_diff(before, after, lineterm="", n=0))[2:]
-    return "\n".join(f"    {line}" for line in lines if not line.startswith("@@"))
+    lines = [line for line in difflib.unified_diff(before, after, lineterm="", n=0) if not line.startswith("@@")][2:]
+    letters = enumerate(zip(*(line[1:] for line in lines), strict=False))
+    start = max(0, next((place for place, found in letters if len(set(found)) > 1), 0) - SHOWN_BEFORE)
+    return "\n".join(f"    {line[0]}{'…' * bool(start)}{line[1:][start:][:SHOWN]}" for line in lines)
 
 
 def score(what: str, mutants: Iterable[Mutant]) -> str:
@@ -132,10 +157,14 @@ def score(what: str, mutants: Iterable[Mutant]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Try all mutants, print the survivors and the score. The first argument is the number of workers."""
+    """Try all mutants, print the survivors and the score. The first argument is the number of workers.
+
+    Any others are globs: only mutants with such names are tried, such as `lastgood.model.due.*`.
+    """
+    workers, *only = arguments or ["1"]
     prepare(SCRATCH)
-    run(SCRATCH, arguments[0] if arguments else "1")
-    mutants = list(results(SCRATCH))
+    run(SCRATCH, workers, only)
+    mutants = list(results(SCRATCH, only))
     logic = [mutant for mutant in mutants if mutant.logic]
     survivors = [mutant for mutant in logic if not mutant.killed]
     for mutant in survivors:

@@ -5,16 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from datetime import UTC, datetime, timedelta
-from itertools import product
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import at, rollback
-from lastgood.model import FollowUp, Outcome, Phase, follow_up_due, notices_due
 from lastgood.pipelines.commands import start_command
 from lastgood.pipelines.rules import (
     brings_something_new,
@@ -265,70 +261,3 @@ def test_the_reason_of_a_hold_fits_codepipelines_rule_and_names_its_rollback(rol
 @pytest.mark.parametrize("reason", ["", "freeze", "see lastgood rb-1 ", "lastgood"])
 def test_a_reason_that_somebody_else_wrote_names_no_rollback(reason: str) -> None:
     assert holder(reason) == ""
-
-
-# --- what is due ------------------------------------------------------------------------------------------------------
-
-RULE: dict[str, Any] = {"looks_for_commits": True, "pipeline": "shop", "suspect_deployment_id": "d-BAD"}
-MOVED = {"rollback_deployment_id": "d-NEW"}
-
-
-def due(phase: Phase = Phase.CLOSED, **more: Any) -> FollowUp | None:
-    return follow_up_due(rollback(phase, **{**RULE, **more}))
-
-
-@pytest.mark.parametrize("phase", [Phase.CLAIMED, Phase.AWAITING_APPROVAL, Phase.STOPPING, Phase.REDEPLOYING])
-def test_nothing_is_due_for_the_pipeline_before_the_redeployment_runs(phase: Phase) -> None:
-    assert due(phase, hold_stage="Deploy", after_rollback="rerun", rerun_request="{}") is None
-
-
-def test_the_order_is_hold_then_commits_and_after_the_proof_the_rerun() -> None:
-    every = {**MOVED, "hold_stage": "Deploy", "after_rollback": "rerun", "rerun_request": "{}"}
-    assert due(Phase.VERIFYING, **every) is FollowUp.HOLD
-    assert due(Phase.VERIFYING, **every, followed_up=("HOLD",)) is FollowUp.FIND_COMMITS
-    both = ("HOLD", "FIND_COMMITS")
-    assert due(Phase.VERIFYING, **every, followed_up=both) is None
-    assert due(outcome=Outcome.ROLLED_BACK, **every, followed_up=both) is FollowUp.RERUN
-    assert due(outcome=Outcome.FAILED, **every, followed_up=both) is None
-
-
-@pytest.mark.parametrize("outcome", list(Outcome))
-def test_commits_are_looked_for_whatever_became_of_it_but_not_where_nothing_was_wrong(outcome: Outcome) -> None:
-    assert due(outcome=outcome) is (None if outcome is Outcome.SKIPPED else FollowUp.FIND_COMMITS)
-
-
-@pytest.mark.parametrize("outcome", [Outcome.BLOCKED, Outcome.SKIPPED, Outcome.DRY_RUN])
-def test_a_rollback_that_put_nothing_back_holds_and_reruns_nothing(outcome: Outcome) -> None:
-    rest = {"hold_stage": "Deploy", "after_rollback": "rerun", "rerun_request": "{}", "followed_up": ("FIND_COMMITS",)}
-    assert due(outcome=outcome, dry_run=outcome is Outcome.DRY_RUN, **rest) is None
-
-
-def test_nothing_is_due_where_no_rule_was_pinned_or_no_suspect_is_known() -> None:
-    assert follow_up_due(rollback(Phase.CLOSED, outcome=Outcome.ROLLED_BACK, suspect_deployment_id="d-BAD")) is None
-    assert due(outcome=Outcome.BLOCKED, suspect_deployment_id="") is None
-
-
-@pytest.mark.parametrize("rule", [{"held_at": datetime(2026, 3, 2, tzinfo=UTC)}, {"rerun_execution_id": "run-2"}])
-def test_the_closing_notice_waits_for_what_is_prompt_and_not_for_what_takes_days(rule: dict[str, Any]) -> None:
-    ended = rollback(Phase.CLOSED, outcome=Outcome.ROLLED_BACK, **RULE)
-    assert "closed" not in notices_due(ended)
-    told = rollback(Phase.CLOSED, outcome=Outcome.ROLLED_BACK, **RULE, **rule, followed_up=("FIND_COMMITS",))
-    assert follow_up_due(told) in {FollowUp.WATCH_RERUN, FollowUp.RELEASE}
-    assert "closed" in notices_due(told)
-
-
-def test_whatever_is_settled_is_never_due_again() -> None:
-    for phase, outcome in product(Phase, [None, *Outcome]):
-        settled = rollback(
-            phase,
-            outcome=outcome,
-            **RULE,
-            **MOVED,
-            hold_stage="Deploy",
-            after_rollback="rerun",
-            rerun_request="{}",
-            rerun_execution_id="run-2",
-            held_at=at(0) + timedelta(minutes=1),
-            followed_up=tuple(FollowUp),
-        )
-        assert follow_up_due(settled) is None

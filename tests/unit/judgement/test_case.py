@@ -10,6 +10,7 @@ import pytest
 from builders import NOW, at, by_operator, group, minutes, native_rollback, observation, release, rollback, running
 from judging import BAD, GOOD
 from lastgood.judgement.case import Case
+from lastgood.judgement.choice import SERVICE_REVISION
 from lastgood.judgement.steps import block, fail, outcome_of, wait
 from lastgood.model import (
     AlarmFacts,
@@ -19,10 +20,15 @@ from lastgood.model import (
     Controls,
     Deployment,
     Floor,
+    Image,
     Onset,
     Outcome,
+    PastRollback,
     Policy,
     Reason,
+    Rejection,
+    ReleaseSet,
+    Revision,
     Rollback,
 )
 
@@ -85,6 +91,106 @@ def test_of_attempts_on_top_that_failed_each_release_is_doubtful() -> None:
     assert case(undone, second, first, OLDER, FIRST).doubtful == (second, first)
 
 
+# --- who is asked about -----------------------------------------------------------------------------------------------
+
+
+def test_a_message_cannot_have_more_releases_blamed_than_the_alarm_looks_back_over() -> None:
+    record = rollback(evaluation_seconds=3600)
+    believed = case(BAD, OLDER, FIRST, record=record, onset=Onset(at(-5)))
+    assert [d.deployment_id for d in believed.attribution.suspects] == ["d-2", "d-1"]
+    clamped = AlarmFacts("shop-errors", AlarmState.ALARM, at(0), looks_back=minutes(9), onset=Onset(at(-5)))
+    assert case(BAD, OLDER, FIRST, record=record, alarm=clamped).attribution.suspects == (BAD,)
+
+
+def test_an_operator_means_what_had_been_released_when_they_asked() -> None:
+    since = release("d-3", "v3", 2)
+    assert case(since, BAD, GOOD, record=by_operator(signal_at=at(1))).attribution.reason is Reason.NEWER_DEPLOYMENT
+    assert case(since, BAD, GOOD, record=by_operator(signal_at=at(3))).attribution.suspects == (since,)
+    forced = by_operator(signal_at=at(1), force=True)
+    assert case(since, BAD, GOOD, record=forced).attribution.suspects == (since,)
+
+
+def test_what_follows_another_group_blames_that_release_alone() -> None:
+    since = release("d-3", "v3", 2)
+    follower = by_operator(signal_at=at(5), follows="rb-1", only_deployment_id="d-2")
+    assert case(since, BAD, GOOD, record=follower).attribution.reason is Reason.NEWER_DEPLOYMENT
+    assert case(BAD, GOOD, record=follower).attribution.suspects == (BAD,)
+
+
+def test_a_release_into_a_firing_alarm_is_blamed_though_it_came_after_the_breach() -> None:
+    into = release("d-3", "v3", 1)
+    blamed = case(into, GOOD, record=rollback(released_in_alarm="d-3", signal_at=at(2)))
+    assert blamed.attribution.suspects == (into,)
+    assert case(into, GOOD).attribution.suspects == ()
+
+
+def test_releases_of_other_groups_come_after_the_one_of_this_group() -> None:
+    others = ReleaseSet(frozenset({"a/x", "a/y"}), "the run run-2 of a")
+    own = ReleaseSet(frozenset({"shop/prod", "shop/jobs"}), "the run run-1 of shop")
+    assert case(BAD, GOOD, releases=(others, own)).releases == (own, others)
+    assert case(BAD, GOOD, releases=(others,)).releases == (ReleaseSet(frozenset({"shop/prod"}), ""), others)
+
+
+# --- what is known of the past ----------------------------------------------------------------------------------------
+
+
+def answered(began: float, closed: float) -> PastRollback:
+    """An earlier rollback for the same alarm, which fired at `began`."""
+    return PastRollback("rb-7", at(closed), Outcome.ROLLED_BACK, "", "shop-errors", at(began))
+
+
+def test_firings_that_only_the_ledger_remembers_make_an_alarm_noisy() -> None:
+    past = Controls(past=(answered(-50, -45), answered(-40, -35)))
+    assert "fired 2 times" in case(BAD, GOOD, controls=past).noise
+    assert case(BAD, GOOD, controls=Controls(past=past.past[:1])).noise == ""
+    assert case(BAD, GOOD, controls=past, record=by_operator()).noise == "", "an operator asked about no alarm"
+
+
+def test_an_alarm_that_the_ledger_saw_end_before_a_release_is_not_held_against_it() -> None:
+    controls = Controls(past=(answered(-700, -650),))
+    history = AlarmHistory(known_since=at(-9000))
+    assert case(BAD, GOOD, controls=controls, alarm_history=history).selection.candidates[-1].alarms_meanwhile == 0
+    during = Controls(past=(answered(-500, -450),))
+    assert case(BAD, GOOD, controls=during, alarm_history=history).selection.candidates[-1].alarms_meanwhile == 1
+
+
+def test_what_aws_rolled_back_after_the_breach_had_begun_is_not_known_bad_for_that() -> None:
+    fix = release("d-3", "v1", -4, status="Stopped", rollback_deployment_id="d-4")
+    undone = native_rollback("d-4", "v2", -3, of="d-3")
+    found = case(undone, fix, BAD, GOOD)
+    assert (found.attribution.suspects, found.selection.good) == ((BAD,), GOOD)
+    without_alarm = case(undone, fix, BAD, GOOD, record=by_operator(force=True))
+    assert without_alarm.selection.rejected_for(Rejection.ROLLED_BACK_BY_CODEDEPLOY) is not None
+
+
+def test_unknown_content_counts_once_it_was_looked_for() -> None:
+    moving = Revision("S3", "s3://bucket/shop.zip", moves="The key has no version")
+    unknown = replace(release("d-15", "", -100), revision=moving)
+    seen = case(BAD, unknown, GOOD)
+    assert replace(seen, searching=True).selection.good == unknown, "its content may be found yet"
+    looked = replace(seen.seen, examined=frozenset({"d-15"}))
+    for found in (seen, replace(seen, searching=True, seen=looked)):
+        assert found.selection.rejected_for(Rejection.CONTENT_UNKNOWN).deployment_id == "d-15"
+
+
+@pytest.mark.parametrize(("native", "back"), [(True, "d-1"), (False, None)])
+def test_a_services_own_settings_go_back_with_aws_own_rollback_if_the_policy_asks_for_it(
+    native: bool, back: str | None
+) -> None:
+    web = (Image("web", "shop/web:7"),)
+    one, two = (Revision(SERVICE_REVISION, "task:1", other_parts=each, images=web) for each in ("one net", "two nets"))
+    bad, good = replace(running("d-2", "task:1", -8), revision=one), replace(release("d-1", at=-600), revision=two)
+    found = replace(case(bad, good), policy=Policy(native_rollback=native)).selection.good
+    assert (found and found.deployment_id) == back
+
+
+def test_what_only_the_notebook_knows_is_told_of_what_goes_back() -> None:
+    noted = replace(GOOD, revision=replace(GOOD.revision, noted=True))
+    told = "What v1 (from d-1) contained is known from the notebook of releases alone."
+    assert case(BAD, noted).caution == told
+    assert (case(BAD, noted).chosen.remark, case(BAD, noted).chosen.calls_people) == (told, True)
+
+
 # --- what is kept of a refusal ----------------------------------------------------------------------------------------
 
 
@@ -106,6 +212,15 @@ def test_a_refusal_keeps_whose_rollback_failed_before() -> None:
 def test_a_refusal_below_the_floor_names_the_floor(reason: Reason, floor: str) -> None:
     controls = Controls(floor=Floor("d-2", BAD.created_at, "ann"))
     assert case(BAD, GOOD, controls=controls).refuse(reason, "No.").chosen.floor == floor
+    assert case(BAD, GOOD, controls=controls).chosen.floor == "d-2"
+
+
+def test_a_floor_that_kept_nothing_from_going_back_is_not_named_as_the_reason() -> None:
+    controls = Controls(floor=Floor("d-1", GOOD.created_at, "ann"))
+    below = case(BAD, GOOD, release("d-0", "v0", -900), controls=controls)
+    assert (below.selection.good, below.chosen.floor) == (GOOD, "")
+    none = case(BAD, release("d-1", "v1", -600, status="Failed"), controls=controls)
+    assert (none.selection.good, none.chosen.floor) == (None, "")
 
 
 @pytest.mark.parametrize(("called", "needs"), [(None, True), (True, True), (False, False)])
@@ -174,7 +289,10 @@ def test_that_somebody_released_a_revision_again_that_is_older_than_the_floor_is
     [
         pytest.param(case(BAD, GOOD, release("d-03", "v1", -900)), id="there is no floor"),
         pytest.param(case(BAD, GOOD, release("d-03", "v0", -900), controls=FLOOR), id="another one is older"),
-        pytest.param(case(BAD, GOOD, release("d-03", "v1", -700), controls=FLOOR), id="the floor itself"),
+        pytest.param(case(BAD, GOOD, release("d-03", "v1", -700), controls=FLOOR), id="it was the floor"),
+        pytest.param(
+            case(BAD, release("d-05", "v1", -700), release("d-03", "v1", -900), controls=FLOOR), id="it is the floor"
+        ),
         pytest.param(case(BAD, GOOD, release("d-03", "v1", -650), controls=FLOOR), id="it was released since alone"),
     ],
 )

@@ -12,8 +12,8 @@ from builders import (
     release,
 )
 from judging import choose, chosen
-from lastgood.judgement.choice import MAX_CANDIDATES_RECORDED, effective_floor, floor_source
-from lastgood.model import Controls, Deployment, Floor, Reach, Rejection
+from lastgood.judgement.choice import MAX_CANDIDATES_RECORDED, Selection, effective_floor, floor_source
+from lastgood.model import Candidate, Controls, Deployment, Floor, Reach, Rejection
 
 
 def rejection_of(deployment_id: str, *history: Deployment, **more: Any) -> Rejection | None:
@@ -315,6 +315,16 @@ def test_the_record_is_capped_and_keeps_the_chosen_one():
     recorded = [c.deployment_id for c in selection.recorded]
     assert recorded == ["d-bad", *(f"d-{i}" for i in range(MAX_CANDIDATES_RECORDED - 2)), "d-good"]
     assert selection.recorded[-1].rejection is None
+
+
+@pytest.mark.parametrize("place", [0, 23, 24, 25, 38, 39])
+def test_the_record_keeps_the_chosen_one_and_the_last_wherever_they_are(place):
+    looked_at = [Candidate(f"d-{n}", "v1", at(-n), None if n == place else Rejection.UNPROVEN) for n in range(40)]
+    recorded = Selection(None, tuple(looked_at)).recorded
+    assert len(recorded) == MAX_CANDIDATES_RECORDED
+    assert looked_at[place] in recorded
+    assert recorded[-1] == looked_at[-1]
+    assert list(recorded) == sorted(recorded, key=looked_at.index)
 
 
 def test_a_record_that_is_just_full_is_kept_whole():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from lastgood.model import (
@@ -17,7 +15,6 @@ from lastgood.model import (
     calls_people,
     what_to_do,
 )
-from typing_it import can_be_typed
 
 CALLING = {reason for reason, meaning in REASONS.items() if any(calls_people(reason, end) for end in meaning.ends)}
 SHOP = DeploymentGroup("shop", "prod")
@@ -43,14 +40,6 @@ def test_what_is_blocked_or_failed_always_calls_people_and_a_switch_that_people_
     assert not calls_people(Reason.MODE_OFF, Outcome.SKIPPED)
     assert not calls_people(Reason.VERIFIED, Outcome.ROLLED_BACK)
     assert not calls_people(Reason.SUSPECT_ACTIVE, None)
-
-
-@pytest.mark.parametrize("reason", sorted(Reason))
-def test_the_commands_of_the_catalogue_can_be_typed(reason: Reason) -> None:
-    said = what_to_do(reason, SHOP)
-    assert "{" not in said and said.count("`") % 2 == 0
-    for command in re.findall(r"`(lastgood [^`]+)`", said):
-        can_be_typed(command)
 
 
 def test_the_advice_names_the_group_and_its_deployer_or_a_placeholder_where_there_is_none() -> None:

@@ -46,6 +46,23 @@ def test_containers_run_the_same_images_or_others_or_nobody_knows(
     assert same_images(other, one) is same
 
 
+@pytest.mark.parametrize(
+    ("reference", "moves"),
+    [
+        ("shop/web:v7", False),
+        ("shop/web:latest", True),
+        ("shop/web", True),
+        ("web", True),
+        ("shop/web2", True),
+        ("registry.example:5000/shop/web", True),
+        ("registry.example:5000/shop/web:v7", False),
+        ("shop/web:latest@sha256:1", False),
+    ],
+)
+def test_a_reference_moves_unless_its_tag_has_a_digit_or_it_names_a_digest(reference: str, moves: bool) -> None:
+    assert Image("web", reference).moves is moves
+
+
 def of(
     identity: str = "v1", digest: str = "", *, moves: str = "", other_parts: str = "", image: Image | None = None
 ) -> Revision:

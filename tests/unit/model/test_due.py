@@ -37,6 +37,11 @@ def test_of_a_release_into_a_firing_alarm_they_count_from_the_release_and_recove
     assert seconds_of(landed) == {"detect": 600, "stop": 30, "redeploy": 90, "verify": 210, "recover": 360}
 
 
+def test_of_an_old_record_whose_signal_is_dated_when_it_was_opened_they_count_from_the_alarm() -> None:
+    old = closed(**WENT_BACK, signal_at=NOW)
+    assert seconds_of(old) == {"detect": 600, "stop": 60, "redeploy": 120, "verify": 240, "recover": 360}
+
+
 def test_without_an_alarm_they_count_from_the_request() -> None:
     asked = by_operator(Phase.CLOSED, **WENT_BACK, signal_at=at(0.5))
     assert seconds_of(asked) == {"stop": 30, "redeploy": 90, "verify": 210}
@@ -78,6 +83,14 @@ def test_the_notices_that_are_due_are_those_of_its_phase_that_were_not_sent(
     record: Rollback, due: tuple[str, ...]
 ) -> None:
     assert set(notices_due(record)) == set(due)
+
+
+@pytest.mark.parametrize("heard", ["opened", "opened@chat", "opened@arn:aws:sns:eu-west-1:1:people"])
+def test_who_heard_that_it_began_hears_how_it_ended_though_it_was_passed_on(heard: str) -> None:
+    passed_on = closed(passed_on_to="pipeline:shop/prod", notified=(heard, PASSED_ON))
+    assert notices_due(passed_on) == ("closed",)
+    other = closed(passed_on_to="pipeline:shop/prod", notified=("held_up@chat", PASSED_ON))
+    assert notices_due(other) == ()
 
 
 def test_the_last_notice_waits_for_what_follows_at_once_for_the_pipeline_so_that_it_can_report_it() -> None:

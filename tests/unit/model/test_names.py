@@ -16,6 +16,7 @@ from lastgood.model import (
     Note,
     around,
     controller_of,
+    controllers,
     goes_back_by_itself,
     name_of,
     parse_key,
@@ -40,6 +41,30 @@ def test_a_key_names_a_group_and_says_who_deploys_there(group: DeploymentGroup, 
     assert parse_key(key) == group
     assert (controller_of(key), prefix_of(key)) == (group.controller, prefix)
     assert parse_prefixed(key) == (group if prefix else None)
+
+
+@pytest.mark.parametrize(
+    ("group", "address", "tags"),
+    [
+        (
+            SHOP,
+            {"application": "shop", "deployment_group": "prod"},
+            {"lastgood:application": "shop", "lastgood:deployment-group": "prod"},
+        ),
+        (SERVICE, {"ecs_service": "main/web"}, {"lastgood:ecs-service": "main/web"}),
+        (STAGE, {"pipeline": "shop-pipeline", "stage": "Prod"}, {"lastgood:pipeline": "shop-pipeline/Prod"}),
+    ],
+)
+def test_a_request_and_an_alarms_tags_name_a_group_in_the_words_of_its_deployer(
+    group: DeploymentGroup, address: dict[str, str], tags: dict[str, str]
+) -> None:
+    assert group.address == address
+    assert group.tags == tags
+
+
+def test_each_controller_is_described_before_the_platform_is_known() -> None:
+    assert controllers().keys() == set(Controller)
+    assert [can.reads_live for can in controllers().values()] == [False, True, True], "nothing is taken for granted"
 
 
 @pytest.mark.parametrize("text", ["", "shop", "shop/", "/prod", "a/b/c", "ecs:main", "ecs:ma in/web", "pipeline:a/b/c"])
@@ -105,6 +130,12 @@ NOTE = Note("d-1", at(-10), "s3://bucket/shop.zip?versionId=1")
 )
 def test_a_note_is_of_a_deployment_whose_id_revision_and_time_it_has(note: Note, of: bool) -> None:
     assert note.is_of(release("d-1", "s3://bucket/shop.zip?versionId=1")) is of
+
+
+def test_a_name_that_carries_no_version_is_compared_as_a_whole() -> None:
+    note = replace(NOTE, revision="lambda:shop:1")
+    assert note.is_of(release("d-1", "lambda:shop:1"))
+    assert not note.is_of(release("d-1", "lambda:shop:2"))
 
 
 def test_around_a_time_are_the_notes_just_before_and_just_after_it() -> None:

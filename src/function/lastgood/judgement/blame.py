@@ -43,10 +43,10 @@ class Attribution:
 class Question:
     """What `attribute` is asked, beside the history. `alarm_at` is when the alarm changed; None: an operator asks.
 
-    An operator who asked at `requested_at` saw what had been released until then, and means that. `released_in_alarm`
-    is a deployment that was released while the alarm already fired, and that the policy blames because it still does.
-    `brought_back` maps each deployment that only released again what a rollback had put back to that rollback's id:
-    none of them is blamed.
+    An operator who asked at `requested_at` saw what had been released until then, and means that; beside an alarm it
+    does not count. `released_in_alarm` is a deployment that was released while the alarm already fired, and that the
+    policy blames because it still does. `brought_back` maps each deployment that only released again what a rollback
+    had put back to that rollback's id: none of them is blamed.
     `onset` is when the alarm's breach began; None: when the alarm changed. `only` is the one deployment that may be
     blamed; empty: any.
     """

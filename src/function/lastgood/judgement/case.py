@@ -84,23 +84,23 @@ class Case:
     @cached_property
     def onset(self) -> Onset | None:
         """When the breach began; None when an operator asked."""
-        return onset_of(self.rollback, self.seen.alarm) if self.by_alarm else None
+        return onset_of(self.rollback, self.seen.alarm)
 
     @cached_property
     def attribution(self) -> Attribution:
         """Which deployments the alarm blames."""
-        evaluation = evaluation_of(self.rollback, self.seen.alarm) or self.policy.evaluation_window
+        trigger = self.rollback.trigger
         asked = Question(
-            alarm_at=self.rollback.trigger.alarm_changed_at if self.by_alarm else None,
+            alarm_at=trigger.alarm_changed_at,
             attribution_window=self.policy.attribution_window,
-            evaluation_window=evaluation,
+            evaluation_window=evaluation_of(self.rollback, self.seen.alarm) or self.policy.evaluation_window,
             now=self.now,
-            requested_at=None if self.by_alarm else self.rollback.trigger.signal_at,
+            requested_at=trigger.signal_at,
             force=self.forced,
-            released_in_alarm=self.rollback.trigger.released_in_alarm,
-            brought_back=self.rollback.trigger.brought_back,
+            released_in_alarm=trigger.released_in_alarm,
+            brought_back=trigger.brought_back,
             onset=self.onset,
-            only=self.rollback.trigger.only_deployment_id,
+            only=trigger.only_deployment_id,
         )
         return attribute(self.seen.history, asked)
 
@@ -169,7 +169,7 @@ class Case:
         older = (d for d in self.seen.history if floor and d.created_at < floor.created_at)
         if (
             floor is None
-            or good.created_at < floor.created_at
+            or good.created_at <= floor.created_at
             or not any(same_content(d.revision, good.revision) for d in older)
         ):
             return ""
@@ -207,7 +207,7 @@ class Case:
     @property
     def _cleared(self) -> frozenset[str]:
         """The ids of the deployments that came after the breach had begun, and so did not cause it."""
-        fired = self.rollback.trigger.alarm_changed_at if self.by_alarm else None
+        fired = self.rollback.trigger.alarm_changed_at
         late = (d for d in self.seen.history if fired is not None and came_too_late(d, self.onset, fired))
         return frozenset(d.deployment_id for d in late)
 
@@ -222,18 +222,18 @@ class Case:
         if suspect is None or onset is None or not onset.measured or group is None:
             return ()
         if suspect.failed_alone:
-            doubtful = tuple(itertools.takewhile(lambda d: d.status != "Succeeded", self.seen.history))
-        elif self.rollback.group.moves_traffic(group) and (suspect.completed_at or self.now) > onset.at:
-            doubtful = (suspect,)
-        else:
-            doubtful = ()
-        return tuple(d for d in doubtful if d.is_release) if doubtful and self._blames_others(doubtful) else ()
+            attempts = itertools.takewhile(lambda d: d.status != "Succeeded", self.seen.history)
+            return self._if_others_are_blamed_without(tuple(attempts))
+        if self.rollback.group.moves_traffic(group) and (suspect.completed_at or self.now) > onset.at:
+            return self._if_others_are_blamed_without((suspect,))
+        return ()
 
-    def _blames_others(self, left_out: Sequence[Deployment]) -> bool:
-        """Whether something else would be blamed without these and without AWS's rollbacks of them."""
+    def _if_others_are_blamed_without(self, left_out: Sequence[Deployment]) -> tuple[Deployment, ...]:
+        """The releases of these, if something else is blamed without them and without AWS's rollbacks of them."""
         without = {d.deployment_id for d in left_out} | {d.rollback_deployment_id for d in left_out}
         history = tuple(d for d in self.seen.history if d.deployment_id not in without)
-        return bool(replace(self, seen=replace(self.seen, history=history)).attribution.suspects)
+        others = replace(self, seen=replace(self.seen, history=history)).attribution.suspects
+        return tuple(d for d in left_out if d.is_release) if others else ()
 
     @property
     def floor(self) -> Floor | None:

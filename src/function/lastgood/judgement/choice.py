@@ -50,8 +50,8 @@ class Selection:
     def recorded(self) -> tuple[Candidate, ...]:
         """The candidates that the audit item keeps: at most 25, always with the chosen one and the last."""
         most = MAX_CANDIDATES_RECORDED - 1
-        chosen = [c for c in self.candidates[most:-1] if c.rejection is None][:1]
-        return self.candidates[: most - len(chosen)] + tuple(chosen) + self.candidates[most:][-1:]
+        chosen = tuple(c for c in self.candidates[most:-1] if c.rejection is None)
+        return self.candidates[: most - len(chosen)] + chosen + self.candidates[most:][-1:]
 
     def rejected_for(self, rejection: Rejection) -> Candidate | None:
         """The newest candidate that was rejected for this reason; None if none was."""
