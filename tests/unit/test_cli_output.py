@@ -12,6 +12,7 @@ from decimal import Decimal
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 from botocore.parsers import ResponseParserError
+from botocore.session import get_session
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -217,7 +218,6 @@ def test_an_open_rollback_counts_as_open() -> None:
     [
         ("eu-west-1", "https://eu-west-1.console.aws.amazon.com/"),
         ("cn-north-1", "https://cn-north-1.console.amazonaws.cn/"),
-        ("eusc-de-east-1", "https://eusc-de-east-1.console.amazonaws-eusc.eu/"),
         ("us-gov-west-1", "https://us-gov-west-1.console.amazonaws-us-gov.com/"),
         ("eusc-de-east-1", "https://eusc-de-east-1.console.amazonaws-eusc.eu/"),
     ],
@@ -225,6 +225,23 @@ def test_an_open_rollback_counts_as_open() -> None:
 def test_links_lead_to_the_console_of_the_regions_partition(region: str, domain: str) -> None:
     shown = links.of_deployment(region, DeploymentGroup("shop", "prod"), "d-A1B2C3D4E", "suspect")
     assert shown["suspect deployment"].startswith(domain)
+
+
+@pytest.mark.parametrize("region", ["us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "us-isof-south-1"])
+def test_where_the_consoles_address_is_not_published_there_is_no_link_but_to_the_commits(region: str) -> None:
+    head = {"application": "shop", "deployment_group": "prod", "suspect_deployment_id": "d-A1B2C3D4E"}
+    head |= {"rollback_id": "rb-1", "alarm_name": "errors", "compare_url": "https://example.com/compare/a...b"}
+    assert links.of_record(region, "T", head) == {"commits": "https://example.com/compare/a...b"}
+    assert len(links.of_record("us-east-1", "T", head)) == 5
+
+
+def test_every_partition_that_botocore_knows_has_its_own_console_or_none() -> None:
+    partitions = get_session().get_component("data_loader").load_data("partitions")["partitions"]
+    regions = {each["id"]: next(name for name in each["regions"] if "global" not in name) for each in partitions}
+    hosts = {name: links.alarm(region, "x").partition("/cloudwatch")[0] for name, region in regions.items()}
+    known = [host.partition(".console.")[2] for host in hosts.values() if host]
+    assert len(known) == len(set(known)) == 4
+    assert {name for name, host in hosts.items() if not host} == {name for name in hosts if "-iso" in name}
 
 
 def test_a_hostile_name_cannot_leave_its_place_in_a_link() -> None:

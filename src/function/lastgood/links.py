@@ -9,15 +9,20 @@ from urllib.parse import quote
 
 from lastgood.model import AlarmPlace, Controller, DeploymentGroup
 
-_DOMAINS = {"cn": "amazonaws.cn", "us-gov": "amazonaws-us-gov.com", "eusc": "amazonaws-eusc.eu"}
+_DOMAINS = {
+    "cn": "amazonaws.cn",
+    "us-gov": "amazonaws-us-gov.com",
+    "eusc": "amazonaws-eusc.eu",
+    **dict.fromkeys(("us-iso", "us-isob", "eu-isoe", "us-isof"), ""),
+}
+"""How a partition's regions begin → the domain of its console; empty for the isolated ones, which publish none."""
 
 
 def _console(region: str) -> str:
-    """The console's address in a region's partition."""
+    """The console's address in a region's partition; empty where it is not known."""
     kind = next((prefix for prefix in _DOMAINS if region.startswith(f"{prefix}-")), "")
-    if kind:
-        return f"https://{region}.console.{_DOMAINS[kind]}"
-    return f"https://{region}.console.aws.amazon.com"
+    domain = _DOMAINS.get(kind, "aws.amazon.com")
+    return f"https://{region}.console.{domain}" if domain else ""
 
 
 def of_group(region: str, group: DeploymentGroup) -> dict[str, str]:
@@ -36,18 +41,21 @@ def of_deployment(region: str, group: DeploymentGroup, deployment_id: str, who: 
 def _page(region: str, page: tuple[str, str], shown: str, **names: str) -> dict[str, str]:
     what, path = page
     address = path.format(**{name: quote(value, safe="") for name, value in names.items()})
-    return {shown.format(what): f"{_console(region)}/{address}?region={region}"} if what else {}
+    console = _console(region) if what else ""
+    return {shown.format(what): f"{console}/{address}?region={region}"} if console else {}
 
 
 def alarm(region: str, name: str) -> str:
-    """A CloudWatch alarm."""
-    return f"{_console(region)}/cloudwatch/home?region={region}#alarmsV2:alarm/{quote(name, safe='')}"
+    """A CloudWatch alarm; empty where the console's address is not known."""
+    console = _console(region)
+    return f"{console}/cloudwatch/home?region={region}#alarmsV2:alarm/{quote(name, safe='')}" if console else ""
 
 
 def record(region: str, table: str, rollback_id: str) -> str:
-    """A rollback's head item in the audit table."""
+    """A rollback's head item in the audit table; empty where the console's address is not known."""
+    console = _console(region)
     where = f"table={quote(table, safe='')}&pk={quote(f'ROLLBACK#{rollback_id}', safe='')}&sk=META"
-    return f"{_console(region)}/dynamodbv2/home?region={region}#edit-item?itemMode=2&{where}"
+    return f"{console}/dynamodbv2/home?region={region}#edit-item?itemMode=2&{where}" if console else ""
 
 
 _COMMIT_PAGE = re.compile(r"(https://[\w.-]+(?:/[\w.~-]+)+)/commits?/[0-9a-f]{7,64}/?")
@@ -83,7 +91,7 @@ def of_record(region: str, table: str, head: Mapping[str, Any]) -> dict[str, str
     if head.get("compare_url"):
         made["commits"] = str(head["compare_url"])
     made["record"] = record(region, table, str(head.get("rollback_id", "")))
-    return made
+    return {what: address for what, address in made.items() if address}
 
 
 def _group_of(head: Mapping[str, Any]) -> DeploymentGroup | None:

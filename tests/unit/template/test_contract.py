@@ -55,6 +55,10 @@ PARTITIONS = {
     "aws-cn": ("cn-north-1", "cn-north-1.console.amazonaws.cn"),
     "aws-us-gov": ("us-gov-west-1", "us-gov-west-1.console.amazonaws-us-gov.com"),
     "aws-eusc": ("eusc-de-east-1", "eusc-de-east-1.console.amazonaws-eusc.eu"),
+    "aws-iso": ("us-iso-east-1", "us-iso-east-1.console.c2shome.ic.gov"),
+    "aws-iso-b": ("us-isob-east-1", "us-isob-east-1.console.sc2shome.sgov.gov"),
+    "aws-iso-e": ("eu-isoe-west-1", "eu-isoe-west-1.console.csphome.adc-e.uk"),
+    "aws-iso-f": ("us-isof-south-1", "us-isof-south-1.console.csphome.hci.ic.gov"),
 }
 
 
