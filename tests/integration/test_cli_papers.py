@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import json
 import re
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -248,12 +250,38 @@ def test_policies_are_printed_before_there_is_a_stack(it: Terminal) -> None:
     assert ran.code == 0 and ":table/later-AuditTable-*" in ran.out
 
 
+def test_policies_are_printed_within_seconds_where_aws_cannot_be_reached(it: Terminal) -> None:
+    """Nobody answers at the address, and nobody is asked there a second time."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        began = time.monotonic()
+        ran = it.call("--endpoint-url", address, "--region", "cn-north-1", "permissions", "function")
+        took = time.monotonic() - began
+    assert (ran.code, took < 5) == (0, True)
+    assert "arn:aws-cn:" in ran.out and ":123456789012:" in ran.out and "arn:aws:iam::123" not in ran.out
+    assert ran.err.startswith("Not looked up (AWS cannot be reached: Read timeout")
+    assert "the account is 123456789012" in ran.err
+
+
+def test_policies_are_printed_without_credentials(it: Terminal) -> None:
+    ran = it.call(
+        "permissions", "function", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="", AWS_EC2_METADATA_DISABLED="true"
+    )
+    assert ran.code == 0 and "PolicyDocument" in ran.json
+    assert ran.err.startswith("Not looked up (There are no AWS credentials): the account is 123456789012")
+
+
 READING = [
     ("audit", "list"),
     ("audit", "stats"),
     ("audit", "export"),
     ("plan", "--group", "shop/prod"),
     ("plan", "shop-prod-error-rate"),
+    ("plan", "--group", "shop/prd"),
+    ("plan", "--group", "ecs:main/wbe"),
+    ("plan", "--group", "pipeline:shop/Depoly"),
+    ("plan", "shop-prod-eror-rate"),
+    ("--stack", "lastgod", "audit", "list"),
     ("doctor", "--group", "shop/prod"),
     ("backtest", "--since", "1d"),
     ("permissions", "function"),
@@ -289,7 +317,7 @@ def called(it: Terminal, *arguments: str) -> set[str]:
     return seen
 
 
-@pytest.mark.parametrize("command", READING, ids=lambda command: " ".join(command[:2]))
+@pytest.mark.parametrize("command", READING, ids=lambda command: " ".join(command))
 def test_reading_needs_no_more_than_the_policy_for_reading(it: Terminal, command: tuple[str, ...]) -> None:
     asked = called(it, *command)
     assert asked

@@ -6,18 +6,16 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
-from botocore.exceptions import BotoCoreError, ClientError
 
 from lastgood_cli.context import Session
+from lastgood_cli.deployed import Deployed, deployed
 from lastgood_cli.deployer import deployer_policy
 from lastgood_cli.options import Family
-from lastgood_cli.output import as_json, write
+from lastgood_cli.output import as_json, text, write
 from lastgood_cli.problems import Exit, Problem
 
 if TYPE_CHECKING:
     from lastgood_cli.stack_template import StackTemplate
-
-UNKNOWN_ACCOUNT = "123456789012"
 
 
 def function_policy(template: StackTemplate) -> dict[str, Any]:
@@ -166,22 +164,21 @@ def function(session: Session, parameters: tuple[str, ...]) -> None:
     \b
     lastgood permissions function -p EnableEcs=false -p ApplicationPattern=shop
     """
-    region, account, table_arn, _, _ = _names(session)
-    partition = table_arn.split(":")[1]
-    here = f"{region}:{account}"
+    found = _looked_up(session)
+    stack, here, partition = found.stack, found.here, found.partition
+    topic = f"arn:{partition}:sns:{here}:{stack}-NotificationTopic-*"
     known = {
         "AWS::Partition": partition,
-        "AWS::Region": region,
-        "AWS::AccountId": account,
-        "AWS::StackName": session.stack,
-        "AuditTable": table_arn.rpartition("/")[2],
-        "AuditTable.Arn": table_arn,
-        "NotificationTopic": f"arn:{partition}:sns:{here}:{session.stack}-NotificationTopic-*",
-        "FunctionLogs.Arn": f"arn:{partition}:logs:{here}:log-group:{session.stack}-FunctionLogs-*:*",
-        "DeadLetterQueue.Arn": f"arn:{partition}:sqs:{here}:{session.stack}-DeadLetterQueue-*",
+        "AWS::Region": found.region,
+        "AWS::AccountId": found.account,
+        "AWS::StackName": stack,
+        "AuditTable": found.table,
+        "AuditTable.Arn": found.table_arn,
+        "NotificationTopic": found.outputs.get("NotificationTopicArn") or topic,
+        "FunctionLogs.Arn": f"arn:{partition}:logs:{here}:log-group:{stack}-FunctionLogs-*:*",
+        "DeadLetterQueue.Arn": f"arn:{partition}:sqs:{here}:{stack}-DeadLetterQueue-*",
     }
-    known |= _outputs(session)
-    write(session.out, as_json(function_policy(_template(session, parameters, known))))
+    write(session.out, as_json(function_policy(_template(found, parameters, known))))
 
 
 @permissions.command()
@@ -193,9 +190,10 @@ def deployer(session: Session, parameters: tuple[str, ...]) -> None:
     \b
     lastgood permissions deployer -p EnableDashboard=true
     """
-    region, account, table_arn, _, _ = _names(session)
-    kinds = {made["Type"] for made in _template(session, parameters, {}).resources().values()}
-    write(session.out, as_json(deployer_policy(kinds, session.stack, region, account, table_arn.split(":")[1])))
+    found = _looked_up(session)
+    kinds = {made["Type"] for made in _template(found, parameters, {}).resources().values()}
+    policy = deployer_policy(kinds, found.stack, found.region, found.account, found.partition)
+    write(session.out, as_json(policy))
 
 
 @permissions.command()
@@ -203,58 +201,35 @@ def deployer(session: Session, parameters: tuple[str, ...]) -> None:
 @click.pass_obj
 def operator(session: Session, acting: bool) -> None:
     """Print what a person needs: to read, and with --acting to act through the function."""
-    region, _, table_arn, function_arn, stack_arn = _names(session)
-    write(session.out, as_json(operator_policy(table_arn, function_arn, stack_arn, region, acting=acting)))
+    found = _looked_up(session)
+    named = (found.table_arn, found.function_arn, found.stack_arn, found.region)
+    write(session.out, as_json(operator_policy(*named, acting=acting)))
 
 
-def _template(session: Session, parameters: tuple[str, ...], known: Mapping[str, str]) -> StackTemplate:
-    """The template for the parameters that are given, and otherwise for the deployed stack's."""
-    from lastgood_cli.stack_template import StackTemplate
+def _looked_up(session: Session) -> Deployed:
+    found = deployed(session)
+    if found.missing:
+        session.err.print(text(found.missing, "dim"))
+    return found
 
-    given = {**_deployed_parameters(session), **dict(_pair(each) for each in parameters)}
+
+def _template(found: Deployed, parameters: tuple[str, ...], known: Mapping[str, str]) -> StackTemplate:
+    """The template for the parameters that are given, and otherwise for the deployed stack's.
+
+    Of another version's stack only those parameters are taken that the template still has.
+    """
+    from lastgood_cli.stack_template import StackTemplate, defaults
+
+    kept = {name: value for name, value in found.parameters.items() if name in defaults()}
+    given = kept | dict(_pair(each) for each in parameters)
     try:
         return StackTemplate(given, known)
     except ValueError as error:
         raise Problem(str(error), "lastgood permissions function --help", Exit.USAGE) from error
 
 
-def _deployed_parameters(session: Session) -> dict[str, str]:
-    """The stack's parameters, where there is one; of another version's only those that the template still has."""
-    from lastgood_cli.stack_template import defaults
-
-    try:
-        return {name: value for name, value in session.parameters.items() if name in defaults()}
-    except (BotoCoreError, ClientError, Problem):
-        return {}
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
+def _pair(given: str) -> tuple[str, str]:
+    name, equals, value = given.partition("=")
     if not equals:
-        raise Problem(f"{text!r} is no NAME=VALUE", "lastgood permissions function --help", Exit.USAGE)
+        raise Problem(f"{given!r} is no NAME=VALUE", "lastgood permissions function --help", Exit.USAGE)
     return name, value
-
-
-def _names(session: Session) -> tuple[str, str, str, str, str]:
-    """Region, account, and the ARNs of table, function and stack; patterns where they cannot be looked up."""
-    region = session.region
-    caller = _try(lambda: session.caller_arn, f"arn:aws:iam::{UNKNOWN_ACCOUNT}:root")
-    partition, account = caller.split(":")[1], caller.split(":")[4]
-    table = _try(lambda: session.table, f"{session.stack}-AuditTable-*")
-    function = _try(lambda: session.function, f"{session.stack}-RollbackFunction-*")
-    here = f"{region}:{account}"
-    function_arn = function if function.startswith("arn:") else f"arn:{partition}:lambda:{here}:function:{function}"
-    stack_arn = f"arn:{partition}:cloudformation:{here}:stack/{session.stack}/*"
-    return region, account, f"arn:{partition}:dynamodb:{here}:table/{table}", function_arn, stack_arn
-
-
-def _outputs(session: Session) -> dict[str, str]:
-    topic = _try(lambda: session.stack_output("NotificationTopicArn"), "")
-    return {"NotificationTopic": topic} if topic else {}
-
-
-def _try(look: Any, otherwise: str) -> str:
-    try:
-        return str(look())
-    except (BotoCoreError, ClientError, Problem):
-        return otherwise
