@@ -27,6 +27,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_collection_finish() -> None:
-    """What is there before the first test stays to the end: the garbage collector need not go through it again."""
+    """What is there before the first test stays to the end: the garbage collector need not go through it again.
+
+    What the tests make is mostly free without it: it looks for circles a thirtieth as often as it would.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
