@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any
 
 from lastgood.model import (
     GROUPS,
@@ -163,25 +163,27 @@ def _read_candidates(rows: list[Mapping[str, Any]]) -> tuple[Candidate, ...]:
     )
 
 
-_BY_TYPE: dict[Any, Callable[[Any], Any]] = {
-    str: str,
-    bool: bool,
-    int: int,
-    datetime: _read_time,
-    datetime | None: _read_time,
-    Phase: Phase,
-    Outcome | None: Outcome,
-    Reason | None: Reason,
-    ComputePlatform | None: ComputePlatform,
-    TriggerKind: TriggerKind,
-    Controller: Controller,
-    tuple[str, ...]: tuple,
-    Mapping[str, str]: dict,
-    tuple[Candidate, ...]: _read_candidates,
+_BY_TYPE: Mapping[object, Callable[[Any], Any]] = {
+    "str": str,
+    "bool": bool,
+    "int": int,
+    "datetime": _read_time,
+    "datetime | None": _read_time,
+    "Phase": Phase,
+    "Outcome | None": Outcome,
+    "Reason | None": Reason,
+    "ComputePlatform | None": ComputePlatform,
+    "TriggerKind": TriggerKind,
+    "Controller": Controller,
+    "tuple[str, ...]": tuple,
+    "Mapping[str, str]": dict,
+    "tuple[Candidate, ...]": _read_candidates,
 }
+"""How a field is read, by its type in the words of the class: to make types of them would take the start its time."""
+
 _READERS = {
-    name: _BY_TYPE[kind]
+    spec.name: _BY_TYPE[spec.type]
     for part in (Rollback, *GROUPS.values())
-    for name, kind in get_type_hints(part).items()
-    if name not in _IN_ANOTHER.get(part, ())
+    for spec in fields(part)
+    if spec.name not in _IN_ANOTHER.get(part, ())
 }
