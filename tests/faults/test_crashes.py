@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from docs_from_code import fault_figures
-from faults.crashes import SWEEP, Crash, Scenario, crash_everywhere
+from faults.alone import crash_alone
+from faults.crashes import SWEEP, Crash, Scenario
 from lastgood.deployers import ecs
 from lastgood.deployers.codedeploy import CodeDeploy
 from lastgood.deployers.ecs import EcsService
@@ -470,7 +471,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the world split
 @needs_fork
 @pytest.mark.parametrize("scenario", (*ALWAYS, *SOAK) if SOAKS else ALWAYS, ids=str)
 def test_a_crash_at_any_call_changes_nothing_about_the_end(scenario: Scenario) -> None:
-    tried = crash_everywhere(scenario)
+    tried = crash_alone(scenario)
     counted = {"calls": tried.calls, "crashes": tried.cases, "worlds": tried.worlds}
     fault_figures.append("crashes", scenario=str(scenario), platform=scenario.platform, **counted)
     assert not tried.failures, "\n" + "\n".join(tried.failures[:40]) + f"\n{len(tried.failures)} failures"
@@ -541,16 +542,13 @@ WORSE = (
     (writes_no_intent, ROLLING, "UpdateService was called 1 times after 0 intents"),
     (updates_by_force, ROLLING, "2 deployments were created"),
 )
+SCENARIOS = {str(each): each for each in (*ALWAYS, *SOAK, SERVER, ROLLING)}
 
 
 @needs_fork
 @pytest.mark.parametrize(("worsen", "scenario", "complaint"), WORSE if SOAKS else WORSE[:1])
-def test_a_function_that_is_worse_is_found_out(
-    worsen: Any, scenario: Scenario, complaint: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    worsen(monkeypatch)
-    kinds = (Crash.NO_ANSWER, Crash.THROTTLED)
-    tried = crash_everywhere(scenario, kinds)
+def test_a_function_that_is_worse_is_found_out(worsen: Any, scenario: Scenario, complaint: str) -> None:
+    tried = crash_alone(scenario, (Crash.NO_ANSWER, Crash.THROTTLED), worsen=worsen.__name__)
     assert any(complaint in failure for failure in tried.failures), tried.failures[:10]
 
 

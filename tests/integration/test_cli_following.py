@@ -38,3 +38,17 @@ def test_a_rollback_by_hand_can_be_waited_for_and_is_one_document(it: Terminal) 
     assert ran.code == 0
     assert ran.json["outcome"] == "ROLLED_BACK" and ran.json["rollback_deployment_id"]
     assert it.sim.live("shop", "prod").target.split("|")[1] == "v1.zip"
+
+
+def test_a_release_that_is_still_rolling_out_is_stopped_and_ecs_own_rollback_is_called_that() -> None:
+    with terminal(EcsServices="main/*") as it:
+        it.sim.rolling_service("main", "web")
+        it.sim.release_service("main", "web", "web:2", settle=True)
+        it.sim.advance(7_200)
+        it.sim.release_service("main", "web", "web:3")
+        it.sim.advance(20)
+        why = ("--reason", "orders get lost", "--yes")
+        ran = it.call("-o", "json", "rollback", "ecs:main/web", *why, "--wait", "--timeout", "30m")
+        assert ran.code == 0, ran.err
+        assert it.sim.service_live("main", "web").target.endswith(":task-definition/web:2")
+        assert "ECS's own, adopted" in it.call("audit", "show", ran.json["rollback_id"]).out

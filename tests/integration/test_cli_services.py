@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from answering import answering, denied
 from integration.test_cli_judgement import mend, past, unknown_to_moto, wrong
-from stage.local import alarm_event, service_tags
+from stage.local import service_tags
 from terminal import Terminal, terminal
 
 SERVICE = "ecs:main/web"
 ALARM = "main-web-error-rate"
 WHY = ("--reason", "orders get lost", "--as", "jane", "--yes")
 CONSOLE = "https://us-east-1.console.aws.amazon.com/ecs/v2/clusters/main/services/web/deployments?region=us-east-1"
-RULES = json.dumps([{"ecs_service": "main/*", "pipeline": "web", "after_rollback": "none", "hold": "Deploy"}])
+RULES = json.dumps([{"ecs_service": "main/web", "pipeline": "web", "after_rollback": "none", "hold": "Deploy"}])
 
 
-@pytest.fixture(scope="module")
-def it() -> Iterator[Terminal]:
+@contextmanager
+def world() -> Iterator[Terminal]:
     """The service `main/web`, whose third task definition is live and bad, and an alarm whose tag names it."""
     with terminal(EcsServices="main/*", AllowedGroups="ecs:main/*", Pipelines=RULES, PipelinePattern="web") as made:
         mend(made)
@@ -37,11 +37,15 @@ def it() -> Iterator[Terminal]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def it() -> Iterator[Terminal]:
+    """The world before anything happens. It stays so: what a test does, it does to another service."""
+    with world() as made:
+        yield made
+
+
 def live(it: Terminal) -> str:
     return it.sim.service_live("main", "web").target.rpartition("/")[2]
-
-
-# --- before anything happens: nothing is changed ---
 
 
 @pytest.mark.parametrize("arguments", [("plan", ALARM), ("plan", "--group", SERVICE)])
@@ -95,16 +99,18 @@ def test_doctor_finds_what_is_wrong_with_the_pipeline(
 
 def test_doctor_tells_what_the_daily_drill_found(it: Terminal) -> None:
     sns = it.aws.client("sns")
-    for each in sns.list_subscriptions()["Subscriptions"]:
-        if "Notification" in each["TopicArn"]:
-            sns.unsubscribe(SubscriptionArn=each["SubscriptionArn"])
+    people = [each for each in sns.list_subscriptions()["Subscriptions"] if "Notification" in each["TopicArn"]]
+    for each in people:
+        sns.unsubscribe(SubscriptionArn=each["SubscriptionArn"])
     it.handle({"action": "drill"})
     with answering(unknown_to_moto(it)):
         found = it.call("-o", "json", "doctor", "--group", SERVICE).json
     (drill,) = [row for row in found if row["check"] == "the daily drill finds nothing wrong"]
     assert drill["ok"] is False
     assert "Nobody" in drill["detail"] and "lastgood drill" in drill["fix"]
-    it.put(pk="CONTROL", sk="DRILL", occurred_at="2025-03-04T09:00:00.000Z", problems=[])
+    for each in people:
+        sns.subscribe(**{name: each[name] for name in ("TopicArn", "Protocol", "Endpoint")})
+    it.handle({"action": "drill"})
 
 
 def test_a_backtest_judges_the_alarms_of_a_service_by_its_own_deployments(it: Terminal) -> None:
@@ -121,111 +127,23 @@ def test_a_dry_run_through_the_function_touches_nothing(it: Terminal) -> None:
     assert live(it) == "web:3"
 
 
-@pytest.mark.parametrize(
-    ("command", "event"),
-    [
-        (("pause", SERVICE, "--until", "2h"), {"action": "pause", "until": "2h"}),
-        (("resume", SERVICE), {"action": "resume"}),
-        (("mode", SERVICE, "observe"), {"action": "set_mode", "mode": "observe"}),
-        (("mode", SERVICE, "auto"), {"action": "set_mode", "mode": "auto"}),
-        (("floor", "set", SERVICE, "second"), {"action": "set_floor", "deployment_id": "second"}),
-        (("floor", "clear", SERVICE, "second"), {"action": "clear_floor", "deployment_id": "second"}),
-        (("mark", "bad", SERVICE, "third"), {"action": "mark_bad", "deployment_id": "third"}),
-        (("mark", "good", SERVICE, "third"), {"action": "mark_good", "deployment_id": "third"}),
-    ],
-    ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else "",
-)
-def test_each_act_names_the_service_and_is_taken_by_the_function(
-    it: Terminal, command: tuple[str, ...], event: dict[str, str]
-) -> None:
-    def named(text: str) -> str:
-        return it.ids.get(text, text)
-
-    it.invoked.clear()
-    ran = it.call(*map(named, command), *WHY)
-    assert ran.code == 0, ran.err
-    common = {"ecs_service": "main/web", "reason": "orders get lost", "requested_by": "jane"}
-    assert it.invoked == [{**common, **{name: named(value) for name, value in event.items()}}]
+ACTS = {
+    ("pause", "main/api", "--until", "2h"): {"action": "pause", "until": "2h"},
+    ("resume", "main/api"): {"action": "resume"},
+    ("mode", "main/api", "observe"): {"action": "set_mode", "mode": "observe"},
+    ("floor", "set", "main/api", "its own"): {"action": "set_floor", "deployment_id": "its own"},
+    ("floor", "clear", "main/api", "its own"): {"action": "clear_floor", "deployment_id": "its own"},
+    ("mark", "bad", "main/api", "its own"): {"action": "mark_bad", "deployment_id": "its own"},
+    ("mark", "good", "main/api", "its own"): {"action": "mark_good", "deployment_id": "its own"},
+}
 
 
-# --- a rollback, from its plan that waits to the record: these follow one another ---
-
-
-@pytest.fixture(scope="module")
-def rolled_back(it: Terminal) -> str:
-    """The alarm fires in approve mode; one plan is rejected, the next approved. Returns its id."""
-    assert it.call("mode", SERVICE, "approve", *WHY).code == 0
-    refused = fires(it)
-    assert it.call("status", refused).code == 21
-    assert it.call("reject", refused, *WHY).code == 0
-    it.sim.advance(60)
-    asked = fires(it)
-    ran = it.call("approve", asked, "--as", "jane", "--yes", "--wait", "--timeout", "30m")
-    assert (ran.code, live(it)) == (0, "web:2"), ran.err
-    return asked
-
-
-def fires(it: Terminal) -> str:
-    it.alarm(ALARM, "OK")
-    it.alarm(ALARM, "ALARM")
-    message = alarm_event(at=it.sim.clock.now(), alarm=ALARM, tags=service_tags("main", "web"))
-    message["Records"][0]["Sns"]["TopicArn"] = it.outputs["AlarmTopicArn"]
-    return str(it.handle(message)[0]["rollback_id"])
-
-
-def test_status_says_how_it_ended_and_leaves_by_that(it: Terminal, rolled_back: str) -> None:
-    ran = it.call("-o", "json", "status", rolled_back)
-    assert (ran.code, ran.json["outcome"]) == (0, "ROLLED_BACK")
-
-
-def test_the_gate_is_shut_while_a_rollback_holds_the_pipeline_and_says_how_it_is_opened(
-    it: Terminal, rolled_back: str
-) -> None:
-    ran = it.call("gate", SERVICE, "-o", "json")
-    assert (ran.code, ran.json["may_release"]) == (1, False)
-    assert ran.json["why_not"] == f"{rolled_back} holds its pipeline: lastgood release {SERVICE} --reason …"
-
-
-def test_the_story_and_the_reasons_lead_to_the_console_of_ecs(it: Terminal, rolled_back: str) -> None:
-    shown = it.call("audit", "show", rolled_back)
-    assert shown.code == 0
-    assert CONSOLE in shown.out and "codedeploy" not in shown.out.lower()
-    assert f"{rolled_back}  ROLLED_BACK (VERIFIED)  {SERVICE}" in shown.out
-    assert "{}" not in shown.out
-    explained = it.call("-o", "json", "explain", rolled_back).json[0]
-    assert (explained["deployment_group_key"], explained["reason"]) == (SERVICE, "")
-    assert {each["answer"] for each in explained["questions"]} == {"yes"}
-
-
-@pytest.mark.parametrize(
-    "which", [(), ("-a", "ecs:main"), ("-g", "web"), ("-a", "ecs:main", "-g", "web"), ("-a", "ecs:*")]
-)
-def test_the_record_is_found_by_cluster_and_service(it: Terminal, rolled_back: str, which: tuple[str, ...]) -> None:
-    rows = it.call("-o", "json", "audit", "list", *which).json
-    assert rolled_back in [row["rollback_id"] for row in rows]
-    assert {row["deployment_group_key"] for row in rows} == {SERVICE}
-    assert it.call("-o", "json", "audit", "list", "-a", "main", "-g", "web").json == []
-
-
-def test_stats_export_and_report_count_the_service(it: Terminal, rolled_back: str, tmp_path: Path) -> None:
-    by_service = ("-a", "ecs:main", "-g", "web")
-    stats = it.call("audit", "stats", *by_service).out
-    assert "ROLLED_BACK" in stats and "APPROVAL_REJECTED" in stats
-    exported = [json.loads(line) for line in it.call("audit", "export", *by_service).out.splitlines()]
-    assert rolled_back in [head["rollback_id"] for head in exported]
-    page = tmp_path / "report.html"
-    assert it.call("report", "--since", "7d", "--out", str(page)).code == 0
-    told = page.read_text()
-    assert SERVICE in told and rolled_back in told and "/ecs/v2/clusters/main/services/web/" in told
-
-
-def test_a_release_that_is_still_rolling_out_is_stopped_and_ecs_own_rollback_is_called_that(
-    it: Terminal, rolled_back: str
-) -> None:
-    it.call("mode", SERVICE, "auto", *WHY)
-    it.sim.advance(7200)
-    it.sim.release_service("main", "web", "web:1")
-    it.sim.advance(20)
-    ran = it.call("-o", "json", "rollback", SERVICE, *WHY, "--wait", "--timeout", "30m")
-    assert (ran.code, live(it)) == (0, "web:2"), ran.err
-    assert "ECS's own, adopted" in it.call("audit", "show", ran.json["rollback_id"]).out
+def test_each_act_names_the_service_and_is_taken_by_the_function(it: Terminal) -> None:
+    it.sim.rolling_service("main", "api")
+    own = {"its own": it.sim.release_service("main", "api", "web:2", settle=True), "main/api": "ecs:main/api"}
+    for command, event in ACTS.items():
+        it.invoked.clear()
+        ran = it.call(*(own.get(text, text) for text in command), *WHY)
+        assert ran.code == 0, ran.err
+        common = {"ecs_service": "main/api", "reason": "orders get lost", "requested_by": "jane"}
+        assert it.invoked == [{**common, **{name: own.get(value, value) for name, value in event.items()}}]
