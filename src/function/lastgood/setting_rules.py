@@ -190,10 +190,7 @@ def _pipeline(row: object) -> PipelineRule:
             f'each pipeline must have "pipeline" and either {either}, may have "after_rollback", "hold" and "stage", '
             "and nothing else"
         )
-    values = cast(dict[str, Any], row)
-    if not all(isinstance(value, str) and 0 < len(value.strip()) <= 255 for value in values.values()):
-        raise ValueError("each value of a pipeline must be a text of 1 to 255 characters")
-    values = {key: value.strip() for key, value in values.items()}
+    values: dict[str, Any] = {**_texts(row, "a pipeline", lambda _: 255)}
     groups = can.key_prefix + _globs(can, [values.pop(name) for name in can.address])
     try:
         after = one_of(AfterRollback)(values.pop("after_rollback", AfterRollback.TELL))
@@ -212,10 +209,7 @@ def _route(row: object) -> Route:
     if not isinstance(row, dict) or frozenset(row) not in ways:
         forms = (_quoted("alarm", *can.address) for can in controllers().values())
         raise ValueError(f"each route must have exactly {', or '.join(forms)}")
-    values, controller = cast(dict[str, Any], row), ways[frozenset(row)]
-    if not all(isinstance(value, str) and 0 < len(value.strip()) <= _longest(key) for key, value in values.items()):
-        raise ValueError("each value of a route must be a text of 1 to 255 characters")
-    values = {key: value.strip() for key, value in values.items()}
+    values, controller = _texts(row, "a route", _longest), ways[frozenset(row)]
     if prefix := prefix_of(values.get("application", "")):
         instead = controllers()[controller_of(prefix)]
         told = f"name the {instead.called} with {_quoted(*instead.address)} instead"
@@ -223,6 +217,14 @@ def _route(row: object) -> Route:
     _check_placeholders(values)
     names = _names(controller, tuple(values[key] for key in controllers()[controller].address))
     return Route(values["alarm"], *names, controller)
+
+
+def _texts(row: object, of: str, longest: Callable[[str], int]) -> dict[str, str]:
+    """The texts of a row, without the blanks around them."""
+    values = cast(dict[str, Any], row)
+    if not all(isinstance(value, str) and 0 < len(value.strip()) <= longest(key) for key, value in values.items()):
+        raise ValueError(f"each value of {of} must be a text of 1 to 255 characters")
+    return {key: value.strip() for key, value in values.items()}
 
 
 def _longest(key: str) -> int:

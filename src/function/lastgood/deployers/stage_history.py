@@ -240,22 +240,19 @@ class StageHistory:
         """What an execution deploys. `location` names the execution that a rollback of the stage would go back to."""
         source_id = back_to(execution) or execution["pipelineExecutionId"]
         sources = execution.get("sourceRevisions") or (self._listed.get(source_id) or {}).get("sourceRevisions")
-        details: Raw = {}
-        if not sources or definition.has_variables:
-            details = self._details(source_id)
+        details = {} if sources and not definition.has_variables else self._details(source_id)
         sources = sources or details.get("artifactRevisions") or ()
         revisions = sorted(str(source.get("revisionId") or "") for source in sources)
         if not revisions or not all(revisions):
             unknown = f"CodePipeline does not say which source revisions {source_id} has"
             return Revision(KIND, "", unreadable=unknown, location={"execution": source_id})
-        variables = {v["name"]: v.get("resolvedValue", "") for v in details.get("variables") or () if v.get("name")}
         return Revision(
             KIND,
             "+".join(revisions),
-            "+".join(revision[:SHORT] if commit_in(revision) == revision else revision for revision in revisions),
-            commit=next(filter(None, (commit_in(text) for source in sources for text in _texts(source))), ""),
+            "+".join(map(_short, revisions)),
+            commit=_commit(sources),
             location={"execution": source_id},
-            other_parts=json.dumps(variables, sort_keys=True) if variables else "",
+            other_parts=_variables(details),
         )
 
     def _details(self, execution_id: str) -> Raw:
@@ -314,8 +311,20 @@ def _why(execution: Raw, error: Mapping[str, Any]) -> str:
     return str(told)
 
 
-def _texts(source: Mapping[str, Any]) -> tuple[str, str]:
-    return str(source.get("revisionId") or ""), str(source.get("revisionSummary") or "")
+def _short(revision: str) -> str:
+    return revision[:SHORT] if commit_in(revision) == revision else revision
+
+
+def _commit(sources: Iterable[Raw]) -> str:
+    """The first commit that a source names by its id or in its summary; empty where none does."""
+    texts = (str(source.get(name) or "") for source in sources for name in ("revisionId", "revisionSummary"))
+    return next(filter(None, map(commit_in, texts)), "")
+
+
+def _variables(details: Raw) -> str:
+    """The variables that an execution ran with, as JSON; empty where it had none."""
+    values = {v["name"]: v.get("resolvedValue", "") for v in details.get("variables") or () if v.get("name")}
+    return json.dumps(values, sort_keys=True) if values else ""
 
 
 def _waits_for_people(action: Mapping[str, Any]) -> bool:

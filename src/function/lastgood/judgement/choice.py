@@ -211,29 +211,27 @@ class _Case:
 
     def _by_containers(self, d: Deployment) -> tuple[Rejection, str] | None:
         """Against a definition that differs from a suspect's in nothing that this rollback could put back."""
-        for blamed in (s for s in self.suspects if s.revision.images or d.revision.images):
-            suspect = blamed.revision
-            alike = suspect.identity == d.revision.identity or bool(
-                suspect.digest and suspect.digest == d.revision.digest
+        alike = (self._by_images(s, d.revision) for s in self.suspects if _one_definition(s.revision, d.revision))
+        return next(filter(None, alike), None)
+
+    def _by_images(self, suspect: Deployment, mine: Revision) -> tuple[Rejection, str] | None:
+        theirs = suspect.revision
+        if same_content(theirs, mine) is None:
+            moving = listed([i.reference for i in mine.images or theirs.images if not i.pinned])
+            return (
+                Rejection.CONTENT_UNKNOWN,
+                f"{mine.name} names {moving}, as the suspect does: going back to it would start the image "
+                "that the name means now. Release with a tag of its own, or by digest.",
             )
-            if not alike:
-                continue
-            if same_content(suspect, d.revision) is None:
-                moving = listed([i.reference for i in d.revision.images or suspect.images if not i.pinned])
-                return (
-                    Rejection.CONTENT_UNKNOWN,
-                    f"{d.revision.name} names {moving}, as the suspect does: going back to it would start the image "
-                    "that the name means now. Release with a tag of its own, or by digest.",
-                )
-            service = suspect.kind == d.revision.kind == SERVICE_REVISION
-            put_back_whole = blamed.active and self.native and not self.to_deployment_id
-            if service and not put_back_whole and same_images(suspect.images, d.revision.images):
-                return (
-                    Rejection.OTHER_SETTINGS,
-                    "It differs from the suspect in the service's own settings alone (network, capacity, load "
-                    "balancers, Service Connect, volumes), which are not put back by a redeployment: put them back by "
-                    "hand.",
-                )
+        service = theirs.kind == mine.kind == SERVICE_REVISION
+        put_back_whole = suspect.active and self.native and not self.to_deployment_id
+        if service and not put_back_whole and same_images(theirs.images, mine.images):
+            return (
+                Rejection.OTHER_SETTINGS,
+                "It differs from the suspect in the service's own settings alone (network, capacity, load "
+                "balancers, Service Connect, volumes), which are not put back by a redeployment: put them back by "
+                "hand.",
+            )
         return None
 
     def _by_memory(self, d: Deployment, identity: str) -> tuple[Rejection, str] | None:
@@ -275,6 +273,12 @@ class _Case:
         )
 
 
+def _one_definition(one: Revision, other: Revision) -> bool:
+    """Whether containers run by the same definition, under one name or under two."""
+    same = one.identity == other.identity or (bool(one.digest) and one.digest == other.digest)
+    return same and bool(one.images or other.images)
+
+
 def effective_floor(history: Iterable[Deployment], controls: Controls) -> Floor | None:
     """The newest floor, set by an operator or by a release's own marker; None where there is none."""
     floors = [controls.floor] if controls.floor else []
@@ -305,20 +309,22 @@ def digests_wanted(good: Revision, suspects: Iterable[Deployment]) -> tuple[str,
 
 def good_note(good: Deployment, suspects: Iterable[Deployment]) -> str:
     """A warning for people if the good revision's containers run, or may run, a suspect's images; else empty."""
-    for suspect in suspects:
-        mine, theirs = good.revision.images, {i.container: i for i in suspect.revision.images}
-        pairs = [(image, theirs[image.container]) for image in mine if image.container in theirs]
-        alike = (a.reference == b.reference or same_images([a], [b]) for a, b in pairs)
-        differs = any(same_images([a], [b]) is False for a, b in pairs)
-        if len(pairs) == len(mine) > 0 and all(alike) and not differs:
-            return f"{good.revision.name} runs the suspect's own images: if the code is the cause, this heals nothing."
-        shared = [a.reference for a, b in pairs if a.reference == b.reference and same_images([a], [b]) is None]
-        if shared:
-            return f"{listed(shared)} is named by both: it starts whatever image that means now."
-        moved = [a.reference for a, b in pairs if a.moves and a.reference == b.reference]
-        if moved:
-            return (
-                f"{listed(moved)} still names the image of {suspect.deployment_id}: what is deployed by that name "
-                "before a fixed image is pushed brings it back."
-            )
+    return next(filter(None, (_shared_with(suspect, good) for suspect in suspects)), "")
+
+
+def _shared_with(suspect: Deployment, good: Deployment) -> str:
+    mine, theirs = good.revision.images, {i.container: i for i in suspect.revision.images}
+    pairs = [(image, theirs[image.container]) for image in mine if image.container in theirs]
+    alike = (a.reference == b.reference or same_images([a], [b]) for a, b in pairs)
+    differs = any(same_images([a], [b]) is False for a, b in pairs)
+    if len(pairs) == len(mine) > 0 and all(alike) and not differs:
+        return f"{good.revision.name} runs the suspect's own images: if the code is the cause, this heals nothing."
+    named_by_both = [(a, same_images([a], [b])) for a, b in pairs if a.reference == b.reference]
+    if doubtful := [image.reference for image, same in named_by_both if same is None]:
+        return f"{listed(doubtful)} is named by both: it starts whatever image that means now."
+    if moved := [image.reference for image, _ in named_by_both if image.moves]:
+        return (
+            f"{listed(moved)} still names the image of {suspect.deployment_id}: what is deployed by that name "
+            "before a fixed image is pushed brings it back."
+        )
     return ""

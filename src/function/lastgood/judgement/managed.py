@@ -10,7 +10,7 @@ from lastgood.judgement.first_step import adoptable, put_nothing_back, stops_for
 from lastgood.judgement.stacks import advice, can_be_updated
 from lastgood.judgement.steps import AskApproval, Decision, Wait
 from lastgood.judgement.wording import name
-from lastgood.model import Mode, Origin, Outcome, Reason, goes_back_by_itself
+from lastgood.model import Deployment, Mode, Origin, Outcome, Reason, goes_back_by_itself
 
 
 def not_cloudformation(case: Case) -> Decision | None:
@@ -25,12 +25,17 @@ def not_cloudformation(case: Case) -> Decision | None:
     unsure = origin.problem if origin and not managed and not free else ""
     if not (managed or unsure) or case.forced or adoptable(case) or _goes_back_with_its_stack(case):
         return None
-    if managed is None:
-        return case.block(
-            Reason.MANAGED_BY_CLOUDFORMATION,
-            f"Whether a stack holds what would be moved could not be told: {unsure}. LASTGOOD_FIND_STACKS asks for it, "
-            "so nothing is moved but with force.",
-        )
+    if managed is not None:
+        return _held_by_a_stack(case, managed, origin)
+    return case.block(
+        Reason.MANAGED_BY_CLOUDFORMATION,
+        f"Whether a stack holds what would be moved could not be told: {unsure}. LASTGOOD_FIND_STACKS asks for it, "
+        "so nothing is moved but with force.",
+    )
+
+
+def _held_by_a_stack(case: Case, managed: Deployment, origin: Origin | None) -> Decision:
+    """Watch the stack that rolls back by itself, go back with the stage that released it, or leave it to people."""
     held = "holds what" if managed.held_by else "made"
     made = f"The stack {managed.stack} {held} {managed.deployment_id}{' moved' if managed.held_by else ''}"
     if origin and goes_back_by_itself(origin.status) and case.has_time:

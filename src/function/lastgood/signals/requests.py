@@ -50,16 +50,24 @@ def _check_fields(event: dict[str, Any], name: str) -> None:
         hint = f"{_did_you_mean(unknown[0], action.known)}Fields of {name} are: {', '.join(action.known)}. "
         told = ", ".join(clean(str(field), 40) for field in unknown[:5])
         reject("unknown_field", f"Unknown to {name}: {told}.", hint + _copy(name))
-    addresses = [can.address for can in controllers().values()]
-    ways = [way for way in addresses if any(field in event for field in way)]
-    if len(ways) > 1:
-        told = ", or ".join(" and ".join(way) for way in addresses)
-        reject("two_groups", f"{name} takes {told}: one of them.", _copy(name))
-    instead = ways[0] if ways and ways[0] != GROUP else ()
-    missing = [field for field in instead if field not in event]
-    missing += [field for field in action.required if event.get(field) is None and not (instead and field in GROUP)]
+    address = _address(event, name)
+    required = action.required
+    if address != GROUP:
+        required = (*address, *(field for field in required if field not in GROUP))
+    # A null is no value of a required field. In an address it is a wrong one, which is refused as that.
+    missing = [field for field in required if field not in event or (field in action.required and event[field] is None)]
     if missing:
         reject("missing_field", f"{name} needs {' and '.join(missing)}.", _copy(name))
+
+
+def _address(event: dict[str, Any], name: str) -> tuple[str, ...]:
+    """The fields with which an event names its group; CodeDeploy's where it names none."""
+    addresses = [can.address for can in controllers().values()]
+    named = [address for address in addresses if not event.keys().isdisjoint(address)]
+    if len(named) > 1:
+        told = ", or ".join(" and ".join(address) for address in addresses)
+        reject("two_groups", f"{name} takes {told}: one of them.", _copy(name))
+    return named[0] if named else GROUP
 
 
 def _request(event: dict[str, Any], name: str, now: datetime) -> OperatorRequest:
