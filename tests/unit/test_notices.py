@@ -18,7 +18,7 @@ from builders import NOW, ROLLBACK_ID, at, by_operator, rollback
 from lastgood.model import Controller, Outcome, Phase, Reason, Rollback, notices_due
 from lastgood.notice_text import Place
 from lastgood.notices import CLOSED, NEEDS_HUMAN, NOT_RECOVERED, OPENED, Notices, compose, email
-from lastgood.signals import Home, OperatorRequest, parse
+from lastgood.signals import Home, OperatorRequest, Refusal, parse
 from typing_it import can_be_typed
 
 POOL = ThreadPoolExecutor(2)
@@ -201,18 +201,53 @@ def test_people_who_are_called_read_what_to_do_about_the_reason() -> None:
     assert any("LASTGOOD_ROUTES" in line for line in compose(nowhere, CLOSED, place).next_steps)
 
 
-def test_the_events_that_a_notice_proposes_are_accepted_when_pasted():
-    lines = [*compose(PLANNED, NEEDS_HUMAN).next_steps, *compose(DONE, CLOSED).next_steps]
-    pasted = [json.loads(line[line.index("{") : line.index("}") + 1]) for line in lines if "{" in line]
-    requests = [parse(event, Home("123456789012", "eu-west-1"), NOW)[0] for event in pasted]
-    assert [(r.action, r.rollback_id) for r in requests if isinstance(r, OperatorRequest)] == [
-        ("approve", ROLLBACK_ID),
-        ("status", ROLLBACK_ID),
-        ("status", ROLLBACK_ID),
-    ]
-
-
 PLACE = Place(stack="lastgood", table="audit", approval_expiry=timedelta(minutes=30)).at(TOPIC)
+EVERY_NOTICE = [
+    *((OPEN, OPENED), (PLANNED, NEEDS_HUMAN), (DONE, CLOSED), (DONE, NOT_RECOVERED)),
+    (DONE.changed(held_at=NOW), CLOSED),
+    (DONE.changed(next_good_deployment_id="d-A1B2C3D4E", next_good_revision="v0"), NOT_RECOVERED),
+    (DONE.changed(release_groups=("shop/eu", "shop/prod"), release_deployments={"shop/eu": "d-A1B2C3D4E"}), CLOSED),
+    (replace(DONE, reason_code=Reason.TOO_MANY_ROLLBACKS), CLOSED),
+    (replace(DONE, reason_code=Reason.DRILL_FAILED), CLOSED),
+    (replace(DONE, reason_code=Reason.FLOOR_RELEASED).changed(floor_deployment_id="d-A1B2C3D4E"), CLOSED),
+    (replace(DONE, reason_code=Reason.FLOOR_RELEASED).changed(suspect_deployment_id="d-A1B2C3D4E"), CLOSED),
+]
+
+
+def events_in(record: Rollback, kind: str) -> list[dict[str, Any]]:
+    lines = compose(record, kind, PLACE).next_steps
+    return [json.loads(line[line.index("{") : line.index("}") + 1]) for line in lines if "{" in line]
+
+
+@pytest.mark.parametrize(("record", "kind"), EVERY_NOTICE)
+def test_the_events_that_a_notice_proposes_are_accepted_when_pasted(record: Rollback, kind: str) -> None:
+    pasted = events_in(record, kind)
+    taken = [parse(event, Home("123456789012", "eu-west-1"), NOW)[0] for event in pasted]
+    assert pasted and not [signal for signal in taken if isinstance(signal, Refusal)]
+
+
+@pytest.mark.parametrize(("record", "kind"), EVERY_NOTICE)
+def test_whoever_has_only_the_console_can_do_whatever_a_notice_proposes(record: Rollback, kind: str) -> None:
+    """Each command of lastgood's has its event beside it, and the page where it is pasted is linked."""
+    notice = compose(record, kind, replace(PLACE, function="lastgood-RollbackFunction-1X"))
+    commands = [line for line in notice.next_steps if ": lastgood --" in line]
+    assert commands and all("or the function's test event {" in line for line in commands)
+    page = (
+        "https://eu-west-1.console.aws.amazon.com/lambda/home?region=eu-west-1#/functions/lastgood-RollbackFunction-1X"
+    )
+    assert f"test event: {page}?tab=testing" in notice.links
+    assert not [line for line in compose(record, kind, PLACE).links if line.startswith("test event")]
+
+
+def test_the_first_notice_says_how_the_rollback_is_kept_from_going_on() -> None:
+    (pause, _) = events_in(OPEN, OPENED)
+    assert pause == {
+        "action": "pause",
+        "application": "shop",
+        "deployment_group": "prod",
+        "requested_by": "you",
+        "reason": "…",
+    }
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ class Application:
     ) -> Application:
         """Read the settings and make the clients. Raises SettingsError with every problem."""
         settings, telemetry = Settings.from_env(environ), Telemetry(logger, metrics)
-        return cls(Parts.make(settings, clients or Clients.make(), telemetry, clock, wait), environ)
+        return cls(Parts.make(settings, clients or Clients.make(), telemetry, clock, wait, environ), environ)
 
     def close(self) -> None:
         """End the threads. On Lambda nobody calls this: an environment ends as a whole."""

@@ -51,6 +51,13 @@ def alarm(region: str, name: str) -> str:
     return f"{console}/cloudwatch/home?region={region}#alarmsV2:alarm/{quote(name, safe='')}" if console else ""
 
 
+def test_events(region: str, function: str) -> dict[str, str]:
+    """The page of the function where a test event is pasted; none where the function or the console is unknown."""
+    console = _console(region) if function else ""
+    page = f"/lambda/home?region={region}#/functions/{quote(function, safe='')}?tab=testing"
+    return {"test event": f"{console}{page}"} if console else {}
+
+
 def record(region: str, table: str, rollback_id: str) -> str:
     """A rollback's head item in the audit table; empty where the console's address is not known."""
     console = _console(region)

@@ -39,6 +39,9 @@ _SUBJECTS: Mapping[str, str] = {
 """How a subject begins, by the kind of notice; that of a rollback's end begins with the outcome."""
 
 
+_WHO_AND_WHY: Mapping[str, str] = {"requested_by": "you", "reason": "…"}
+"""What a test event says that people have to fill in."""
+
 MOST_NAME = 40
 """This many characters of an account's name go into a subject, which has a hundred."""
 
@@ -51,6 +54,7 @@ class Place:
     account_name: str = ""
     region: str = ""
     stack: str = ""
+    function: str = ""
     table: str = ""
     approval_expiry: timedelta = timedelta()
 
@@ -149,7 +153,7 @@ def _links(rollback: Rollback, place: Place) -> tuple[str, ...]:
         "rollback_deployment_id": rollback.progress.rollback_deployment_id,
         "compare_url": rollback.trail.compare_url,
     }
-    addresses = links.of_record(place.region, place.table, head)
+    addresses = links.of_record(place.region, place.table, head) | links.test_events(place.region, place.function)
     return tuple(f"{what}: {address}" for what, address in addresses.items() if place.table or what != "record")
 
 
@@ -265,16 +269,19 @@ def _next_steps(rollback: Rollback, kind: str, place: Place) -> tuple[str, ...]:
     group = rollback.group.key
     if kind == NEEDS_HUMAN:
         until = f" until {_clock(rollback.opened_at + place.approval_expiry)}" if place.approval_expiry else ""
-        answer = {"action": "approve", **named, "requested_by": "you"}
-        reject = place.command("reject", rollback.rollback_id, "--reason", "…")
+        approve = {"action": "approve", **named, "requested_by": "you"}
+        reject = {"action": "reject", **named, **_WHO_AND_WHY}
         return (
-            _step(f"Approve{until}", place.command("approve", rollback.rollback_id), answer),
-            f"Or reject: {reject}",
+            _step(f"Approve{until}", place.command("approve", rollback.rollback_id), approve),
+            _step("Or reject", place.command("reject", rollback.rollback_id, "--reason", "…"), reject),
             show,
         )
     if rollback.reason_code is Reason.TOO_MANY_ROLLBACKS:
-        answer = {"action": "resume", **rollback.group.address}
-        return (_step("When the cause is found", place.command("resume", group, "--reason", "…"), answer), show)
+        resume = {"action": "resume", **rollback.group.address, **_WHO_AND_WHY}
+        return (_step("When the cause is found", place.command("resume", group, "--reason", "…"), resume), show)
+    if kind == OPENED:
+        pause = {"action": "pause", **rollback.group.address, **_WHO_AND_WHY}
+        return (_step("If it must not go on", place.command("pause", group, "--reason", "…"), pause), show)
     if rollback.reason_code is Reason.FLOOR_RELEASED:
         return (*_about_floor(rollback, place), show)
     ended = kind == CLOSED
@@ -320,7 +327,7 @@ def _for_the_pipeline(rollback: Rollback, place: Place) -> tuple[str, ...]:
     if rollback.outcome is Outcome.ROLLED_BACK and trail.rerun_command and not trail.rerun_execution_id:
         steps.append(f"Run the pipeline for the good commit: {trail.rerun_command}")
     if trail.held_at and not trail.released_at:
-        release = {"action": "release", **rollback.group.address}
+        release = {"action": "release", **rollback.group.address, **_WHO_AND_WHY}
         command = place.command("release", rollback.group.key, "--reason", "…")
         steps.append(_step("When the fix is ready, release the pipeline", command, release))
     if trail.revert_command:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +25,8 @@ from lastgood.settings import Settings
 from lastgood.stacks import Stacks
 from lastgood.telemetry import Telemetry
 
+NAME = "AWS_LAMBDA_FUNCTION_NAME"
+"""Where Lambda says which function this is."""
 POOL_SIZE = 8
 
 
@@ -70,13 +72,15 @@ class Parts:
         telemetry: Telemetry,
         clock: Callable[[], datetime],
         wait: Callable[[float], None],
+        environ: Mapping[str, str] | None = None,
     ) -> Parts:
-        """The adapters, over these clients."""
+        """The adapters, over these clients. Of `environ` only the function's name is read, for those who are told."""
         pool = ThreadPoolExecutor(POOL_SIZE)
         stack = str(telemetry.metrics.service or "")
         place = Place(
             account_name=settings.account_name,
             stack=stack,
+            function=(environ or {}).get(NAME, ""),
             table=settings.table,
             approval_expiry=settings.approval_expiry,
         )

@@ -14,9 +14,9 @@ from lastgood.notices import CLOSED, NEEDS_HUMAN, chat_message, email
 from lastgood_cli.stack_template import StackTemplate
 
 _OPENED = datetime(2026, 11, 23, 10, 4, 12, tzinfo=UTC)
-_PLACE = Place(table="lastgood-AuditTable-1X", approval_expiry=timedelta(minutes=30)).at(
-    "arn:aws:sns:eu-west-1:123456789012:lastgood-NotificationTopic"
-)
+_PLACE = Place(
+    function="lastgood-RollbackFunction-1X", table="lastgood-AuditTable-1X", approval_expiry=timedelta(minutes=30)
+).at("arn:aws:sns:eu-west-1:123456789012:lastgood-NotificationTopic")
 _STACK = {"RollbackFunction": "FUNCTION", "AWS::Region": "REGION", "AWS::StackName": "lastgood"}
 _WAITS = Rollback.opened(
     "rb-20261123T100412345Z-0123456789ab",
