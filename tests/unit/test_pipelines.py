@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,12 +17,13 @@ from lastgood.pipelines.commands import start_command
 from lastgood.pipelines.rules import (
     brings_something_new,
     changed_since,
+    commit_page,
     commits,
     overtaken,
     runs_again,
     start_request,
 )
-from lastgood.pipelines.runs import Definition, Recent, Run, Source, Stage, commit_in, hold_reason, holder
+from lastgood.pipelines.runs import Definition, Recent, Run, Source, Stage, asks_people, commit_in, hold_reason, holder
 
 GOOD, BAD, FIX = "a1" * 20, "b2" * 20, "c3" * 20
 V2 = Definition(3, "V2")
@@ -189,6 +192,35 @@ ONLY_GOOD = frozenset({GOOD})
 )
 def test_only_a_newer_run_of_another_commit_may_be_the_fix(newer: Recent, overtakes: bool) -> None:
     assert (overtaken((newer, *PAST), "bad", at(-9), ONLY_GOOD) is newer) is overtakes
+
+
+def test_newer_is_what_began_after_the_suspects_own_run_whenever_that_was_blamed() -> None:
+    suspect = recent("bad", 3, BAD)
+    between, same = recent("between", 1, FIX), recent("same", 3, FIX)
+    assert overtaken((suspect, between), "bad", at(-9), ONLY_GOOD) is None
+    assert overtaken((suspect, same), "bad", at(-9), ONLY_GOOD) is None
+
+
+def test_the_page_of_a_commit_is_that_of_the_source_that_brought_it() -> None:
+    bad = replace(git(BAD), page="https://example.com/bad")
+    good = replace(git(GOOD), page="https://example.com/good")
+    assert commit_page(GOOD, None, run(bad), run(good)) == "https://example.com/good"
+    assert commit_page(FIX, run(bad), run(good)) == ""
+    assert commit_page("", run(Source("Image", "ECR", "", page="https://example.com/none"))) == ""
+
+
+@pytest.mark.parametrize(
+    ("action", "approval"),
+    [
+        ({"input": {"actionTypeId": {"category": "Approval"}}}, True),
+        ({"input": {"actionTypeId": {"category": "Deploy"}}}, False),
+        ({"input": {"actionTypeId": None}}, False),
+        ({"input": None}, False),
+        ({}, False),
+    ],
+)
+def test_an_action_asks_people_if_it_is_an_approval(action: dict[str, Any], approval: bool) -> None:
+    assert asks_people(action) is approval
 
 
 def test_the_runs_that_bring_the_good_commit_again_are_our_own_and_those_of_the_good_runs_sources() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lastgood.reason_data import breach_began, is_of_change, parse_reason_data, triggering_alarms
+from lastgood.reason_data import breach_began, has_no_data, is_of_change, parse_reason_data, triggering_alarms
 
 TEN = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 
@@ -53,6 +53,9 @@ def test_what_is_older_than_the_datapoints_that_the_alarm_evaluates_did_not_make
         ("LessThanThreshold", (5.0, 1.0), 2),
         ("LessThanOrEqualToThreshold", (5.0, 1.0), 1),
         ("2 out of the last 3 datapoints were less than the threshold (5.0)", (9.0, 1.0), 2),
+        ("LessThanThreshold", (1.0, 9.0), 1),
+        ("GreaterThanThreshold", (9.0, 1.0), 1),
+        ("", (1.0, 5.0), 2),
         ("", (1.0, 9.0), 2),
         ("", (9.0, 1.0), 2),
     ],
@@ -71,6 +74,15 @@ def test_a_list_without_times_counts_from_its_start() -> None:
 def test_times_of_only_some_datapoints_are_filled_up_from_the_list() -> None:
     found = data((3, 9.0), startDate=stamp(1), recentDatapoints=[0.1, 9.0, 9.0])
     assert began(found) == 2
+
+
+def test_where_each_datapoint_has_its_time_the_older_list_adds_none() -> None:
+    assert began(data((2, 9.0), (3, 9.0), startDate=stamp(1), recentDatapoints=[9.0, 9.0])) == 2
+
+
+@pytest.mark.parametrize("seconds", [1, 604_800])
+def test_a_period_may_be_a_second_or_a_week(seconds: int) -> None:
+    assert began(data((1, 9.0), period=seconds)) == 1
 
 
 def test_a_period_of_ten_seconds_is_told_in_seconds() -> None:
@@ -106,6 +118,25 @@ def test_the_alarms_own_period_stands_in_for_one_that_the_data_do_not_name() -> 
     onset = breach_began(found, "GreaterThanThreshold", period=300)
     assert onset is not None
     assert onset.margin == timedelta(minutes=5)
+
+
+def test_reason_data_are_the_object_in_the_text() -> None:
+    assert parse_reason_data(json.dumps(data((1, 9.0)))) == data((1, 9.0))
+
+
+@pytest.mark.parametrize(
+    ("found", "none"),
+    [
+        pytest.param({"recentDatapoints": []}, True, id="an empty list"),
+        pytest.param({"recentDatapoints": [], **data((1, None))}, True, id="times without values"),
+        pytest.param({"recentDatapoints": [], **data((1, 0.1))}, False, id="a value with its time"),
+        pytest.param({"recentDatapoints": [0.1]}, False, id="a value in the list"),
+        pytest.param({}, False, id="nothing is said"),
+        pytest.param(data((1, None)), False, id="the list is missing"),
+    ],
+)
+def test_there_is_no_data_only_where_the_evaluation_says_so(found: dict[str, Any], none: bool) -> None:
+    assert has_no_data(found) is none
 
 
 @pytest.mark.parametrize("text", [None, 7, "", "{", "[]", "[" * 10_000, "x" * 30_000, '"text"'])
@@ -157,7 +188,7 @@ def test_a_composite_alarm_names_what_made_it_fire() -> None:
     assert triggering_alarms({"triggeringAlarms": 7}) == ()
 
 
-@pytest.mark.parametrize(("minute", "same"), [(0, True), (4, True), (-4, True), (6, False), (-180, False)])
+@pytest.mark.parametrize(("minute", "same"), [(0, True), (5, True), (-5, True), (6, False), (-180, False)])
 def test_data_of_another_evaluation_do_not_belong_to_the_change(minute: float, same: bool) -> None:
     assert is_of_change({"queryDate": stamp(minute)}, TEN) is same
     assert is_of_change({}, TEN)
@@ -184,17 +215,24 @@ BAND = {
 
 
 @pytest.mark.parametrize(
-    ("comparison", "minute"),
+    ("comparison", "values", "minute"),
     [
-        ("LessThanLowerOrGreaterThanUpperThreshold", 3),
-        ("GreaterThanUpperThreshold", 3),
-        ("LessThanLowerThreshold", 4),
-        ("was less than the lower thresholds [2.0] or greater than the upper thresholds [8.0]", 3),
-        ("", 3),
+        ("LessThanLowerOrGreaterThanUpperThreshold", [5.0, 9.0, 1.0], 3),
+        ("LessThanLowerOrGreaterThanUpperThreshold", [1.0, 9.0, 5.0], 2),
+        ("LessThanLowerOrGreaterThanUpperThreshold", [2.0, 8.0, 9.0], 4),
+        ("GreaterThanUpperThreshold", [5.0, 9.0, 1.0], 3),
+        ("GreaterThanUpperThreshold", [1.0, 9.0, 5.0], 3),
+        ("LessThanLowerThreshold", [5.0, 9.0, 1.0], 4),
+        ("LessThanLowerThreshold", [9.0, 1.0, 5.0], 3),
+        ("was less than the lower thresholds [2.0] or greater than the upper thresholds [8.0]", [5.0, 9.0, 1.0], 3),
+        ("", [5.0, 9.0, 1.0], 3),
+        ("", [1.0, 9.0, 5.0], 2),
     ],
 )
-def test_an_anomaly_begins_with_the_first_datapoint_outside_of_its_own_band(comparison: str, minute: int) -> None:
-    found = breach_began(BAND, comparison)
+def test_an_anomaly_begins_with_the_first_datapoint_outside_of_its_own_band(
+    comparison: str, values: list[float], minute: int
+) -> None:
+    found = breach_began(BAND | {"recentDatapoints": values}, comparison)
     assert found is not None and found.measured
     assert found.at == datetime(2026, 3, 2, 10, minute, tzinfo=UTC)
 
@@ -216,3 +254,5 @@ def test_a_band_that_does_not_fit_its_datapoints_dates_nothing(more: dict[str, o
 def test_a_band_with_one_side_is_enough() -> None:
     found = breach_began(BAND | {"recentLowerThresholds": None}, "GreaterThanUpperThreshold")
     assert found is not None and found.at == datetime(2026, 3, 2, 10, 3, tzinfo=UTC)
+    found = breach_began(BAND | {"recentUpperThresholds": None}, "LessThanLowerThreshold")
+    assert found is not None and found.at == datetime(2026, 3, 2, 10, 4, tzinfo=UTC)

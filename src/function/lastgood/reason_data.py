@@ -8,6 +8,7 @@ evaluated, each with the start of its period.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -103,13 +104,17 @@ def _breached(data: Mapping[str, Any], comparison: str, values: list[float]) -> 
     if threshold is not None and values:
         return list(map(_breaches(comparison, threshold, values[-1]), values))
     lower, upper = (_numbers(data.get(f"recent{side}Thresholds")) for side in ("Lower", "Upper"))
-    said = comparison.lower()
-    below, above = "less" in said or "greater" not in said, "greater" in said or "less" not in said
     if {len(side) for side in (lower, upper) if side} != {len(values)}:
         return []
-    under = [below and value < least for value, least in zip(values, lower, strict=True)] if lower else []
-    over = [above and value > most for value, most in zip(values, upper, strict=True)] if upper else []
-    return [any(sides) for sides in zip(*filter(None, (under, over)), strict=True)]
+    return _outside_of_bands(comparison.lower(), values, lower, upper)
+
+
+def _outside_of_bands(said: str, values: list[float], lower: list[float], upper: list[float]) -> list[bool]:
+    """For each datapoint whether it left its band on a side that `said` names; on either if it names none."""
+    below, above = "less" in said or "greater" not in said, "greater" in said or "less" not in said
+    least, most = lower or [-math.inf] * len(values), upper or [math.inf] * len(values)
+    bounded = zip(values, least, most, strict=True)
+    return [(below and value < low) or (above and value > high) for value, low, high in bounded]
 
 
 def _numbers(value: object) -> list[float]:
