@@ -27,14 +27,10 @@ _CALLS = (
     "group and for all groups: two partitions of the table, which one query cannot span."
 )
 _INIT = (
-    "BARE has one client of one service and nothing to decide. lastgood starts with four clients of three services, "
-    "Powertools and its own rules, and reads whom TLS trusts, which BARE does in its first call. Counted in "
-    "instructions, that is 0.45 of BARE more: 0.24 for lastgood's own modules, half of it for making their classes "
-    "and patterns; 0.12 for whom TLS trusts; 0.07 for the further clients; 0.03 for Powertools. What a rollback on "
-    "servers does not need of it (the other platforms, pipelines, stacks) is 0.04: on first use it would be paid in "
-    "the handler, which has a share of a processor only. What could still be had: Amazon's roots alone instead of all "
-    "(0.08 of BARE), which would trust fewer than botocore is told to; botocore without boto3 (0.08); descriptions of "
-    "services cut to what is called, which could come to differ from the runtime's own."
+    "What each side pays is said above. What could still be had: the other platforms, pipelines and stacks on first "
+    "use, which would be paid in the handler, with its share of a processor; Amazon's roots alone, which would trust "
+    "fewer than botocore is told to; descriptions of services cut to what is called, which could come to differ from "
+    "the runtime's own."
 )
 _SWEPT = (
     "Claim, lists, details and intent come before the stop, the stop and a second intent before the redeployment. "
@@ -47,8 +43,8 @@ _SWEPT = (
     "meanwhile would not know whether it was received."
 )
 _COLD = (
-    "It begins later than BARE, as the row above says, makes the clients for notices on its way, and opens connections "
-    "to five services where BARE opens one. The floor counts none of that."
+    "It makes the clients for notices on its way, opens connections to five services where BARE opens one, and has "
+    "Python's own work to do between the calls. The floor counts none of that."
 )
 
 FIGURES = (
@@ -100,7 +96,7 @@ FIGURES = (
         "memory",
         "peak memory × BARE",
         1.10,
-        "Five services instead of one. When it is ready, lastgood holds 1.07 of BARE. A rollback then makes clients "
+        "Five services instead of one. When it is ready, lastgood holds 1.02 of BARE. A rollback then makes clients "
         "for SNS and EventBridge (0.3 and 0.6 MB), and opens connections from several threads. The clients before it "
         "take 1.3 to 1.5 MB each, without the documentation in their models, which is not kept.",
     ),
@@ -128,6 +124,11 @@ LEVERS = (
         "lever_methods",
         "methods of dataclasses compiled at each start ÷ in the build: initialisation",
         "kept: `src/function/lastgood/ready_methods.py`",
+    ),
+    Lever(
+        "lever_boto3",
+        "clients made by boto3's session ÷ by botocore's: initialisation",
+        "kept: `src/function/lastgood/clients.py`",
     ),
     Lever("lever_gc", "collector at work while modules load ÷ resting, then frozen: initialisation", "kept"),
     Lever("lever_clients", "every platform's clients at start ÷ on first use: initialisation", "kept: on first use"),

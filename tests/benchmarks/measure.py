@@ -121,6 +121,7 @@ def _starts(lab: Laboratory, profile: Profile, chance: random.Random) -> Results
     variants["data"] = _with(LASTGOOD, "data", ("BENCH_WITHOUT", "data"))
     variants["methods"] = _with(LASTGOOD, "methods", ("BENCH_WITHOUT", "methods"))
     variants["gc"] = _with(LASTGOOD, "gc", ("BENCH_WITHOUT", "gc"))
+    variants["boto3"] = _with(LASTGOOD, "boto3", ("BENCH_WITH", "boto3"))
     variants["clients"] = _with(LASTGOOD, "clients", ("BENCH_WITH", "clients"))
     rounds = interleaved({n: partial(_least, lab, v) for n, v in variants.items()}, profile.start_rounds, chance)
     pairs = {
@@ -131,6 +132,7 @@ def _starts(lab: Laboratory, profile: Profile, chance: random.Random) -> Results
         "lever_data": ("data", "lastgood"),
         "lever_methods": ("methods", "lastgood"),
         "lever_gc": ("gc", "lastgood"),
+        "lever_boto3": ("boto3", "lastgood"),
         "lever_clients": ("clients", "lastgood"),
     }
     return {"figures": {key: ratios(rounds, *pair, float) for key, pair in pairs.items()}}
