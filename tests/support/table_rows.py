@@ -77,6 +77,7 @@ def full() -> Rollback:
         suspect_deployment_id="d-2",
         suspect_created_at=at(-10),
         suspect_revisions=("v2", "v3"),
+        suspect_contents={"v2": "{}"},
         good_deployment_id="d-1",
         good_revision="v1",
         good_digests=("app=sha256:1f", "proxy=sha256:2e"),

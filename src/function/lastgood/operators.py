@@ -6,7 +6,16 @@ import unicodedata
 from typing import Any
 
 from lastgood.errors import LastgoodError
-from lastgood.model import Deployment, DeploymentGroup, FloorsFrom, Phase, Rollback, Trigger, TriggerKind
+from lastgood.model import (
+    Deployment,
+    DeploymentGroup,
+    FloorsFrom,
+    Phase,
+    Rollback,
+    Trigger,
+    TriggerKind,
+    remembered,
+)
 from lastgood.parts import Parts
 from lastgood.pipelines.runs import holder
 from lastgood.results import answer, pipeline_of, refusal, result_of
@@ -158,8 +167,16 @@ class Operators:
             by=request.requested_by,
             why=request.reason,
             now=self._parts.clock(),
+            content="" if good else self._content(request, deployment),
         )
         return answer(request.action, f"{deployment.revision.identity} is marked {'good' if good else 'bad'}.")
+
+    def _content(self, request: OperatorRequest, deployment: Deployment) -> str:
+        """What it contains, by which it is recognised under another name; empty where that cannot be read now."""
+        try:
+            return remembered(self._parts.deployer_for(_group(request), None).evidence(deployment).revision)
+        except LastgoodError:
+            return ""
 
     def release(self, request: OperatorRequest) -> dict[str, Any]:
         """Open the stage that a rollback holds; one that somebody else closed stays closed."""

@@ -20,6 +20,7 @@ from lastgood.judgement.wording import clock, duration
 from lastgood.ledger import Watch
 from lastgood.model import (
     AlarmState,
+    Controls,
     Deployment,
     DeploymentGroup,
     FloorsFrom,
@@ -129,17 +130,29 @@ class Releases:
 
     def _known_bad(self, group: DeploymentGroup, deployment: Deployment, alarm: FiringAlarm | None) -> Rollback | None:
         """Record a release of a known-bad revision; the notice also mentions the alarm that it meets."""
-        controls, identity = self._parts.ledger.controls(group, self._parts.clock()), deployment.revision.identity
-        why, since = controls.known_bad.get(identity), controls.known_bad_since.get(identity)
+        controls = self._parts.ledger.controls(group, self._parts.clock())
+        known_as = self._known_bad_as(group, deployment, controls)
+        why, since = controls.known_bad.get(known_as), controls.known_bad_since.get(known_as)
         # An event, however late, of the very release that was found bad is not a second release.
         if why is None or (since and deployment.created_at <= since):
             return None
+        other = "" if known_as == deployment.revision.identity else f" as {known_as}, which contains the same"
         return self._rollbacks.record(
             self._told(group, deployment, Reason.KNOWN_BAD_RELEASED),
             Reason.KNOWN_BAD_RELEASED,
-            f"{deployment.deployment_id} releases {deployment.revision.name}, which is known bad: {why}. Stop it, or "
-            f"mark the revision good if it is.{_met(alarm)}",
+            f"{deployment.deployment_id} releases {deployment.revision.name}, which is known bad{other}: {why}. "
+            f"Stop it, or mark the revision good if it is.{_met(alarm)}",
         )
+
+    def _known_bad_as(self, group: DeploymentGroup, deployment: Deployment, controls: Controls) -> str:
+        """The name under which what it deploys is known bad; its content is read only if any content is."""
+        known_as = controls.known_bad_as(deployment.revision)
+        if known_as or not controls.known_bad_contents:
+            return known_as
+        try:
+            return controls.known_bad_as(self._parts.deployer_for(group, None).evidence(deployment).revision)
+        except LastgoodError:
+            return ""
 
     def _floor(self, group: DeploymentGroup, deployment: Deployment) -> Rollback | None:
         """Record a release that is a floor: it bars every older revision, so people are told before they need one."""

@@ -64,6 +64,7 @@ MEANINGS: dict[str, str] = {
     "suspect_deployment_id": "The deployment that is blamed.",
     "suspect_revision": "What it deployed.",
     "suspect_revisions": "What all the suspects deployed, where several cannot be told apart.",
+    "suspect_contents": "What each of them contains, as far as AWS recorded it: known bad under any name.",
     "suspect_created_at": "When the oldest of the suspects was created.",
     "good_deployment_id": "The deployment whose revision goes back.",
     "good_revision": "That revision.",

@@ -116,6 +116,7 @@ class Case:
             self.policy.proven_after,
             self.policy.known_bad_heals_after,
             controls.known_bad_since,
+            controls.known_bad_as,
         )
 
     @property

@@ -235,9 +235,10 @@ class _Case:
         return None
 
     def _by_memory(self, d: Deployment, identity: str) -> tuple[Rejection, str] | None:
-        bad = d.revision.known and identity in self.controls.known_bad
+        bad = self.controls.known_bad_as(d.revision)
         if bad and not self.override and not (self.lives and self.lives.healed(d)):
-            return Rejection.KNOWN_BAD, f"Known bad: {self.controls.known_bad[identity]}.{self._since_known_bad(d)}"
+            name = "" if bad == identity else f" as {bad}, which contains the same"
+            return Rejection.KNOWN_BAD, f"Known bad{name}: {self.controls.known_bad[bad]}.{self._since_known_bad(d)}"
         undone = self._undone_later(d)
         if undone and identity not in self.controls.marked_good and not self.override:
             return (

@@ -96,7 +96,7 @@ def adoptable(case: Case) -> bool:
     if adopt is None:
         return False
     healed = good is not None and good.revision.identity == adopt.revision.identity
-    if adopt.revision.identity in case.seen.controls.known_bad and not healed:
+    if case.seen.controls.known_bad_as(adopt.revision) and not healed:
         return False
     if any(same(adopt, suspect) for suspect in case.attribution.suspects):
         return False

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from lastgood.judgement.onset import SAME_CHANGE
 from lastgood.judgement.wording import duration
-from lastgood.model import BEFORE, AlarmHistory, Deployment, Firing, same_content
+from lastgood.model import BEFORE, AlarmHistory, Deployment, Firing, Revision, same_content
 
 NOISY_WITHIN = timedelta(hours=24)
 """An alarm's earlier firings are of interest for this long before a release."""
@@ -34,7 +35,8 @@ class Lives:
     """What is known of how long each deployment of a history served.
 
     A deployment is proven once it served for `proven_after` and no alarm fired meanwhile. One during which an alarm
-    fired, or that is known bad (`known_bad_since`), is proven again when it then served quietly for `heals_after`.
+    fired, or that is known bad (`known_bad_since`, by the name that `known_bad_as` gives), is proven again when it then
+    served quietly for `heals_after`.
     """
 
     history: Sequence[Deployment]
@@ -43,6 +45,7 @@ class Lives:
     proven_after: timedelta
     heals_after: timedelta
     known_bad_since: Mapping[str, datetime] = field(default_factory=dict)
+    known_bad_as: Callable[[Revision], str] = operator.attrgetter("identity")
 
     def served(self, deployment: Deployment) -> Served | None:
         """From its end to the beginning of the next change of live; None where that is not known.
@@ -97,7 +100,7 @@ class Lives:
 
     def since_known_bad(self, deployment: Deployment) -> Served | None:
         """The longest quiet service of its content, released again after it was found bad; None if it was not."""
-        since = self.known_bad_since.get(deployment.revision.identity)
+        since = self.known_bad_since.get(self.known_bad_as(deployment.revision))
         again = [
             life
             for d in self.history

@@ -9,7 +9,7 @@ One table, partition key `pk`, sort key `sk`:
 | `ROLLBACK#<id>` | `SIGNAL#<key>` | another signal that joined this rollback, with the one it would have opened |
 | `GROUP#<group key>` | `LOCK` | which rollback is open; absent attribute: none |
 | `GROUP#<group key>` | `PAST#<time>#<id>` | a rollback that acted, for cooldown and limits |
-| `GROUP#<group key>` | `BAD#<hash>` | a known-bad revision; `marked_good_at` takes it back |
+| `GROUP#<group key>` | `BAD#<hash>` | a known-bad revision and its content; `marked_good_at` takes it back |
 | `GROUP#<group key>` | `MODE`, `PAUSE`, `FLOOR`, `FLOOR_CLEARED#<deployment>` | what an operator set |
 | `GROUP#<group key>` | `RELEASE#<time>#<deployment>` | the notebook: what a release contained and when it served |
 | `CONTROL` | `PAUSE` | the pause of everything |
@@ -299,16 +299,25 @@ class Ledger:
         return self._table.get("CONTROL", "DRILL") or {}
 
     def mark_revision(
-        self, group: DeploymentGroup, identity: str, *, good: bool, by: str, why: str, now: datetime
+        self,
+        group: DeploymentGroup,
+        identity: str,
+        *,
+        good: bool,
+        by: str,
+        why: str,
+        now: datetime,
+        content: str = "",
     ) -> None:
-        """Remember a revision as known bad, or take that back."""
+        """Remember a revision as known bad, with its content where that is known; or take that back."""
         change = (
             "SET revision = :revision, explanation = :why, requested_by = :by, marked_good_at = :at"
             if good
-            else "SET revision = :revision, explanation = :why, requested_by = :by, marked_bad_at = :at "
-            "REMOVE marked_good_at"
+            else "SET revision = :revision, explanation = :why, requested_by = :by, marked_bad_at = :at, "
+            "revision_content = :content REMOVE marked_good_at"
         )
         values = {":revision": identity, ":why": why, ":by": by, ":at": iso(now)}
+        values |= {} if good else {":content": content}
         self._table.change(group_pk(group), bad_sk(identity), change, None, values)
 
     def lock(self, group: DeploymentGroup) -> Lock:

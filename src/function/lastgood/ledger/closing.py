@@ -58,12 +58,14 @@ class Closing:
 
     def _known_bad(self, identity: str) -> dict[str, Any]:
         why = f"rolled away from by {self.rollback.rollback_id}"
+        content = self.rollback.choice.suspect_contents.get(identity, "")
         return self.table.update(
             group_pk(self.rollback.group),
             bad_sk(identity),
-            "SET revision = :revision, explanation = :why, marked_bad_at = :at REMOVE marked_good_at",
+            "SET revision = :revision, explanation = :why, marked_bad_at = :at, revision_content = :content "
+            "REMOVE marked_good_at",
             None,
-            {":revision": identity, ":why": why, ":at": iso(self.at)},
+            {":revision": identity, ":why": why, ":at": iso(self.at), ":content": content},
         )
 
     def uncounted(self) -> dict[str, Any]:

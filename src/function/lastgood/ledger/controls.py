@@ -46,6 +46,11 @@ def read_controls(rows: Iterable[Mapping[str, Any]], now: datetime) -> Controls:
         cleared_floors=frozenset(str(row["sk"]).partition("#")[2] for row in by_kind.get("FLOOR_CLEARED", [])),
         known_bad={row["revision"]: text_of(row, "explanation") for row in bad if not row.get("marked_good_at")},
         known_bad_since={row["revision"]: since for row in bad if (since := _time(row, "marked_bad_at"))},
+        known_bad_contents={
+            row["revision"]: content
+            for row in bad
+            if not row.get("marked_good_at") and (content := text_of(row, "revision_content"))
+        },
         marked_good=frozenset(row["revision"] for row in bad if row.get("marked_good_at")),
         past=tuple(past for row in by_kind.get("PAST", []) if (past := _past(row, now))),
         open_rollback_id=next((text_of(row, "open_rollback_id") for row in by_kind.get("LOCK", [])), ""),

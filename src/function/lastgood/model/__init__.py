@@ -120,6 +120,7 @@ from lastgood.model.record import (
     TriggerKind,
 )
 from lastgood.model.release_sets import ReleaseSet
+from lastgood.model.remembered import is_remembered, remembered
 from lastgood.model.stacks import (
     Origin,
     goes_back_by_itself,
@@ -211,6 +212,7 @@ __all__ = [
     "controllers",
     "follow_up_due",
     "goes_back_by_itself",
+    "is_remembered",
     "name_of",
     "notices_due",
     "parse_key",
@@ -219,6 +221,7 @@ __all__ = [
     "parse_stage",
     "platforms_of",
     "prefix_of",
+    "remembered",
     "same_content",
     "same_images",
     "seconds_of",

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from lastgood.model.deployments import Revision
 from lastgood.model.record import Outcome
+from lastgood.model.remembered import is_remembered
 
 
 class Mode(StrEnum):
@@ -133,7 +135,8 @@ class Controls:
     """What operators and earlier rollbacks left in the audit table for one deployment group.
 
     `groups_in_alarm` are the keys of the groups that went into alarm within the storm window; for `unfounded_groups`
-    only a message said so. Alarms from before `resumed_at` no longer count: somebody has looked.
+    only a message said so. Alarms from before `resumed_at` no longer count: somebody has looked. Known-bad revisions
+    are kept by their identity: why they are bad, since when, and what they contain (`remembered`).
     """
 
     pause_all: Pause | None = None
@@ -143,12 +146,22 @@ class Controls:
     cleared_floors: frozenset[str] = frozenset()
     known_bad: Mapping[str, str] = field(default_factory=dict)
     known_bad_since: Mapping[str, datetime] = field(default_factory=dict)
+    known_bad_contents: Mapping[str, str] = field(default_factory=dict)
     marked_good: frozenset[str] = frozenset()
     past: tuple[PastRollback, ...] = ()
     groups_in_alarm: frozenset[str] = frozenset()
     unfounded_groups: frozenset[str] = frozenset()
     resumed_at: datetime | None = None
     open_rollback_id: str = ""
+
+    def known_bad_as(self, revision: Revision) -> str:
+        """The name under which it, or the same content, is known bad; empty if it is not."""
+        if revision.known and revision.identity in self.known_bad:
+            return revision.identity
+        if revision.identity in self.marked_good:
+            return ""
+        contents = self.known_bad_contents.items()
+        return next((identity for identity, content in contents if is_remembered(content, revision)), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ def with_history(look: Look, seen: Observation, good: Deployment) -> Observation
         history = _with_known(look.last.history, good)
         past = look.last.alarm_history
         return replace(seen, history=history, alarm_history=past, unusable={**look.last.unusable, **seen.unusable})
-    healed = good.revision.identity in seen.controls.known_bad
+    healed = bool(seen.controls.known_bad_as(good.revision))
     since = look.now - HISTORY_KEPT if healed else min(good.created_at, look.now)
     reading = look.reading_alarm_history()
     read: tuple[Deployment, ...] = ()

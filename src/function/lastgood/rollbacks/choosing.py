@@ -9,7 +9,7 @@ from lastgood.judgement.stacks import command_for
 from lastgood.judgement.steps import Decision
 from lastgood.judgement.theirs import why_it_failed
 from lastgood.links import compare
-from lastgood.model import Origin
+from lastgood.model import Origin, remembered
 from lastgood.pipelines.runs import commit_in
 
 
@@ -36,9 +36,11 @@ def _blamed(decision: Decision, origin: Origin | None) -> dict[str, Any]:
     # A stage's rollback that was passed on keeps the command for the stack which the group's rollback had found.
     asked = newest.stack or origin is not None
     stack = {"suspect_stack": newest.stack, "stack_command": command_for(newest.stack, origin)} if asked else {}
+    contents = {suspect.revision.identity: remembered(suspect.revision) for suspect in decision.suspects}
     return stack | {
         "suspect_deployment_id": newest.deployment_id,
         "suspect_revisions": tuple(dict.fromkeys(s.revision.identity for s in decision.suspects)),
+        "suspect_contents": {identity: content for identity, content in contents.items() if content},
         "suspect_created_at": oldest.created_at,
         "suspect_commit": commit_in(newest.revision.commit),
         "remark": decision.chosen.remark,

@@ -32,7 +32,8 @@ class Candidate:
 class Choice:
     """The suspects and the last good revision, fixed with the first decision: later steps do not choose again.
 
-    `suspect_revisions` holds the newest suspect's revision first; `suspect_created_at` is the oldest suspect's time.
+    `suspect_revisions` holds the newest suspect's revision first; `suspect_contents` maps each to its content, where
+    that is known (`remembered`); `suspect_created_at` is the oldest suspect's time.
     `release_groups` are the keys of all groups that the same release changed, as far as known; `release_joined_by` says
     what shows that they belong together; `release_deployments` maps a group's key to the release's deployment there.
     """
@@ -40,6 +41,7 @@ class Choice:
     suspect_deployment_id: str = ""
     suspect_created_at: datetime | None = None
     suspect_revisions: tuple[str, ...] = ()
+    suspect_contents: Mapping[str, str] = field(default_factory=dict)
     good_deployment_id: str = ""
     good_revision: str = ""
     good_digests: tuple[str, ...] = ()
