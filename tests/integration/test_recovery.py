@@ -141,3 +141,46 @@ def test_a_late_ok_for_want_of_data_is_no_recovery_either_and_one_with_data_is()
         it.local.alarm(ALARM)
         it.alarm_recovers()
         assert it.head["alarm_recovered_at"]
+
+
+# --- several alarms of one group ------------------------------------------------------------------------------------
+
+LATENCY = "shop-prod-latency"
+
+
+def rolled_back_for_two(it: Scene) -> None:
+    """Version 3 was bad for two alarms: the first opened the rollback, and the second joined it."""
+    it.good_history(2)
+    it.release(3, settle=True, rest=120)
+    it.local.alarm(LATENCY, tags=it.tags)
+    it.alarm_fires()
+    rollback = it.rollback_id
+    assert it.deliver(it.alarm_message(alarm=LATENCY))["rollback_id"] == rollback
+    assert it.run_to_end()["outcome"] == "ROLLED_BACK", it.head["explanation"]
+    it.sim.advance(120)
+
+
+def test_as_long_as_an_alarm_that_joined_still_fires_the_group_has_not_recovered() -> None:
+    with scene("Lambda", versions=5) as it:
+        rolled_back_for_two(it)
+        it.alarm_recovers()
+        told = not_recovered(it, "ALARM", "another alarm is still firing")
+        assert it.head["not_recovered_alarm"] == LATENCY and LATENCY in told["content"]["description"]
+
+
+def test_alarms_that_both_recovered_are_a_recovery() -> None:
+    with scene("Lambda", versions=5) as it:
+        rolled_back_for_two(it)
+        it.local.alarm(LATENCY, "OK")
+        it.alarm_recovers()
+        window_ends(it)
+        assert it.head["alarm_recovered_at"] and "not_recovered_at" not in it.head
+
+
+def test_an_alarm_that_joined_and_measures_nothing_any_more_says_nothing_about_the_first() -> None:
+    with scene("Lambda", versions=5) as it:
+        rolled_back_for_two(it)
+        it.local.alarm(LATENCY, "INSUFFICIENT_DATA")
+        it.alarm_recovers()
+        window_ends(it)
+        assert it.head["alarm_recovered_at"] and "not_recovered_at" not in it.head

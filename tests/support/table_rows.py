@@ -115,6 +115,7 @@ def full() -> Rollback:
         alarm_recovered_at=at(7),
         not_recovered_at=at(9),
         not_recovered_state="ALARM",
+        not_recovered_alarm="shop-latency",
         next_good_deployment_id="d-0",
         next_good_revision="v0",
         stop_answer="Pending",

@@ -96,7 +96,8 @@ def compose(rollback: Rollback, kind: str, place: Place = Place()) -> Notice:
     elif kind == NEEDS_HUMAN:
         title = f"✋ {where} waits for approval"
     elif kind == NOT_RECOVERED:
-        title = f"⚠️ {where} was rolled back, and the alarm {_not_ok(rollback)}"
+        which = "another" if rollback.progress.not_recovered_alarm else "the"
+        title = f"⚠️ {where} was rolled back, and {which} alarm {_not_ok(rollback)}"
     elif kind == HELD_UP:
         title = f"⏳ The rollback of {where} is held up"
     elif kind == GOES_ON:
@@ -225,7 +226,8 @@ def _stack(rollback: Rollback) -> str:
 def _alarm(rollback: Rollback, kind: str) -> str:
     if not rollback.trigger.alarm_name:
         return f"Asked for by {rollback.trigger.requested_by}"
-    said = f"Alarm: {rollback.trigger.alarm_name}"
+    other = rollback.progress.not_recovered_alarm if kind == NOT_RECOVERED else ""
+    said = f"Alarm: {other or rollback.trigger.alarm_name}"
     if rollback.progress.alarm_recovered_at:
         return f"{said}, OK again since {_clock(rollback.progress.alarm_recovered_at)}"
     if kind == NOT_RECOVERED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,10 +13,28 @@ from lastgood.model import AlarmState, Rollback
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """`at`: since when the alarm is OK; None: it did not recover, and `state` is a key of `NOT_OK`."""
+    """`at`: since when the alarm is OK; None: it did not recover, and `state` is a key of `NOT_OK`.
+
+    `alarm`: the name of another alarm which is in that state; empty: the rollback's own.
+    """
 
     at: datetime | None
     state: str = ""
+    alarm: str = ""
+
+
+def recovery_of_all(alarms: Alarms, rollback: Rollback, joined: Iterable[Rollback], now: datetime) -> Recovery:
+    """The same for a rollback that other alarms joined: as long as one of these fires, its group is still ill."""
+    own = recovery(alarms, rollback, now)
+    others = (one for one in joined if own.at is not None and _alarm_of(one) != _alarm_of(rollback))
+    for one in others:
+        if recovery(alarms, one, now).state == AlarmState.ALARM:
+            return Recovery(None, str(AlarmState.ALARM), one.trigger.alarm_name)
+    return own
+
+
+def _alarm_of(rollback: Rollback) -> tuple[str, str]:
+    return rollback.trigger.alarm, rollback.trigger.alarm_contributor
 
 
 def recovery(alarms: Alarms, rollback: Rollback, now: datetime) -> Recovery:

@@ -12,9 +12,10 @@ from lastgood.errors import LastgoodError
 from lastgood.ledger import Watch
 from lastgood.notekeeping import Notekeeping
 from lastgood.parts import Parts
-from lastgood.recovery import recovery
+from lastgood.recovery import recovery_of_all
 from lastgood.releases import Releases
 from lastgood.rollbacks import Rollbacks
+from lastgood.rollbacks.joining import joined_alarms
 from lastgood.rollbacks.notes import Notes
 
 RESERVE = timedelta(seconds=15)
@@ -89,9 +90,10 @@ class Sweep:
             return
         rollback = ledger.load(watch.rollback_id)
         if rollback is not None and rollback.progress.alarm_recovered_at is None:
-            seen = recovery(self._parts.alarms, rollback, now)
+            joined = [one for _, one in joined_alarms(ledger, rollback)]
+            seen = recovery_of_all(self._parts.alarms, rollback, joined, now)
             if seen.at is not None:
                 self._notes.alarm_recovered(watch.rollback_id, seen.at)
             else:
-                self._notes.not_recovered(rollback, seen.state)
+                self._notes.not_recovered(rollback, seen.state, seen.alarm)
         ledger.settle(watch, now)

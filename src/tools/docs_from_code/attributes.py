@@ -97,6 +97,7 @@ MEANINGS: dict[str, str] = {
     "closed_at": "When the record got its outcome.",
     "alarm_recovered_at": "When the alarm was OK again, by CloudWatch's own word, and still so when its window ended.",
     "not_recovered_at": "When the recovery window ended and the alarm was not OK.",
+    "not_recovered_alarm": "The alarm that did not recover, where it is not `alarm_name` but one that joined.",
     "not_recovered_state": "The alarm's state then, or `gone`; `edited` or `without data` where its OK proves nothing.",
     "next_good_deployment_id": "The deployment before the good one that could go back next, if people approve.",
     "next_good_revision": "What it deployed.",

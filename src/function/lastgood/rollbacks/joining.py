@@ -39,8 +39,7 @@ def answer_joined(ledger: Ledger, draft: Draft, opens: Callable[[Rollback, str],
     """
     if JOINED not in notices_due(draft.rollback):
         return
-    joined = ledger.joined(draft.rollback.rollback_id)
-    alarms = [(key, one) for key, one in joined if _is_an_alarm(one) and one.group == draft.rollback.group]
+    alarms = joined_alarms(ledger, draft.rollback)
     answers = list(dict.fromkeys(opens(rollback, key).rollback_id for key, rollback in alarms))
     if answers:
         # One step for all: a transaction takes a hundred writes, and an alarm over a fleet may bring more signals.
@@ -48,6 +47,12 @@ def answer_joined(ledger: Ledger, draft: Draft, opens: Callable[[Rollback, str],
         told = f"{what} had joined; answered by {listed(answers)}."
         draft.note(Kind.RESULT, "ANSWER_JOINED", clean(told, LONGEST_EXPLANATION))
     draft.change(notified=(*draft.rollback.bookkeeping.notified, JOINED))
+
+
+def joined_alarms(ledger: Ledger, rollback: Rollback) -> list[tuple[str, Rollback]]:
+    """The alarms of its group that joined a rollback: the key of each signal, and what it would have opened."""
+    joined = ledger.joined(rollback.rollback_id)
+    return [(key, one) for key, one in joined if _is_an_alarm(one) and one.group == rollback.group]
 
 
 def _is_an_alarm(rollback: Rollback) -> bool:

@@ -45,9 +45,10 @@ class Notes:
 
         return self._noted(rollback_id, asked)
 
-    def not_recovered(self, rollback: Rollback, state: str) -> None:
+    def not_recovered(self, rollback: Rollback, state: str, alarm: str = "") -> None:
         """Note that the alarm did not recover though the good revision is long live, and what could go back next.
 
+        `alarm` names another alarm of the group that did not, where the rollback's own did.
         People decide about that. Raises RetryableError if another invocation is at the rollback.
         """
         older = next_older(self._parts, rollback)
@@ -55,11 +56,11 @@ class Notes:
         def missed(leased: Rollback) -> Rollback:
             now = self._parts.clock()
             changes: dict[str, Any] = {"not_recovered_at": leased.progress.not_recovered_at or now}
-            changes["not_recovered_state"] = state
+            changes |= {"not_recovered_state": state, "not_recovered_alarm": alarm}
             if older is not None:
                 changes["next_good_deployment_id"] = older.deployment_id
                 changes["next_good_revision"] = older.revision.identity
-            name = clean(leased.trigger.alarm_name, 255)
+            name = clean(alarm or leased.trigger.alarm_name, 255)
             text = f"The alarm {name} {NOT_OK[state]}: this did not heal it, as far as can be seen."
             return self._write(leased, "NOT_RECOVERED", text, changes, next_check_at=now + NEXT_CHECK)
 

@@ -32,6 +32,7 @@ class Progress:
     alarm_recovered_at: datetime | None = None
     not_recovered_at: datetime | None = None
     not_recovered_state: str = ""
+    not_recovered_alarm: str = ""
     next_good_deployment_id: str = ""
     next_good_revision: str = ""
 
