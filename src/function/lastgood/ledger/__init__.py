@@ -34,17 +34,16 @@ is ever deleted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import batched
 from typing import Any
 
 from lastgood.errors import LostLeaseError
 from lastgood.ledger.closing import Closing
 from lastgood.ledger.codec import changes, read_rollback, readable, stored_name, to_item
 from lastgood.ledger.controls import bad_sk, group_pk, read_common, read_controls, text_of
-from lastgood.ledger.dynamo import MOST_WRITES, Table
+from lastgood.ledger.dynamo import Table
 from lastgood.ledger.items import OPEN_KEY, Items, Kind, Step, rollback_pk
 from lastgood.ledger.notebook import RELEASE, Notebook
 from lastgood.ledger.told import Told
@@ -218,7 +217,7 @@ class Ledger:
         for number, step in enumerate(steps, start=count + 1):
             items.append(self._table.put(self._items.step(after.rollback_id, number, step), "attribute_not_exists(pk)"))
         extra = list(extra)
-        reasons = self._transacted([*items, *extra])
+        reasons = self._table.transact_many([*items, *extra])
         if reasons is None:
             return after
         if not reasons[0] and any(reasons[1 : len(items)]):
@@ -226,12 +225,6 @@ class Ledger:
             counted = before.changed(step_count=self._last_step(after.rollback_id))
             return self.write(counted, after, steps, next_check_at=next_check_at, extra=extra)
         raise LostLeaseError(f"{after.rollback_id} was advanced by another invocation")
-
-    def _transacted(self, writes: Sequence[dict[str, Any]]) -> list[dict[str, Any]] | None:
-        """Do the writes together. Those beyond what DynamoDB takes at once come first: they only say what is bad."""
-        for some in batched(writes[MOST_WRITES:], MOST_WRITES, strict=False):
-            self._table.transact(list(some))
-        return self._table.transact(list(writes[:MOST_WRITES]))
 
     def _last_step(self, rollback_id: str) -> int:
         numbers = (str(step["sk"]).partition("#")[2] for step in self.steps(rollback_id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import batched
 from typing import Any
 
 from lastgood.clients import call
@@ -83,6 +84,12 @@ class Table:
         ((_, asked),) = write.items()
         key = _unmarshal(asked.get("Key") or {name: asked["Item"][name] for name in ("pk", "sk")})
         return self.get(key["pk"], key["sk"]) or {}
+
+    def transact_many(self, writes: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+        """The same for any number of writes: those beyond a transaction are done before it, and stand by themselves."""
+        for more in batched(writes[MOST_WRITES:], MOST_WRITES, strict=False):
+            self.transact(list(more))
+        return self.transact(writes[:MOST_WRITES])
 
     # --- single items -------------------------------------------------------------------------------------------------
 
