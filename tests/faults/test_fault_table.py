@@ -421,6 +421,44 @@ def test_fault_37_credentials_that_ran_out_are_left_to_the_next_environment(code
         is_back(it, it.run_to_end())
 
 
+EXPIRED = "Signature expired: 20261127T100000Z is now earlier than 20261127T100500Z (20261127T101000Z - 5 min.)"
+
+
+@pytest.mark.parametrize("operation", ["ListDeployments", "StopDeployment", "CreateDeployment"])
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("InvalidSignatureException", EXPIRED),
+        ("InvalidSignatureException", EXPIRED.replace("expired", "not yet current")),
+        ("RequestTimeTooSkewed", "The difference between the request time and the current time is too large."),
+        ("RequestTimeoutException", "The request was not read to its end."),
+    ],
+    ids=["frozen", "ahead", "skewed", "slow"],
+)
+def test_fault_37_a_request_that_came_too_late_after_its_signature_is_made_again(
+    operation: str, code: str, message: str
+) -> None:
+    """An environment that Lambda froze in the middle of a call, or whose clock is wrong for a while."""
+    with scene("Server", settings=OWN) as it:
+        it.good_history(1, 2)
+        it.release(3)
+        it.sim.advance(60)
+        it.sim.fail_call(operation, code, message, count=1, status=403)
+        try:
+            it.alarm_fires()
+        except RetryableError:
+            it.deliver(it.alarm_message())
+        assert (it.run_to_end()["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), it.head["explanation"]
+
+
+def test_fault_37_a_signature_that_is_wrong_is_no_matter_of_time() -> None:
+    with scene("Server") as it:
+        bad_release(it)
+        it.sim.fail_call("ListDeployments", "InvalidSignatureException", "The signature does not match.", status=403)
+        it.alarm_fires()
+        assert (it.head["outcome"], it.head["reason_code"]) == ("FAILED", "READ_REFUSED")
+
+
 @pytest.mark.parametrize("code", ["UnrecognizedClientException", "AccessDeniedException"])
 def test_fault_37_credentials_that_are_not_accepted_end_it_with_the_call_and_aws_own_word(code: str) -> None:
     with scene("Server") as it:

@@ -46,6 +46,7 @@ CREATES = {"CreateDeployment", "UpdateService", "RollbackStage"}
 OF_A_STAGE = {"RollbackStage", "StopPipelineExecution"}
 PLACES: dict[str, type[Place]] = {"Service": EcsService, "Stage": StageOfAPipeline, "Stack": GroupOfAStack}
 """What is deployed to, where it is no group of CodeDeploy's by itself."""
+_ENDED_BADLY = {"Failed", "Stopped", "STOPPED"}
 FOLLOW_UPS = {"StartPipelineExecution": "RERUN", "DisableStageTransition": "HOLD", "EnableStageTransition": "RELEASE"}
 
 
@@ -479,11 +480,12 @@ class World:
         self._witness_two_steps(place, made)
 
     def _witness_newer(self, place: Any, made: Seen, head: dict[str, Any]) -> None:
-        """What a team released after the alarm may be the fix, unless AWS itself has taken it back."""
+        """What a team released after the alarm may be the fix, unless it failed or AWS itself has taken it back."""
         since = datetime.fromisoformat(head.get("alarm_changed_at") or head["signal_at"]) + abs(self.skew)
         started = _wire.frames[-1].started_at - abs(self.skew)
         earlier = place.deployments[:-1]
-        newer = [d for d in earlier if d.released and not d.undone and since < d.created_at < started]
+        meant = [d for d in earlier if d.released and not d.undone and d.status not in _ENDED_BADLY]
+        newer = [d for d in meant if since < d.created_at < started]
         if newer:
             told = ", ".join(f"{d.id} {d.status} of {d.created_at}" for d in newer)
             self.wrong(f"{made.by} of {since} is put over {told}, which came after its signal")

@@ -218,6 +218,15 @@ def test_the_function_affirms_nothing_about_a_group_that_does_not_exist(action: 
         assert it.is_live(2)
 
 
+def test_a_name_that_can_be_no_groups_is_affirmed_by_nothing() -> None:
+    """CodeDeploy answers otherwise where a name breaks its rules: nobody may take such a group for paused."""
+    with scene("Server") as it:
+        it.sim.fail_call("GetDeploymentGroup", "InvalidApplicationNameException", "in an invalid format", count=9)
+        (answer,) = it.local.handle(request("manual-pause", application="shop/prod"))
+        assert answer["refused"] == "unknown_group", answer
+        assert [item for item in it.local.items() if item["sk"] == "PAUSE"] == []
+
+
 def test_a_stop_sign_does_not_wait_for_codedeploy() -> None:
     with scene("Server") as it:
         it.sim.fail_call("GetDeploymentGroup", "AccessDeniedException", "not authorized", count=20)

@@ -68,7 +68,19 @@ _PASSING = {
 }
 # The execution environment's credentials have run out; the next one has fresh ones.
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+# A request came too long after it was signed, or by a wrong clock, or not to its end, so it had no effect. An execution
+# environment may be frozen between the two. The services that take JSON have one code for that and for a wrong key.
+_TOO_LATE = {
+    "InvalidSignatureException": re.compile("signature (expired|not yet current)", re.IGNORECASE),
+    "SignatureDoesNotMatch": re.compile("signature (expired|not yet current)", re.IGNORECASE),
+    "RequestTimeTooSkewed": re.compile(""),
+    "RequestTimeout": re.compile(""),
+    "RequestTimeoutException": re.compile(""),
+}
 _SPECIFIC: dict[str, type[RefusedError]] = {
+    # A name that can be none: there is nothing of that name.
+    "InvalidApplicationNameException": GroupNotFoundError,
+    "InvalidDeploymentGroupNameException": GroupNotFoundError,
     "ApplicationDoesNotExistException": GroupNotFoundError,
     "DeploymentGroupDoesNotExistException": GroupNotFoundError,
     "DeploymentLimitExceededException": GroupBusyError,
@@ -206,6 +218,8 @@ def _translated(operation: str, error: ClientError, writes: bool) -> Exception:
         return RetryableError(f"{operation} was throttled ({code})")
     if code in _EXPIRED:
         return ExpiredError(f"{operation} was refused with {code}: the credentials have run out")
+    if code in _TOO_LATE and _TOO_LATE[code].match(message):
+        return RetryableError(f"{operation} was refused with {code}: it came too late, or a clock is wrong")
     if status >= 500:
         return (AmbiguousError if writes else RetryableError)(f"{operation} failed with {status} {code}")
     if code in _PASSING and _PASSING[code].match(message):

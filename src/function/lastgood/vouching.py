@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from lastgood.ledger import Ledger
 from lastgood.model import Controls, Deployment, DeploymentGroup
+
+CLOCKS_DIFFER_BY = timedelta(minutes=5)
 
 
 def signed(deployments: Iterable[Deployment], controls: Controls) -> tuple[Deployment, ...]:
@@ -35,10 +38,17 @@ class Vouching:
         )
 
     def _made(self, deployment: Deployment) -> bool:
-        """Whether its rollback is of this group, tried to create a deployment, and knows of no other one."""
+        """Whether its rollback is of this group, tried to create a deployment, and knows of no other one.
+
+        Where its answer was lost, only what deploys the same, and was created before the rollback ended, can be it.
+        """
         rollback = self.ledger.load(deployment.made_by)
         if rollback is None or rollback.group != self.group:
             return False
-        if rollback.progress.rollback_deployment_id:
-            return rollback.progress.rollback_deployment_id == deployment.deployment_id
-        return rollback.progress.create_attempted_at is not None
+        progress = rollback.progress
+        if progress.rollback_deployment_id:
+            return progress.rollback_deployment_id == deployment.deployment_id
+        ended = (rollback.closed_at or deployment.created_at) + CLOCKS_DIFFER_BY
+        in_time = rollback.opened_at - CLOCKS_DIFFER_BY <= deployment.created_at <= ended
+        meant = {"", progress.redeployed_revision or rollback.choice.good_revision}
+        return progress.create_attempted_at is not None and in_time and deployment.revision.identity in meant
