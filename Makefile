@@ -66,10 +66,10 @@ demo: $(DEMO_STAMP) ## play a bad release on each platform, with no AWS account:
 	@PYTHONPATH=src/function:src/tools $(dir $(DEMO_STAMP))bin/python -m stage.demo
 
 test: $(STAMP) ## run every test, except those of the deployed stack: minutes
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 soak: $(STAMP) ## crash every rollback at every call, and the other fault tests at their full size
-	LASTGOOD_SOAK=1 $(BIN)/python -m pytest -n auto -o faulthandler_timeout=0 tests/faults
+	LASTGOOD_SOAK=1 $(BIN)/python -m pytest -n auto --dist worksteal -o faulthandler_timeout=0 tests/faults
 
 figures: $(STAMP) ## do what soak does, and write the figures into docs/reliability.md
 	PYTHONPATH=src/function:src/tools:tests:tests/support $(BIN)/python -m docs_from_code.fault_figures
