@@ -8,14 +8,19 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.auth import AUTH_TYPE_MAPS, SigV4Auth
+from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.parsers import BaseJSONParser
 from moto import mock_aws
+from moto.core.botocore_stubber import BotocoreStubber
+from moto.core.request import Request
 from moto.core.serialize import BaseJSONSerializer
 from moto.dynamodb import models
 from moto.dynamodb.models.dynamo_type import LimitedSizeDict
 from moto.dynamodb.parsing.executors import UpdateExpressionExecutor
 from moto.dynamodb.parsing.validators import UpdateExpressionValidator
 
+import quick_botocore
 import quick_dynamodb
 import quick_moto
 
@@ -59,6 +64,8 @@ def test_every_type_of_attribute_is_answered_as_by_moto_itself(table: Any, monke
     table.put_item(TableName="t", Item=ITEM)
     quick = table.get_item(TableName="t", Key={"pk": ITEM["pk"]})["Item"]
     monkeypatch.setattr(BaseJSONSerializer, "_serialize_type_structure", quick_moto._as_a_structure)
+    monkeypatch.setattr(BaseJSONSerializer, "_serialize_type_map", quick_moto._as_a_map)
+    monkeypatch.setattr(BaseJSONParser, "_handle_structure", quick_botocore._parsed_structure)
     assert quick == table.get_item(TableName="t", Key={"pk": ITEM["pk"]})["Item"] == ITEM
 
 
@@ -184,3 +191,80 @@ def test_an_item_that_grows_beyond_what_dynamodb_keeps_is_refused_as_by_moto_its
     assert [bool(said) for said in quick] == [False, False, False, False, True]
     monkeypatch.setattr(LimitedSizeDict, "__setitem__", quick_dynamodb._weighed)
     assert quick == grown()
+
+
+def asked() -> list[Any]:
+    """What services with all kinds of addresses answer, and what one refuses; without what is random in an answer."""
+    calls: list[tuple[str, str, dict[str, Any]]] = [
+        ("sts", "get_caller_identity", {}),
+        ("sns", "list_topics", {}),
+        ("sqs", "get_queue_url", {"QueueName": "none"}),
+        ("cloudwatch", "describe_alarms", {}),
+        ("s3", "list_buckets", {}),
+        ("s3", "head_object", {"Bucket": "none", "Key": "a/b c?d"}),
+        ("lambda", "get_function", {"FunctionName": "none"}),
+        ("cloudformation", "list_stacks", {}),
+        ("dynamodb", "list_tables", {}),
+        ("ecs", "describe_clusters", {"clusters": ["nöne"]}),
+    ]
+    found = []
+    for service, operation, given in calls:
+        try:
+            answer = getattr(boto3.client(service, region_name="eu-west-1"), operation)(**given)
+        except ClientError as error:
+            answer = dict(error.response)
+        status = answer.pop("ResponseMetadata")["HTTPStatusCode"]
+        found.append((service, status, answer))
+    return found
+
+
+def test_a_request_finds_what_answers_it_as_in_moto_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    with mock_aws():
+        quick = asked()
+        monkeypatch.setattr(BotocoreStubber, "process_request", quick_moto._answer)
+        monkeypatch.setattr(Request, "from_primitives", quick_moto._made_request)
+        monkeypatch.setitem(AUTH_TYPE_MAPS, "v4", SigV4Auth)
+        assert quick == asked()
+    assert {status for _, status, _ in quick} == {200, 400, 404}
+
+
+def test_a_request_is_put_together_as_by_moto_itself() -> None:
+    headers = {"X-Amz-Target": b"DynamoDB_20120810.GetItem", "Content-Type": "application/x-amz-json-1.0", "a_b": "c"}
+    given = ("POST", "https://dynamodb.us-east-1.amazonaws.com/", headers, '{"é": 1}'.encode())
+    quick, made = quick_moto._request(*given), quick_moto._made_request(*given)
+    for of in (
+        "url",
+        "raw_url",
+        "raw_path",
+        "method",
+        "data",
+        "query_string",
+        "content_type",
+        "content_length",
+        "form",
+    ):
+        assert getattr(quick, of) == getattr(made, of), of
+    assert dict(quick.headers) == dict(made.headers)
+
+
+def test_who_has_no_credentials_is_not_asked_for() -> None:
+    with pytest.raises(NoCredentialsError):
+        quick_botocore._Unsigned(None, "sns", "us-east-1").add_auth(None)
+
+
+def test_a_handler_of_one_client_is_heard_by_that_client_alone() -> None:
+    session, heard = boto3.Session(region_name="us-east-1"), []
+    one, other = session.client("sns"), session.client("sns")
+
+    def hear(**_: object) -> None:
+        heard.append("one")
+
+    with mock_aws():
+        one.meta.events.register("before-call.sns.ListTopics", hear)
+        one.list_topics()
+        other.list_topics()
+        session.client("sns").list_topics()
+        assert heard == ["one"]
+        one.meta.events.unregister("before-call.sns.ListTopics", hear)
+        one.list_topics()
+        assert heard == ["one"]
