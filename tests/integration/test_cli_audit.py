@@ -7,6 +7,7 @@ import io
 import json
 import signal
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -277,6 +278,27 @@ def test_an_export_has_every_attribute_and_its_steps_where_asked(it: Terminal, t
 def test_steps_do_not_fit_into_csv(it: Terminal) -> None:
     ran = it.call("audit", "export", *it.when, "--steps", "--format", "csv")
     assert ran.code == 2 and "JSON lines" in ran.err
+
+
+def test_a_spreadsheet_says_who_asked_and_who_answered(it: Terminal) -> None:
+    ran = it.call("audit", "export", *it.when, "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(ran.out)))
+    assert rows and {"requested_by", "approved_by", "rejected_by", "forced", "request_reason"} <= rows[0].keys()
+    assert {row["opened_at"][-1] for row in rows} == {"Z"}
+
+
+@pytest.mark.parametrize(("offset", "there"), [("+00:00", True), ("-00:01", False)])
+def test_a_time_with_an_offset_is_compared_with_utc(it: Terminal, offset: str, there: bool) -> None:
+    newest = it.call("-o", "json", "audit", "list", *it.when).json[0]
+    since = newest["opened_at"][:19] + offset
+    found = it.call("-o", "json", "audit", "list", "--since", since, "--until", "2025-03-08").json
+    assert (newest["rollback_id"] in [head["rollback_id"] for head in found]) is there
+
+
+def test_where_nothing_happened_for_a_month_the_list_looks_further_back(it: Terminal) -> None:
+    ran = it.call("audit", "show", session=Session(clock=lambda: it.sim.clock.now() + timedelta(days=200)))
+    told = f"There is no rollback of the last 30 days in the table {it.table}. Try: lastgood audit list --since 400d"
+    assert (ran.code, ran.err) == (3, f"lastgood: {told}\n")
 
 
 def test_an_export_to_a_place_that_does_not_exist_is_one_line(it: Terminal) -> None:

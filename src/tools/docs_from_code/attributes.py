@@ -16,12 +16,13 @@ MEANINGS: dict[str, str] = {
     "next_check_at": "When the sweep looks next.",
     "expires_at": "When DynamoDB may delete the item, in epoch seconds.",
     "day": "The day of `opened_at`, for the index `by_day`.",
-    "deployment_group_key": "`<application>/<deployment_group>`, or `ecs:<cluster>/<service>`, for the index.",
+    "deployment_group_key": "`<application>/<deployment_group>`, `ecs:<cluster>/<service>` or "
+    "`pipeline:<name>/<stage>`, for the index.",
     # what and where
-    "application": "CodeDeploy's application; for a service of ECS, its cluster.",
-    "deployment_group": "CodeDeploy's deployment group; for a service of ECS, the service.",
-    "controller": "Who deploys there: `CODE_DEPLOY` or `ECS`.",
-    "compute_platform": "`Server`, `Lambda` or `ECS`, once it is known.",
+    "application": "CodeDeploy's application; of a service of ECS its cluster, of a stage its pipeline.",
+    "deployment_group": "CodeDeploy's deployment group, the service of ECS, or the stage.",
+    "controller": "Who deploys there: `CODE_DEPLOY`, `ECS` or `PIPELINE`.",
+    "compute_platform": "`Server`, `Lambda`, `ECS`, or `Pipeline` for a stage, once it is known.",
     # the trigger
     "trigger_kind": "How the signal came: `sns`, `sqs`, `alarm_action`, `eventbridge`, `manual` or `release`.",
     "opened_at": "When the function opened the record.",

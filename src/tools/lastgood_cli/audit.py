@@ -50,6 +50,10 @@ WIDE = (
     "closed_at",
     "alarm_recovered_at",
     "needs_human",
+    "approved_by",
+    "rejected_by",
+    "forced",
+    "request_reason",
 )
 SHOWN = ("opened_at", "deployment_group_key", "outcome", "reason_code", "rollback_id", "alarm", "explanation")
 """The columns of the table for people; `alarm` says what became of it."""

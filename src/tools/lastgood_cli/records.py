@@ -158,8 +158,10 @@ class Records:
         return found[0]
 
     def _no_such(self, rollback_id: str, near: Sequence[str] = ()) -> Problem:
-        told = f"There is no rollback {rollback_id} in the table {self._table}{there_is(near)}"
-        return Problem(told, "lastgood audit list --since 7d", Exit.NOT_FOUND)
+        which = f"rollback of the last {LOOKS_BACK.days} days" if rollback_id == "last" else f"rollback {rollback_id}"
+        told = f"There is no {which} in the table {self._table}{there_is(near)}"
+        since = "400d" if rollback_id == "last" else "7d"
+        return Problem(told, f"lastgood audit list --since {since}", Exit.NOT_FOUND)
 
     def remembered(self, group: DeploymentGroup | None) -> list[Record]:
         """What operators and past rollbacks left for a deployment group; None is for everything."""

@@ -20,7 +20,8 @@ One table, partition key `pk`, sort key `sk`:
 | `CONTROL` | `UNFOUNDED#<number>` | how many notices of signals that led nowhere a storm window had |
 | `WATCH` | `<until>#<id>` | an alarm that is looked at again: after a rollback, or after a release that met it firing |
 
-A group's key is `<application>/<group>`, or `ecs:<cluster>/<service>` where ECS itself deploys.
+A group's key is `<application>/<group>`, `ecs:<cluster>/<service>` where ECS itself deploys, or
+`pipeline:<name>/<stage>`.
 
 `codec` turns a rollback and its steps into items and back, `items` completes them, `closing` is what an end writes,
 `controls` what operators left, `notebook` the releases, `watches` the watched alarms, `told` which notices speak for
