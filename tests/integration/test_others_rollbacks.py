@@ -517,3 +517,23 @@ def test_a_rollback_that_answered_an_earlier_breach_is_still_never_rolled_back(p
         head = it.run_to_end()
         assert (head["outcome"], head["reason_code"]) == ("SKIPPED", "SUSPECT_IS_ROLLBACK")
         assert it.is_live(2)
+
+
+@pytest.mark.parametrize("creator", ["user", "autoscaling"])
+@pytest.mark.parametrize("platform", ["Server", "Lambda", "ECS"])
+def test_people_are_called_where_what_was_blamed_is_deployed_over_the_rollback_at_once(
+    platform: str, creator: str
+) -> None:
+    """By a pipeline that tries again, or for new instances."""
+    at_once = {"Lambda": {"versions": 4, "config": "CodeDeployDefault.LambdaAllAtOnce"}}
+    at_once["ECS"] = {"config": "CodeDeployDefault.ECSAllAtOnce"}
+    with scene(platform, **at_once.get(platform, {})) as it:
+        it.good_history(2)
+        it.sim.declare_bad(it.release(3, settle=True, rest=120))
+        it.alarm_fires()
+        it.sim.settle()
+        it.release(3, settle=True, rest=1, creator=creator)
+        head = it.run_to_end()
+        assert it.sim.bad_share(it.application, it.group) == 1
+        assert (head["reason_code"], head["needs_human"]) == ("OTHER_DEPLOYMENT", True), head["explanation"]
+        assert "which is back" in head["explanation"]

@@ -112,11 +112,13 @@ def _prove_live(case: Case, running: Deployment) -> Decision:
         return _proven(case.rollback, running, wanted, certain=same is True)
     after = _attempted_after(running, case.seen.group)
     if after:
+        back_again = _suspects_own(case.rollback, live) or live.identity in case.rollback.choice.suspect_revisions
         return Close(
             Reason.OTHER_DEPLOYMENT,
             f"{running.deployment_id} succeeded. {after} came after it, so what is live now is "
-            "no longer this rollback's doing.",
+            f"no longer this rollback's doing.{_BLAMED_AGAIN if back_again else ''}",
             Outcome.ROLLED_BACK,
+            calls_people=True if back_again else None,
         )
     ended = running.completed_at or case.now
     serving = _found(case.rollback, live)
@@ -129,6 +131,9 @@ def _prove_live(case: Case, running: Deployment) -> Decision:
         return fail(Reason.LIVE_DIFFERS, unknown)
     meant = "what was there before the suspect" if not wanted or _suspects_own(case.rollback, live) else wanted
     return fail(Reason.LIVE_DIFFERS, f"{running.deployment_id} succeeded, yet live is {serving} and not {meant}.")
+
+
+_BLAMED_AGAIN = " It is what was blamed, which is back: settle it with the person, or the process, that deployed it."
 
 
 def _found(rollback: Rollback, live: Live) -> str:
