@@ -52,7 +52,7 @@ class ReleaseSets:
             origin = self.stacks.origin(probe, facts, newest)
         except LastgoodError:
             origin = None
-        if origin and origin.stack:
+        if origin and origin.stack and not origin.bypassed:
             return ReleaseSet(origin.groups | {key}, f"the stack {origin.stack}")
         return self.by_run(group, newest)
 
@@ -103,6 +103,7 @@ class ReleaseSets:
     def _run(self, group: DeploymentGroup, deployment: Deployment) -> Iterator[tuple[str, Run]]:
         if group.can().deployments_are_runs:
             yield group.application, self.pipelines.run(group.application, deployment.deployment_id)
-        elif rule := self.settings.pipeline_of(group):
+            return
+        for rule in self.settings.pipelines_of(group):
             made = self.pipelines.made(rule.pipeline, [deployment.deployment_id])
             yield from ((rule.pipeline, run) for run in made.values())

@@ -281,11 +281,15 @@ class Settings:
 
     def pipeline_of(self, group: DeploymentGroup) -> PipelineRule | None:
         """The first rule whose globs cover the deployment group."""
-        return next((rule for rule in self.pipelines if rule.covers(group)), None)
+        return next(iter(self.pipelines_of(group)), None)
+
+    def pipelines_of(self, group: DeploymentGroup) -> tuple[PipelineRule, ...]:
+        """Every rule whose globs cover the deployment group: several pipelines may release to it."""
+        return tuple(rule for rule in self.pipelines if rule.covers(group))
 
     def stages_of(self, group: DeploymentGroup) -> tuple[DeploymentGroup, ...]:
         """The stages that may release to the deployment group through its stack, by all rules that cover it."""
-        named = (f"{rule.pipeline}/{rule.stage}" for rule in self.pipelines if rule.stage and rule.covers(group))
+        named = (f"{rule.pipeline}/{rule.stage}" for rule in self.pipelines_of(group) if rule.stage)
         return tuple(map(parse_stage, dict.fromkeys(named)))
 
     def policy(self) -> Policy:

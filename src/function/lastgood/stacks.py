@@ -13,6 +13,7 @@ from typing import Any
 from lastgood.clients import Clients, call
 from lastgood.errors import RefusedError, RetryableError
 from lastgood.judgement.case import Case
+from lastgood.judgement.stacks import passed_over
 from lastgood.model import (
     BEFORE,
     Deployment,
@@ -36,6 +37,9 @@ FIRST_RESOURCES = 100
 
 MAX_PAGES = 10
 """A stack has at most 500 resources, or a thousand; a page of ListStackResources holds a hundred."""
+
+MOST_PAIRS = 25
+"""So many pairs of an application and a group are looked up, where a stack has several applications."""
 
 LONGEST_ACTION = timedelta(hours=3)
 """Actions are listed by their start, newest first; what a deploy action releases comes within this time of it."""
@@ -67,8 +71,10 @@ class Stacks:
         if not account and not moved.startswith("arn:"):
             return Origin(problem="the account is not known; set LASTGOOD_ACCOUNT_ID")
         try:
-            origin = self._holder(moved if moved.startswith("arn:") else self._arn(moved, account))
-            return replace(origin, stage=self._stage(rollback.group, suspect)) if origin.stack else origin
+            origin = self._holder(moved if moved.startswith("arn:") else self._arn(moved, account), suspect)
+            if not origin.stack or passed_over(origin, suspect.created_at):
+                return replace(origin, bypassed=bool(origin.stack))
+            return replace(origin, stage=self._stage(rollback.group, suspect))
         except RetryableError as error:
             if not suspect.active:
                 raise
@@ -126,12 +132,12 @@ class Stacks:
         """Cancel the update of an outermost stack. With the same token it is the same request."""
         call(self.clients.cloudformation, "cancel_update_stack", StackName=stack, ClientRequestToken=token)
 
-    def _holder(self, arn: str) -> Origin:
+    def _holder(self, arn: str, suspect: Deployment) -> Origin:
         """The stack that holds what this ARN names, also where the stack knows it by the ARN that it had once."""
-        origins = (self._held(name) for name in _physical_ids(arn))
+        origins = (self._held(name, in_a_hurry=suspect.active) for name in _physical_ids(arn))
         return next((origin for origin in origins if origin.stack or origin.problem), Origin())
 
-    def _held(self, arn: str) -> Origin:
+    def _held(self, arn: str, *, in_a_hurry: bool) -> Origin:
         client = self.clients.cloudformation
         try:
             resources = call(client, "describe_stack_resources", PhysicalResourceId=arn)["StackResources"]
@@ -148,8 +154,32 @@ class Stacks:
             return Origin(problem=f"CloudFormation answered without {arn}")
         if held.get("ResourceStatus") in _LET_GO:
             return Origin()
-        origin = self._in_its_state(stack, _deploys(resources))
-        return replace(origin, logical_id=str(held.get("LogicalResourceId", "")))
+        origin = self._in_its_state(stack, self._deploys(resources, in_a_hurry=in_a_hurry))
+        return replace(origin, logical_id=str(held.get("LogicalResourceId", "")), settled_at=_settled_at(held))
+
+    def _deploys(self, resources: Iterable[Mapping[str, Any]], *, in_a_hurry: bool) -> frozenset[str]:
+        """The keys of the groups and services that a stack holds; one that is not made yet has no name."""
+        by_kind: dict[str, list[str]] = {}
+        for resource in resources:
+            if resource.get("PhysicalResourceId") and resource.get("ResourceStatus") not in _LET_GO:
+                by_kind.setdefault(str(resource.get("ResourceType")), []).append(str(resource["PhysicalResourceId"]))
+        applications = by_kind.get(_APPLICATION, [])
+        groups = [DeploymentGroup(a, group) for a in applications for group in by_kind.get(_GROUP, [])]
+        if len(applications) > 1:
+            # A stack names a group alone, without its application.
+            asked = groups if len(groups) <= MOST_PAIRS and not in_a_hurry else []
+            groups = [group for group in asked if self._exists(group)]
+        # A service of before 2018 has an ARN without its cluster: `…:service/<name>`.
+        services = (arn.split("/")[1:] for arn in by_kind.get(_SERVICE, []))
+        return frozenset({g.key for g in groups} | {f"ecs:{'/'.join(names)}" for names in services if len(names) == 2})
+
+    def _exists(self, group: DeploymentGroup) -> bool:
+        asked, client = group.deployment_group, self.clients.codedeploy
+        try:
+            call(client, "get_deployment_group", applicationName=group.application, deploymentGroupName=asked)
+        except RefusedError:
+            return False
+        return True
 
     def _all_resources(self, stack: str, first: list[Any]) -> list[Any]:
         """Every resource of a large stack; only the `first` ones where the rest may not be listed."""
@@ -211,16 +241,11 @@ def _physical_ids(arn: str) -> Iterator[str]:
         yield f"{head}{service}{names.rpartition('/')[2]}"
 
 
-def _deploys(resources: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """The keys of the groups and services that a stack holds; one that is not made yet has no name."""
-    by_kind: dict[str, list[str]] = {}
-    for resource in resources:
-        if resource.get("PhysicalResourceId") and resource.get("ResourceStatus") not in _LET_GO:
-            by_kind.setdefault(str(resource.get("ResourceType")), []).append(str(resource["PhysicalResourceId"]))
-    groups = {f"{a}/{g}" for a in by_kind.get(_APPLICATION, []) for g in by_kind.get(_GROUP, [])}
-    # A service of before 2018 has an ARN without its cluster: `…:service/<name>`.
-    services = (arn.split("/")[1:] for arn in by_kind.get(_SERVICE, []))
-    return frozenset(groups | {f"ecs:{'/'.join(names)}" for names in services if len(names) == 2})
+def _settled_at(held: Mapping[str, Any]) -> datetime | None:
+    """When the stack was last done with a resource; None while it works on it. A list names the time differently."""
+    if str(held.get("ResourceStatus")).endswith("_IN_PROGRESS"):
+        return None
+    return held.get("Timestamp") or held.get("LastUpdatedTimestamp")
 
 
 def held_by_a_stack(
@@ -230,6 +255,10 @@ def held_by_a_stack(
     seen = replace(seen, origin=origin)
     if origin is None or not origin.stack:
         return seen
-    blamed = {d.deployment_id for d in Case(rollback, seen, policy, now).attribution.suspects}
+    suspects = Case(rollback, seen, policy, now).attribution.suspects
+    if origin.bypassed and all(passed_over(origin, suspect.created_at) for suspect in suspects):
+        return seen
+    seen = replace(seen, origin=replace(origin, bypassed=False))
+    blamed = {d.deployment_id for d in suspects}
     marked = (replace(d, held_by=origin.stack) if d.deployment_id in blamed else d for d in seen.history)
     return replace(seen, history=tuple(marked))

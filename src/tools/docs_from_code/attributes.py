@@ -81,7 +81,8 @@ MEANINGS: dict[str, str] = {
     "rollback_deployment_id": "The deployment that puts the good revision back.",
     "adopted": "Whether somebody else made that: AWS itself, a stack or a person.",
     "suspect_stack": "The stack that made the suspect or holds what it moved.",
-    "origin": "Whether a stack holds what would be moved: `stack`, `none`, `unknown`; absent where that was not asked.",
+    "origin": "Whether a stack holds what would be moved: `stack`, `none`, `unknown`; `bypassed`: one does and did "
+    "not release the suspect; absent where that was not asked.",
     "stack_status": "The state of that stack when it was looked at.",
     "stack_command": "What people can do with the stack in that state.",
     "stack_cancel_requested_at": "When CloudFormation was asked to cancel the update of the stack.",

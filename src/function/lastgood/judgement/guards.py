@@ -8,19 +8,18 @@ from dataclasses import dataclass, replace
 from lastgood.judgement.alarm_guards import confirmed, fresh, led_here
 from lastgood.judgement.case import Case
 from lastgood.judgement.first_step import adoptable, first_step
+from lastgood.judgement.live import live_as_expected
 from lastgood.judgement.managed import not_cloudformation
 from lastgood.judgement.no_target import good_revision
-from lastgood.judgement.proof import is_live
 from lastgood.judgement.release_sets import releases_among
 from lastgood.judgement.steps import AskApproval, Close, Decision, Wait
 from lastgood.judgement.theirs import put_back_already, whose
-from lastgood.judgement.wording import ago, duration, listed, name
+from lastgood.judgement.wording import ago, duration, listed
 from lastgood.model import (
     Deployment,
     Mode,
     Outcome,
     Reason,
-    same_content,
 )
 
 
@@ -126,29 +125,6 @@ def _no_storm(case: Case) -> Decision | None:
     )
 
 
-def _live_as_expected(case: Case) -> Decision | None:
-    """What is live may differ from the history, because people change aliases by hand."""
-    suspect, good, live = case.attribution.suspect, case.selection.good, case.seen.live
-    if suspect is None or suspect.active or good is None or not live.identity or live.split or case.attribution.adopt:
-        return None
-    if live.identity == good.revision.identity and is_live(good.revision, live, case.attribution.suspects):
-        return case.refuse(Reason.ALREADY_LIVE, f"{name(good)} is already live; there is nothing to redeploy.")
-    if suspect.status == "Succeeded" and live.identity not in _names_of_the_suspects(case):
-        return case.block(
-            Reason.LIVE_DIFFERS,
-            f"Live is {live.identity}, which is neither the suspect nor the last good revision: somebody changed it "
-            f"outside {case.rollback.group.deployer}.",
-        )
-    return None
-
-
-def _names_of_the_suspects(case: Case) -> set[str]:
-    """The identities under which the suspects' content was deployed, by them or by any other deployment."""
-    suspects = [s.revision for s in case.attribution.suspects]
-    again = (d.revision for d in case.seen.history if any(same_content(d.revision, s) for s in suspects))
-    return {revision.identity for revision in (*suspects, *again)}
-
-
 def _observe_only(case: Case) -> Decision | None:
     if not case.rollback.trigger.dry_run and (case.policy.mode is not Mode.OBSERVE or case.forced):
         return None
@@ -216,7 +192,7 @@ GUARDS: tuple[Guard, ...] = (
         good_revision,
         (Reason.NO_GOOD_REVISION, Reason.BELOW_FLOOR, Reason.KNOWN_BAD),
     ),
-    Guard("Does what is live match the history?", _live_as_expected, (Reason.ALREADY_LIVE, Reason.LIVE_DIFFERS)),
+    Guard("Does what is live match the history?", live_as_expected, (Reason.ALREADY_LIVE, Reason.LIVE_DIFFERS)),
     Guard("May it act, not only observe?", _observe_only, (Reason.OBSERVE_MODE,)),
     Guard("May it act without asking first?", _needs_approval, (Reason.NEEDS_APPROVAL,)),
 )

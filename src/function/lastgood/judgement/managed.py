@@ -7,6 +7,7 @@ from dataclasses import replace
 from lastgood.judgement.cancelling import may_be_cancelled, released_by_its_stage
 from lastgood.judgement.case import Case
 from lastgood.judgement.first_step import adoptable, put_nothing_back, stops_for_a_stack
+from lastgood.judgement.live import live_as_expected
 from lastgood.judgement.stacks import advice, can_be_updated
 from lastgood.judgement.steps import AskApproval, Decision, Wait
 from lastgood.judgement.wording import name
@@ -24,6 +25,9 @@ def not_cloudformation(case: Case) -> Decision | None:
     origin = case.seen.origin
     unsure = origin.problem if origin and not managed and not free else ""
     if not (managed or unsure) or case.forced or adoptable(case) or _goes_back_with_its_stack(case):
+        return None
+    if managed is not None and live_as_expected(case):
+        # Somebody moved it meanwhile, as a later guard says. A stage's update would fail: its stack believes otherwise.
         return None
     if managed is not None:
         return _held_by_a_stack(case, managed, origin)

@@ -12,7 +12,7 @@ def release_of(rollback: Rollback, seen: Observation) -> ReleaseSet:
     """The groups that the suspect's release is known to have changed, including this one; only this one if unknown."""
     own, choice, origin = rollback.group.key, rollback.choice, seen.origin
     releases = [release for release in seen.releases if own in release.groups]
-    if origin and origin.stack:
+    if origin and origin.stack and not origin.bypassed:
         releases = [ReleaseSet(origin.groups, f"the stack {origin.stack}"), *releases]
     if choice.release_groups:
         kept = ReleaseSet(frozenset(choice.release_groups), choice.release_joined_by, choice.release_deployments)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from lastgood.model import Origin, Rollback
+
+CLOCKS_DIFFER_BY = timedelta(minutes=1)
+"""CloudFormation and whoever deploys may date one moment so differently."""
 
 _DEPLOY = "deploy --stack-name {name} --template-file THE-LAST-GOOD-TEMPLATE"
 
@@ -63,6 +68,15 @@ def _way(status: str, name: str) -> tuple[str, str]:
     return _OF_A_STACK_SET if name.startswith("StackSet-") else _COMPLETE
 
 
+def passed_over(origin: Origin, released_at: datetime) -> bool:
+    """Whether what was released then was not the stack's: it is at rest, and was done with it before.
+
+    Then what it believes in is not live already, and a rollback leaves it no more behind than it is.
+    """
+    settled = origin.settled_at
+    return origin.status in _AT_REST and settled is not None and released_at > settled + CLOCKS_DIFFER_BY
+
+
 def can_be_updated(status: str) -> bool:
     """A pipeline may deploy to it, now or once its update has ended; so too where its state could not be read.
 
@@ -99,7 +113,8 @@ def advice(stack: str, origin: Origin | None) -> str:
 
 def left_alone(rollback: Rollback) -> bool:
     """Whether a stack holds, or may hold, what would be moved, and no operator insists on moving it."""
-    held = bool(rollback.choice.suspect_stack or rollback.choice.origin == "unknown")
+    origin = rollback.choice.origin
+    held = origin == "unknown" or (bool(rollback.choice.suspect_stack) and origin != "bypassed")
     can = rollback.group.can(rollback.compute_platform)
     # What a cancelled update was to put back is the stack's, whoever releases otherwise.
     free = can.stack_cannot_release and rollback.progress.stack_cancel_requested_at is None
@@ -117,7 +132,13 @@ def debt(rollback: Rollback) -> str:
             f"template was left behind by {can.deployer}'s releases, and by this rollback too. An update that changes "
             "the service fails until the template names what is live."
         )
-    believes = f"The stack {rollback.choice.suspect_stack} believes in {rollback.choice.suspect_revision}"
+    stack, released = rollback.choice.suspect_stack, rollback.choice.suspect_revision
+    believes = f"The stack {stack} believes in {released}"
+    if rollback.choice.origin == "bypassed":
+        believes = (
+            f"The stack {stack} did not release {released} and believes in what it released last. If that is not what "
+            "is live now"
+        )
     if can.drift_stops_updates:
         return (
             f"{believes}: its next update that changes the version fails with INVALID_LAMBDA_CONFIGURATION, until the "

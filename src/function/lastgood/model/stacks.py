@@ -25,7 +25,8 @@ class Origin:
     the keys of what the same stack deploys. `stage` is the key of the pipeline's stage that releases it, where the
     settings name one that may be rolled back, and `stage_run` is the execution in it that released what would go back.
     `logical_id` is the template's name of what is moved. `updated_at` is when the outermost stack's last update began,
-    as far as that is known.
+    and `settled_at` when the stack was last done with what is moved, as far as that is known. `bypassed`: the stack is
+    at rest, and somebody else released the suspect after that.
     """
 
     stack: str = ""
@@ -37,6 +38,8 @@ class Origin:
     stage_run: str = ""
     logical_id: str = ""
     updated_at: datetime | None = None
+    settled_at: datetime | None = None
+    bypassed: bool = False
 
     @property
     def acted_on(self) -> str:
@@ -45,7 +48,7 @@ class Origin:
 
     @property
     def kind(self) -> str:
-        """`stack`, `none` or `unknown`."""
+        """`stack`, `bypassed`, `none` or `unknown`."""
         if self.stack:
-            return "stack"
+            return "bypassed" if self.bypassed else "stack"
         return "unknown" if self.problem else "none"

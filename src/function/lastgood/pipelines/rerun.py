@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lastgood.deployers import DeployerFor
-from lastgood.errors import LastgoodError
+from lastgood.errors import LastgoodError, RefusedError
 from lastgood.judgement.wording import duration
 from lastgood.links import compare
 from lastgood.model import AfterRollback, FollowUp, parse_key
@@ -67,7 +67,9 @@ class Rerun:
             if deployment_id
         ]
         runs = self._runs(wanted)
-        suspect, good = runs.get(choice.suspect_deployment_id), runs.get(choice.good_deployment_id)
+        others = self._by_other_rules(wanted) if choice.suspect_deployment_id not in runs else {}
+        trail, every = self._turn.rollback.trail, runs | others
+        suspect, good = every.get(choice.suspect_deployment_id), every.get(choice.good_deployment_id)
         bad_commit, good_commit = commits(suspect, good)
         bad_commit = trail.suspect_commit or bad_commit or self._pipelines.bundle_commit(choice.suspect_revision)
         good_commit = trail.good_commit or good_commit or self._pipelines.bundle_commit(choice.good_revision)
@@ -80,8 +82,9 @@ class Rerun:
             good_execution_id=good.execution_id if good else "",
             **(release_fields(trail.pipeline, suspect, self._turn.parts.deployer_for) if suspect else {}),
         )
-        self._prepare_rerun(good)
-        self._turn.settle(FollowUp.FIND_COMMITS, what_was_found(self._turn.rollback, runs))
+        # A pipeline runs again for its own runs alone.
+        self._prepare_rerun((others or runs).get(choice.good_deployment_id))
+        self._turn.settle(FollowUp.FIND_COMMITS, what_was_found(self._turn.rollback, every))
 
     def _runs(self, deployment_ids: list[str]) -> dict[str, Run]:
         """The runs that made these deployments; those of a stage are runs themselves."""
@@ -90,6 +93,23 @@ class Rerun:
         if rollback.group.can().deployments_are_runs:
             return {deployment_id: self._pipelines.run(pipeline, deployment_id) for deployment_id in deployment_ids}
         return self._pipelines.made(pipeline, deployment_ids) if pipeline else {}
+
+    def _by_other_rules(self, deployment_ids: list[str]) -> dict[str, Run]:
+        """The runs of another pipeline that releases to the group too, and that made the suspect; empty if none did.
+
+        From here on that is the rollback's pipeline, unless the first one's stage is held: people wait for that.
+        """
+        rollback = self._turn.rollback
+        rules = [] if rollback.trail.hold_stage else self._turn.parts.settings.pipelines_of(rollback.group)
+        for rule in rules:
+            try:
+                runs = self._pipelines.made(rule.pipeline, deployment_ids)
+            except RefusedError:
+                continue
+            if rollback.choice.suspect_deployment_id in runs:
+                self._turn.change(pipeline=rule.pipeline, after_rollback=rule.after_rollback)
+                return runs
+        return {}
 
     def _prepare_rerun(self, good: Run | None) -> None:
         """What would run the pipeline for the good commit: a request for this function, a command for people."""

@@ -35,7 +35,8 @@ def _blamed(decision: Decision, origin: Origin | None) -> dict[str, Any]:
     newest, oldest = decision.suspects[0], decision.suspects[-1]
     # A stage's rollback that was passed on keeps the command for the stack which the group's rollback had found.
     asked = newest.stack or origin is not None
-    stack = {"suspect_stack": newest.stack, "stack_command": command_for(newest.stack, origin)} if asked else {}
+    holder = newest.stack or (origin.stack if origin and origin.bypassed else "")
+    stack = {"suspect_stack": holder, "stack_command": command_for(holder, origin)} if asked else {}
     contents = {suspect.revision.identity: remembered(suspect.revision) for suspect in decision.suspects}
     return stack | {
         "suspect_deployment_id": newest.deployment_id,

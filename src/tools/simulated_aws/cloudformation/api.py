@@ -95,7 +95,8 @@ class StacksApi:
 
     def _listed(self, given: Answer) -> Answer:
         stack, start = self._stacks.stack(given["StackName"]), int(given.get("NextToken") or 0)
-        page = [_resource(stack, each) for each in stack.resources][start : start + PAGE]
+        every = (_resource(stack, each) for each in stack.resources)
+        page = [{**each, "LastUpdatedTimestamp": each.pop("Timestamp")} for each in every][start : start + PAGE]
         more = start + PAGE if start + PAGE < len(stack.resources) else None
         return _present(StackResourceSummaries=page, NextToken=str(more) if more else None)
 
@@ -117,14 +118,15 @@ def _stack(stack: Stack) -> Answer:
 
 
 def _resource(stack: Stack, resource: Resource) -> Answer:
+    works = resource.kind in {"AWS::Lambda::Alias", "AWS::ECS::Service"} and stack.moved_at is None
     return {
         "StackName": stack.name,
         "StackId": stack.id,
         "LogicalResourceId": resource.logical,
         "PhysicalResourceId": resource.physical,
         "ResourceType": resource.kind,
-        "Timestamp": stack.updated_at or stack.created_at,
-        "ResourceStatus": resource.status,
+        "Timestamp": stack.moved_at or stack.updated_at or stack.created_at,
+        "ResourceStatus": "UPDATE_IN_PROGRESS" if works and resource.status == "UPDATE_COMPLETE" else resource.status,
     }
 
 

@@ -38,7 +38,10 @@ class Resource:
 
 @dataclass(eq=False)
 class Stack:
-    """A stack. `believes` is the version or task definition of its last template that went well."""
+    """A stack. `believes` is the version or task definition of its last template that went well.
+
+    `moved_at`: when it was last done with its alias or service.
+    """
 
     name: str
     id: str
@@ -57,6 +60,7 @@ class Stack:
     root_id: str = ""
     wants: str = ""
     deployment: str = ""
+    moved_at: datetime | None = None
     token: str = ""
     tokens: set[str] = field(default_factory=set)
     update: int = 0
@@ -114,7 +118,8 @@ class Stacks:
         """A stack that exists already."""
         identity = uuid.uuid5(uuid.NAMESPACE_URL, name)
         arn = f"arn:aws:cloudformation:{region}:{account}:stack/{name}/{identity}"
-        self.stacks[name] = Stack(name, arn, group, created_at=self._host.now(), **fields)
+        now = self._host.now()
+        self.stacks[name] = Stack(name, arn, group, created_at=now, **{"moved_at": now, **fields})
         return self.stacks[name]
 
     # --- an update ----------------------------------------------------------------------------------------------------
@@ -131,6 +136,7 @@ class Stacks:
         if to == stack.believes:
             self._deployed(stack)
             return
+        stack.moved_at = None
         try:
             stack.deployment = self._releases.deploy(stack, stack.believes, to, stack.creator)
         except ServiceError as error:
@@ -149,7 +155,7 @@ class Stacks:
             self._failed(stack, f"CodeDeploy deployment {deployment_id} did not succeed.")
 
     def _deployed(self, stack: Stack) -> None:
-        stack.deployment = ""
+        stack.deployment, stack.moved_at = "", stack.moved_at or self._host.now()
         seconds = 60.0 * stack.monitoring_minutes
         self._while(stack, "UPDATE_IN_PROGRESS", seconds, lambda: self._cleanup(stack))
 
@@ -244,6 +250,8 @@ class Stacks:
 
     def _become(self, stack: Stack, status: str, reason: str = "") -> None:
         stack.status, stack.reason, stack.updated_at = status, reason, self._host.now()
+        if stack.moved_at is None and not stack.deployment and status != "UPDATE_IN_PROGRESS":
+            stack.moved_at = self._host.now()
         self._tell(stack)
         if not stack.going:
             for told in self.ends:

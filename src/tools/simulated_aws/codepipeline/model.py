@@ -74,7 +74,8 @@ class Pipeline:
     plays that it waits. `tells`: EventBridge hears of the stage. `fails`: the revisions whose action fails in the
     stage, after what it deploys came live. `change_sets`: a stack is updated by a change set, which is made
     `here` in the stage, or `elsewhere`: then a rollback of the stage finds none any more. `elsewhere`: `another
-    region` or `another account` of the declared stack; anything else: its name comes from an earlier action.
+    region` or `another account` of the declared stack; anything else: its name comes from an earlier action. `lost`:
+    the executions whose artifacts are no longer in the bucket.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Pipeline:
     stacks: tuple[str, ...] = ()
     change_sets: str = ""
     elsewhere: str = ""
+    lost: set[str] = field(default_factory=set)
 
     @property
     def stages(self) -> tuple[str, ...]:

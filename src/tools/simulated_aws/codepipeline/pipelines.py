@@ -161,6 +161,8 @@ class Pipelines:
             self._ended(pipeline, run, deploy, "Failed")
 
     def _deployed_by(self, pipeline: Pipeline, run: Run, deploy: ActionRun) -> str:
+        if run.rolls_back_to in pipeline.lost:
+            raise ServiceError("PermissionError", "The object with key shop/BuildArtif/x does not exist in the bucket.")
         run.artifact = run.artifact or self._built_artifact(pipeline, run)
         if pipeline.deploys_with == "CodeDeploy":
             self._deploy_beside(pipeline, run)
