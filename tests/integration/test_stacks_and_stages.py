@@ -441,7 +441,7 @@ def test_what_a_stack_holds_and_cannot_release_goes_back_by_codedeploy(mode: str
         it.sim.settle()
         assert (head["outcome"], it.is_live(2)) == ("ROLLED_BACK", True), head["explanation"]
         assert (stack.status, stack.believes) == ("CREATE_COMPLETE", believed)
-        assert head["origin"] == ("unknown" if mode == "denied" else "stack")
+        assert head["origin"] == ("unknown" if mode == "denied" else "bypassed")
 
 
 def test_the_debt_of_such_a_service_is_kept_and_true() -> None:

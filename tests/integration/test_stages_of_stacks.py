@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -73,7 +74,8 @@ def test_a_stack_that_failed_is_not_deployed_to_by_its_stage_and_people_get_its_
 def test_what_fails_after_the_choice_and_before_the_act_is_seen_too() -> None:
     with stage() as it:
         stack = it.sim.stacks.stack("app")
-        it.sim.meanwhile("ListActionExecutions", lambda: setattr(stack, "status", "UPDATE_ROLLBACK_FAILED"))
+        failing = partial(setattr, stack, "status", "UPDATE_ROLLBACK_FAILED")
+        it.sim.meanwhile("DescribeStacks", failing, after_effect=True)
         head = fires(it)
         assert (head["outcome"], head["reason_code"]) == ("FAILED", "REDEPLOY_REFUSED"), head["explanation"]
         assert "continue-update-rollback" in head["explanation"] and not it.calls("RollbackStage")
