@@ -169,8 +169,9 @@ def test_a_step_is_written_once_and_never_changed(ledger):
     record = opened(ledger)
     ledger.write(record, record, [step("what happened")])
     forgetful = record.changed(version=1)
-    ledger.write(forgetful, forgetful, [step("another story")])
+    after = ledger.write(forgetful, forgetful, [step("another story")])
     assert [s["explanation"] for s in ledger.steps(ROLLBACK_ID)] == ["because", "what happened", "another story"]
+    assert after.bookkeeping.step_count == 3
 
 
 def test_a_step_says_what_when_and_about_which_deployment(ledger):
@@ -316,9 +317,18 @@ def test_a_rollback_is_watched_for_its_alarm_until_that_is_settled(ledger):
 def test_a_signal_that_joins_one_which_has_just_ended_without_an_act_is_sent_back_to_open_its_own(ledger):
     opened(ledger)
     joining = Rollback.opened("rb-joining", SHOP, Trigger(TriggerKind.SNS, NOW, alarm_name="other"), NOW)
-    assert join(ledger, ROLLBACK_ID, joining, "other", NOW, lambda _: None).rollback_id == ROLLBACK_ID
+    assert join(ledger, ROLLBACK_ID, joining, "other", NOW, ledger.load).rollback_id == ROLLBACK_ID
     close(ledger, ledger.load(ROLLBACK_ID), Outcome.SKIPPED, reason_code=Reason.ALARM_RECOVERED)
-    assert join(ledger, ROLLBACK_ID, joining, "other", NOW, lambda _: None) is None
+    assert join(ledger, ROLLBACK_ID, joining, "other", NOW, ledger.load) is None
+
+
+def test_a_signal_that_joins_one_which_is_open_for_long_visits_it(ledger):
+    opened(ledger, rollback(opened_at=at(0)))
+    visited = []
+    for minutes in (4, 6):
+        joining = Rollback.opened("rb-joining", SHOP, Trigger(TriggerKind.SNS, NOW, alarm_name="other"), NOW)
+        join(ledger, ROLLBACK_ID, joining, "other", at(minutes), lambda name: visited.append(name) or ledger.load(name))
+    assert visited == [ROLLBACK_ID]
 
 
 def test_many_signals_that_joined_are_answered_in_one_write(ledger):
