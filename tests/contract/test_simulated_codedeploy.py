@@ -522,7 +522,7 @@ def test_the_rest_of_moto_goes_on_working(aws: Aws) -> None:
     assert aws.client("sqs").create_queue(QueueName="dead")["QueueUrl"]
     assert aws.client("dynamodb").list_tables()["TableNames"] == []
     assert aws.client("lambda").list_functions()["Functions"] == []
-    assert aws.client("ecs").list_clusters()["clusterArns"] == []
+    assert aws.client("ecs").list_account_settings()["settings"] == []
 
 
 def test_the_remote_control_does_what_the_methods_do(server: Server) -> None:
