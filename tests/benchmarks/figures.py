@@ -18,13 +18,11 @@ class Figure:
     why: str = ""
 
 
-_CALLS = (
-    "The goals are those of one intent for both acts, without evidence. The redeployment has an intent of its own, "
-    "written after the stop: one call and one round more, which leave a single path after a crash. That people were "
-    "told can be written only when they were, or a crash would lose the notice: it is the last round, after that of "
-    "the notices and of the record beside them. Two calls more read evidence, beside other reads and in no round of "
-    "their own: when the alarm fired before, and whether its tags in CloudWatch lead here. The two queries are for the "
-    "group and for all groups: two partitions of the table, which one query cannot span."
+_ROUNDS = (
+    "The goal is that of one intent for both acts. The redeployment has an intent of its own, written after the stop: "
+    "a round more, which leaves a single path after a crash. That people were told can be written only when they were, "
+    "or a crash would lose the notice: so the record comes after the notices, and says in one write what was done and "
+    "who was told."
 )
 _INIT = (
     "What each side pays is said above. What could still be had: the other platforms, pipelines and stacks on first "
@@ -37,7 +35,7 @@ _SWEPT = (
     "Waiting for these answers alone takes 66 and 99 ms, which no machine makes shorter, while nearly all of BARE2's "
     "time is computing: where BARE2 needs less than 330 ms to its stop, or 412 to its redeployment, waiting alone is "
     "more than the goal, and the busier the machine that measures, the smaller the ratio. What is left is nearly all "
-    "botocore's work for eleven calls, about two ms of a whole processor each (lastgood's own code is less than a "
+    "botocore's work for eleven calls, about two ms of a whole processor each (lastgood's own code is about a "
     "tenth of it), and two connections that the sweep does not open: a second one to CloudWatch, whose reads are paid "
     "for, and the one over which the redeployment is created, since a write over a connection that AWS has closed "
     "meanwhile would not know whether it was received."
@@ -55,10 +53,11 @@ FIGURES = (
     Figure("cold_create", "cold, 1024 MB: CreateDeployment on the wire, × BARE2 cold", None),
     Figure("init", "initialisation of the handler's module until it is ready (CPU time), × BARE", 1.15, _INIT),
     Figure("cold", "cold start to the end of a full rollback, TLS, × the floor that the guards force", 1.25, _COLD),
-    Figure("calls", "warm: calls of a rollback", 14, _CALLS),
-    Figure("stop_depth", "warm: StopDeployment comes in round", 5, _CALLS),
-    Figure("create_depth", "warm: CreateDeployment comes in round", 7, _CALLS),
-    Figure("rounds", "warm: dependent rounds", 8, _CALLS),
+    Figure("calls", "warm: calls of a rollback, without those that read evidence", 14, _ROUNDS),
+    Figure("evidence_calls", "warm: calls that read evidence", None),
+    Figure("stop_depth", "warm: StopDeployment comes in round", 5, _ROUNDS),
+    Figure("create_depth", "warm: CreateDeployment comes in round", 7, _ROUNDS),
+    Figure("rounds", "warm: dependent rounds", 8, _ROUNDS),
     Figure(
         "overhead",
         "warm: time ÷ (rounds × latency)",

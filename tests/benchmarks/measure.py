@@ -41,10 +41,13 @@ GUARDED_CHAIN = (
     "codedeploy",  # the stop
     "dynamodb",  # the intent of the redeployment
     "codedeploy",  # the redeployment
-    "default",  # the notices, and the record beside them
-    "dynamodb",  # that they were told
+    "default",  # the notices
+    "dynamodb",  # the record of what was done and who was told
 )
 """Who is called in each round of a rollback on servers, when everything that need not wait is done beside the rest."""
+
+EVIDENCE = {"DescribeAlarmHistory", "ListTagsForResource"}
+"""What is read beside other reads, because the judgement weighs it: when the alarm fired before, and whose it is."""
 
 TRIES = 3
 TEMPLATE_MB = 1024
@@ -223,7 +226,8 @@ def _warm(lab: Laboratory, profile: Profile, chance: random.Random) -> Results:
     bounded = [rare.get(f"naive {longest}", e.get(f"naive {longest}", e["lastgood 100"])) for e in rounds]
     return {
         "figures": {
-            "calls": [_calls(each) for each in usual],
+            "calls": [_calls(each) - _evidence(each) for each in usual],
+            "evidence_calls": [_evidence(each) for each in usual],
             "rounds": depths,
             "stop_depth": [_depth(each, "StopDeployment") for each in usual],
             "create_depth": [_depth(each, "CreateDeployment") for each in usual],
@@ -297,6 +301,10 @@ def _total(run: Run | _Warm) -> float:
 
 def _calls(run: _Warm) -> int:
     return len(run.arrivals)
+
+
+def _evidence(run: _Warm) -> int:
+    return sum(each["operation"] in EVIDENCE for each in run.arrivals)
 
 
 def _depth(run: _Warm, operation: str) -> int:

@@ -185,8 +185,12 @@ Measured is a stack as it is deployed by default, without access to S3. With acc
 for after the stop it would be late to choose another: two calls, one round, and a client of 3.3 MB more.
 
 **The floor** is what the guards force: BARE's cold start, with the chain of calls that wait for one another in its one
-call's place: claim, lists, details, intent, stop, intent, redeployment, notices beside the record, and that they were
-told. A rollback that makes fewer calls has given up a guard.
+call's place: claim, lists, details, intent, stop, intent, redeployment, notices, and the record of what was done and
+who was told. A rollback that makes fewer calls has given up a guard.
+
+**Evidence** is counted apart, as its goal was set before it was read: when the alarm fired before
+(DescribeAlarmHistory), and whether its tags in CloudWatch lead here (ListTagsForResource). Both are read beside other
+reads and in no round of their own.
 
 **What these figures were before.** Initialisation was measured to the end of the process, which Lambda never waits for:
 tearing down costs BARE seven times what it costs lastgood, whose heap is frozen. It was said to be 1.17 × BARE, and was
