@@ -150,3 +150,17 @@ def test_an_appspec_is_read_from_an_older_version_of_its_key(then: str, named: s
         it.alarm_fires()
         proven(it, good)
         assert it.is_live(2)
+
+
+def test_an_older_version_whose_creation_was_never_answered_is_known_for_ours() -> None:
+    with scene("Server", settings=ASKED) as it:
+        s3 = bucket()
+        good = deploy(it, s3, "good")
+        serves = it.sim.serving(it.application, it.group)
+        it.sim.declare_bad(deploy(it, s3, "bad", rest=90))
+        before = len(it.sim.calls("CreateDeployment"))
+        it.sim.effect_then_timeout("CreateDeployment")
+        it.alarm_fires()
+        proven(it, good)
+        assert it.sim.serving(it.application, it.group) == serves
+        assert len(it.sim.calls("CreateDeployment")) == before + 1

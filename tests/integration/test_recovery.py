@@ -168,19 +168,11 @@ def test_as_long_as_an_alarm_that_joined_still_fires_the_group_has_not_recovered
         assert it.head["not_recovered_alarm"] == LATENCY and LATENCY in told["content"]["description"]
 
 
-def test_alarms_that_both_recovered_are_a_recovery() -> None:
+@pytest.mark.parametrize("other", ["OK", "INSUFFICIENT_DATA"], ids=["recovered too", "measures nothing any more"])
+def test_an_alarm_that_joined_and_no_longer_fires_is_nothing_against_the_recovery_of_the_first(other: str) -> None:
     with scene("Lambda", versions=5) as it:
         rolled_back_for_two(it)
-        it.local.alarm(LATENCY, "OK")
-        it.alarm_recovers()
-        window_ends(it)
-        assert it.head["alarm_recovered_at"] and "not_recovered_at" not in it.head
-
-
-def test_an_alarm_that_joined_and_measures_nothing_any_more_says_nothing_about_the_first() -> None:
-    with scene("Lambda", versions=5) as it:
-        rolled_back_for_two(it)
-        it.local.alarm(LATENCY, "INSUFFICIENT_DATA")
+        it.local.alarm(LATENCY, other)
         it.alarm_recovers()
         window_ends(it)
         assert it.head["alarm_recovered_at"] and "not_recovered_at" not in it.head

@@ -104,8 +104,8 @@ class Alarms:
     def _of_one(self, alarm: str, facts: AlarmFacts, contributor: str) -> AlarmFacts:
         """The alarm with the state, the time and the attributes of one contributor.
 
-        Where these cannot be read, by permission or by this boto3, the alarm's own time is used. Reason data exist for
-        the alarm as a whole only, so a contributor's onset is counted back from when it fired.
+        Where these cannot be read, by permission or by this botocore, the alarm's own time is used. Reason data exist
+        for the alarm as a whole only, so a contributor's onset is counted back from when it fired.
         """
         listed_now = self.contributors(alarm)
         if listed_now is None:
@@ -269,7 +269,7 @@ def _page(client: Any, enough: int, **asked: Any) -> tuple[list[dict[str, Any]],
 
 
 def _knows_contributors(client: Any) -> bool:
-    """Whether this boto3 can ask for the history of one time series."""
+    """Whether this botocore can ask for the history of one time series."""
     shape = client.meta.service_model.operation_model("DescribeAlarmHistory").input_shape
     return "AlarmContributorId" in shape.members
 
@@ -299,7 +299,7 @@ def _onset_of_children(client: Any, arns: Iterable[str], fired: datetime | None)
 
 
 def types(client: Any) -> list[str]:
-    """Every type of alarm that this boto3 knows: CloudWatch returns only the types that are asked for."""
+    """Every type of alarm that this botocore knows: CloudWatch returns only the types that are asked for."""
     return list(client.meta.service_model.shape_for("AlarmType").enum)
 
 

@@ -68,15 +68,15 @@ _PASSING = {
 }
 # The execution environment's credentials have run out; the next one has fresh ones.
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
-# A request came too long after it was signed, or by a wrong clock, or not to its end, so it had no effect. An execution
-# environment may be frozen between the two. The services that take JSON have one code for that and for a wrong key.
+# A request came too long after it was signed, or by a wrong clock, so it had no effect. An execution environment may be
+# frozen between the two. The services that take JSON have one code for that and for a wrong key.
 _TOO_LATE = {
     "InvalidSignatureException": re.compile("signature (expired|not yet current)", re.IGNORECASE),
     "SignatureDoesNotMatch": re.compile("signature (expired|not yet current)", re.IGNORECASE),
     "RequestTimeTooSkewed": re.compile(""),
-    "RequestTimeout": re.compile(""),
-    "RequestTimeoutException": re.compile(""),
 }
+# AWS gave up waiting, and does not say whether for the request or for its own answer.
+_TIMED_OUT = {"RequestTimeout", "RequestTimeoutException"}
 _SPECIFIC: dict[str, type[RefusedError]] = {
     # A name that can be none: there is nothing of that name.
     "InvalidApplicationNameException": GroupNotFoundError,
@@ -220,7 +220,7 @@ def _translated(operation: str, error: ClientError, writes: bool) -> Exception:
         return ExpiredError(f"{operation} was refused with {code}: the credentials have run out")
     if code in _TOO_LATE and _TOO_LATE[code].match(message):
         return RetryableError(f"{operation} was refused with {code}: it came too late, or a clock is wrong")
-    if status >= 500:
+    if status >= 500 or code in _TIMED_OUT:
         return (AmbiguousError if writes else RetryableError)(f"{operation} failed with {status} {code}")
     if code in _PASSING and _PASSING[code].match(message):
         return PassingError(operation, code, message)

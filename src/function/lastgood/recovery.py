@@ -26,11 +26,13 @@ class Recovery:
 def recovery_of_all(alarms: Alarms, rollback: Rollback, joined: Iterable[Rollback], now: datetime) -> Recovery:
     """The same for a rollback that other alarms joined: as long as one of these fires, its group is still ill."""
     own = recovery(alarms, rollback, now)
-    others = (one for one in joined if own.at is not None and _alarm_of(one) != _alarm_of(rollback))
-    for one in others:
-        if recovery(alarms, one, now).state == AlarmState.ALARM:
-            return Recovery(None, str(AlarmState.ALARM), one.trigger.alarm_name)
-    return own
+    if own.at is None:
+        return own
+    # One alarm may have joined many times; it is asked about once.
+    others = {_alarm_of(one): one for one in joined if _alarm_of(one) != _alarm_of(rollback)}
+    fires = (one for one in others.values() if recovery(alarms, one, now).state == AlarmState.ALARM)
+    still = next(fires, None)
+    return Recovery(None, str(AlarmState.ALARM), still.trigger.alarm_name) if still else own
 
 
 def _alarm_of(rollback: Rollback) -> tuple[str, str]:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from lastgood.clients import Clients, call
 from lastgood.errors import RefusedError
-from lastgood.judgement.stacks import advice, can_be_updated, name_of
+from lastgood.judgement.stacks import CLOCKS_DIFFER_BY, advice, can_be_updated, name_of
 from lastgood.judgement.wording import clock
 from lastgood.model import Gone, Occupied, Origin, Preparation
-
-CLOCKS_DIFFER_BY = timedelta(minutes=1)
-"""CodePipeline and CloudFormation may date one moment so differently."""
 
 
 @dataclass(frozen=True, slots=True)
