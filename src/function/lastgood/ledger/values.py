@@ -1,4 +1,7 @@
-"""Values of DynamoDB's items, as boto3 reads and writes them; its own serializer would bring all of boto3 along."""
+"""Values of DynamoDB's items, as boto3 reads and writes them; its own serializer would bring all of boto3 along.
+
+All of DynamoDB's types, in both directions: what somebody else wrote into an item is written again as it was.
+"""
 
 from __future__ import annotations
 
