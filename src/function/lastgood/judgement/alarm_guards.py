@@ -44,7 +44,7 @@ def confirmed(case: Case) -> Decision | None:
         return case.unfounded(
             Reason.ALARM_NOT_CONFIRMED,
             f"CloudWatch knows no alarm named {case.rollback.trigger.alarm_name!r} here. If it is real, it was deleted "
-            "or renamed since its message, or is of a type that this botocore does not know, as an old one does log "
+            "or renamed since its message, or is of a type that this boto3 does not know, as an old one does log "
             "alarms.",
         )
     if alarm.suppressed_by:
